@@ -1,0 +1,25 @@
+// What a CPU kernel needs from its caller: scratch memory and threads. The operators give it torch's, tests and the
+// engine their own, so that kernels know neither.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace namegen::cpu {
+
+class Context {
+ public:
+  using Task = void (*)(void* state, int64_t task);
+
+  virtual ~Context() = default;
+
+  // Memory aligned to 64 bytes that lives until the context ends. Throws std::bad_alloc where there is none.
+  virtual void* scratch(size_t bytes) = 0;
+
+  // Runs task(state, 0) ... task(state, tasks - 1), in any order and on any number of threads, and returns when all
+  // are done. `micros` is the caller's estimate of the whole work in microseconds: small work stays on one thread.
+  // A kernel's results never depend on how tasks are spread: each task writes its own memory.
+  virtual void parallel(int64_t tasks, double micros, Task task, void* state) = 0;
+};
+
+}  // namespace namegen::cpu

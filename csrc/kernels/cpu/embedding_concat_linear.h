@@ -1,0 +1,86 @@
+// What the forward and the backward kernel of embedding_concat_linear share: which symbols occur at each position of
+// a minibatch, and when rows per symbol pay.
+#pragma once
+
+#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/kernels.h"
+
+namespace namegen::cpu::NAMEGEN_ISA {
+
+// The distinct symbols of every position, numbered: row base[t] + i stands for the i-th symbol that occurs at position
+// t, and example n's row at position t is row_of[n * block + t].
+struct SymbolRows {
+  int64_t block;
+  int64_t* base;     // (T + 1): the first row of each position; base[T] is the number of rows
+  int32_t* symbols;  // (rows): the symbol of each row
+  int32_t* row_of;   // (N, T)
+  int64_t rows() const { return base[block]; }
+};
+
+inline SymbolRows number_symbols(const EmbeddingConcatLinearShape& shape, const int32_t* tokens, Context& context) {
+  const int64_t batch = shape.batch, block = shape.block, vocab = shape.vocab;
+  SymbolRows result;
+  result.block = block;
+  result.base = scratch_array<int64_t>(context, block + 1);
+  result.symbols = scratch_array<int32_t>(context, block * smaller(vocab, batch));
+  result.row_of = scratch_array<int32_t>(context, batch * block);
+  int32_t* row_of_symbol = scratch_array<int32_t>(context, block * vocab);  // (T, V): 1 where it occurs, then its row
+
+  fill_zero(row_of_symbol, block * vocab);
+  for (int64_t n = 0; n < batch; ++n) {
+    for (int64_t t = 0; t < block; ++t) row_of_symbol[t * vocab + tokens[n * block + t]] = 1;
+  }
+  int32_t row = 0;
+  for (int64_t t = 0; t < block; ++t) {
+    result.base[t] = row;
+    for (int64_t s = 0; s < vocab; ++s) {
+      if (row_of_symbol[t * vocab + s] == 0) continue;
+      result.symbols[row] = static_cast<int32_t>(s);
+      row_of_symbol[t * vocab + s] = row++;
+    }
+  }
+  result.base[block] = row;
+  for (int64_t n = 0; n < batch; ++n) {
+    for (int64_t t = 0; t < block; ++t) {
+      result.row_of[n * block + t] = row_of_symbol[t * vocab + tokens[n * block + t]];
+    }
+  }
+  return result;
+}
+
+// The rows of all positions, cut into pieces that lie within one position: tasks that threads can share.
+struct RowTiles {
+  static constexpr int64_t kRows = 4 * kTileRows;
+  int64_t count = 0;
+  int64_t* position;
+  int64_t* first;
+
+  RowTiles(const SymbolRows& symbols, Context& context) {
+    const int64_t most = symbols.rows() / kRows + symbols.block;
+    position = scratch_array<int64_t>(context, most);
+    first = scratch_array<int64_t>(context, most);
+    for (int64_t t = 0; t < symbols.block; ++t) {
+      for (int64_t r = symbols.base[t]; r < symbols.base[t + 1]; r += kRows) {
+        position[count] = t;
+        first[count++] = r;
+      }
+    }
+  }
+};
+
+// Whether it is worth finding out which symbols occur: with fewer tokens than symbols hardly any repeats.
+inline bool may_use_table(const EmbeddingConcatLinearShape& shape, Algorithm algorithm) {
+  if (algorithm != Algorithm::kByCost) return algorithm == Algorithm::kTable;
+  return shape.batch > 1 && shape.batch * shape.block >= shape.vocab;
+}
+
+// Whether rows per symbol take no more memory than what the unfused layers hold, the concatenated embeddings and one
+// more output; small sizes always may.
+template <class T>
+inline bool table_fits(const EmbeddingConcatLinearShape& shape, int64_t rows) {
+  const int64_t table = rows * row_stride<T>(shape.hidden);
+  const int64_t unfused = shape.batch * (shape.block * shape.embed + shape.hidden);
+  return table <= unfused || table * int64_t(sizeof(T)) <= (1 << 20);
+}
+
+}  // namespace namegen::cpu::NAMEGEN_ISA

@@ -1,0 +1,239 @@
+// y = activation(concat_t(C[token_t]) @ W^T + b).
+//
+// By table: a token takes one of V values, so position t adds one of V rows, P[t, s] = C[s] @ W_t^T. Only the rows of
+// symbols that occur are formed; an example is then the sum of `block` rows. By plain product where symbols hardly
+// repeat. Both form the same sums in another order.
+#include "kernels/cpu/embedding_concat_linear.h"
+
+#include "kernels/cpu/functions.h"
+#include "kernels/cpu/tanh.h"
+
+namespace namegen::cpu::NAMEGEN_ISA {
+namespace {
+
+using Forward = EmbeddingConcatLinearForward;
+
+// Up to so many rows the plain product takes dot products with W as it lies: packing W would cost more than it saves.
+constexpr int64_t kDotRows = 32;
+constexpr int64_t kDotMinDepth = 64;
+
+// y[h0 + v * width ...] = activation(sums[v] + bias), for the `columns` columns from h0 on.
+template <class Data, bool Tanh, int NV>
+inline void finish_row(const Vec<Compute<Data>>* sums, const Compute<Data>* bias, int64_t columns, Data* y) {
+  using T = Compute<Data>;
+#pragma GCC unroll 8
+  for (int v = 0; v < NV; ++v) {
+    const int64_t lanes = v < NV - 1 ? kWidth<T> : columns - v * kWidth<T>;
+    Vec<T> z = sums[v];
+    if (bias != nullptr) z += v < NV - 1 ? load(bias + v * kWidth<T>) : load_first(bias + v * kWidth<T>, lanes);
+    store_data(y + v * kWidth<T>, Tanh ? tanh(z) : z, lanes);
+  }
+}
+
+template <class T>
+const T* packed_transpose(const Forward& p, Context& context) {
+  const int64_t hidden = p.shape.hidden, k_count = p.shape.block * p.shape.embed;
+  const Panels<T> panels{hidden};
+  T* packed = scratch_array<T>(context, panels.padded() * k_count);
+  parallel_for(context, panels.count(), double(hidden * k_count * sizeof(T)) / kBytesPerMicro, [&](int64_t panel) {
+    pack_transposed(static_cast<const T*>(p.linear_weight), hidden, k_count, panel, packed);
+  });
+  return packed;
+}
+
+// P: one row per symbol and position, `stride` apart, the bias added to the rows of position 0.
+template <class T>
+const T* build_table(const Forward& p, const SymbolRows& symbols, int64_t stride, Context& context) {
+  const int64_t block = p.shape.block, embed = p.shape.embed, hidden = p.shape.hidden;
+  const T* embedding = static_cast<const T*>(p.embedding);
+  const T* bias = static_cast<const T*>(p.linear_bias);
+  const T* packed = packed_transpose<T>(p, context);
+  T* table = scratch_array<T>(context, symbols.rows() * stride);
+
+  const Panels<T> panels{hidden};
+  const RowTiles tiles(symbols, context);
+  parallel_for(context, tiles.count, 2.0 * symbols.rows() * embed * hidden / kFlopsPerMicro, [&](int64_t task) {
+    const int64_t t = tiles.position[task], first = tiles.first[task];
+    const int64_t rows = smaller(tiles.kRows, symbols.base[t + 1] - first);
+    for (int64_t panel = 0; panel < panels.count(); ++panel) {
+      with_vectors(panels.vectors(panel), [&](auto nv) {
+        constexpr int NV = decltype(nv)::value;
+        const int64_t column = panels.first(panel);
+        const T* base = t == 0 && bias != nullptr ? bias + column : nullptr;
+        const PackedRows<T, NV> b{packed + column * block * embed + t * embed * NV * kWidth<T>};
+        for (int64_t r = first; r < first + rows; r += kTileRows) {
+          const int64_t count = smaller(kTileRows, first + rows - r);
+          const auto rows_of = [&](int64_t, const T** a) {
+            for (int64_t i = 0; i < count; ++i) a[i] = embedding + symbols.symbols[r + i] * embed;
+          };
+          tile_of<NV, T>(count, 1, embed, rows_of, 1, b, [&](int i, const Vec<T>* sums) {
+            finish_row<T, false, NV>(sums, base, panels.width(panel), table + (r + i) * stride + column);
+          });
+        }
+      });
+    }
+  });
+  return table;
+}
+
+// y[n] = activation(sum over t of table[row(n, t)]). Block is the number of positions, or 0 for any.
+template <class Data, int Block, bool Tanh>
+void combine_rows(const Forward& p, const SymbolRows& symbols, const Compute<Data>* table, int64_t stride,
+                  int64_t first, int64_t rows) {
+  using T = Compute<Data>;
+  const int64_t block = Block > 0 ? Block : p.shape.block;
+  const int64_t hidden = p.shape.hidden;
+  for (int64_t n = first; n < first + rows; ++n) {
+    const int32_t* row_of = symbols.row_of + n * block;
+    Data* y = static_cast<Data*>(p.output) + n * hidden;
+    for (int64_t h = 0; h < hidden; h += kWidth<T>) {
+      Vec<T> z = load(table + row_of[0] * stride + h);
+      for (int64_t t = 1; t < block; ++t) z += load(table + row_of[t] * stride + h);
+      store_data(y + h, Tanh ? tanh(z) : z, smaller(kWidth<T>, hidden - h));
+    }
+  }
+}
+
+template <class Data, bool Tanh>
+void forward_by_table(const Forward& p, const SymbolRows& symbols, Context& context) {
+  using T = Compute<Data>;
+  const int64_t batch = p.shape.batch, block = p.shape.block;
+  const int64_t stride = row_stride<T>(p.shape.hidden);
+  const T* table = build_table<T>(p, symbols, stride, context);
+  constexpr int64_t kRows = 64;
+  const double micros = double(batch) * p.shape.hidden * (block * 2 + 20) / kFlopsPerMicro;
+  parallel_for(context, ceil_div(batch, kRows), micros, [&](int64_t task) {
+    const int64_t first = task * kRows, rows = smaller(kRows, batch - first);
+    switch (block) {
+      case 2: return combine_rows<Data, 2, Tanh>(p, symbols, table, stride, first, rows);
+      case 3: return combine_rows<Data, 3, Tanh>(p, symbols, table, stride, first, rows);
+      case 8: return combine_rows<Data, 8, Tanh>(p, symbols, table, stride, first, rows);
+      default: return combine_rows<Data, 0, Tanh>(p, symbols, table, stride, first, rows);
+    }
+  });
+}
+
+// Few rows: z[n, h] = x[n] . W[h], both operands as they lie, summed along k in vectors.
+template <class Data, bool Tanh>
+void forward_by_dots(const Forward& p, Context& context) {
+  using T = Compute<Data>;
+  const int64_t batch = p.shape.batch, block = p.shape.block, embed = p.shape.embed, hidden = p.shape.hidden;
+  const int64_t k_count = block * embed;
+  const T* embedding = static_cast<const T*>(p.embedding);
+  const T* weight = static_cast<const T*>(p.linear_weight);
+  const T* bias = static_cast<const T*>(p.linear_bias);
+  T* x = scratch_array<T>(context, batch * k_count);  // (N, T*E)
+  for (int64_t i = 0; i < batch * block; ++i) {
+    __builtin_memcpy(x + i * embed, embedding + p.tokens[i] * embed, embed * sizeof(T));
+  }
+  constexpr int kExamples = kTileRows > 3 ? 4 : 2;
+  constexpr int64_t kColumns = kWidth<T>;
+  parallel_for(context, ceil_div(hidden, kColumns), 2.0 * batch * k_count * hidden / kFlopsPerMicro, [&](int64_t task) {
+    const int64_t h0 = task * kColumns, columns = smaller(kColumns, hidden - h0);
+    T z[kDotRows][kColumns];
+    for (int64_t j = 0; j < columns; j += 4) {
+      const T* w[4];
+      for (int64_t c = 0; c < 4; ++c) w[c] = weight + (h0 + smaller(j + c, columns - 1)) * k_count;
+      for (int64_t n = 0; n < batch; n += kExamples) {
+        const T* a[kExamples];
+        for (int64_t i = 0; i < kExamples; ++i) a[i] = x + smaller(n + i, batch - 1) * k_count;
+        Vec<T> sums[kExamples][4] = {};
+        const auto add = [&](int64_t k, auto read) {
+          Vec<T> ws[4];
+#pragma GCC unroll 4
+          for (int c = 0; c < 4; ++c) ws[c] = read(w[c] + k);
+#pragma GCC unroll 4
+          for (int i = 0; i < kExamples; ++i) {
+            const Vec<T> value = read(a[i] + k);
+#pragma GCC unroll 4
+            for (int c = 0; c < 4; ++c) sums[i][c] += value * ws[c];
+          }
+        };
+        int64_t k = 0;
+        for (; k + kWidth<T> <= k_count; k += kWidth<T>) add(k, [](const T* q) { return load(q); });
+        if (k < k_count) add(k, [&](const T* q) { return load_first(q, k_count - k); });
+        for (int64_t i = 0; i < kExamples; ++i) {
+          if (n + i >= batch) break;
+          for (int64_t c = 0; c < 4; ++c) {
+            if (j + c < columns) z[n + i][j + c] = sum_lanes<T>(sums[i][c]);
+          }
+        }
+      }
+    }
+    for (int64_t n = 0; n < batch; ++n) {
+      const Vec<T> row = load_first(z[n], columns);
+      finish_row<Data, Tanh, 1>(&row, bias == nullptr ? nullptr : bias + h0, columns,
+                                static_cast<Data*>(p.output) + n * hidden + h0);
+    }
+  });
+}
+
+// z = x @ W^T in register tiles; the rows of x are read where they lie in the embedding.
+template <class Data, bool Tanh>
+void forward_by_product(const Forward& p, Context& context) {
+  using T = Compute<Data>;
+  const int64_t batch = p.shape.batch, block = p.shape.block, embed = p.shape.embed, hidden = p.shape.hidden;
+  const T* embedding = static_cast<const T*>(p.embedding);
+  const T* bias = static_cast<const T*>(p.linear_bias);
+  const T* packed = packed_transpose<T>(p, context);
+  const Panels<T> panels{hidden};
+  constexpr int64_t kRows = 8 * kTileRows;
+  const double micros = 2.0 * batch * block * embed * hidden / kFlopsPerMicro;
+  parallel_for(context, ceil_div(batch, kRows), micros, [&](int64_t task) {
+    const int64_t first = task * kRows, end = smaller(first + kRows, batch);
+    for (int64_t panel = 0; panel < panels.count(); ++panel) {
+      with_vectors(panels.vectors(panel), [&](auto nv) {
+        constexpr int NV = decltype(nv)::value;
+        const int64_t column = panels.first(panel);
+        const PackedRows<T, NV> b{packed + column * block * embed};
+        for (int64_t n = first; n < end; n += kTileRows) {
+          const int64_t count = smaller(kTileRows, end - n);
+          const auto rows_of = [&](int64_t t, const T** a) {
+            for (int64_t i = 0; i < count; ++i) a[i] = embedding + p.tokens[(n + i) * block + t] * embed;
+          };
+          tile_of<NV, T>(count, block, embed, rows_of, 1, b, [&](int i, const Vec<T>* sums) {
+            finish_row<Data, Tanh, NV>(sums, bias == nullptr ? nullptr : bias + column, panels.width(panel),
+                                       static_cast<Data*>(p.output) + (n + i) * hidden + column);
+          });
+        }
+      });
+    }
+  });
+}
+
+template <class Data, bool Tanh>
+void forward(const Forward& p, Context& context) {
+  using T = Compute<Data>;
+  if (may_use_table(p.shape, p.algorithm)) {
+    const SymbolRows symbols = number_symbols(p.shape, p.tokens, context);
+    // An example costs T*E products an output by the plain way; by table T additions, worth about 1.5 products each.
+    const double table = double(symbols.rows()) * p.shape.embed + 1.5 * p.shape.batch * p.shape.block;
+    const double plain = double(p.shape.batch) * p.shape.block * p.shape.embed;
+    if (p.algorithm == Algorithm::kTable || (table < plain && table_fits<T>(p.shape, symbols.rows()))) {
+      return forward_by_table<Data, Tanh>(p, symbols, context);
+    }
+  }
+  if (p.shape.batch <= kDotRows && p.shape.block * p.shape.embed >= kDotMinDepth) {
+    return forward_by_dots<Data, Tanh>(p, context);
+  }
+  forward_by_product<Data, Tanh>(p, context);
+}
+
+}  // namespace
+
+template <class Data>
+void embedding_concat_linear_forward(const Forward& p, Context& context) {
+  if (p.shape.batch == 0 || p.shape.hidden == 0) return;
+  if (p.activation == Activation::kTanh) {
+    forward<Data, true>(p, context);
+  } else {
+    forward<Data, false>(p, context);
+  }
+}
+
+template void embedding_concat_linear_forward<float>(const Forward&, Context&);
+template void embedding_concat_linear_forward<double>(const Forward&, Context&);
+template void embedding_concat_linear_forward<BFloat16>(const Forward&, Context&);
+template void embedding_concat_linear_forward<Float16>(const Forward&, Context&);
+
+}  // namespace namegen::cpu::NAMEGEN_ISA

@@ -1,0 +1,89 @@
+// The interface of the CPU kernels: one plain parameter struct per operator and direction, and the table of functions
+// that is compiled once per instruction set. Arrays are contiguous, row-major, and typed as each comment says, where
+// "compute" means float64 for float64 data and float32 otherwise.
+#pragma once
+
+#include "kernels/cpu/context.h"
+#include "kernels/types.h"
+
+namespace namegen::cpu {
+
+struct EmbeddingConcatLinearShape {
+  int64_t batch;   // N, examples
+  int64_t block;   // T, tokens an example
+  int64_t vocab;   // V, rows of the embedding
+  int64_t embed;   // E, columns of the embedding
+  int64_t hidden;  // H, outputs
+};
+
+// How the products are formed: per symbol and position, per example, or whichever is cheaper.
+enum class Algorithm : int { kByCost = 0, kTable = 1, kPlain = 2 };
+
+struct EmbeddingConcatLinearForward {
+  EmbeddingConcatLinearShape shape;
+  const int32_t* tokens;        // (N, T), each in [0, V)
+  const void* embedding;        // (V, E) compute
+  const void* linear_weight;    // (H, T*E) compute
+  const void* linear_bias;      // (H) compute, or null
+  void* output;                 // (N, H) data
+  Activation activation;
+  Algorithm algorithm;
+};
+
+struct EmbeddingConcatLinearBackward {
+  EmbeddingConcatLinearShape shape;
+  const int32_t* tokens;         // (N, T), each in [0, V)
+  const void* embedding;         // (V, E) compute
+  const void* linear_weight;     // (H, T*E) compute
+  const void* output;            // (N, H) data: y, read where the activation is tanh
+  const void* grad_output;       // (N, H) data
+  void* grad_embedding;          // (V, E) compute, or null where it is not wanted
+  void* grad_linear_weight;      // (H, T*E) compute, or null
+  void* grad_linear_bias;        // (H) compute, or null
+  Activation activation;
+  Algorithm algorithm;
+};
+
+struct BatchNormForward {
+  int64_t rows;       // N, values a channel
+  int64_t channels;   // C
+  const void* input;  // (N, C) data
+  void* output;       // (N, C) data
+  const void* weight;  // (C) compute, or null for 1
+  const void* bias;    // (C) compute, or null for 0
+  void* mean;          // (C) compute: the batch's, written when training, else read
+  void* invstd;        // (C) compute: 1 / sqrt(biased variance + eps), written when training, else read
+  void* running_mean;  // (C) compute, updated when training, or null
+  void* running_var;   // (C) compute, updated when training, or null
+  bool training;
+  double momentum;
+  double eps;
+  Activation activation;
+};
+
+struct BatchNormBackward {
+  int64_t rows;
+  int64_t channels;
+  const void* input;        // (N, C) data: x
+  const void* output;       // (N, C) data: y, read where the activation is tanh
+  const void* grad_output;  // (N, C) data
+  const void* weight;       // (C) compute, or null for 1
+  const void* mean;         // (C) compute: what the forward pass normalised with
+  const void* invstd;       // (C) compute
+  void* grad_input;         // (N, C) data, or null where it is not wanted
+  void* grad_weight;        // (C) compute, or null
+  void* grad_bias;          // (C) compute, or null
+  bool training;            // whether mean and invstd depend on x
+  Activation activation;
+};
+
+struct Kernels {
+  const char* isa;
+  void (*tanh[kDTypeCount])(int64_t count, const void* input, void* output);
+  void (*embedding_concat_linear_forward[kDTypeCount])(const EmbeddingConcatLinearForward&, Context&);
+  void (*embedding_concat_linear_backward[kDTypeCount])(const EmbeddingConcatLinearBackward&, Context&);
+  void (*batch_norm_forward[kDTypeCount])(const BatchNormForward&, Context&);
+  void (*batch_norm_backward[kDTypeCount])(const BatchNormBackward&, Context&);
+};
+
+}  // namespace namegen::cpu

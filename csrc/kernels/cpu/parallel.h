@@ -1,0 +1,35 @@
+// Context::parallel for a lambda, and scratch memory for arrays.
+#pragma once
+
+#include "kernels/cpu/context.h"
+#include "kernels/cpu/simd.h"
+
+namespace namegen::cpu::NAMEGEN_ISA {
+
+// Arithmetic that a core does in a microsecond: a low guess, for deciding whether threads pay.
+inline constexpr double kFlopsPerMicro = 4e4;
+inline constexpr double kBytesPerMicro = 1e4;
+
+template <class Body>
+inline void parallel_for(Context& context, int64_t tasks, double micros, const Body& body) {
+  if (tasks <= 0) return;
+  if (tasks == 1) {
+    body(0);
+    return;
+  }
+  context.parallel(
+      tasks, micros, [](void* state, int64_t task) { (*static_cast<const Body*>(state))(task); },
+      const_cast<Body*>(&body));
+}
+
+template <class T>
+inline T* scratch_array(Context& context, int64_t count) {
+  return static_cast<T*>(context.scratch(static_cast<size_t>(larger(count, 1)) * sizeof(T)));
+}
+
+template <class T>
+inline void fill_zero(T* p, int64_t count) {
+  __builtin_memset(p, 0, static_cast<size_t>(count) * sizeof(T));
+}
+
+}  // namespace namegen::cpu::NAMEGEN_ISA

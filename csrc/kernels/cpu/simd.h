@@ -1,0 +1,217 @@
+// One vector type for every instruction set: the compiler's own vector extension at the width that the flags of this
+// translation unit allow. Each unit lives in a namespace of its own (NAMEGEN_ISA), and nothing here calls a function
+// template of the standard library: a copy of one, compiled for a wider ISA, could be what the linker keeps for all.
+#pragma once
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "kernels/types.h"
+
+#if !defined(NAMEGEN_ISA)
+#define NAMEGEN_ISA baseline
+#endif
+
+namespace namegen::cpu::NAMEGEN_ISA {
+
+#if defined(__AVX512F__)
+inline constexpr int kVectorBytes = 64;
+inline constexpr int kTileRows = 6;  // 6 rows x 4 vectors of accumulators: 24 of 32 registers
+#elif defined(__AVX2__)
+inline constexpr int kVectorBytes = 32;
+inline constexpr int kTileRows = 3;  // 3 rows x 4 vectors: 12 of 16 registers
+#else
+inline constexpr int kVectorBytes = 16;
+inline constexpr int kTileRows = 3;
+#endif
+
+template <class T>
+struct VectorOf {
+  typedef T type __attribute__((vector_size(kVectorBytes)));
+  typedef T unaligned __attribute__((vector_size(kVectorBytes), aligned(alignof(T)), may_alias));
+  static constexpr int width = kVectorBytes / sizeof(T);
+};
+template <class T>
+using Vec = typename VectorOf<T>::type;
+template <class T>
+inline constexpr int kWidth = VectorOf<T>::width;
+
+// The type that a data type is computed in.
+template <class Data>
+struct ComputeOf {
+  using type = float;
+};
+template <>
+struct ComputeOf<double> {
+  using type = double;
+};
+template <class Data>
+using Compute = typename ComputeOf<Data>::type;
+
+inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+inline float square_root(float x) { return __builtin_sqrtf(x); }
+inline double square_root(double x) { return __builtin_sqrt(x); }
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+template <class T>
+inline Vec<T> broadcast(T value) {
+  return value - Vec<T>{};  // folds to one broadcast; -0.0 - 0.0 stays -0.0
+}
+
+template <class T>
+inline Vec<T> load(const T* p) {
+  return *reinterpret_cast<const typename VectorOf<T>::unaligned*>(p);
+}
+template <class T>
+inline void store(T* p, Vec<T> v) {
+  *reinterpret_cast<typename VectorOf<T>::unaligned*>(p) = v;
+}
+
+// The first n lanes (0 <= n <= width), the others 0. Reads and writes nothing beyond.
+#if defined(__AVX512F__)
+inline Vec<float> load_first(const float* p, int64_t n) {
+  return (Vec<float>)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+inline Vec<double> load_first(const double* p, int64_t n) {
+  return (Vec<double>)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+}
+inline void store_first(float* p, Vec<float> v, int64_t n) {
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+}
+inline void store_first(double* p, Vec<double> v, int64_t n) {
+  _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+}
+#elif defined(__AVX2__)
+inline __m256i first_lanes(const float*, int64_t n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+inline __m256i first_lanes(const double*, int64_t n) {
+  return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+inline Vec<float> load_first(const float* p, int64_t n) {
+  return (Vec<float>)_mm256_maskload_ps(p, first_lanes(p, n));
+}
+inline Vec<double> load_first(const double* p, int64_t n) {
+  return (Vec<double>)_mm256_maskload_pd(p, first_lanes(p, n));
+}
+inline void store_first(float* p, Vec<float> v, int64_t n) { _mm256_maskstore_ps(p, first_lanes(p, n), (__m256)v); }
+inline void store_first(double* p, Vec<double> v, int64_t n) { _mm256_maskstore_pd(p, first_lanes(p, n), (__m256d)v); }
+#else
+template <class T>
+inline Vec<T> load_first(const T* p, int64_t n) {
+  if (n == kWidth<T>) return load(p);
+  Vec<T> v = {};
+  for (int64_t i = 0; i < n; ++i) v[i] = p[i];
+  return v;
+}
+template <class T>
+inline void store_first(T* p, Vec<T> v, int64_t n) {
+  if (n == kWidth<T>) return store(p, v);
+  for (int64_t i = 0; i < n; ++i) p[i] = v[i];
+}
+#endif
+
+// ---- data in memory <-> vectors of the compute type -----------------------------------------------------------------
+
+typedef uint32_t UInt32Vec __attribute__((vector_size(kVectorBytes)));
+typedef uint16_t UInt16Half __attribute__((vector_size(kVectorBytes / 2)));
+typedef uint16_t UInt16HalfUnaligned __attribute__((vector_size(kVectorBytes / 2), aligned(2), may_alias));
+
+inline UInt16Half load_half_words(const void* p, int64_t n) {
+  if (n == kWidth<float>) return *reinterpret_cast<const UInt16HalfUnaligned*>(p);
+  UInt16Half v = {};
+  for (int64_t i = 0; i < n; ++i) v[i] = static_cast<const uint16_t*>(p)[i];
+  return v;
+}
+inline void store_half_words(void* p, UInt16Half v, int64_t n) {
+  if (n == kWidth<float>) {
+    *reinterpret_cast<UInt16HalfUnaligned*>(p) = v;
+  } else {
+    for (int64_t i = 0; i < n; ++i) static_cast<uint16_t*>(p)[i] = v[i];
+  }
+}
+
+inline Vec<float> widen(UInt16Half halves, BFloat16) {
+  return (Vec<float>)(__builtin_convertvector(halves, UInt32Vec) << 16);
+}
+// Round to nearest, ties to even; a NaN stays a (quiet) NaN.
+inline UInt16Half narrow(Vec<float> v, BFloat16) {
+  const UInt32Vec bits = (UInt32Vec)v;
+  const UInt32Vec rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  const UInt32Vec nan = (bits >> 16) | 0x40;
+  return __builtin_convertvector((UInt32Vec)(v == v) != 0 ? rounded : nan, UInt16Half);
+}
+
+#if defined(__AVX512F__)
+inline Vec<float> widen(UInt16Half halves, Float16) { return (Vec<float>)_mm512_cvtph_ps((__m256i)halves); }
+inline UInt16Half narrow(Vec<float> v, Float16) {
+  return (UInt16Half)_mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+#elif defined(__F16C__)
+inline Vec<float> widen(UInt16Half halves, Float16) { return (Vec<float>)_mm256_cvtph_ps((__m128i)halves); }
+inline UInt16Half narrow(Vec<float> v, Float16) {
+  return (UInt16Half)_mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+#else
+// Without the hardware's conversion: integer arithmetic, the scaling of the exponent left to float multiplication.
+inline Vec<float> widen(UInt16Half halves, Float16) {
+  const UInt32Vec h = __builtin_convertvector(halves, UInt32Vec);
+  const UInt32Vec sign = (h & 0x8000) << 16;
+  const UInt32Vec magnitude = (h & 0x7fff) << 13;
+  const UInt32Vec two_to_112 = UInt32Vec{} + 0x77800000u;
+  const UInt32Vec finite = (UInt32Vec)((Vec<float>)magnitude * (Vec<float>)two_to_112);  // exact
+  const UInt32Vec special = magnitude | 0x7f800000u;                                     // infinity or NaN
+  return (Vec<float>)(sign | ((h & 0x7c00) == 0x7c00 ? special : finite));
+}
+inline UInt16Half narrow(Vec<float> v, Float16) {
+  const UInt32Vec bits = (UInt32Vec)v;
+  const UInt32Vec sign = (bits >> 16) & 0x8000;
+  const UInt32Vec magnitude = bits & 0x7fffffffu;
+  // Normal results: rebias by 112 and round 13 bits away, ties to even.
+  const UInt32Vec normal = (magnitude - (112u << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13;
+  // Subnormal results: adding 0.5 leaves units of 2^-24 in the low bits, rounded by the addition itself.
+  const UInt32Vec half = UInt32Vec{} + 0x3f000000u;
+  const UInt32Vec subnormal = (UInt32Vec)((Vec<float>)magnitude + (Vec<float>)half) - half;
+  UInt32Vec h = magnitude < (113u << 23) ? subnormal : normal;
+  h = magnitude >= 0x477ff000u ? UInt32Vec{} + 0x7c00u : h;  // from 65520 on: infinity
+  h = magnitude > 0x7f800000u ? UInt32Vec{} + 0x7e00u : h;   // NaN
+  return __builtin_convertvector(h | sign, UInt16Half);
+}
+#endif
+
+// Loads lanes [0, n) of data as the compute type, the others 0.
+template <class Data>
+inline Vec<Compute<Data>> load_data(const Data* p, int64_t n) {
+  if constexpr (sizeof(Data) == 2) {
+    return widen(load_half_words(p, n), Data{});
+  } else {
+    return n == kWidth<Data> ? load(p) : load_first(p, n);
+  }
+}
+template <class Data>
+inline void store_data(Data* p, Vec<Compute<Data>> v, int64_t n) {
+  if constexpr (sizeof(Data) == 2) {
+    store_half_words(p, narrow(v, Data{}), n);
+  } else if (n == kWidth<Data>) {
+    store(p, v);
+  } else {
+    store_first(p, v, n);
+  }
+}
+
+// The sum of all lanes, by halves.
+template <class T>
+inline T sum_lanes(Vec<T> v) {
+  alignas(kVectorBytes) T lanes[kWidth<T>];
+  store(lanes, v);
+#pragma GCC unroll 8
+  for (int half = kWidth<T> / 2; half > 0; half /= 2) {
+#pragma GCC unroll 16
+    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  }
+  return lanes[0];
+}
+
+}  // namespace namegen::cpu::NAMEGEN_ISA

@@ -1,0 +1,25 @@
+// The types that every kernel's interface is made of. Free of torch.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace namegen {
+
+// The dtype of a kernel's large tensors. bfloat16 and float16 are computed in float32.
+enum class DType : int { kFloat32 = 0, kFloat64 = 1, kBFloat16 = 2, kFloat16 = 3 };
+inline constexpr int kDTypeCount = 4;
+
+enum class Activation : int { kNone = 0, kTanh = 1 };
+
+// The dtype of token tensors.
+enum class TokenType : int { kUInt8 = 0, kInt32 = 1, kInt64 = 2 };
+
+struct BFloat16 {
+  uint16_t bits;
+};
+struct Float16 {
+  uint16_t bits;
+};
+
+}  // namespace namegen

@@ -1,0 +1,338 @@
+// torch.ops.namegen_ext.batch_norm: schema, checks, CPU and fake kernels, autograd. Under autocast it takes what it is
+// given, as torch's batch norm does: x in the lower precision and float32 parameters.
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include "kernels/cpu/dispatch.h"
+#include "ops/common.h"
+
+namespace namegen::ops {
+namespace {
+
+using Triple = std::tuple<Tensor, Tensor, Tensor>;
+
+TORCH_LIBRARY_FRAGMENT(namegen_ext, m) {
+  m.def(
+      "batch_norm(Tensor x, Tensor(a!)? running_mean, Tensor(b!)? running_var, Tensor? weight, Tensor? bias, "
+      "bool training, float momentum, float eps, str activation='none') -> Tensor",
+      {at::Tag::pt2_compliant_tag});
+  // The output with what it was normalised with: mean (C) and invstd (C), in the compute dtype.
+  m.def(
+      "batch_norm_forward(Tensor x, Tensor(a!)? running_mean, Tensor(b!)? running_var, Tensor? weight, Tensor? bias, "
+      "bool training, float momentum, float eps, str activation) -> (Tensor, Tensor, Tensor)",
+      {at::Tag::pt2_compliant_tag});
+  // output_mask: which of the gradients of x, weight and bias are wanted.
+  m.def(
+      "batch_norm_backward(Tensor grad_output, Tensor x, Tensor? output, Tensor? weight, Tensor mean, Tensor invstd, "
+      "bool training, str activation, bool[3] output_mask) -> (Tensor, Tensor, Tensor)",
+      {at::Tag::pt2_compliant_tag});
+}
+
+bool given(const optional<Tensor>& tensor) { return tensor.has_value() && tensor->defined(); }
+
+// ---- checks ---------------------------------------------------------------------------------------------------------
+
+void check_channels(const char* argument, const optional<Tensor>& tensor, const Tensor& x) {
+  if (!given(tensor)) return;
+  TORCH_CHECK(tensor->dim() == 1 && tensor->sym_size(0) == x.sym_size(-1), argument, " must be (C,) = (",
+              x.sym_size(-1), ",), one value a channel of x, but got ", describe(argument, *tensor));
+  TORCH_CHECK(tensor->device() == x.device(), argument, " must be on the device of x, ", x.device(), ", but is on ",
+              tensor->device());
+  const auto type = tensor->scalar_type();
+  TORCH_CHECK(type == x.scalar_type() || type == compute_type(x.scalar_type()), argument, " must have the dtype of x, ",
+              x.scalar_type(), ", or ", compute_type(x.scalar_type()), ", but has ", type);
+}
+
+void check(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
+           const optional<Tensor>& weight, const optional<Tensor>& bias, bool training) {
+  data_type(x.scalar_type(), "x");
+  TORCH_CHECK(x.dim() >= 2, "x must have at least two dimensions, (..., C), but got ", describe("x", x));
+  check_channels("running_mean", running_mean, x);
+  check_channels("running_var", running_var, x);
+  check_channels("weight", weight, x);
+  check_channels("bias", bias, x);
+  if (training) {
+    c10::SymInt rows = 1;
+    for (int64_t d = 0; d < x.dim() - 1; ++d) rows *= x.sym_size(d);
+    TORCH_CHECK_VALUE(rows != 1, "x must have more than one value per channel in training, but got ", describe("x", x));
+  } else {
+    TORCH_CHECK(given(running_mean), "running_mean must be given in evaluation, but is None");
+    TORCH_CHECK(given(running_var), "running_var must be given in evaluation, but is None");
+  }
+}
+
+void check_gradient(const Tensor& grad_output, const Tensor& x, const optional<Tensor>& output,
+                    const optional<Tensor>& weight, const Tensor& mean, const Tensor& invstd, Activation activation) {
+  data_type(x.scalar_type(), "x");
+  const auto same_as_x = [&](const char* argument, const Tensor& tensor) {
+    TORCH_CHECK(tensor.sym_sizes() == x.sym_sizes() && tensor.scalar_type() == x.scalar_type() &&
+                    tensor.device() == x.device(),
+                argument, " must have the shape, dtype and device of x, ", x.sym_sizes(), " ", x.scalar_type(), " ",
+                x.device(), ", but has ", tensor.sym_sizes(), " ", tensor.scalar_type(), " ", tensor.device());
+  };
+  same_as_x("grad_output", grad_output);
+  if (activation == Activation::kTanh) {
+    TORCH_CHECK(given(output), "output must be given where activation is 'tanh'");
+    same_as_x("output", *output);
+  }
+  check_channels("weight", weight, x);
+  check_channels("mean", mean, x);
+  check_channels("invstd", invstd, x);
+}
+
+// ---- fake kernels: shapes alone -------------------------------------------------------------------------------------
+
+Tensor output_like(const Tensor& x) { return at::empty_symint(x.sym_sizes(), x.options()); }
+
+Triple forward_meta(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
+                    const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double, double,
+                    c10::string_view activation) {
+  parse_activation(activation);
+  check(x, running_mean, running_var, weight, bias, training);
+  const auto statistics = x.options().dtype(compute_type(x.scalar_type()));
+  return {output_like(x), at::empty_symint({x.sym_size(-1)}, statistics), at::empty_symint({x.sym_size(-1)}, statistics)};
+}
+
+Tensor output_meta(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
+                   const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum,
+                   double eps, c10::string_view activation) {
+  return std::get<0>(
+      forward_meta(x, running_mean, running_var, weight, bias, training, momentum, eps, activation));
+}
+
+Triple backward_meta(const Tensor& grad_output, const Tensor& x, const optional<Tensor>& output,
+                     const optional<Tensor>& weight, const Tensor& mean, const Tensor& invstd, bool,
+                     c10::string_view activation, std::array<bool, 3> output_mask) {
+  check_gradient(grad_output, x, output, weight, mean, invstd, parse_activation(activation));
+  const auto parameters = given(weight) ? weight->options() : mean.options();
+  return {output_mask[0] ? output_like(x) : Tensor(),
+          output_mask[1] ? at::empty_symint({x.sym_size(-1)}, parameters) : Tensor(),
+          output_mask[2] ? at::empty_symint({x.sym_size(-1)}, parameters) : Tensor()};
+}
+
+// ---- CPU ------------------------------------------------------------------------------------------------------------
+
+int64_t rows_of(const Tensor& x) {
+  int64_t rows = 1;
+  for (int64_t d = 0; d < x.dim() - 1; ++d) rows *= x.size(d);
+  return rows;
+}
+
+optional<Tensor> parameter(const optional<Tensor>& tensor, at::ScalarType compute) {
+  return given(tensor) ? optional<Tensor>(contiguous_as(*tensor, compute)) : std::nullopt;
+}
+
+// The running statistics as the kernel wants them, contiguous and in the compute dtype, and back to where they live.
+class Running {
+ public:
+  Running(const optional<Tensor>& tensor, at::ScalarType compute) {
+    if (!given(tensor)) return;
+    tensor_ = *tensor;
+    working_ = contiguous_as(*tensor, compute);
+  }
+  void* data() const { return working_.defined() ? working_.mutable_data_ptr() : nullptr; }
+  const Tensor& working() const { return working_; }
+  void write_back() const {
+    if (!tensor_.defined()) return;
+    if (!working_.is_same(tensor_)) {
+      tensor_.copy_(working_);  // counts as a change by itself
+    } else if (!tensor_.is_inference()) {
+      tensor_.unsafeGetTensorImpl()->bump_version();  // autograd must see that it changed
+    }
+  }
+
+ private:
+  Tensor tensor_, working_;
+};
+
+Triple forward_cpu(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
+                   const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum,
+                   double eps, c10::string_view activation) {
+  const Activation act = parse_activation(activation);
+  check(x, running_mean, running_var, weight, bias, training);
+  const auto type = x.scalar_type(), compute = compute_type(type);
+  const Tensor input = contiguous_as(x, type);
+  const auto gamma = parameter(weight, compute), beta = parameter(bias, compute);
+  const Running moving_mean(running_mean, compute), moving_var(running_var, compute);
+
+  Tensor output = at::empty(x.sizes(), x.options());  // (..., C)
+  Tensor mean, invstd;                                // (C)
+  if (training) {
+    mean = at::empty({x.size(-1)}, x.options().dtype(compute));
+    invstd = at::empty_like(mean);
+  } else {
+    mean = moving_mean.working().clone();
+    invstd = moving_var.working().add(eps).rsqrt_();
+  }
+  const cpu::BatchNormForward params{rows_of(x),
+                                     x.size(-1),
+                                     input.const_data_ptr(),
+                                     output.mutable_data_ptr(),
+                                     data_or_null(gamma),
+                                     data_or_null(beta),
+                                     mean.mutable_data_ptr(),
+                                     invstd.mutable_data_ptr(),
+                                     training ? moving_mean.data() : nullptr,
+                                     training ? moving_var.data() : nullptr,
+                                     training,
+                                     momentum,
+                                     eps,
+                                     act};
+  TorchContext context;
+  cpu::kernels().batch_norm_forward[static_cast<int>(data_type(type, "x"))](params, context);
+  if (training) {
+    moving_mean.write_back();
+    moving_var.write_back();
+  }
+  return {output, mean, invstd};
+}
+
+Tensor output_cpu(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
+                  const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum,
+                  double eps, c10::string_view activation) {
+  return std::get<0>(forward_cpu(x, running_mean, running_var, weight, bias, training, momentum, eps, activation));
+}
+
+Triple backward_cpu(const Tensor& grad_output, const Tensor& x, const optional<Tensor>& output,
+                    const optional<Tensor>& weight, const Tensor& mean, const Tensor& invstd, bool training,
+                    c10::string_view activation, std::array<bool, 3> output_mask) {
+  const Activation act = parse_activation(activation);
+  check_gradient(grad_output, x, output, weight, mean, invstd, act);
+  const auto type = x.scalar_type(), compute = compute_type(type);
+  const Tensor input = contiguous_as(x, type), dy = contiguous_as(grad_output, type);
+  const Tensor y = act == Activation::kTanh ? contiguous_as(*output, type) : Tensor();
+  const Tensor mean_c = contiguous_as(mean, compute), invstd_c = contiguous_as(invstd, compute);
+  const auto gamma = parameter(weight, compute);
+
+  Tensor grad_input, grad_weight, grad_bias;
+  if (output_mask[0]) grad_input = at::empty(x.sizes(), x.options());          // (..., C)
+  if (output_mask[1]) grad_weight = at::empty({x.size(-1)}, mean_c.options());  // (C)
+  if (output_mask[2]) grad_bias = at::empty({x.size(-1)}, mean_c.options());    // (C)
+  const cpu::BatchNormBackward params{rows_of(x),
+                                      x.size(-1),
+                                      input.const_data_ptr(),
+                                      y.defined() ? y.const_data_ptr() : nullptr,
+                                      dy.const_data_ptr(),
+                                      data_or_null(gamma),
+                                      mean_c.const_data_ptr(),
+                                      invstd_c.const_data_ptr(),
+                                      mutable_or_null(grad_input),
+                                      mutable_or_null(grad_weight),
+                                      mutable_or_null(grad_bias),
+                                      training,
+                                      act};
+  TorchContext context;
+  cpu::kernels().batch_norm_backward[static_cast<int>(data_type(type, "x"))](params, context);
+  const auto parameter_type = given(weight) ? weight->scalar_type() : compute;
+  const auto as_given = [&](const Tensor& t) {
+    return t.defined() && t.scalar_type() != parameter_type ? t.to(parameter_type) : t;
+  };
+  return {grad_input, as_given(grad_weight), as_given(grad_bias)};
+}
+
+// ---- autograd -------------------------------------------------------------------------------------------------------
+
+Triple call_forward(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
+                    const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum,
+                    double eps, c10::string_view activation) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("namegen_ext::batch_norm_forward", "")
+                             .typed<decltype(forward_cpu)>();
+  return op.call(x, running_mean, running_var, weight, bias, training, momentum, eps, activation);
+}
+
+Triple call_backward(const Tensor& grad_output, const Tensor& x, const optional<Tensor>& output,
+                     const optional<Tensor>& weight, const Tensor& mean, const Tensor& invstd, bool training,
+                     c10::string_view activation, std::array<bool, 3> output_mask) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("namegen_ext::batch_norm_backward", "")
+                             .typed<decltype(backward_cpu)>();
+  return op.call(grad_output, x, output, weight, mean, invstd, training, activation, output_mask);
+}
+
+// The same gradients from torch's own differentiable operators, for create_graph=True. In training mean and invstd are
+// formed anew, since they depend on x; `output`, a saved result of this node, carries the dependence of 1 - y^2.
+Triple differentiable_backward(const Tensor& grad_output, const Tensor& x, const Tensor& output, const Tensor& weight,
+                               const Tensor& mean, const Tensor& invstd, bool training, double eps) {
+  const auto type = mean.scalar_type();
+  const Tensor rows = x.reshape({-1, x.size(-1)}).to(type);                                            // (N, C)
+  const Tensor dy = (output.defined() ? grad_output * (1 - output * output) : grad_output);            // (..., C)
+  const Tensor dz = dy.reshape(rows.sizes()).to(type);                                                 // (N, C)
+  Tensor centred = rows - mean, inv = invstd;
+  if (training) {
+    centred = rows - rows.mean(0);
+    inv = (centred * centred).mean(0).add(eps).rsqrt();  // (C)
+  }
+  const Tensor xhat = centred * inv;  // (N, C)
+  const Tensor product = dz * xhat;
+  Tensor dx = training ? dz - dz.mean(0) - xhat * product.mean(0) : dz;
+  dx = dx * (weight.defined() ? weight.to(type) * inv : inv);
+  const auto parameter_type = weight.defined() ? weight.scalar_type() : type;
+  return {dx.reshape(x.sizes()).to(x.scalar_type()), product.sum(0).to(parameter_type), dz.sum(0).to(parameter_type)};
+}
+
+struct BatchNorm : torch::autograd::Function<BatchNorm> {
+  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const optional<Tensor>& weight,
+                        const optional<Tensor>& bias, const optional<Tensor>& running_mean,
+                        const optional<Tensor>& running_var, bool training, double momentum, double eps, bool tanh) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    const auto [output, mean, invstd] = call_forward(x, running_mean, running_var, weight, bias, training, momentum,
+                                                     eps, tanh ? "tanh" : "none");
+    ctx->save_for_backward({x, given(weight) ? *weight : Tensor(), tanh ? output : Tensor(), mean, invstd});
+    ctx->saved_data["flags"] = int64_t(training) | int64_t(given(weight)) << 1 | int64_t(given(bias)) << 2;
+    ctx->saved_data["eps"] = eps;
+    return output;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 const torch::autograd::variable_list& gradients) {
+    const auto saved = ctx->get_saved_variables();
+    const Tensor &x = saved[0], &weight = saved[1], &output = saved[2], &mean = saved[3], &invstd = saved[4];
+    const int64_t flags = ctx->saved_data["flags"].toInt();
+    const bool training = flags & 1, has_weight = flags & 2, has_bias = flags & 4;
+    torch::autograd::variable_list result(9);
+    if (!gradients[0].defined()) return result;
+    // Edges stand for the tensors that were given, in order.
+    const std::array<bool, 3> wanted = {ctx->needs_input_grad(0), has_weight && ctx->needs_input_grad(1),
+                                        has_bias && ctx->needs_input_grad(has_weight ? 2 : 1)};
+    Triple grads;
+    if (at::GradMode::is_enabled()) {
+      grads = differentiable_backward(gradients[0], x, output, weight, mean, invstd, training,
+                                      ctx->saved_data["eps"].toDouble());
+    } else {
+      const auto maybe = [](const Tensor& t) { return t.defined() ? optional<Tensor>(t) : std::nullopt; };
+      grads = call_backward(gradients[0], x, maybe(output), maybe(weight), mean, invstd, training,
+                            output.defined() ? "tanh" : "none", wanted);
+    }
+    if (wanted[0]) result[0] = std::get<0>(grads);
+    if (wanted[1]) result[1] = std::get<1>(grads);
+    if (wanted[2]) result[2] = std::get<2>(grads);
+    return result;
+  }
+};
+
+Tensor output_autograd(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
+                       const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum,
+                       double eps, c10::string_view activation) {
+  const Activation act = parse_activation(activation);
+  return BatchNorm::apply(x, weight, bias, running_mean, running_var, training, momentum, eps,
+                          act == Activation::kTanh);
+}
+
+TORCH_LIBRARY_IMPL(namegen_ext, CPU, m) {
+  m.impl("batch_norm", output_cpu);
+  m.impl("batch_norm_forward", forward_cpu);
+  m.impl("batch_norm_backward", backward_cpu);
+}
+TORCH_LIBRARY_IMPL(namegen_ext, Meta, m) {
+  m.impl("batch_norm", output_meta);
+  m.impl("batch_norm_forward", forward_meta);
+  m.impl("batch_norm_backward", backward_meta);
+}
+TORCH_LIBRARY_IMPL(namegen_ext, Autograd, m) { m.impl("batch_norm", output_autograd); }
+
+}  // namespace
+}  // namespace namegen::ops

@@ -1,0 +1,53 @@
+// What every operator needs between torch and the kernels: argument checks, dtypes, scratch memory and threads.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/CPUAllocator.h>
+#include <c10/util/SmallVector.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "kernels/cpu/context.h"
+#include "kernels/types.h"
+
+namespace namegen::ops {
+
+using at::Tensor;
+using std::optional;
+
+// "none" or "tanh". Raises ValueError for anything else.
+Activation parse_activation(std::string_view activation);
+
+// The dtype of the large tensors. Raises RuntimeError, naming the argument, where no kernel takes it.
+DType data_type(at::ScalarType type, const char* argument);
+// What it is computed in: float64 for float64, else float32.
+at::ScalarType compute_type(at::ScalarType type);
+
+// "embedding_weight (27, 10)": for error messages.
+std::string describe(const char* argument, const Tensor& tensor);
+
+// A contiguous tensor of the given dtype, the same one where it is that already.
+Tensor contiguous_as(const Tensor& tensor, at::ScalarType type);
+
+template <class T = void>
+const void* data_or_null(const optional<Tensor>& tensor) {
+  return tensor.has_value() && tensor->defined() ? tensor->const_data_ptr() : nullptr;
+}
+inline void* mutable_or_null(const Tensor& tensor) {
+  return tensor.defined() ? tensor.mutable_data_ptr() : nullptr;
+}
+
+// Scratch memory from a buffer that each thread keeps, and from torch's allocator beyond; threads from torch's pool.
+class TorchContext final : public cpu::Context {
+ public:
+  void* scratch(size_t bytes) override;
+  void parallel(int64_t tasks, double micros, Task task, void* state) override;
+
+ private:
+  size_t used_ = 0;
+  c10::SmallVector<c10::DataPtr, 4> blocks_;
+};
+
+}  // namespace namegen::ops

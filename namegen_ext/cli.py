@@ -1,0 +1,64 @@
+"""The console script: ``namegen train|sample|reproduce|bench ...``."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+
+from namegen_ext._version import __version__
+
+# Each is a module of the package whose main(arguments, prog) runs the command; imported when asked for.
+COMMANDS = {
+    "train": "train a name generator on a list of words",
+    "sample": "draw names from a trained model",
+    "reproduce": "reproduce published results and compare",
+    "bench": "measure speed and memory",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the first argument names.
+
+    Args:
+        arguments: what stands after ``namegen``; None takes those of the process.
+
+    Returns:
+        The exit status: the command's own; 2 where there is no such command.
+
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if not arguments:
+        return _fail(f"expected a command: {', '.join(COMMANDS)}")
+    command, *rest = arguments
+    if command in ("-h", "--help"):
+        print(_usage())
+        return 0
+    if command == "--version":
+        print(f"namegen_ext {__version__}")
+        return 0
+    if command not in COMMANDS:
+        return _fail(f"got {command!r}, expected a command: {', '.join(COMMANDS)}")
+    module_name = f"namegen_ext.{command}"
+    if importlib.util.find_spec(module_name) is None:
+        return _fail(f"the command {command!r} is not part of this version")
+    status: int = importlib.import_module(module_name).main(rest, prog=f"namegen {command}")
+    return status
+
+
+def _usage() -> str:
+    commands = "\n".join(f"  {name:<12}{summary}" for name, summary in COMMANDS.items())
+    return (
+        "usage: namegen [--help] [--version] COMMAND ...\n\n"
+        f"commands (namegen COMMAND --help tells more):\n{commands}"
+    )
+
+
+def _fail(message: str) -> int:
+    print(f"namegen: error: {message}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""The report: what of a model runs as fused operators, and why the rest does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import nn
+from torch.nn.parameter import is_lazy
+from torch.nn.utils import parametrize
+
+from namegen_ext.fusion.patterns import PATTERNS, Pattern
+from namegen_ext.fusion.report import FusionReport, Site
+from namegen_ext.fusion.sequential import (
+    FusedSequential,
+    all_plain,
+    why_not_at_all,
+)
+from namegen_ext.nn import FusedBatchNorm1d
+
+# The layers that a report speaks of: those that stand in some pattern.
+LAYERS = tuple(dict.fromkeys(layer for pattern in PATTERNS for layer in pattern.types))
+LONGEST_PATTERN = max(len(pattern.types) for pattern in PATTERNS)
+
+
+def describe(model: nn.Module) -> FusionReport:
+    """Report what of a model runs as fused operators and what not, without changing the model.
+
+    Args:
+        model: any module, fused or not.
+
+    Returns:
+        The sites in the order of the model's modules.
+
+    """
+    sites: list[Site] = []
+    reported: set[nn.Module] = set()
+    for name, module in model.named_modules():
+        if type(module) is FusedSequential and "forward" not in module.__dict__:
+            sites.extend(_describe_container(name, module))
+            reported.update(module._modules.values())
+    for name, module in model.named_modules():
+        if _is_relevant(module) and module not in reported:
+            reason = _why_not_elsewhere(model, name)
+            sites.append(Site(name or "(root)", type(module).__name__, (module,), False, reason))
+    order = {module: position for position, module in enumerate(model.modules())}
+    return FusionReport(tuple(sorted(sites, key=lambda site: order[site.modules[0]])))
+
+
+def _describe_container(name: str, container: FusedSequential) -> Iterator[Site]:
+    """Yield the sites of one container, going through its children as its forward does."""
+    keys = tuple(container._modules)
+    children = tuple(container._modules.values())
+    position = 0
+    covered = 0  # the children before this position are reported
+    while position < len(children):
+        matches = _matching_patterns(children, position)
+        runs = next(
+            (pattern for pattern in matches if _why_not_match(pattern, children, position) is None), None
+        )
+        if runs is not None:
+            end = position + len(runs.types)
+            yield Site(
+                _site_name(name, keys[position:end]), runs.operator, children[position:end], True, None
+            )
+        elif matches:
+            end = position + len(matches[0].types)
+            reason = _why_not_match(matches[0], children, position)
+            yield Site(
+                _site_name(name, keys[position:end]),
+                matches[0].operator,
+                children[position:end],
+                False,
+                reason,
+            )
+        else:
+            end = position + 1
+            if position >= covered and _is_relevant(children[position]):
+                reason = _why_not_child(children, position)
+                kind = type(children[position]).__name__
+                yield Site(_site_name(name, keys[position:end]), kind, children[position:end], False, reason)
+        covered = max(covered, end)
+        position = end if runs is not None else position + 1
+
+
+def _matching_patterns(children: tuple[nn.Module, ...], position: int) -> list[Pattern]:
+    """Find the patterns whose classes stand at a position, in the order in which the forward tries them."""
+    types = tuple(map(type, children))
+    return [
+        pattern for pattern in PATTERNS if types[position : position + len(pattern.types)] == pattern.types
+    ]
+
+
+def _why_not_match(pattern: Pattern, children: tuple[nn.Module, ...], position: int) -> str | None:
+    reason = why_not_at_all()
+    if reason is not None:
+        return reason
+    site = children[position : position + len(pattern.types)]
+    for module in site:
+        if not all_plain((module,)):
+            return f"{type(module).__name__}: {_why_not_plain(module)}"
+    return pattern.why_not(*site)
+
+
+def _why_not_child(children: tuple[nn.Module, ...], position: int) -> str:
+    """Why no pattern starts at a child of a container, nor runs over it."""
+    child = children[position]
+    if type(child) not in LAYERS:
+        return _why_not_subclass(child)
+    if not all_plain((child,)):
+        return _why_not_plain(child)
+    within = "; ".join(
+        ", ".join(layer.__name__ for layer in pattern.types)
+        for pattern in PATTERNS
+        if type(child) in pattern.types
+    )
+    if any(type(child) is pattern.types[0] for pattern in PATTERNS):
+        after = children[position + 1 : position + LONGEST_PATTERN]
+        place = "is followed by " + (", ".join(type(module).__name__ for module in after) or "nothing")
+    else:
+        place = f"follows {type(children[position - 1]).__name__}" if position else "stands first"
+    return f"it {place}, and is fused only as part of: {within}"
+
+
+def _why_not_plain(module: nn.Module) -> str:
+    """Put into words why a module is not plain, in the sense of all_plain."""
+    if "forward" in module.__dict__:
+        return "its forward is overridden on the instance"
+    if module._backward_hooks or module._backward_pre_hooks:
+        return "it has backward hooks"
+    return "it has forward hooks"
+
+
+def _why_not_subclass(child: nn.Module) -> str:
+    if parametrize.is_parametrized(child):
+        return "it is parametrised"
+    if any(map(is_lazy, [*child.parameters(), *child.buffers()])):
+        return "it is lazy and has not seen an input yet; call fuse again after the first forward"
+    base = next(layer for layer in LAYERS if isinstance(child, layer))
+    return f"it is a subclass of {base.__name__}, which may compute something else"
+
+
+def _why_not_elsewhere(model: nn.Module, name: str) -> str:
+    """Why a layer outside any fused container is not fused."""
+    if not name:
+        return "it is the model itself; only neighbouring children of an nn.Sequential are fused"
+    parent = model.get_submodule(name.rpartition(".")[0])
+    parent_class = type(parent).__name__
+    if isinstance(parent, FusedSequential) and "forward" in parent.__dict__:
+        return "the forward of its nn.Sequential is overridden on the instance"
+    if isinstance(parent, nn.Sequential):
+        return (
+            f"its container {parent_class} is a subclass of nn.Sequential; only nn.Sequential itself is fused"
+        )
+    if isinstance(parent, (nn.ModuleList, nn.ModuleDict)):
+        return f"it stands in an nn.{parent_class}, whose children are called by hand"
+    return f"it is called by {parent_class}, not by an nn.Sequential"
+
+
+def _is_relevant(module: nn.Module) -> bool:
+    return isinstance(module, LAYERS) and not isinstance(module, FusedBatchNorm1d)
+
+
+def _site_name(container: str, keys: tuple[str, ...]) -> str:
+    own = keys[0] if len(keys) == 1 else f"{keys[0]}..{keys[-1]}"
+    return f"{container}.{own}" if container else own

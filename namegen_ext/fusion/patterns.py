@@ -1,0 +1,164 @@
+"""The sequences of layers that run as one operator. The package docstring says how to add one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from namegen_ext.nn._conditions import FLOATING_POINT, PLAIN_TENSORS, why_not_tensor
+from namegen_ext.nn.batch_norm import batch_norm_1d
+from namegen_ext.ops import embedding_concat_linear, is_supported
+
+TOKENS = (torch.int64, torch.int32)  # what nn.Embedding takes
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Neighbouring children of an nn.Sequential that one operator call computes.
+
+    Attributes:
+        operator: the name of the operator in ``namegen_ext.ops``.
+        types: the exact classes of the children, in order.
+        why_not: takes the modules; returns None, or the reason why these modules cannot be fused.
+        run: takes the input and the modules; returns the result, or None where this call needs the stock
+        layers.
+
+    """
+
+    operator: str
+    types: tuple[type[nn.Module], ...]
+    why_not: Callable[..., str | None]
+    run: Callable[..., Tensor | None]
+
+
+# ---- embedding, flatten, linear ----------------------------------------------------------------------------
+
+
+def _why_not_embedding_concat_linear(
+    embedding: nn.Embedding, flatten: nn.Flatten, linear: nn.Linear, tanh: nn.Tanh | None = None
+) -> str | None:
+    reason = _why_not_options(embedding, flatten, linear)
+    if reason is not None:
+        return reason
+    try:
+        weights = (
+            embedding._parameters["weight"],
+            linear._parameters["weight"],
+        )  # (V, E), (H, block_size * E)
+        linear._parameters["bias"]
+    except KeyError as missing:
+        return f"the {missing.args[0]} is not among the parameters"
+    for weight in weights:
+        if weight is None:
+            return "a weight is None"
+        reason = why_not_tensor("embedding_concat_linear", weight)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _why_not_options(embedding: nn.Embedding, flatten: nn.Flatten, linear: nn.Linear) -> str | None:
+    if embedding.padding_idx is not None:
+        return "the embedding has a padding_idx"
+    if embedding.max_norm is not None:
+        return "the embedding has a max_norm"
+    if embedding.scale_grad_by_freq:
+        return "the embedding has scale_grad_by_freq"
+    if embedding.sparse:
+        return "the embedding has sparse gradients"
+    # Dimensions counted from the front are judged on each call, when the number of dimensions is known.
+    if flatten.end_dim < -1 or flatten.start_dim < -2 or flatten.start_dim == -1:
+        return f"Flatten({flatten.extra_repr()}) does not join the last two dimensions"
+    if embedding.embedding_dim < 1 or linear.in_features % embedding.embedding_dim != 0:
+        return f"in_features {linear.in_features} is no multiple of embedding_dim {embedding.embedding_dim}"
+    return None
+
+
+def _run_embedding_concat_linear(
+    tokens: Tensor,
+    embedding: nn.Embedding,
+    flatten: nn.Flatten,
+    linear: nn.Linear,
+    tanh: nn.Tanh | None = None,
+) -> Tensor | None:
+    if type(tokens) not in PLAIN_TENSORS or tokens.dtype not in TOKENS:
+        return None
+    if _why_not_options(embedding, flatten, linear) is not None:
+        return None
+    dimensions = tokens.dim() + 1  # of the embedded tokens, (..., block_size, E)
+    if flatten.start_dim not in (-2, dimensions - 2) or flatten.end_dim not in (-1, dimensions - 1):
+        return None
+    try:
+        embedding_weight: Any = embedding._parameters["weight"]  # (V, E)
+        linear_weight: Any = linear._parameters["weight"]  # (H, block_size * E)
+        linear_bias = linear._parameters["bias"]  # (H,)
+    except KeyError:
+        return None
+    # The operator itself refuses weights that differ in dtype or device, as the stock layers do.
+    if type(embedding_weight) not in PLAIN_TENSORS or type(linear_weight) not in PLAIN_TENSORS:
+        return None
+    if embedding_weight.dtype not in FLOATING_POINT or linear_weight.layout is not torch.strided:
+        return None
+    if (
+        not embedding_weight.is_cpu
+        and is_supported("embedding_concat_linear", embedding_weight.device) is not None
+    ):
+        return None
+    activation = "none" if tanh is None else "tanh"
+    return embedding_concat_linear(tokens, embedding_weight, linear_weight, linear_bias, activation)
+
+
+# ---- batch norm --------------------------------------------------------------------------------------------
+
+
+def _why_not_batch_norm(batch_norm: nn.BatchNorm1d, tanh: nn.Tanh | None = None) -> str | None:
+    try:
+        weight, _ = batch_norm._parameters["weight"], batch_norm._parameters["bias"]  # (C,), (C,)
+        running_mean = batch_norm._buffers["running_mean"]  # (C,)
+        running_var = batch_norm._buffers["running_var"]  # (C,)
+    except KeyError as missing:
+        return f"the {missing.args[0]} is not among the parameters and buffers"
+    if (running_mean is None) is not (running_var is None):
+        return "one of running_mean and running_var is None"
+    for tensor in (weight, running_mean):
+        reason = None if tensor is None else why_not_tensor("batch_norm", tensor)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _run_batch_norm(x: Tensor, batch_norm: nn.BatchNorm1d, tanh: nn.Tanh | None = None) -> Tensor | None:
+    return batch_norm_1d(batch_norm, x, "none" if tanh is None else "tanh")
+
+
+# Where two start alike, the longer one stands first.
+PATTERNS = (
+    Pattern(
+        operator="embedding_concat_linear",
+        types=(nn.Embedding, nn.Flatten, nn.Linear, nn.Tanh),
+        why_not=_why_not_embedding_concat_linear,
+        run=_run_embedding_concat_linear,
+    ),
+    Pattern(
+        operator="embedding_concat_linear",
+        types=(nn.Embedding, nn.Flatten, nn.Linear),
+        why_not=_why_not_embedding_concat_linear,
+        run=_run_embedding_concat_linear,
+    ),
+    Pattern(
+        operator="batch_norm",
+        types=(nn.BatchNorm1d, nn.Tanh),
+        why_not=_why_not_batch_norm,
+        run=_run_batch_norm,
+    ),
+    Pattern(
+        operator="batch_norm",
+        types=(nn.BatchNorm1d,),
+        why_not=_why_not_batch_norm,
+        run=_run_batch_norm,
+    ),
+)

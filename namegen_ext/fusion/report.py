@@ -1,0 +1,74 @@
+"""What fuse did and did not do, site by site."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Site:
+    """One place of a model that is fused, or that could have been but for the reason given.
+
+    Attributes:
+        name: the dotted name of the module, or "net.0..3" for the neighbouring children 0 to 3 of net.
+        kind: the operator, such as "batch_norm"; for a layer that no pattern covers, its class.
+        modules: the modules, in order.
+        fused: whether they run as one operator.
+        reason: why not; None for a fused site.
+
+    """
+
+    name: str
+    kind: str
+    modules: tuple[nn.Module, ...] = field(repr=False)
+    fused: bool
+    reason: str | None
+
+    @property
+    def layers(self) -> str:
+        """The classes of the modules, as text."""
+        return ", ".join(type(module).__name__ for module in self.modules)
+
+
+@dataclass(frozen=True)
+class FusionReport:
+    """The sites of a model, in the order of its modules. Iterate over it, or print it."""
+
+    sites: tuple[Site, ...]
+
+    @property
+    def fused(self) -> list[Site]:
+        """The sites that run as one operator."""
+        return [site for site in self.sites if site.fused]
+
+    @property
+    def skipped(self) -> list[Site]:
+        """The sites that run as stock layers, each with its reason."""
+        return [site for site in self.sites if not site.fused]
+
+    def __iter__(self) -> Iterator[Site]:
+        return iter(self.sites)
+
+    def __len__(self) -> int:
+        return len(self.sites)
+
+    def __str__(self) -> str:
+        fused, skipped = self.fused, self.skipped
+        if not self.sites:
+            return "nothing to fuse: the model has no layer that a fused operator covers"
+        headline = f"{_count(fused)} fused, {_count(skipped)} skipped" if fused else "nothing was fused"
+        lines = [f"  fused    {site.name}: {site.layers} -> {site.kind}" for site in fused]
+        # A deep model repeats itself: neighbours that were skipped alike share a line.
+        for (layers, reason), alike in groupby(skipped, key=lambda site: (site.layers, site.reason)):
+            names = [site.name for site in alike]
+            shown = ", ".join(names) if len(names) <= 3 else f"{names[0]} to {names[-1]} ({len(names)} sites)"
+            lines.append(f"  skipped  {shown}: {layers}: {reason}")
+        return "\n".join([headline, *lines])
+
+
+def _count(sites: list[Site]) -> str:
+    return f"{len(sites)} site" if len(sites) == 1 else f"{len(sites)} sites"

@@ -1,0 +1,106 @@
+"""An nn.Sequential that runs neighbouring children as fused operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as torch_module
+
+from namegen_ext.fusion.patterns import PATTERNS
+from namegen_ext.nn._conditions import why_not_now
+
+# For each position among the children: how to run each pattern that fits there, and the position after it.
+Matches = tuple[tuple[tuple[Callable[..., Tensor | None], int], ...], ...]
+
+# The classes of the children -> their matches. Finding these anew on each call would cost a microsecond.
+_known_matches: dict[tuple[type[nn.Module], ...], Matches] = {}
+_KNOWN_MATCHES_LIMIT = 1024
+
+
+class FusedSequential(nn.Sequential):
+    """An nn.Sequential whose forward runs children that match a pattern as one operator call.
+
+    It keeps its children as they are and holds no state of its own: what can be fused is looked up on each
+    call, from the children as they then stand. Children that no pattern covers, and calls that an operator
+    does not take, run one by one as in nn.Sequential. ``namegen_ext.fuse`` makes one out of an nn.Sequential
+    in place.
+    """
+
+    def forward(self, input: Any) -> Any:
+        """Pass the input through the children in order.
+
+        Args:
+            input: what the first child takes.
+
+        Returns:
+            What the last child returns.
+
+        """
+        if why_not_at_all() is not None:
+            return super().forward(input)
+        children = tuple(self._modules.values())
+        matches = find_matches(tuple(map(type, children)))
+        position = 0
+        while position < len(children):
+            for run, end in matches[position]:
+                site = children[position:end]
+                output = run(input, *site) if all_plain(site) else None
+                if output is not None:
+                    input = output
+                    position = end
+                    break
+            else:
+                input = children[position](input)
+                position += 1
+        return input
+
+
+def find_matches(types: tuple[type[nn.Module], ...]) -> Matches:
+    """Find the patterns that fit at each position, by the classes of the children, in their order."""
+    # torch.compile looks at them once, while it traces; a cache would only give it more to guard.
+    known = None if torch.compiler.is_dynamo_compiling() else _known_matches.get(types)
+    if known is not None:
+        return known
+    matches = tuple(
+        tuple(
+            (pattern.run, position + len(pattern.types))
+            for pattern in PATTERNS
+            if types[position : position + len(pattern.types)] == pattern.types
+        )
+        for position in range(len(types))
+    )
+    if not torch.compiler.is_dynamo_compiling():
+        if len(_known_matches) >= _KNOWN_MATCHES_LIMIT:
+            _known_matches.clear()
+        _known_matches[types] = matches
+    return matches
+
+
+def all_plain(site: Iterable[nn.Module]) -> bool:
+    """Tell whether a call of each module is just its class's forward: no hooks, no override."""
+    for module in site:
+        state = module.__dict__
+        if (
+            state["_forward_hooks"]
+            or state["_forward_pre_hooks"]
+            or state["_backward_hooks"]
+            or state["_backward_pre_hooks"]
+            or "forward" in state
+        ):
+            return False
+    return True
+
+
+def why_not_at_all() -> str | None:
+    """Why nothing can be fused at present, whatever the modules: None, or the reason."""
+    if (
+        torch_module._global_forward_hooks
+        or torch_module._global_forward_pre_hooks
+        or torch_module._global_backward_hooks
+        or torch_module._global_backward_pre_hooks
+    ):
+        return "hooks for all modules are registered"
+    return why_not_now()

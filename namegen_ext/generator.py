@@ -1,0 +1,259 @@
+"""Two lines from a list of names to new ones: ``fit(names).sample(20)``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import nn
+
+from namegen_ext.data import Splits, Vocabulary, WordList, build_windows, load_words, split_words
+from namegen_ext.sampling import NameStream, iter_names
+from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH
+from namegen_ext.training import (
+    DEFAULT_RECIPE,
+    RECIPES,
+    RunConfig,
+    Trainer,
+    TrainOptions,
+    choose_device,
+    evaluate,
+    load_run,
+)
+from namegen_ext.training.files import write_bytes
+from namegen_ext.training.progress import reporter_for
+from namegen_ext.training.run_config import words_sha256
+from namegen_ext.training.run_directory import RunDirectory
+
+# What `fit` calls a word list that came as an iterable.
+_GIVEN = "names"
+
+
+def fit(
+    names: Iterable[str] | str | os.PathLike[str],
+    *,
+    recipe: str = DEFAULT_RECIPE,
+    fused: bool | str = False,
+    device: str = "cpu",
+    progress: bool = False,
+    **options: Any,
+) -> Generator:
+    """Train a name generator.
+
+    Args:
+        names: the names, or the name of a list ("census", "surnames", "makemore"), or the path of a UTF-8
+            file with a name on each line.
+        recipe: a named set of options, see `namegen_ext.training.RECIPES`.
+        fused: True or "auto" for the fastest kernels that can be had, "layers" or "step" for these and
+            nothing else, False for the stock torch.nn layers.
+        device: "cpu", "cuda" or "auto".
+        progress: whether to show the progress on standard output.
+        options: the options of `namegen_ext.training.TrainOptions`, which are the flags of
+            ``python -m namegen_ext.train``: steps, seed, model, hidden_size, learning_rate and so on. They
+            take precedence over the recipe's.
+
+    Returns:
+        The trained generator.
+
+    Raises:
+        TypeError: an option that there is not, or names that are not strings.
+        ValueError: an option or the names have a value that cannot be; the message says which.
+        TrainingDivergedError: the loss is no longer finite.
+
+    """
+    train_options = _train_options(recipe, options)
+    word_list = _word_list(names)
+    fused_choice = _fused_choice(fused)
+    trainer = Trainer(
+        word_list.words,
+        train_options,
+        fused=fused_choice,
+        device=choose_device(device),
+        reporter=reporter_for(sys.stdout) if progress else None,
+        eval_every=0,
+    )
+    result = trainer.run()
+    vocabulary = trainer.corpus.vocabulary
+    config = RunConfig(
+        recipe=recipe,
+        options=train_options,
+        model_config=train_options.model_config(len(vocabulary)),
+        vocabulary=vocabulary,
+        data_name=word_list.name,
+        data_source=word_list.source,
+        words_sha256=words_sha256(word_list.words),
+        fused=fused_choice,
+        device=device,
+    )
+    return Generator(result.model, config, word_list.words, steps=result.steps)
+
+
+class Generator:
+    """A trained model with its vocabulary and its names; made by `fit` or by `Generator.from_run`.
+
+    Args:
+        model: the trained model.
+        config: how it was trained, and on what.
+        words: all names, the dev and test ones included.
+        steps: how many steps it was trained for.
+
+    Attributes:
+        model: as given.
+        config: as given.
+        vocabulary: the symbols.
+        splits: the names it was trained on (``splits.train``), and those kept for ``dev`` and ``test``.
+        steps: as given.
+
+    """
+
+    def __init__(self, model: nn.Module, config: RunConfig, words: list[str], *, steps: int) -> None:
+        self.model = model
+        self.config = config
+        self.vocabulary: Vocabulary = config.vocabulary
+        self.splits: Splits = split_words(words, seed=config.options.split_seed)
+        self.steps = steps
+        self._words = words
+        self._training_names = frozenset(self.splits.train)
+
+    @classmethod
+    def from_run(cls, path: str | os.PathLike[str], device: str = "cpu") -> Generator:
+        """Load what `save` or ``python -m namegen_ext.train`` wrote; nothing in it is executed.
+
+        Raises:
+            RunError: it is not a run directory, or a file in it is missing or damaged.
+
+        """
+        run = load_run(path, choose_device(device))
+        return cls(run.model, run.config, run.words, steps=run.step)
+
+    def sample(
+        self,
+        n: int,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        prefix: str = "",
+        seed: int | None = None,
+        novel: bool = False,
+        unique: bool = False,
+    ) -> list[str]:
+        """Draw n names; the arguments are those of `namegen_ext.sampling.iter_names`.
+
+        Args:
+            n: how many names.
+            temperature: below 1 the names become likelier, above 1 more varied.
+            top_k: draw each letter among the k likeliest only; None for all.
+            prefix: stands at the start of each name.
+            seed: the same seed draws the same names; None takes one from torch's global generator.
+            novel: leave out the names that it was trained on.
+            unique: leave out repeats.
+
+        Raises:
+            ValueError: an argument that cannot be; the message names it.
+            SamplingError: there are not so many novel or unique names to be found.
+
+        """
+        return list(
+            self.stream(
+                n,
+                temperature=temperature,
+                top_k=top_k,
+                prefix=prefix,
+                seed=seed,
+                novel=novel,
+                unique=unique,
+            )
+        )
+
+    def stream(self, n: int, **options: Any) -> NameStream:
+        """Draw names one after another, with the options of `sample` or `namegen_ext.sampling.iter_names`.
+
+        Returns:
+            An iterator; its ``counts`` tell how many of the names are not among those that it was trained on.
+
+        """
+        options.setdefault("max_length", self.max_length)
+        return iter_names(self.model, self.vocabulary, n, training_names=self._training_names, **options)
+
+    @property
+    def max_length(self) -> int:
+        """After so many letters a name is cut: as many as the longest training name has, and 64 at least."""
+        return max(DEFAULT_MAX_LENGTH, *map(len, self._training_names))
+
+    def nll(self, names: Iterable[str]) -> float:
+        """Compute the mean negative log-likelihood per character, in nats; the end of a name counts as one.
+
+        Raises:
+            TypeError: ``names`` is one string, or holds something else than strings.
+            ValueError: there are no names, or one has a letter that the model does not know.
+
+        """
+        words = _as_strings(names)
+        if not words:
+            raise ValueError("names must hold a name at least, but got none")
+        device = next(self.model.parameters()).device
+        tokens, targets = build_windows(words, self.vocabulary, self.config.options.block_size)
+        loss = evaluate(self.model, tokens.to(device), targets.to(device))
+        assert loss is not None  # there are examples: every name has an end
+        return loss
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a run directory that `from_run` and ``python -m namegen_ext.sample`` read.
+
+        It holds config.json, model.safetensors and, where the names do not come with the package, words.txt.
+
+        Raises:
+            RunError: it exists and is not empty, or cannot be written.
+
+        """
+        directory = RunDirectory.create(Path(path))
+        self.config.write(directory, self._words)
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in self.model.state_dict().items()}
+        write_bytes(directory.model, safetensors.torch.save(tensors, metadata={"step": str(self.steps)}))
+
+    def __repr__(self) -> str:
+        num_parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        return (
+            f"Generator({self.config.options.model}, {num_parameters:,} parameters, "
+            f"{len(self.vocabulary)} symbols, {self.steps:,} steps on {len(self.splits.train):,} names of "
+            f"{self.config.data_name!r})"
+        )
+
+
+def _train_options(recipe: str, options: dict[str, Any]) -> TrainOptions:
+    known = [field.name for field in fields(TrainOptions)]
+    for name in options:
+        if name not in known:
+            expected = ", ".join(["recipe", "fused", "device", "progress", *known])
+            raise TypeError(f"fit() got an unknown option {name!r}; the options are {expected}")
+    if recipe not in RECIPES:
+        raise ValueError(f"recipe must be one of {', '.join(RECIPES)}, but got {recipe!r}")
+    return RECIPES[recipe].train_options(options)
+
+
+def _fused_choice(fused: bool | str) -> str | None:
+    if isinstance(fused, bool):
+        return "auto" if fused else None
+    return fused
+
+
+def _word_list(names: Iterable[str] | str | os.PathLike[str]) -> WordList:
+    if isinstance(names, (str, os.PathLike)):
+        return load_words(names)
+    words = _as_strings(names)
+    return WordList(name=_GIVEN, words=words, source="given to fit", sha256=words_sha256(words))
+
+
+def _as_strings(names: Iterable[str]) -> list[str]:
+    if isinstance(names, str):
+        raise TypeError(f"names must be a list of strings, but got the string {names!r}")
+    words = list(names)
+    for word in words:
+        if not isinstance(word, str):
+            raise TypeError(f"names must be strings, but got {word!r}")
+    return words

@@ -1,0 +1,85 @@
+"""From a model's name to the class that builds it and the options it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from namegen_ext.models.mlp import MLP
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model that can be built by name.
+
+    Attributes:
+        name: what ``--model`` and config.json call it.
+        build: its class; called with ``vocab_size``, the options and ``generator``.
+        options: the names of the options it takes beside ``vocab_size``, all of JSON-able values.
+        summary: one line for ``--help``.
+
+    """
+
+    name: str
+    build: type[nn.Module]
+    options: tuple[str, ...]
+    summary: str
+
+
+MODELS: dict[str, ModelSpec] = {
+    "mlp": ModelSpec(
+        name="mlp",
+        build=MLP,
+        options=("block_size", "embedding_dim", "hidden_size", "num_hidden_layers", "batch_norm", "init"),
+        summary="multi-layer perceptron over the last block-size characters",
+    ),
+}
+
+# Names that the command line already knows and this version does not build.
+PLANNED_MODELS = ("bigram", "wavenet", "gpt")
+
+
+def model_spec(name: str) -> ModelSpec:
+    """Return the entry of a model.
+
+    Raises:
+        ValueError: there is no such model, in one line that lists those there are.
+
+    """
+    if name in MODELS:
+        return MODELS[name]
+    available = ", ".join(MODELS)
+    if name in PLANNED_MODELS:
+        raise ValueError(f"model {name!r} is not part of this version; available: {available}")
+    raise ValueError(f"model must be one of {available}, but got {name!r}")
+
+
+def build_model(name: str, config: Mapping[str, Any], generator: torch.Generator | None = None) -> nn.Module:
+    """Build a model from its name and its configuration.
+
+    Args:
+        name: a key of :data:`MODELS`.
+        config: ``vocab_size`` and any of the model's options; what is left out takes the model's default.
+            ``model.config`` gives such a mapping.
+        generator: where the initial weights are drawn from; None takes torch's global generator.
+
+    Raises:
+        ValueError: the model is unknown, ``vocab_size`` is missing, a key is not an option of the model,
+            or a value is out of range.
+
+    """
+    spec = model_spec(name)
+    if "vocab_size" not in config:
+        raise ValueError(
+            f"the configuration of model {name!r} must hold vocab_size, but got {sorted(config)}"
+        )
+    unknown = sorted(set(config) - {"vocab_size", *spec.options})
+    if unknown:
+        raise ValueError(
+            f"model {name!r} takes vocab_size, {', '.join(spec.options)}, but got {', '.join(unknown)}"
+        )
+    return spec.build(**config, generator=generator)

@@ -1,0 +1,156 @@
+"""Batch normalisation and an activation as one module: a drop-in for nn.BatchNorm1d."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from namegen_ext.nn._conditions import PLAIN_TENSORS, why_not_now, why_not_tensor
+from namegen_ext.ops import batch_norm
+
+ACTIVATIONS = ("none", "tanh")
+
+
+class FusedBatchNorm1d(nn.BatchNorm1d):
+    """Batch normalisation over a 2-D or 3-D input, with an optional activation in the same pass.
+
+    With ``activation="none"`` a drop-in for :class:`torch.nn.BatchNorm1d`: the same constructor, parameters,
+    buffers, state_dict, training and evaluation semantics and errors. With ``activation="tanh"`` it computes
+    ``nn.Sequential(nn.BatchNorm1d(C), nn.Tanh())`` in one operator.
+
+    Where the operator does not cover a call (a device without kernels, tensor subclasses, torch.func
+    transforms, forward-mode differentiation) the module runs PyTorch's own batch norm instead. A tool that
+    replaces nn.BatchNorm1d modules by class, such as SyncBatchNorm.convert_sync_batchnorm, does not know of
+    the activation: use ``activation="none"`` and nn.Tanh with it.
+
+    Args:
+        num_features: C, the number of channels.
+        eps: added to the variance.
+        momentum: the share of a batch in the running statistics; None averages over all batches.
+        affine: whether to learn a scale and a shift per channel.
+        track_running_stats: whether to keep running statistics for evaluation.
+        activation: "none" or "tanh".
+        device: of the parameters and buffers.
+        dtype: of the parameters and buffers, a floating-point type.
+        **options: further keyword arguments that this version of nn.BatchNorm1d takes.
+
+    Shape:
+        - x: (N, C) or (N, C, L), floating point.
+        - result: the shape and dtype of x.
+
+    Raises:
+        ValueError: ``activation`` is unknown.
+
+    Source: Ioffe and Szegedy, "Batch Normalization", 2015.
+
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        activation: str = "none",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        **options: Any,
+    ) -> None:
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, but got {activation!r}")
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, **options)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise, scale, shift and apply the activation.
+
+        Args:
+            x: (N, C) or (N, C, L).
+
+        Returns:
+            The shape and dtype of x.
+
+        Raises:
+            ValueError: x is neither 2-D nor 3-D, or has one value per channel where its own statistics are
+            used. RuntimeError: the number of channels, a dtype or a device does not fit.
+
+        """
+        normalised = batch_norm_1d(self, x, self.activation) if why_not_now() is None else None
+        if normalised is not None:
+            return normalised
+        normalised = super().forward(x)
+        return torch.tanh(normalised) if self.activation == "tanh" else normalised
+
+    def extra_repr(self) -> str:
+        """Show the arguments of nn.BatchNorm1d and the activation."""
+        return f"{super().extra_repr()}, activation={self.activation!r}"
+
+
+def batch_norm_1d(module: nn.BatchNorm1d, x: Tensor, activation: str) -> Tensor | None:
+    """Run the fused operator for an nn.BatchNorm1d module in its layouts.
+
+    Args:
+        module: whose parameters, buffers, mode and options are used, and whose buffers are updated.
+        x: (N, C) or (N, C, L).
+        activation: "none" or "tanh".
+
+    Returns:
+        The result, contiguous as that of the stock layer, or None where this call belongs to the stock layer
+        (an error that it raises, too); then nothing has been changed.
+
+    """
+    if not isinstance(x, Tensor):
+        return None
+    dimensions = x.dim()
+    if dimensions == 2:
+        return batch_norm_channels_last(module, x, activation)
+    if dimensions != 3:
+        return None
+    normalised = batch_norm_channels_last(module, x.transpose(1, 2), activation)  # (N, L, C)
+    return None if normalised is None else normalised.transpose(1, 2).contiguous()  # (N, C, L)
+
+
+def batch_norm_channels_last(module: nn.BatchNorm1d, x: Tensor, activation: str) -> Tensor | None:
+    """Run the fused operator for a batch-norm module over all dimensions but the last.
+
+    Args:
+        module: whose parameters, buffers, mode and options are used, and whose buffers are updated.
+        x: (..., C).
+        activation: "none" or "tanh".
+
+    Returns:
+        (..., C), or None where this call belongs to the stock layer; then nothing has been changed.
+
+    """
+    if why_not_tensor("batch_norm", x) is not None:
+        return None
+    parameters, buffers = module._parameters, module._buffers  # attribute access is a slow path of nn.Module
+    try:
+        weight, bias = parameters["weight"], parameters["bias"]  # (C,), (C,)
+        running_mean, running_var = buffers["running_mean"], buffers["running_var"]  # (C,), (C,)
+        num_batches_tracked = buffers["num_batches_tracked"]  # ()
+    except KeyError:  # pruning and data-parallel replicas keep a tensor elsewhere
+        return None
+    if weight is not None and type(weight) not in PLAIN_TENSORS:
+        return None
+    if (running_mean is None) is not (running_var is None):
+        return None
+
+    training, momentum = module.training, module.momentum
+    use_batch_statistics = training or running_mean is None
+    if use_batch_statistics and x.shape[0] < 2 and x.numel() <= x.shape[-1]:
+        return None  # one value per channel, which is an error, or none at all
+    if training and not module.track_running_stats:
+        running_mean = running_var = None
+    elif training and num_batches_tracked is not None:
+        num_batches_tracked.add_(1)
+        if momentum is None:  # the plain average over all batches so far
+            momentum = 1.0 / float(num_batches_tracked)
+    if momentum is None:
+        momentum = 0.0
+    return batch_norm(
+        x, running_mean, running_var, weight, bias, use_batch_statistics, momentum, module.eps, activation
+    )

@@ -1,0 +1,137 @@
+"""Draw names from a model: as a list, or one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import torch
+from torch import nn
+
+from namegen_ext.data import Vocabulary
+from namegen_ext.sampling.arguments import check_count, check_seed
+from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH, Method, NameSampler
+from namegen_ext.sampling.stream import DEFAULT_BATCH_SIZE, DEFAULT_PATIENCE, NameStream
+
+
+def iter_names(
+    model: nn.Module,
+    vocabulary: Vocabulary,
+    n: int,
+    *,
+    block_size: int | None = None,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    prefix: str = "",
+    seed: int | None = None,
+    max_length: int = DEFAULT_MAX_LENGTH,
+    training_names: Collection[str] = (),
+    novel: bool = False,
+    unique: bool = False,
+    count_distinct: bool = False,
+    patience: int = DEFAULT_PATIENCE,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    method: Method = "auto",
+) -> NameStream:
+    """Draw n names one after another.
+
+    The memory needed does not grow with n, unless ``unique`` or ``count_distinct`` is set.
+
+    A name is drawn symbol by symbol from the model's probabilities until the end marker comes. No name is
+    empty: without a prefix the first symbol is drawn among the letters. The model is in evaluation mode
+    while it is asked, and as it was afterwards. The names depend on the seed and on their place in the
+    stream, not on ``n`` or ``batch_size`` (see `NameSampler` for rounding).
+
+    Args:
+        model: maps (N, block_size) int64 tokens to logits (N, len(vocabulary)), or to a tuple that starts
+            with them.
+        vocabulary: the symbols; 0 starts the context and ends a name.
+        n: how many names.
+        block_size: the number of symbols in a context; None takes ``model.block_size``.
+        temperature: the logits are divided by it; greater than 0. Below 1 the names become likelier, above
+            1 more varied. 0 is refused: ``top_k=1`` draws the likeliest symbol each time.
+        top_k: draw among the k likeliest symbols only, 1 to len(vocabulary); None for all.
+        prefix: stands at the start of each name; letters of the vocabulary.
+        seed: 0 to 2**64 - 1; None takes one from torch's global generator, which `torch.manual_seed` seeds.
+        max_length: a name, its prefix included, is cut after so many letters.
+        training_names: what counts as not new.
+        novel: leave out names that stand in ``training_names``.
+        unique: leave out repeats.
+        count_distinct: count the different names (``counts.drawn_distinct``) without ``unique``.
+        patience: give up once so many names drawn in a row had to be left out.
+        batch_size: how many names are drawn at a time.
+        method: "direct", "table" or "auto"; see `NameSampler`.
+
+    Returns:
+        A `NameStream`: an iterator whose ``counts`` tell how many of the names drawn were new and different.
+
+    Raises:
+        ValueError: an argument that cannot be; the message names it.
+        SamplingError: the logits are not finite, or, while iterating, novel or unique names can't be found.
+
+    """
+    n = check_count(n, minimum=0, name="n")
+    patience = check_count(patience, minimum=1, name="patience")
+    batch_size = check_count(batch_size, minimum=1, name="batch_size")
+    seed = int(torch.randint(2**63 - 1, ())) if seed is None else check_seed(seed)
+    sampler = NameSampler(
+        model,
+        vocabulary,
+        n,
+        block_size=block_size,
+        temperature=temperature,
+        top_k=top_k,
+        prefix=prefix,
+        max_length=max_length,
+        method=method,
+    )
+    return NameStream(
+        sampler,
+        n,
+        seed=seed,
+        training_names=training_names,
+        novel=novel,
+        unique=unique,
+        count_distinct=count_distinct,
+        patience=patience,
+        batch_size=batch_size,
+    )
+
+
+def sample_names(
+    model: nn.Module,
+    vocabulary: Vocabulary,
+    n: int,
+    *,
+    block_size: int | None = None,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    prefix: str = "",
+    seed: int | None = None,
+    max_length: int = DEFAULT_MAX_LENGTH,
+    training_names: Collection[str] = (),
+    novel: bool = False,
+    unique: bool = False,
+    patience: int = DEFAULT_PATIENCE,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    method: Method = "auto",
+) -> list[str]:
+    """Draw a list of n names; all arguments and errors as in `iter_names`."""
+    return list(
+        iter_names(
+            model,
+            vocabulary,
+            n,
+            block_size=block_size,
+            temperature=temperature,
+            top_k=top_k,
+            prefix=prefix,
+            seed=seed,
+            max_length=max_length,
+            training_names=training_names,
+            novel=novel,
+            unique=unique,
+            patience=patience,
+            batch_size=batch_size,
+            method=method,
+        )
+    )

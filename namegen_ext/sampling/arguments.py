@@ -1,0 +1,72 @@
+"""Checks of what the caller asks of a sampling; each ends in one sentence that names the argument.
+
+``name`` is what the caller calls the value: the keyword in Python, the flag on the command line.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from namegen_ext.data import Vocabulary
+from namegen_ext.sampling.philox import SEED_LIMIT
+
+
+def check_count(value: Any, *, minimum: int, name: str) -> int:
+    """Accept an integer of at least ``minimum``."""
+    if not _is_integer(value) or value < minimum:
+        raise ValueError(f"{name} must be an integer of at least {minimum}, but got {value!r}")
+    return int(value)
+
+
+def check_seed(value: Any, name: str = "seed") -> int:
+    """Accept an integer in [0, 2**64)."""
+    if not _is_integer(value) or not 0 <= value < SEED_LIMIT:
+        raise ValueError(f"{name} must be an integer from 0 to 2**64 - 1, but got {value!r}")
+    return int(value)
+
+
+def check_temperature(value: Any, name: str = "temperature") -> float:
+    """Accept a finite number greater than 0."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value <= 0:
+        raise ValueError(
+            f"{name} must be a finite number above 0 (top-k 1 gives the likeliest name), but got {value!r}"
+        )
+    return float(value)
+
+
+def check_top_k(value: Any, vocab_size: int, name: str = "top_k") -> int:
+    """Accept an integer from 1 to the number of symbols, the end marker included."""
+    if not _is_integer(value) or not 1 <= value <= vocab_size:
+        raise ValueError(
+            f"{name} must be an integer from 1 to {vocab_size} (the symbols, with the end marker), "
+            f"but got {value!r}"
+        )
+    return int(value)
+
+
+def check_prefix(value: Any, vocabulary: Vocabulary, max_length: int, name: str = "prefix") -> list[int]:
+    """Accept a string of known letters that is shorter than ``max_length``, and return its symbols."""
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be a string, but got {value!r}")
+    unknown = sorted(set(value) - set(vocabulary.symbols))
+    if unknown:
+        raise ValueError(
+            f"{name} must be made of letters that the model knows ({_shorten(''.join(vocabulary.symbols))}), "
+            f"but got {value!r} with {', '.join(map(repr, unknown))}"
+        )
+    if len(value) >= max_length:
+        raise ValueError(
+            f"{name} must be shorter than the longest name allowed ({max_length} letters), "
+            f"but got {len(value)} letters"
+        )
+    return vocabulary.encode(value)[: len(value)]
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _shorten(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,0 +1,233 @@
+"""From a context to the probabilities of the next symbol: by asking the model, or from a table of it.
+
+The drawing loop (draw.py) needs no more than `NextSymbolDistribution`, so that another source of
+probabilities, or another loop, can take the place of either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from namegen_ext.sampling.errors import SamplingError
+
+# Contexts per forward pass when the whole model is tabulated. Fixed, so that the table never depends on the
+# batch.
+_TABLE_CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class Shaping:
+    """How logits become probabilities.
+
+    Args:
+        temperature: the logits are divided by it; below 1 likely symbols become likelier. Greater than 0.
+        top_k: only the k likeliest symbols can be drawn (of equal ones, those that come first in the
+            vocabulary); None keeps all.
+
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+
+    def probabilities(self, logits: Tensor, *, allow_end: bool = True) -> Tensor:
+        """Turn logits (N, V) into probabilities (N, V) float64.
+
+        Without ``allow_end`` symbol 0 cannot be drawn; it is excluded before the k likeliest are chosen.
+        """
+        logits = logits.double()  # (N, V)
+        if not allow_end:
+            logits = logits.clone()
+            logits[:, 0] = -torch.inf
+        if self.top_k is not None and self.top_k < logits.shape[1]:
+            order = logits.sort(dim=1, descending=True, stable=True).indices  # (N, V)
+            logits = logits.scatter(1, order[:, self.top_k :], -torch.inf)
+        # The largest logit is taken off first: a small temperature then sends the others to -inf, none to
+        # +inf.
+        logits = logits - logits.max(dim=1, keepdim=True).values
+        return torch.softmax(logits / self.temperature, dim=1)  # (N, V)
+
+
+class NextSymbolDistribution(Protocol):
+    """What the drawing loop asks of a model.
+
+    Attributes:
+        vocab_size: V, the number of symbols; 0 is the end marker.
+        block_size: the number of symbols in a context.
+        device: where contexts are expected and results lie.
+
+    """
+
+    vocab_size: int
+    block_size: int
+    device: torch.device
+
+    def draw(self, contexts: Tensor, uniforms: Tensor) -> Tensor:
+        """Draw the next symbol of each context by inversion.
+
+        It is the first symbol whose cumulative probability, in the vocabulary's order, exceeds the uniform
+        number.
+
+        Args:
+            contexts: (N, block_size) int64, oldest symbol first; or (1, block_size), shared by all.
+            uniforms: (N,) float64 in [0, 1).
+
+        Returns:
+            (N,) int64.
+
+        """
+        ...
+
+    def draw_first(self, uniforms: Tensor) -> Tensor:
+        """Draw the first symbol of names without a prefix, in the same way: never the end marker.
+
+        Args:
+            uniforms: (N,) float64 in [0, 1).
+
+        Returns:
+            (N,) int64.
+
+        """
+        ...
+
+
+class ModelDistribution:
+    """The model asked for each context.
+
+    Args:
+        model: maps (N, block_size) int64 tokens to logits (N, vocab_size), or to a tuple that starts with
+            them.
+        vocab_size: the number of symbols, the end marker included.
+        block_size: the number of symbols in a context.
+        shaping: temperature and top-k.
+
+    """
+
+    def __init__(self, model: nn.Module, vocab_size: int, block_size: int, shaping: Shaping) -> None:
+        self.model = model
+        self.vocab_size = vocab_size
+        self.block_size = block_size
+        self.shaping = shaping
+        first_parameter = next(model.parameters(), None)
+        self.device = torch.device("cpu") if first_parameter is None else first_parameter.device
+
+    def probabilities(self, contexts: Tensor, *, allow_end: bool = True) -> Tensor:
+        """Give the probabilities of the next symbol: (N, block_size) int64 -> (N, V) float64."""
+        return self.shaping.probabilities(self._logits(contexts), allow_end=allow_end)
+
+    def first_probabilities(self) -> Tensor:
+        """Give the probabilities of a name's first symbol: (1, V) float64, that of the end marker 0."""
+        start = torch.zeros(1, self.block_size, dtype=torch.int64, device=self.device)
+        return self.probabilities(start, allow_end=False)
+
+    def draw(self, contexts: Tensor, uniforms: Tensor) -> Tensor:
+        """Draw the next symbol of each context; see `NextSymbolDistribution`."""
+        cumulative = cumulative_rows(self.probabilities(contexts))  # (N, V) or (1, V)
+        return (cumulative <= uniforms[:, None]).sum(dim=1)  # (N,)
+
+    def draw_first(self, uniforms: Tensor) -> Tensor:
+        """Draw the first symbol of names; see `NextSymbolDistribution`."""
+        cumulative = cumulative_rows(self.first_probabilities())  # (1, V)
+        return (cumulative <= uniforms[:, None]).sum(dim=1)  # (N,)
+
+    @torch.no_grad()
+    def _logits(self, contexts: Tensor) -> Tensor:
+        with evaluating(self.model):
+            output = self.model(contexts)
+        logits: Tensor = output[0] if isinstance(output, tuple) else output
+        expected = (contexts.shape[0], self.vocab_size)
+        if logits.shape != expected:
+            raise ValueError(
+                f"model must give logits of shape {expected} (contexts, vocab_size) for {contexts.shape[0]} "
+                f"contexts, but gave {tuple(logits.shape)}"
+            )
+        if not torch.isfinite(logits).all():
+            raise SamplingError(
+                "the model's logits are not all finite: its training has diverged; train it anew"
+            )
+        return logits
+
+
+class TableDistribution:
+    """The model as a table of all vocab_size**block_size contexts, computed once; a lookup from then on.
+
+    Args:
+        model: the distribution to tabulate.
+
+    """
+
+    def __init__(self, model: ModelDistribution) -> None:
+        self.vocab_size = model.vocab_size
+        self.block_size = model.block_size
+        self.device = model.device
+        # A context read as a number in base vocab_size, its oldest symbol first, is its row.
+        powers = [self.vocab_size**position for position in reversed(range(self.block_size))]
+        self._powers = torch.tensor(powers, device=self.device)  # (block_size,)
+        # Rows are as wide as a power of two, for the binary search; what pads them is above every uniform
+        # number.
+        self._width = 1 << (self.vocab_size - 1).bit_length()
+        table = self._tabulate(model)  # (contexts + 1, width)
+        self._first_row_start = table.numel() - self._width
+        self._table = table.flatten()
+
+    def _tabulate(self, model: ModelDistribution) -> Tensor:
+        num_contexts = self.vocab_size**self.block_size
+        table = torch.ones(num_contexts + 1, self._width, dtype=torch.float64, device=self.device)
+        table[-1, : self.vocab_size] = cumulative_rows(model.first_probabilities())
+        for start in range(0, num_contexts, _TABLE_CHUNK):
+            rows = torch.arange(
+                start, min(start + _TABLE_CHUNK, num_contexts), device=self.device
+            )  # (chunk,)
+            contexts = rows[:, None] // self._powers % self.vocab_size  # (chunk, block_size)
+            cumulative = cumulative_rows(model.probabilities(contexts))  # (chunk, V)
+            table[start : start + len(rows), : self.vocab_size] = cumulative
+        return table
+
+    def draw(self, contexts: Tensor, uniforms: Tensor) -> Tensor:
+        """Draw the next symbol of each context; see `NextSymbolDistribution`."""
+        row_starts = (contexts * self._powers).sum(dim=1) * self._width  # (N,) or (1,)
+        return self._search(row_starts.expand(len(uniforms)), uniforms)
+
+    def draw_first(self, uniforms: Tensor) -> Tensor:
+        """Draw the first symbol of names; see `NextSymbolDistribution`."""
+        return self._search(torch.full_like(uniforms, self._first_row_start, dtype=torch.int64), uniforms)
+
+    def _search(self, row_starts: Tensor, uniforms: Tensor) -> Tensor:
+        """Count the entries of each row up to its uniform number, by a binary search that goes by halves.
+
+        It reads a few entries of each row, where a comparison would copy whole rows.
+        """
+        position = row_starts.clone()  # (N,)
+        half = self._width // 2
+        while half >= 1:
+            entries = self._table.index_select(0, position + (half - 1))  # (N,)
+            position += (entries <= uniforms) * half
+            half //= 2
+        return position - row_starts
+
+
+def cumulative_rows(probabilities: Tensor) -> Tensor:
+    """Sum probabilities (N, V) along each row, and scale so that the last entry is exactly 1.
+
+    A uniform number in [0, 1) then always falls below some entry, and never on a symbol whose probability
+    is 0.
+    """
+    cumulative = probabilities.cumsum(dim=1)  # (N, V)
+    return cumulative / cumulative[:, -1:]
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put every module of a model in evaluation mode, and each back in its own mode afterwards."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

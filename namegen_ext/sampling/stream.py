@@ -1,0 +1,150 @@
+"""Names one after another: as many as asked for, only new ones, no repeats, and the counts of all this."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from namegen_ext.sampling.errors import SamplingError
+from namegen_ext.sampling.sampler import NameSampler
+
+DEFAULT_BATCH_SIZE = 8192
+DEFAULT_PATIENCE = 100_000
+
+# The first batch of a filtered stream, whose end is not known beforehand; each batch doubles the last.
+_FIRST_BATCH = 256
+
+
+@dataclass
+class SampleCounts:
+    """What a stream has drawn and given.
+
+    Attributes:
+        names: how many names it gave.
+        new: how many of these are not training names.
+        drawn: how many names it drew for them, those that it left out included.
+        drawn_new: how many of those drawn are not training names.
+        drawn_distinct: how many of those drawn are different; None where the stream does not keep them.
+
+    """
+
+    names: int = 0
+    new: int = 0
+    drawn: int = 0
+    drawn_new: int = 0
+    drawn_distinct: int | None = None
+
+
+class NameStream(Iterator[str]):
+    """An iterator over n names, drawn in batches.
+
+    Args:
+        sampler: where the names come from.
+        n: how many names to give.
+        seed: in [0, 2**64).
+        training_names: what counts as not new.
+        novel: leave out the training names.
+        unique: leave out the repeats. Keeps all names in memory.
+        count_distinct: count the different names without ``unique``. Keeps all names in memory.
+        patience: give up once so many names drawn in a row had to be left out.
+        batch_size: how many names are drawn at a time; has no influence on the names.
+
+    Attributes:
+        counts: what was drawn and given up to the batch in hand; at the end of the stream, for its n names.
+        seed: as given.
+
+    Raises:
+        SamplingError: while iterating, after the names found: ``patience`` names in a row had to be left out.
+
+    """
+
+    def __init__(
+        self,
+        sampler: NameSampler,
+        n: int,
+        *,
+        seed: int,
+        training_names: Collection[str] = (),
+        novel: bool = False,
+        unique: bool = False,
+        count_distinct: bool = False,
+        patience: int = DEFAULT_PATIENCE,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+    ) -> None:
+        self.counts = SampleCounts()
+        self.seed = seed
+        self._sampler = sampler
+        self._n = n
+        self._training_names = frozenset(training_names)
+        self._novel = novel
+        self._unique = unique
+        self._seen: set[str] | None = set() if unique or count_distinct else None
+        self._patience = patience
+        self._left_out_in_a_row = 0
+        self._batch_size = batch_size
+        self._names = chain.from_iterable(self._batches())
+
+    def __next__(self) -> str:
+        return next(self._names)
+
+    def _batches(self) -> Iterator[list[str]]:
+        is_filtered = self._novel or self._unique
+        batch_size = min(self._batch_size, _FIRST_BATCH) if is_filtered else self._batch_size
+        position = 0
+        while self.counts.names < self._n:
+            count = batch_size if is_filtered else min(batch_size, self._n - position)
+            names = self._sampler.draw(self.seed, position, count)
+            yield self._filter(names) if is_filtered else self._take_all(names)
+            if self._left_out_in_a_row >= self._patience:
+                raise SamplingError(self._exhausted())
+            position += count
+            batch_size = min(2 * batch_size, self._batch_size)
+
+    def _take_all(self, names: list[str]) -> list[str]:
+        counts = self.counts
+        num_new = len(names) - sum(map(self._training_names.__contains__, names))
+        counts.names += len(names)
+        counts.new += num_new
+        counts.drawn += len(names)
+        counts.drawn_new += num_new
+        if self._seen is not None:
+            self._seen.update(names)
+            counts.drawn_distinct = len(self._seen)
+        return names
+
+    def _filter(self, names: list[str]) -> list[str]:
+        """Keep what was asked for, up to the n-th name or until the patience ends."""
+        counts, seen = self.counts, self._seen
+        kept = []
+        for name in names:
+            is_new = name not in self._training_names
+            is_repeat = False
+            counts.drawn += 1
+            counts.drawn_new += is_new
+            if seen is not None:
+                is_repeat = name in seen
+                seen.add(name)
+            if (self._novel and not is_new) or (self._unique and is_repeat):
+                self._left_out_in_a_row += 1
+                if self._left_out_in_a_row == self._patience:
+                    break
+                continue
+            self._left_out_in_a_row = 0
+            kept.append(name)
+            counts.new += is_new
+            if counts.names + len(kept) == self._n:
+                break
+        counts.names += len(kept)
+        if seen is not None:
+            counts.drawn_distinct = len(seen)
+        return kept
+
+    def _exhausted(self) -> str:
+        filters = [word for word, is_on in (("novel", self._novel), ("unique", self._unique)) if is_on]
+        counts = self.counts
+        return (
+            f"found only {counts.names:,} of {self._n:,} {' and '.join(filters)} names: the last "
+            f"{self._patience:,} of {counts.drawn:,} drawn had to be left out; ask for fewer names, a higher "
+            f"temperature, a larger top-k or a shorter prefix"
+        )

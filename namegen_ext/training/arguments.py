@@ -1,0 +1,211 @@
+"""The command line of ``python -m namegen_ext.train``: its flags, and what they say about wrong values."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Collection
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+from namegen_ext.models import MODELS, SCHEMES
+from namegen_ext.training.backends import FUSED_CHOICES
+from namegen_ext.training.optimizers import OPTIMIZERS
+from namegen_ext.training.options import TrainOptions
+from namegen_ext.training.recipes import ADAMW_LEARNING_RATE, DEFAULT_RECIPE, RECIPES
+from namegen_ext.training.schedules import SCHEDULES
+from namegen_ext.training.trainer import DEFAULT_EVAL_EVERY, DEFAULT_LOG_EVERY
+
+DEFAULT_DATA = "census"
+DEFAULT_DEVICE = "cpu"
+DEFAULT_THREADS = 1
+DEFAULT_SAMPLES = 20
+
+_DESCRIPTION = """\
+Train a name generator on a list of words and write a run directory: config.json, model.safetensors,
+metrics.jsonl, summary.json, and what --resume needs. Ctrl-C ends the run cleanly: it is saved, evaluated,
+and can be resumed. Exit status: 0; 1 when training diverged or a file could not be written; 2 for a wrong
+argument; 130 after Ctrl-C."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Write the line to standard error and exit with status 2."""
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def flag_of(option: str) -> str:
+    """Return the flag of an option of TrainOptions: ``--batch-size`` of ``batch_size``."""
+    return "--" + option.replace("_", "-")
+
+
+def build_parser(prog: str) -> argparse.ArgumentParser:
+    """Build the parser. An option of TrainOptions that is not given is absent from the result."""
+    recipes = "".join(f"\n  {recipe.name:<24}{recipe.summary}" for recipe in RECIPES.values())
+    models = "".join(f"\n  {spec.name:<24}{spec.summary}" for spec in MODELS.values())
+    parser = Parser(
+        prog=prog,
+        description=_DESCRIPTION,
+        epilog=f"models:{models}\n\nrecipes (flags given beside one override it):{recipes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_run_flags(parser)
+    _add_model_flags(parser)
+    _add_optimization_flags(parser)
+    return parser
+
+
+def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of TrainOptions that were given on the command line."""
+    names = [field.name for field in fields(TrainOptions)]
+    return {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+
+
+def _add_run_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the run")
+    add = group.add_argument
+    add("--recipe", metavar="NAME", help=f"a named set of options, see below (default: {DEFAULT_RECIPE})")
+    add(
+        "--data",
+        metavar="census|surnames|makemore|PATH",
+        help=f"word list: one that comes with the package, the makemore names (downloaded once), or a UTF-8 "
+        f"file with a word on each line (default: {DEFAULT_DATA})",
+    )
+    add(
+        "--fused",
+        nargs="?",
+        const="auto",
+        type=_one_of(FUSED_CHOICES),
+        metavar="auto|layers|step",
+        help="run on the fused kernels: whole native steps, fused layers, or the fastest of them that can be "
+        "had; --fused alone means auto (default: off, stock torch.nn layers)",
+    )
+    add(
+        "--device",
+        type=_one_of(("cpu", "cuda", "auto")),
+        metavar="cpu|cuda|auto",
+        help=f"where to train; auto takes CUDA where there is a device (default: {DEFAULT_DEVICE})",
+    )
+    add(
+        "--threads",
+        type=_whole_number(1, 1024),
+        metavar="N",
+        default=DEFAULT_THREADS,
+        help="CPU threads of torch; more than one pays for large batches only (default: %(default)s)",
+    )
+    add("--out", type=Path, metavar="DIR", help="new run directory (default: runs/MODEL-DATA-NUMBER)")
+    add("--resume", type=Path, metavar="DIR", help="go on with an interrupted run (default: a new run)")
+    _option(group, "seed", "of the initial weights and the minibatches")
+    _option(group, "split_seed", "of the split into train, dev and test")
+    add(
+        "--log-every",
+        type=_whole_number(1),
+        metavar="N",
+        default=DEFAULT_LOG_EVERY,
+        help="a line in metrics.jsonl every N steps (default: %(default)s)",
+    )
+    add(
+        "--eval-every",
+        type=_whole_number(0),
+        metavar="N",
+        default=DEFAULT_EVAL_EVERY,
+        help="evaluate on dev, and save, every N steps; 0: only at the end (default: %(default)s)",
+    )
+    add(
+        "--samples",
+        type=_whole_number(0, 10_000),
+        metavar="N",
+        default=DEFAULT_SAMPLES,
+        help="how many names to generate at the end (default: %(default)s)",
+    )
+
+
+def _add_model_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the model")
+    _option(group, "model", "which model", metavar="bigram|mlp|wavenet|gpt")
+    _option(group, "block_size", "characters of context")
+    _option(group, "embedding_dim", "length of a character's embedding")
+    _option(group, "hidden_size", "width of each hidden layer")
+    _option(group, "num_hidden_layers", "number of hidden layers")
+    default = "on" if TrainOptions.batch_norm else "off"
+    group.add_argument(
+        "--batch-norm",
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help=f"batch-normalise the hidden layers (default: {default})",
+    )
+    _option(group, "init", "initialisation of the weights", metavar="|".join(SCHEMES))
+
+
+def _add_optimization_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the optimization")
+    _option(group, "steps", "number of steps")
+    _option(group, "batch_size", "examples in a step, drawn with replacement")
+    _option(group, "optimizer", "which optimizer", metavar="|".join(OPTIMIZERS))
+    _option(group, "learning_rate", f"of the first step; with adamw the default is {ADAMW_LEARNING_RATE}")
+    _option(group, "final_learning_rate", "where the schedule ends")
+    _option(
+        group,
+        "schedule",
+        "constant, two-step (the final rate from half-way) or cosine (half a cosine to the final rate)",
+        metavar="|".join(SCHEDULES),
+    )
+    _option(group, "momentum", "of sgd")
+    group.add_argument(
+        "--nesterov",
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help="Nesterov's form of the momentum (default: off)",
+    )
+    _option(group, "weight_decay", "added to the gradient by sgd, decoupled from it by adamw")
+    _option(group, "beta1", "of adamw")
+    _option(group, "beta2", "of adamw")
+
+
+def _option(group: Any, name: str, description: str, *, metavar: str | None = None) -> None:
+    """Add the flag of an option of TrainOptions, which also checks the value's range."""
+    default = getattr(TrainOptions, name)
+    parse: Callable[[str], Any] = {int: _whole_number(), float: _number}.get(type(default), str)
+    group.add_argument(
+        flag_of(name),
+        type=parse,
+        default=argparse.SUPPRESS,
+        metavar=metavar or {int: "N", float: "X"}.get(type(default), "NAME"),
+        help=f"{description} (default: {default})",
+    )
+
+
+def _whole_number(minimum: int | None = None, maximum: int | None = None) -> Callable[[str], int]:
+    limits = "" if minimum is None else f" from {minimum}"
+    limits += "" if maximum is None else f" to {maximum}"
+
+    def parse(text: str) -> int:
+        problem = argparse.ArgumentTypeError(f"got {text!r}, expected a whole number{limits}")
+        try:
+            value = int(text)
+        except ValueError:
+            raise problem from None
+        if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
+            raise problem
+        return value
+
+    return parse
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number") from None
+
+
+def _one_of(choices: Collection[str]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise argparse.ArgumentTypeError(f"got {text!r}, expected one of {', '.join(choices)}")
+        return text
+
+    return parse

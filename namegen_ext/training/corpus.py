@@ -1,0 +1,69 @@
+"""Words made ready for training: vocabulary, splits, and the windows of each split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from namegen_ext.data import Splits, Vocabulary, build_windows, split_words
+
+# (tokens int64 (n, block_size), targets int64 (n,))
+Windows: TypeAlias = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a run trains and is judged on.
+
+    Attributes:
+        vocabulary: the symbols of all the words.
+        splits: the words of each split.
+        train: the windows of the training words.
+        dev: those of the dev words.
+        test: those of the test words.
+        unseen_dev: those of the dev words that are not among the training words.
+
+    """
+
+    vocabulary: Vocabulary
+    splits: Splits
+    train: Windows
+    dev: Windows
+    test: Windows
+    unseen_dev: Windows
+
+    @classmethod
+    def build(
+        cls, words: Sequence[str], *, block_size: int, split_seed: int, device: torch.device | str = "cpu"
+    ) -> Corpus:
+        """Split the words and cut them into windows.
+
+        Args:
+            words: the whole list.
+            block_size: number of characters of context.
+            split_seed: decides which word goes into which split.
+            device: where the windows are put.
+
+        Raises:
+            DataError: the words are not fit to train on.
+
+        """
+        vocabulary = Vocabulary.from_words(words)
+        splits = split_words(words, seed=split_seed)
+
+        def windows(part: Sequence[str]) -> Windows:
+            tokens, targets = build_windows(part, vocabulary, block_size)
+            return tokens.to(device), targets.to(device)
+
+        return cls(
+            vocabulary=vocabulary,
+            splits=splits,
+            train=windows(splits.train),
+            dev=windows(splits.dev),
+            test=windows(splits.test),
+            unseen_dev=windows(splits.unseen_dev),
+        )

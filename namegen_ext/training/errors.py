@@ -1,0 +1,24 @@
+"""What can go wrong in a training run, each told in one message."""
+
+from __future__ import annotations
+
+
+class RunError(ValueError):
+    """A run directory cannot be made, read or resumed."""
+
+
+class BackendError(ValueError):
+    """The backend or device that was asked for cannot be had; the message says why."""
+
+
+class TrainingDivergedError(RuntimeError):
+    """The loss or a parameter is no longer finite.
+
+    Attributes:
+        step: the step, counted from 1, at which that was seen.
+
+    """
+
+    def __init__(self, step: int, message: str) -> None:
+        super().__init__(message)
+        self.step = step

@@ -1,0 +1,139 @@
+"""The training loop: the same for every backend."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from namegen_ext.training.errors import TrainingDivergedError
+from namegen_ext.training.minibatches import MinibatchIndices
+from namegen_ext.training.schedules import Schedule
+from namegen_ext.training.steps import StepRunner
+
+# Steps are run in chunks of about this long: short enough for Ctrl-C and a progress bar, and long enough that
+# what happens between chunks costs nothing.
+_CHUNK_SECONDS = 0.1
+_FIRST_CHUNK = 8  # steps
+_LARGEST_CHUNK_EXAMPLES = 2**20
+
+
+class LoopObserver(Protocol):
+    """What the loop tells about, between chunks of steps."""
+
+    def progress(self, step: int, loss: float, seconds: float) -> None:
+        """So many steps are done in so many seconds; the mean loss of the last few."""
+
+    def log(self, step: int, loss: float, learning_rate: float) -> None:
+        """A line for the metrics: the mean loss since the one before (or the start), the last step's rate."""
+
+    def milestone(self, step: int, seconds: float) -> None:
+        """The moment to evaluate and save."""
+
+
+class TrainingLoop:
+    """Runs the steps of a training run.
+
+    What is run does not depend on how it is divided into chunks, on what is logged, or on where it was
+    interrupted and resumed.
+
+    Args:
+        runner: runs the steps.
+        indices: the examples of each step.
+        schedule: the learning rate of each step, and the number of steps.
+        observer: is told about what happens.
+        log_every: a log line every so many steps; besides, there is one after the first step.
+        eval_every: a milestone every so many steps; 0 for none.
+        should_stop: asked between chunks of about a tenth of a second.
+
+    """
+
+    def __init__(
+        self,
+        runner: StepRunner,
+        indices: MinibatchIndices,
+        schedule: Schedule,
+        observer: LoopObserver,
+        *,
+        log_every: int,
+        eval_every: int,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self.runner = runner
+        self.indices = indices
+        self.schedule = schedule
+        self.observer = observer
+        self.log_every = log_every
+        self.eval_every = eval_every
+        self.should_stop = should_stop
+        self.step = 0
+        self.seconds = 0.0
+        self._losses_to_log: list[Tensor] = []
+
+    def run(self, start_step: int = 0, seconds: float = 0.0) -> bool:
+        """Run from ``start_step`` (so many steps are done, in so many seconds) to the end.
+
+        Returns:
+            Whether the end was reached; False where ``should_stop`` said so before.
+
+        Raises:
+            TrainingDivergedError: a loss is not finite.
+
+        """
+        self.step, self.seconds = start_step, seconds
+        chunk = _FIRST_CHUNK
+        largest_chunk = max(1, _LARGEST_CHUNK_EXAMPLES // self.indices.batch_size)
+        while self.step < self.schedule.steps:
+            if self.should_stop():
+                self._log()
+                return False
+            stop = min(self.step + min(chunk, largest_chunk), self._next_event())
+            began = time.perf_counter()
+            losses = self._run_steps(stop)
+            elapsed = time.perf_counter() - began
+            wanted = int(len(losses) * _CHUNK_SECONDS / max(elapsed, 1e-6))
+            chunk = max(1, min(wanted, 4 * chunk))
+            self.seconds += elapsed
+            self.step = stop
+            self._tell(losses)
+        return True
+
+    def _next_event(self) -> int:
+        """The next step after which something is to be told."""
+        if self.step == 0:
+            return 1
+        events = [self.schedule.steps, _next_multiple(self.step, self.log_every)]
+        if self.eval_every:
+            events.append(_next_multiple(self.step, self.eval_every))
+        return min(events)
+
+    def _run_steps(self, stop: int) -> Tensor:
+        rates = [self.schedule(step) for step in range(self.step, stop)]
+        losses = self.runner.run(self.indices.steps(self.step, stop), rates)  # (K,)
+        finite = losses.isfinite()
+        if not finite.all():
+            first = self.step + 1 + int(finite.logical_not().nonzero()[0])
+            raise TrainingDivergedError(first, f"training diverged: the loss at step {first} is not finite")
+        return losses
+
+    def _tell(self, losses: Tensor) -> None:
+        last = self.step == self.schedule.steps
+        self._losses_to_log.append(losses)
+        self.observer.progress(self.step, float(losses.mean()), self.seconds)
+        if self.step == 1 or self.step % self.log_every == 0 or last:
+            self._log()
+        if self.eval_every and self.step % self.eval_every == 0 and not last:
+            self.observer.milestone(self.step, self.seconds)
+
+    def _log(self) -> None:
+        if self._losses_to_log:
+            mean = float(torch.cat(self._losses_to_log).double().mean())
+            self._losses_to_log.clear()
+            self.observer.log(self.step, mean, self.schedule(self.step - 1))
+
+
+def _next_multiple(step: int, every: int) -> int:
+    return (step // every + 1) * every

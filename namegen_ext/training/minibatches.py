@@ -1,0 +1,73 @@
+"""Which examples make up each minibatch: with replacement, from the seed, readable at any step."""
+
+from __future__ import annotations
+
+import random
+
+import torch
+from torch import Tensor
+
+_LARGEST_BLOCK = 1024  # steps
+_LARGEST_BLOCK_INDICES = 2**20  # 8 MiB
+
+
+class MinibatchIndices:
+    """The examples of every step, drawn uniformly with replacement.
+
+    They depend on the seed, the number of examples, the batch size and the step alone: every backend and
+    device sees the same ones, and a resumed run goes on with those that an uninterrupted one would have seen.
+    They are drawn in blocks of steps, each from a generator of its own, so that no step has to be drawn in
+    order to reach a later one.
+
+    Args:
+        seed: any integer.
+        num_examples: number of examples to choose from, at least 1.
+        batch_size: number of examples in a step, at least 1.
+
+    Raises:
+        ValueError: ``num_examples`` or ``batch_size`` is less than 1.
+
+    """
+
+    def __init__(self, seed: int, num_examples: int, batch_size: int) -> None:
+        if num_examples < 1:
+            raise ValueError(f"num_examples must be at least 1, but got {num_examples}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, but got {batch_size}")
+        self.seed = seed
+        self.num_examples = num_examples
+        self.batch_size = batch_size
+        self.steps_per_block = max(1, min(_LARGEST_BLOCK, _LARGEST_BLOCK_INDICES // batch_size))
+        self._generator = torch.Generator()
+        self._block_number = -1
+        self._block = torch.empty(0, batch_size, dtype=torch.int64)  # (steps_per_block, B)
+
+    def steps(self, start: int, stop: int) -> Tensor:
+        """Return the indices of the steps from ``start`` to before ``stop``.
+
+        Returns:
+            int64 (stop - start, batch_size), on the CPU.
+
+        Raises:
+            ValueError: not 0 <= start <= stop.
+
+        """
+        if not 0 <= start <= stop:
+            raise ValueError(f"start and stop must satisfy 0 <= start <= stop, but got {start} and {stop}")
+        parts = [self._block[:0]]
+        while start < stop:
+            block_number, first = divmod(start, self.steps_per_block)
+            count = min(stop - start, self.steps_per_block - first)
+            parts.append(self._draw(block_number)[first : first + count])
+            start += count
+        return torch.cat(parts)  # (stop - start, B)
+
+    def _draw(self, block_number: int) -> Tensor:
+        if block_number != self._block_number:
+            # random.Random hashes a string with SHA-512, so neighbouring seeds and blocks share nothing.
+            mixed = random.Random(f"minibatches {self.seed} {block_number}").getrandbits(63)
+            self._generator.manual_seed(mixed)
+            shape = (self.steps_per_block, self.batch_size)
+            self._block = torch.randint(self.num_examples, shape, generator=self._generator)
+            self._block_number = block_number
+        return self._block  # (steps_per_block, B)

@@ -1,0 +1,184 @@
+"""Everything that decides a training run, checked, as JSON can hold it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from namegen_ext.models import MODELS, PLANNED_MODELS, SCHEMES
+from namegen_ext.training.optimizers import OPTIMIZERS
+from namegen_ext.training.schedules import SCHEDULES
+
+
+class OptionError(ValueError):
+    """An option has a value that it cannot have.
+
+    Attributes:
+        option: its name, as in :class:`TrainOptions`.
+        problem: what came and what was expected.
+
+    """
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(f"{option}: {problem}")
+        self.option = option
+        self.problem = problem
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """The options of a training run; the defaults are those of ``python -m namegen_ext.train``.
+
+    Two runs with the same options, words and backend have the same results, bit for bit, on one machine.
+
+    Attributes:
+        model: name of the model, see :data:`namegen_ext.models.MODELS`.
+        block_size: number of characters of context.
+        embedding_dim: length of a character's embedding.
+        hidden_size: width of each hidden layer.
+        num_hidden_layers: number of hidden layers.
+        batch_norm: whether the hidden layers are batch-normalised.
+        init: initialisation scheme, see :data:`namegen_ext.models.SCHEMES`.
+        optimizer: "sgd" or "adamw".
+        learning_rate: rate of the first step.
+        final_learning_rate: rate that the schedule ends with.
+        schedule: "constant", "two-step" (the final rate from half-way) or "cosine".
+        momentum: of SGD.
+        nesterov: Nesterov's form of SGD's momentum.
+        weight_decay: added to the gradient by SGD, decoupled from it by AdamW.
+        beta1: of AdamW.
+        beta2: of AdamW.
+        batch_size: examples in a step.
+        steps: number of steps.
+        seed: of the initial weights and of the minibatches.
+        split_seed: of the split into train, dev and test.
+
+    Raises:
+        OptionError: a value is out of range, in one line.
+
+    """
+
+    model: str = "mlp"
+    block_size: int = 3
+    embedding_dim: int = 10
+    hidden_size: int = 200
+    num_hidden_layers: int = 1
+    batch_norm: bool = True
+    init: str = "kaiming"
+    optimizer: str = "sgd"
+    learning_rate: float = 0.2
+    final_learning_rate: float = 0.0
+    schedule: str = "cosine"
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+    batch_size: int = 32
+    steps: int = 20_001
+    seed: int = 42
+    split_seed: int = 42
+
+    def __post_init__(self) -> None:
+        self._check_types()
+        if self.model in PLANNED_MODELS:
+            available = _list(MODELS)
+            raise OptionError("model", f"{self.model!r} is not part of this version; available: {available}")
+        for option, choices in _CHOICES.items():
+            if getattr(self, option) not in choices:
+                raise OptionError(option, f"got {getattr(self, option)!r}, expected one of {_list(choices)}")
+        for option in _AT_LEAST_ONE:
+            if not 1 <= getattr(self, option) < 2**31:
+                expected = "a whole number from 1 to 2,147,483,647"
+                raise OptionError(option, f"got {getattr(self, option)}, expected {expected}")
+        for option in ("seed", "split_seed"):
+            if not 0 <= getattr(self, option) < 2**64:
+                expected = "a whole number from 0 to 2**64 - 1"
+                raise OptionError(option, f"got {getattr(self, option)}, expected {expected}")
+        for option, (low, high, expected) in _RANGES.items():
+            value = getattr(self, option)
+            if not (math.isfinite(value) and low <= value < high):
+                raise OptionError(option, f"got {value}, expected {expected}")
+        self._check_combinations()
+
+    def _check_types(self) -> None:
+        for field in fields(self):
+            value, default = getattr(self, field.name), field.default
+            expected = (float, int) if isinstance(default, float) else type(default)
+            # bool is a subclass of int: true is no number here.
+            if not isinstance(value, expected) or isinstance(value, bool) != isinstance(default, bool):
+                raise OptionError(field.name, f"got {value!r}, expected {_TYPE_NAMES[type(default)]}")
+
+    def _check_combinations(self) -> None:
+        if self.learning_rate == 0:
+            raise OptionError("learning_rate", "got 0.0, expected a number above 0")
+        if self.batch_norm and self.batch_size < 2:
+            raise OptionError(
+                "batch_size", f"got {self.batch_size}, expected at least 2 (batch norm needs a variance)"
+            )
+        if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
+            raise OptionError("nesterov", "expected --optimizer sgd and a momentum above 0 with it")
+        if self.momentum != 0 and self.optimizer != "sgd":
+            raise OptionError("momentum", f"expected --optimizer sgd with it, got {self.optimizer}")
+
+    def model_config(self, vocab_size: int) -> dict[str, Any]:
+        """Return what :func:`namegen_ext.models.build_model` needs for these options."""
+        options = {name: getattr(self, name) for name in MODELS[self.model].options}
+        return {"vocab_size": vocab_size, **options}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the options as a mapping that JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, options: Mapping[str, Any]) -> TrainOptions:
+        """Build the options from :meth:`to_json`; what is left out takes its default.
+
+        Raises:
+            OptionError: an option is unknown or out of range.
+
+        """
+        known = {field.name for field in fields(cls)}
+        for name in options:
+            if name not in known:
+                raise OptionError(name, "there is no such option")
+        return cls(**options)
+
+
+def _list(names: Any) -> str:
+    return ", ".join(names)
+
+
+_TYPE_NAMES: dict[type, str] = {
+    str: "a name",
+    int: "a whole number",
+    bool: "true or false",
+    float: "a number",
+}
+
+_CHOICES: dict[str, Any] = {
+    "model": MODELS,
+    "init": SCHEMES,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+}
+
+_AT_LEAST_ONE = (
+    "block_size",
+    "embedding_dim",
+    "hidden_size",
+    "num_hidden_layers",
+    "batch_size",
+    "steps",
+)
+
+_RANGES: dict[str, tuple[float, float, str]] = {
+    "learning_rate": (0.0, math.inf, "a number above 0"),
+    "final_learning_rate": (0.0, math.inf, "a number from 0"),
+    "momentum": (0.0, 1.0, "a number from 0, below 1"),
+    "weight_decay": (0.0, math.inf, "a number from 0"),
+    "beta1": (0.0, 1.0, "a number from 0, below 1"),
+    "beta2": (0.0, 1.0, "a number from 0, below 1"),
+}

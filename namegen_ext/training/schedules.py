@@ -1,0 +1,45 @@
+"""Learning-rate schedules: pure functions of the step, so that a run can be resumed anywhere."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+SCHEDULES = ("constant", "two-step", "cosine")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The learning rate of each step of a run.
+
+    Attributes:
+        name: "constant": ``learning_rate`` throughout. "two-step": ``final_learning_rate`` from half-way on.
+            "cosine": half a cosine from ``learning_rate`` at step 0 down to ``final_learning_rate`` at the
+            last step (Loshchilov and Hutter, "SGDR", 2017, without restarts).
+        learning_rate: the first rate.
+        final_learning_rate: the last one; "constant" does not look at it.
+        steps: number of steps of the whole run.
+
+    Raises:
+        ValueError: ``name`` is not one of :data:`SCHEDULES`.
+
+    """
+
+    name: str
+    learning_rate: float
+    final_learning_rate: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        if self.name not in SCHEDULES:
+            raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}, but got {self.name!r}")
+
+    def __call__(self, step: int) -> float:
+        """Return the learning rate of a step, counted from 0."""
+        if self.name == "two-step":
+            return self.learning_rate if step < self.steps // 2 else self.final_learning_rate
+        if self.name == "cosine":
+            progress = min(step / max(self.steps - 1, 1), 1.0)
+            share = 0.5 * (1.0 + math.cos(math.pi * progress))
+            return self.final_learning_rate + share * (self.learning_rate - self.final_learning_rate)
+        return self.learning_rate

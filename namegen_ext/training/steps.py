@@ -1,0 +1,66 @@
+"""Running training steps through autograd: the backends "stock" and "fused-layers"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class StepRunner(Protocol):
+    """What the training loop needs of a backend."""
+
+    def run(self, indices: Tensor, learning_rates: Sequence[float]) -> Tensor:
+        """Run K steps and return their losses, each taken before its update.
+
+        Args:
+            indices: int64 (K, batch_size), on the CPU: the examples of each step.
+            learning_rates: the K learning rates.
+
+        Returns:
+            The losses in nats: float32 (K,), on the CPU.
+
+        """
+
+
+class AutogradSteps:
+    """Forward, backward and update for one minibatch after another.
+
+    At batch 32 a step costs a few hundred microseconds, so whatever can be done once for all K steps is: the
+    examples are gathered together, and the losses go to Python together.
+
+    Args:
+        model: called as ``model(tokens, targets)``, returns (logits, loss).
+        optimizer: of the model's parameters.
+        tokens: int64 (n, block_size), on the model's device.
+        targets: int64 (n,), on the model's device.
+
+    """
+
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, tokens: Tensor, targets: Tensor
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.tokens = tokens
+        self.targets = targets
+        self.parameters = list(model.parameters())
+
+    def run(self, indices: Tensor, learning_rates: Sequence[float]) -> Tensor:
+        """Run K steps; see :class:`StepRunner`."""
+        indices = indices.to(self.tokens.device)
+        tokens = self.tokens[indices]  # (K, B, block_size)
+        targets = self.targets[indices]  # (K, B)
+        losses = []
+        for step, learning_rate in enumerate(learning_rates):
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate
+            for parameter in self.parameters:
+                parameter.grad = None
+            _, loss = self.model(tokens[step], targets[step])
+            loss.backward()
+            self.optimizer.step()
+            losses.append(loss.detach())
+        return torch.stack(losses).cpu()  # (K,)

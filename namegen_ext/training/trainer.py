@@ -1,0 +1,223 @@
+"""A training run: from the words to a trained model and its losses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from namegen_ext.models import build_model
+from namegen_ext.training.backends import Backend, choose_backend
+from namegen_ext.training.checkpoint import RunState, load_checkpoint, save_checkpoint
+from namegen_ext.training.corpus import Corpus, Windows
+from namegen_ext.training.errors import TrainingDivergedError
+from namegen_ext.training.evaluation import evaluate
+from namegen_ext.training.loop import TrainingLoop
+from namegen_ext.training.minibatches import MinibatchIndices
+from namegen_ext.training.optimizers import build_optimizer
+from namegen_ext.training.options import TrainOptions
+from namegen_ext.training.progress import Reporter, Silent
+from namegen_ext.training.run_directory import RunDirectory
+from namegen_ext.training.schedules import Schedule
+from namegen_ext.training.steps import AutogradSteps
+
+DEFAULT_LOG_EVERY = 100
+DEFAULT_EVAL_EVERY = 5000
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run came to.
+
+    Attributes:
+        model: the trained model, in evaluation mode.
+        corpus: what it was trained on.
+        backend: what ran the steps.
+        steps: how many were run.
+        train_loss, dev_loss, test_loss: mean negative log-likelihood over the whole split, in nats per
+            character; None for a split without words.
+        unseen_dev_loss: over the dev words that are not among the training words.
+        train_seconds: time spent in the steps, without evaluating and saving.
+        interrupted: whether it was stopped before its end.
+
+    """
+
+    model: nn.Module
+    corpus: Corpus
+    backend: Backend
+    steps: int
+    train_loss: float | None
+    dev_loss: float | None
+    test_loss: float | None
+    unseen_dev_loss: float | None
+    train_seconds: float
+    interrupted: bool
+
+    @property
+    def steps_per_second(self) -> float:
+        """Steps divided by the time spent in them."""
+        return self.steps / self.train_seconds if self.train_seconds > 0 else 0.0
+
+
+class Trainer:
+    """Trains a model on words, and keeps the run in a directory where it is given one.
+
+    Args:
+        words: the whole word list.
+        options: what to train and how.
+        fused: None for stock layers, or "auto", "layers", "step".
+        device: where to train.
+        reporter: shows the progress.
+        log_every: a line in the metrics every so many steps.
+        eval_every: evaluate on dev, and save, every so many steps; 0 only at the end.
+        should_stop: asked about ten times a second; True ends the run early and cleanly.
+
+    Raises:
+        DataError: the words are not fit to train on.
+        BackendError: the backend cannot be had.
+
+    """
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        options: TrainOptions,
+        *,
+        fused: str | None = None,
+        device: torch.device | str = "cpu",
+        reporter: Reporter | None = None,
+        log_every: int = DEFAULT_LOG_EVERY,
+        eval_every: int = DEFAULT_EVAL_EVERY,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.options = options
+        self.directory: RunDirectory | None = None
+        self.reporter = Silent() if reporter is None else reporter
+        self.log_every = log_every
+        self.eval_every = eval_every
+        self.should_stop = should_stop
+        self.corpus = Corpus.build(
+            words, block_size=options.block_size, split_seed=options.split_seed, device=device
+        )
+        generator = torch.Generator().manual_seed(options.seed)
+        config = options.model_config(len(self.corpus.vocabulary))
+        self.model = build_model(options.model, config, generator).to(device)
+        self.backend = choose_backend(fused, self.model)
+        self.optimizer = build_optimizer(
+            options.optimizer,
+            self.model.parameters(),
+            learning_rate=options.learning_rate,
+            momentum=options.momentum,
+            nesterov=options.nesterov,
+            weight_decay=options.weight_decay,
+            beta1=options.beta1,
+            beta2=options.beta2,
+        )
+        self._state = RunState(0, 0.0, self.backend.name)
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of trainable values."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def restore(self, directory: RunDirectory) -> int:
+        """Take up the run that was saved in a directory; return the number of steps done.
+
+        Raises:
+            RunError: there is nothing to take up, or it is damaged.
+
+        """
+        saved = load_checkpoint(directory, self.model, self.optimizer)
+        directory.drop_metrics_after(saved.step)
+        self._state = RunState(saved.step, saved.train_seconds, self.backend.name)
+        return saved.step
+
+    def run(self, directory: RunDirectory | None = None) -> TrainResult:
+        """Train to the last step, or until ``should_stop``; save, and evaluate on every split.
+
+        Args:
+            directory: where checkpoints and metrics are written; None keeps nothing.
+
+        Raises:
+            TrainingDivergedError: a loss or a parameter is no longer finite; what was saved before stays.
+            RunError: the run directory cannot be written.
+
+        """
+        self.directory = directory
+        options = self.options
+        tokens, targets = self.corpus.train
+        loop = TrainingLoop(
+            AutogradSteps(self.model, self.optimizer, tokens, targets),
+            MinibatchIndices(options.seed, len(targets), options.batch_size),
+            Schedule(options.schedule, options.learning_rate, options.final_learning_rate, options.steps),
+            self,
+            log_every=self.log_every,
+            eval_every=self.eval_every,
+            should_stop=self.should_stop,
+        )
+        self.model.train()
+        with self.reporter:
+            self.reporter.begin(self._state.step, options.steps)
+            finished = loop.run(self._state.step, self._state.train_seconds)
+        self._save(loop.step, loop.seconds)
+        return self._result(interrupted=not finished)
+
+    # The three methods of LoopObserver.
+
+    def progress(self, step: int, loss: float, seconds: float) -> None:
+        """Show how far the run has come."""
+        self.reporter.progress(step, loss)
+
+    def log(self, step: int, loss: float, learning_rate: float) -> None:
+        """Write a line of metrics."""
+        self._write_metrics({"step": step, "loss": loss, "learning_rate": learning_rate})
+
+    def milestone(self, step: int, seconds: float) -> None:
+        """Evaluate on dev, and save."""
+        self._save(step, seconds)
+        dev_loss = self._loss(self.corpus.dev)
+        unseen_dev_loss = self._loss(self.corpus.unseen_dev)
+        self._write_metrics({"step": step, "dev_loss": dev_loss, "unseen_dev_loss": unseen_dev_loss})
+        self.reporter.evaluation(step, dev_loss)
+
+    def _result(self, *, interrupted: bool) -> TrainResult:
+        losses: dict[str, float | None] = {
+            "train_loss": self._loss(self.corpus.train),
+            "dev_loss": self._loss(self.corpus.dev),
+            "test_loss": self._loss(self.corpus.test),
+            "unseen_dev_loss": self._loss(self.corpus.unseen_dev),
+        }
+        self._write_metrics({"step": self._state.step, **losses})
+        return TrainResult(
+            model=self.model.eval(),
+            corpus=self.corpus,
+            backend=self.backend,
+            steps=self._state.step,
+            train_seconds=self._state.train_seconds,
+            interrupted=interrupted,
+            **losses,
+        )
+
+    def _loss(self, windows: Windows) -> float | None:
+        loss = evaluate(self.model, *windows)
+        if loss is not None and not math.isfinite(loss):
+            step = self._state.step
+            raise TrainingDivergedError(step, f"training diverged: the loss after step {step} is {loss}")
+        return loss
+
+    def _save(self, step: int, seconds: float) -> None:
+        for name, tensor in self.model.state_dict().items():
+            if not tensor.isfinite().all():
+                problem = f"training diverged: {name} is not finite after step {step}"
+                raise TrainingDivergedError(step, problem)
+        self._state = RunState(step, seconds, self.backend.name)
+        if self.directory is not None:
+            save_checkpoint(self.directory, self.model, self.optimizer, self._state)
+
+    def _write_metrics(self, record: dict[str, Any]) -> None:
+        if self.directory is not None:
+            self.directory.append_metrics(record)

@@ -1,0 +1,45 @@
+"""The PEP 517 build backend: setuptools', asking for torch only where the target environment has none.
+
+A torch listed in ``build-system.requires`` would be downloaded for every build, and would often not be the one that is
+imported afterwards, whose binary interface the extension must match.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from find_torch import OLDEST_TORCH, find_torch
+from setuptools import build_meta
+from setuptools.build_meta import (
+    build_editable,
+    build_sdist,
+    build_wheel,
+    get_requires_for_build_sdist,
+    prepare_metadata_for_build_editable,
+    prepare_metadata_for_build_wheel,
+)
+
+__all__ = [
+    "build_editable",
+    "build_sdist",
+    "build_wheel",
+    "get_requires_for_build_editable",
+    "get_requires_for_build_sdist",
+    "get_requires_for_build_wheel",
+    "prepare_metadata_for_build_editable",
+    "prepare_metadata_for_build_wheel",
+]
+
+
+def _torch_if_missing() -> list[str]:
+    return [] if find_torch() is not None else ["torch>=" + ".".join(map(str, OLDEST_TORCH))]
+
+
+def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) -> list[str]:
+    """Return what building a wheel needs beyond ``build-system.requires``."""
+    return [*build_meta.get_requires_for_build_wheel(config_settings), *_torch_if_missing()]
+
+
+def get_requires_for_build_editable(config_settings: dict[str, Any] | None = None) -> list[str]:
+    """Return what an editable installation needs beyond ``build-system.requires``."""
+    return [*build_meta.get_requires_for_build_editable(config_settings), *_torch_if_missing()]

@@ -1,0 +1,105 @@
+"""The setuptools command that has CMake and Ninja compile the extension."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from find_torch import Torch, find_torch
+from setuptools import Extension
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).resolve().parents[2]
+# What the largest translation unit took with gcc 12: a job is started only where there is room for another.
+GIGABYTES_PER_JOB = 1.5
+NOTE = "_build.json"
+
+
+class BuildError(SystemExit):
+    """Ends the build with a message as its last lines."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"\nnamegen_ext was not built: {problem}\nTo mend it: {remedy}")
+
+
+class CMakeBuild(build_ext):
+    """Configures and builds in ``build/<python>-torch<version>``, which is kept: a later build compiles what changed."""
+
+    def build_extension(self, ext: Extension) -> None:
+        """Compile ``ext`` to where setuptools expects it, with a note of what it was built against beside it."""
+        torch = find_torch()
+        if torch is None:
+            raise BuildError("no torch was found", "pip install torch, or build without --no-build-isolation")
+        target = Path(self.get_ext_fullpath(ext.name)).resolve()
+        folder = ROOT / "build" / f"{sysconfig.get_config_var('SOABI')}-torch{torch.version}"
+        cmake, ninja = _tool("cmake"), _tool("ninja")
+        _run(
+            [
+                cmake,
+                *("-S", str(ROOT), "-B", str(folder), "-G", "Ninja"),
+                f"-DCMAKE_MAKE_PROGRAM={ninja}",  # pip's isolated one moves from build to build
+                f"-DPython_EXECUTABLE={sys.executable}",
+                "-DNAMEGEN_EXTENSION=ON",
+                "-DNAMEGEN_TESTS=OFF",
+                "-DCMAKE_BUILD_TYPE=Release",
+            ],
+            "CMake could not configure the build",
+            "install a C++ compiler with C++20 (gcc 11 or newer, or clang 14 or newer) and the headers of Python "
+            "(the package python3-dev or python3-devel); the error above says which is missing",
+        )
+        _run(
+            [cmake, "--build", str(folder), "--target", "_C", "--parallel", str(_jobs())],
+            "the compiler failed",
+            "read its first error above; where it was killed, memory ran out: set MAX_JOBS=1",
+        )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(folder / target.name, target)
+        _write_note(target.with_name(NOTE), torch)
+
+    def copy_extensions_to_source(self) -> None:
+        """Copy the extension, and the note with it, beside the sources: what an editable installation imports."""
+        super().copy_extensions_to_source()
+        for ext in self.extensions:
+            built = Path(self.build_lib, *ext.name.split(".")[:-1], NOTE)
+            shutil.copy2(built, ROOT.joinpath(*ext.name.split(".")[:-1], NOTE))
+
+
+def _tool(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        raise BuildError(f"{name} was not found", f"pip install {name}, or build without --no-build-isolation")
+    return path
+
+
+def _run(command: list[str], problem: str, remedy: str) -> None:
+    print(" ".join(command), flush=True)
+    if subprocess.run(command, check=False).returncode != 0:
+        raise BuildError(problem, remedy)
+
+
+def _jobs() -> int:
+    """Return how many translation units to compile at a time: MAX_JOBS, else as cores and memory allow."""
+    wanted = os.environ.get("MAX_JOBS", "")
+    if wanted:
+        if not wanted.isdigit() or int(wanted) < 1:
+            raise BuildError(f"MAX_JOBS is {wanted!r}", "set it to a whole number from 1 on, or unset it")
+        return int(wanted)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    except (ValueError, OSError):
+        return cores
+    return max(1, min(cores, int(free / GIGABYTES_PER_JOB)))
+
+
+def _write_note(path: Path, torch: Torch) -> None:
+    """Write what the extension was built against, for the message where another torch is imported."""
+    note = {"torch": torch.version, "python": sysconfig.get_config_var("SOABI")}
+    beside = path.with_suffix(".tmp")
+    beside.write_text(json.dumps(note) + "\n", encoding="utf-8")
+    os.replace(beside, path)

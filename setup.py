@@ -1,0 +1,40 @@
+"""Packaging: what is compiled stands in CMakeLists.txt, what is fixed stands in pyproject.toml."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from setuptools import Extension, find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT / "python" / "build_support"))
+
+from cmake_build import CMakeBuild  # noqa: E402
+from find_torch import OLDEST_TORCH, find_torch  # noqa: E402
+
+
+def version() -> str:
+    """Return the package's version, from the one file where it stands."""
+    values: dict[str, str] = {}
+    exec((ROOT / "namegen_ext" / "_version.py").read_text(encoding="utf-8"), values)
+    return values["__version__"]
+
+
+def torch_requirement() -> str:
+    """Return the torch that what is built here works with: the minor version it is compiled against."""
+    torch = find_torch()
+    if torch is None:
+        return "torch>=" + ".".join(map(str, OLDEST_TORCH))
+    return "torch=={}.{}.*".format(*torch.release[:2])
+
+
+setup(
+    version=version(),
+    install_requires=[torch_requirement(), "safetensors>=0.4.3", "rich>=13"],
+    packages=find_packages(include=["namegen_ext", "namegen_ext.*"]),
+    package_data={"namegen_ext": ["py.typed", "_build.json"], "namegen_ext.data": ["files/*"]},
+    ext_modules=[Extension("namegen_ext._C", sources=[])],
+    cmdclass={"build_ext": CMakeBuild},
+    zip_safe=False,
+)
