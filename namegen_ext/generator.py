@@ -12,7 +12,15 @@ from typing import Any
 import safetensors.torch
 from torch import nn
 
-from namegen_ext.data import Splits, Vocabulary, WordList, build_windows, load_words, split_words
+from namegen_ext.data import (
+    DataError,
+    Splits,
+    Vocabulary,
+    WordList,
+    build_windows,
+    load_words,
+    split_words,
+)
 from namegen_ext.sampling import NameStream, iter_names
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH
 from namegen_ext.training import (
@@ -246,6 +254,10 @@ def _word_list(names: Iterable[str] | str | os.PathLike[str]) -> WordList:
     if isinstance(names, (str, os.PathLike)):
         return load_words(names)
     words = _as_strings(names)
+    if len(set(words)) < 2:
+        raise DataError(f"names must hold at least two distinct names, but got {len(set(words))}")
+    if "" in words:
+        raise DataError(f"names must not be empty, but names[{words.index('')}] is")
     return WordList(name=_GIVEN, words=words, source="given to fit", sha256=words_sha256(words))
 
 

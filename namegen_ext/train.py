@@ -118,18 +118,20 @@ def _train(parsed: argparse.Namespace) -> int:
     with _blame("--device", BackendError):
         device = choose_device(plan.device)
     torch.set_num_threads(parsed.threads)
-    with _blame("--fused", BackendError), _blame("--data", DataError), stop_on_interrupt() as should_stop:
-        trainer = Trainer(
-            plan.words,
-            plan.options,
-            fused=plan.fused,
-            device=device,
-            reporter=reporter_for(sys.stdout),
-            log_every=parsed.log_every,
-            eval_every=parsed.eval_every,
-            should_stop=should_stop,
-        )
-        return _run(trainer, plan, _prepare_directory(trainer, plan, parsed.out), parsed.samples)
+    with stop_on_interrupt() as should_stop:
+        with _blame("--fused", BackendError), _blame("--data", DataError):
+            trainer = Trainer(
+                plan.words,
+                plan.options,
+                fused=plan.fused,
+                device=device,
+                reporter=reporter_for(sys.stdout),
+                log_every=parsed.log_every,
+                eval_every=parsed.eval_every,
+                should_stop=should_stop,
+            )
+        directory = _prepare_directory(trainer, plan, parsed.out)
+        return _run(trainer, plan, directory, parsed.samples)
 
 
 def _new_run(parsed: argparse.Namespace) -> _Plan:
@@ -223,7 +225,8 @@ def _run(trainer: Trainer, plan: _Plan, directory: RunDirectory, num_samples: in
         summarize(result, plan.options, recipe=plan.recipe, data_name=plan.data_name, samples=samples)
     )
     if result.interrupted:
-        print(f"interrupted after {result.steps:,} steps; go on with --resume {directory.path}")
+        steps = f"{result.steps:,} of {plan.options.steps:,} steps"
+        print(f"interrupted after {steps}; go on with --resume {directory.path}")
     print(describe_result(result))
     print(f"run directory: {directory.path}")
     if samples:
@@ -241,7 +244,9 @@ def _advice(error: TrainingDivergedError, options: TrainOptions, directory: RunD
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+    # On the CPU, torch tells of both by a plain RuntimeError.
+    told = ("can't allocate memory", "Storage size calculation overflowed")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(text in str(error) for text in told)
 
 
 def _fail(prog: str, message: str) -> int:

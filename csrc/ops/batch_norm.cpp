@@ -317,6 +317,10 @@ struct BatchNorm : torch::autograd::Function<BatchNorm> {
 Tensor output_autograd(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
                        const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum,
                        double eps, c10::string_view activation) {
+  if (!needs_autograd(x, weight, bias)) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    return std::get<0>(call_forward(x, running_mean, running_var, weight, bias, training, momentum, eps, activation));
+  }
   const Activation act = parse_activation(activation);
   return BatchNorm::apply(x, weight, bias, running_mean, running_var, training, momentum, eps,
                           act == Activation::kTanh);

@@ -267,6 +267,10 @@ struct EmbeddingConcatLinear : torch::autograd::Function<EmbeddingConcatLinear> 
 
 Tensor forward_autograd(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& linear_weight,
                         const optional<Tensor>& linear_bias, c10::string_view activation) {
+  if (!needs_autograd(embedding_weight, linear_weight, linear_bias)) {
+    at::AutoDispatchBelowADInplaceOrView below;
+    return call_forward(tokens, embedding_weight, linear_weight, linear_bias, activation);
+  }
   const Activation act = parse_activation(activation);
   return EmbeddingConcatLinear::apply(tokens, embedding_weight, linear_weight, linear_bias, act == Activation::kTanh);
 }

@@ -27,9 +27,9 @@ A pattern is one entry of ``PATTERNS`` in ``fusion/patterns.py``::
 2. ``why_not`` puts into words what the modules themselves say against fusing: options, parameters, dtypes,
    devices. The report asks it.
 3. ``run`` is what a call goes through, so it must be quick. It returns None, before it has changed anything
-   (a buffer, say), where the stock layers must run: wherever ``why_not`` has a reason, for a shape or dtype
-   of the input that the operator does not take, for an error that the stock layers raise. Otherwise it
-   returns what the stock layers would return, to rounding.
+   (a buffer, say), where the stock layers must run: wherever ``why_not`` has a reason (save for what ends in
+   an error anyway), and for a shape or dtype of the input that the operator does not take. Otherwise it
+   returns what the stock layers would return, to rounding, or raises what they would raise.
 4. Read parameters through ``module._parameters``, which is several times faster than attribute access; a
    KeyError there means that the tensor stands elsewhere (pruning, replicas), which is a reason not to fuse.
 5. Add the architecture to the strategies in ``tests/fusion/test_equivalence.py``.

@@ -41,27 +41,27 @@ class Pattern:
 def _why_not_embedding_concat_linear(
     embedding: nn.Embedding, flatten: nn.Flatten, linear: nn.Linear, tanh: nn.Tanh | None = None
 ) -> str | None:
-    reason = _why_not_options(embedding, flatten, linear)
+    reason = _why_not_options(embedding)
     if reason is not None:
         return reason
+    # Dimensions counted from the front are judged on each call, when the number of dimensions is known.
+    if flatten.end_dim < -1 or flatten.start_dim < -2 or flatten.start_dim == -1:
+        return f"Flatten({flatten.extra_repr()}) does not join the last two dimensions"
+    if embedding.embedding_dim < 1 or linear.in_features % embedding.embedding_dim != 0:
+        return f"in_features {linear.in_features} is no multiple of embedding_dim {embedding.embedding_dim}"
     try:
-        weights = (
-            embedding._parameters["weight"],
-            linear._parameters["weight"],
-        )  # (V, E), (H, block_size * E)
+        weights = embedding._parameters["weight"], linear._parameters["weight"]  # (V, E), (H, block_size * E)
         linear._parameters["bias"]
     except KeyError as missing:
         return f"the {missing.args[0]} is not among the parameters"
     for weight in weights:
-        if weight is None:
-            return "a weight is None"
-        reason = why_not_tensor("embedding_concat_linear", weight)
+        reason = "a weight is None" if weight is None else why_not_tensor("embedding_concat_linear", weight)
         if reason is not None:
             return reason
     return None
 
 
-def _why_not_options(embedding: nn.Embedding, flatten: nn.Flatten, linear: nn.Linear) -> str | None:
+def _why_not_options(embedding: nn.Embedding) -> str | None:
     if embedding.padding_idx is not None:
         return "the embedding has a padding_idx"
     if embedding.max_norm is not None:
@@ -70,11 +70,6 @@ def _why_not_options(embedding: nn.Embedding, flatten: nn.Flatten, linear: nn.Li
         return "the embedding has scale_grad_by_freq"
     if embedding.sparse:
         return "the embedding has sparse gradients"
-    # Dimensions counted from the front are judged on each call, when the number of dimensions is known.
-    if flatten.end_dim < -1 or flatten.start_dim < -2 or flatten.start_dim == -1:
-        return f"Flatten({flatten.extra_repr()}) does not join the last two dimensions"
-    if embedding.embedding_dim < 1 or linear.in_features % embedding.embedding_dim != 0:
-        return f"in_features {linear.in_features} is no multiple of embedding_dim {embedding.embedding_dim}"
     return None
 
 
@@ -87,10 +82,10 @@ def _run_embedding_concat_linear(
 ) -> Tensor | None:
     if type(tokens) not in PLAIN_TENSORS or tokens.dtype not in TOKENS:
         return None
-    if _why_not_options(embedding, flatten, linear) is not None:
+    if _why_not_options(embedding) is not None:
         return None
-    dimensions = tokens.dim() + 1  # of the embedded tokens, (..., block_size, E)
-    if flatten.start_dim not in (-2, dimensions - 2) or flatten.end_dim not in (-1, dimensions - 1):
+    last = tokens.dim()  # of the embedded tokens, (..., block_size, E)
+    if last < 1 or flatten.start_dim not in (-2, last - 1) or flatten.end_dim not in (-1, last):
         return None
     try:
         embedding_weight: Any = embedding._parameters["weight"]  # (V, E)
@@ -98,16 +93,14 @@ def _run_embedding_concat_linear(
         linear_bias = linear._parameters["bias"]  # (H,)
     except KeyError:
         return None
-    # The operator itself refuses weights that differ in dtype or device, as the stock layers do.
     if type(embedding_weight) not in PLAIN_TENSORS or type(linear_weight) not in PLAIN_TENSORS:
         return None
     if embedding_weight.dtype not in FLOATING_POINT or linear_weight.layout is not torch.strided:
         return None
-    if (
-        not embedding_weight.is_cpu
-        and is_supported("embedding_concat_linear", embedding_weight.device) is not None
-    ):
+    device = None if embedding_weight.is_cpu else embedding_weight.device
+    if device is not None and is_supported("embedding_concat_linear", device) is not None:
         return None
+    # Weights whose shapes, dtypes or devices do not fit each other end in an error here as in stock.
     activation = "none" if tanh is None else "tanh"
     return embedding_concat_linear(tokens, embedding_weight, linear_weight, linear_bias, activation)
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn.modules import module as torch_module
+from torch.compiler import is_dynamo_compiling
+from torch.nn.modules.module import (
+    _global_backward_hooks,
+    _global_backward_pre_hooks,
+    _global_forward_hooks,
+    _global_forward_pre_hooks,
+)
 
 from namegen_ext.fusion.patterns import PATTERNS
 from namegen_ext.nn._conditions import why_not_now
 
-# For each position among the children: how to run each pattern that fits there, and the position after it.
-Matches = tuple[tuple[tuple[Callable[..., Tensor | None], int], ...], ...]
+# For each position among the children: how to run each pattern that fits there, and which children it covers.
+Matches = tuple[tuple[tuple[Callable[..., Tensor | None], slice], ...], ...]
 
 # The classes of the children -> their matches. Finding these anew on each call would cost a microsecond.
 _known_matches: dict[tuple[type[nn.Module], ...], Matches] = {}
@@ -43,14 +48,15 @@ class FusedSequential(nn.Sequential):
             return super().forward(input)
         children = tuple(self._modules.values())
         matches = find_matches(tuple(map(type, children)))
+        nothing_special = all_plain(children)
         position = 0
         while position < len(children):
-            for run, end in matches[position]:
-                site = children[position:end]
-                output = run(input, *site) if all_plain(site) else None
+            for run, covered in matches[position]:
+                site = children[covered]
+                output = run(input, *site) if nothing_special or all_plain(site) else None
                 if output is not None:
                     input = output
-                    position = end
+                    position = covered.stop
                     break
             else:
                 input = children[position](input)
@@ -61,18 +67,18 @@ class FusedSequential(nn.Sequential):
 def find_matches(types: tuple[type[nn.Module], ...]) -> Matches:
     """Find the patterns that fit at each position, by the classes of the children, in their order."""
     # torch.compile looks at them once, while it traces; a cache would only give it more to guard.
-    known = None if torch.compiler.is_dynamo_compiling() else _known_matches.get(types)
+    known = None if is_dynamo_compiling() else _known_matches.get(types)
     if known is not None:
         return known
     matches = tuple(
         tuple(
-            (pattern.run, position + len(pattern.types))
+            (pattern.run, slice(position, position + len(pattern.types)))
             for pattern in PATTERNS
             if types[position : position + len(pattern.types)] == pattern.types
         )
         for position in range(len(types))
     )
-    if not torch.compiler.is_dynamo_compiling():
+    if not is_dynamo_compiling():
         if len(_known_matches) >= _KNOWN_MATCHES_LIMIT:
             _known_matches.clear()
         _known_matches[types] = matches
@@ -97,10 +103,10 @@ def all_plain(site: Iterable[nn.Module]) -> bool:
 def why_not_at_all() -> str | None:
     """Why nothing can be fused at present, whatever the modules: None, or the reason."""
     if (
-        torch_module._global_forward_hooks
-        or torch_module._global_forward_pre_hooks
-        or torch_module._global_backward_hooks
-        or torch_module._global_backward_pre_hooks
+        _global_forward_hooks
+        or _global_forward_pre_hooks
+        or _global_backward_hooks
+        or _global_backward_pre_hooks
     ):
         return "hooks for all modules are registered"
     return why_not_now()

@@ -30,7 +30,7 @@ class MLP(nn.Module):
         generator: where the initial weights are drawn from; None takes torch's global generator.
 
     Raises:
-        ValueError: a size is not a positive integer, or ``init`` is unknown.
+        ValueError: a size is not a positive integer, ``batch_norm`` not a bool, or ``init`` unknown.
 
     Sources: Bengio et al., "A Neural Probabilistic Language Model", 2003; Ioffe and Szegedy, "Batch
     Normalization", 2015.
@@ -61,6 +61,8 @@ class MLP(nn.Module):
         for argument, value in sizes.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{argument} must be a positive integer, but got {value!r}")
+        if not isinstance(batch_norm, bool):
+            raise ValueError(f"batch_norm must be True or False, but got {batch_norm!r}")
         if init not in SCHEMES:
             raise ValueError(f"init must be one of {', '.join(SCHEMES)}, but got {init!r}")
         self.vocab_size = vocab_size

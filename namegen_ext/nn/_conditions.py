@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch._C import _are_functorch_transforms_active
 from torch._subclasses.fake_tensor import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
 from torch.autograd import forward_ad
@@ -18,7 +19,7 @@ from torch.nn import Parameter
 from namegen_ext.ops import is_supported
 
 # The fake kinds stand for plain tensors while torch.export or torch.compile traces a model.
-PLAIN_TENSORS = (Tensor, Parameter, FakeTensor, FunctionalTensor)
+PLAIN_TENSORS = frozenset((Tensor, Parameter, FakeTensor, FunctionalTensor))
 FLOATING_POINT = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
@@ -37,7 +38,7 @@ def why_not_tensor(operator: str, tensor: Tensor) -> str | None:
 
 def why_not_now() -> str | None:
     """Why no operator can run now: none has a rule for torch.func transforms and forward-mode derivatives."""
-    if torch._C._are_functorch_transforms_active():
+    if _are_functorch_transforms_active():
         return "a torch.func transform is active"
     if forward_ad._current_level >= 0:
         return "forward-mode differentiation is active"

@@ -12,6 +12,11 @@ from namegen_ext.ops import batch_norm
 
 ACTIVATIONS = ("none", "tanh")
 
+# PyTorch's CPU kernel vectorises over the length of a contiguous (N, C, L) input. From this length on that
+# beats the operator, which wants channels last: 0.14 against 0.18 ms forward and backward for (32, 128, 8),
+# 3.6 against 7.9 for (256, 68, 64); at length 4 the operator wins, 0.16 against 0.36 for (32, 200, 4).
+STOCK_LENGTH = 8
+
 
 class FusedBatchNorm1d(nn.BatchNorm1d):
     """Batch normalisation over a 2-D or 3-D input, with an optional activation in the same pass.
@@ -107,7 +112,7 @@ def batch_norm_1d(module: nn.BatchNorm1d, x: Tensor, activation: str) -> Tensor 
     dimensions = x.dim()
     if dimensions == 2:
         return batch_norm_channels_last(module, x, activation)
-    if dimensions != 3:
+    if dimensions != 3 or (x.shape[2] >= STOCK_LENGTH and x.is_contiguous()):
         return None
     normalised = batch_norm_channels_last(module, x.transpose(1, 2), activation)  # (N, L, C)
     return None if normalised is None else normalised.transpose(1, 2).contiguous()  # (N, C, L)

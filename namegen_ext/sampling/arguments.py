@@ -61,7 +61,7 @@ def check_prefix(value: Any, vocabulary: Vocabulary, max_length: int, name: str 
             f"{name} must be shorter than the longest name allowed ({max_length} letters), "
             f"but got {len(value)} letters"
         )
-    return vocabulary.encode(value)[: len(value)]
+    return vocabulary.encode(value)
 
 
 def _is_integer(value: Any) -> bool:

@@ -168,24 +168,26 @@ class TableDistribution:
         # A context read as a number in base vocab_size, its oldest symbol first, is its row.
         powers = [self.vocab_size**position for position in reversed(range(self.block_size))]
         self._powers = torch.tensor(powers, device=self.device)  # (block_size,)
-        # Rows are as wide as a power of two, for the binary search; what pads them is above every uniform
-        # number.
-        self._width = 1 << (self.vocab_size - 1).bit_length()
+        self._width = _row_width(self.vocab_size)
         table = self._tabulate(model)  # (contexts + 1, width)
         self._first_row_start = table.numel() - self._width
         self._table = table.flatten()
+
+    @staticmethod
+    def num_bytes(vocab_size: int, block_size: int) -> int:
+        """Tell how much memory a table takes."""
+        return 8 * (vocab_size**block_size + 1) * _row_width(vocab_size)
 
     def _tabulate(self, model: ModelDistribution) -> Tensor:
         num_contexts = self.vocab_size**self.block_size
         table = torch.ones(num_contexts + 1, self._width, dtype=torch.float64, device=self.device)
         table[-1, : self.vocab_size] = cumulative_rows(model.first_probabilities())
         for start in range(0, num_contexts, _TABLE_CHUNK):
-            rows = torch.arange(
-                start, min(start + _TABLE_CHUNK, num_contexts), device=self.device
-            )  # (chunk,)
+            stop = min(start + _TABLE_CHUNK, num_contexts)
+            rows = torch.arange(start, stop, device=self.device)  # (chunk,)
             contexts = rows[:, None] // self._powers % self.vocab_size  # (chunk, block_size)
             cumulative = cumulative_rows(model.probabilities(contexts))  # (chunk, V)
-            table[start : start + len(rows), : self.vocab_size] = cumulative
+            table[start:stop, : self.vocab_size] = cumulative
         return table
 
     def draw(self, contexts: Tensor, uniforms: Tensor) -> Tensor:
@@ -209,6 +211,11 @@ class TableDistribution:
             position += (entries <= uniforms) * half
             half //= 2
         return position - row_starts
+
+
+def _row_width(vocab_size: int) -> int:
+    """Return the power of two that the binary search needs; the padding is above every uniform number."""
+    return 1 << (vocab_size - 1).bit_length()
 
 
 def cumulative_rows(probabilities: Tensor) -> Tensor:

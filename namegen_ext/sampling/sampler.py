@@ -29,7 +29,7 @@ MAX_TABLE_BYTES = 256 * 2**20
 
 # "auto" takes the table where it has at most so many contexts per name.
 # Measured with 27 symbols, block 3 and hidden 200 (19,683 contexts) on one thread: the table takes
-# 20 ms, and both methods take as long as each other at about 2,600 names.
+# 20 ms, and both methods take as long as each other at about 2,500 names.
 TABLE_CONTEXTS_PER_NAME = 8
 
 _UTF32 = "utf-32-le" if sys.byteorder == "little" else "utf-32-be"
@@ -131,11 +131,11 @@ def _choose_method(method: str, vocab_size: int, block_size: int, expected_names
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, but got {method!r}")
     num_contexts = vocab_size**block_size
-    table_bytes = num_contexts * vocab_size * 8
+    table_bytes = TableDistribution.num_bytes(vocab_size, block_size)
     if method == "table" and table_bytes > MAX_TABLE_BYTES:
         raise ValueError(
             f"method 'table' must need at most {MAX_TABLE_BYTES // 2**20} MiB, but {vocab_size} symbols and "
-            f"block_size {block_size} make {num_contexts:,} contexts and {table_bytes / 2**20:,.0f} MiB"
+            f"block_size {block_size} make {num_contexts:,} contexts and {table_bytes // 2**20:,} MiB"
         )
     if method != "auto":
         return method

@@ -150,7 +150,7 @@ def _add_optimization_flags(parser: argparse.ArgumentParser) -> None:
     _option(
         group,
         "schedule",
-        "constant, two-step (the final rate from half-way) or cosine (half a cosine to the final rate)",
+        "constant; two-step: the final rate from half-way on; cosine: half a cosine to the final rate",
         metavar="|".join(SCHEDULES),
     )
     _option(group, "momentum", "of sgd")

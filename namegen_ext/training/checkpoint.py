@@ -55,7 +55,7 @@ def load_model_state(directory: RunDirectory, model: nn.Module) -> int:
     """
     tensors, step = _read_tensors(directory.model)
     expected = model.state_dict()
-    for name in expected.keys() | tensors.keys():
+    for name in sorted(expected.keys() | tensors.keys()):
         if name not in tensors or name not in expected or tensors[name].shape != expected[name].shape:
             found = tuple(tensors[name].shape) if name in tensors else "nothing"
             wanted = tuple(expected[name].shape) if name in expected else "nothing"

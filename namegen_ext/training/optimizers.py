@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch.nn import Parameter
@@ -41,7 +41,7 @@ def build_optimizer(
 
     """
     # One fused kernel over all parameters: measured for AdamW at 44 us a step on the CPU against 131
-    # (foreach) and 165 (one by one) for an MLP of 12,297 parameters; for SGD 18 against 20 and 19.
+    # (foreach) and 165 (one by one) for an MLP of 12,297 parameters.
     if name == "sgd":
         return torch.optim.SGD(
             parameters,
@@ -56,3 +56,28 @@ def build_optimizer(
             parameters, lr=learning_rate, betas=(beta1, beta2), weight_decay=weight_decay, fused=True
         )
     raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, but got {name!r}")
+
+
+def update_function(optimizer: torch.optim.Optimizer) -> Callable[[float], None]:
+    """Return a function that makes one update with the learning rate it is given.
+
+    It is ``optimizer.step``, except for SGD without momentum and weight decay, where it has the same effect
+    without the bookkeeping of ``step``: measured in a training loop at batch 32, a step of the MLP then takes
+    222 us instead of 268.
+    """
+    (group,) = optimizer.param_groups
+    if isinstance(optimizer, torch.optim.SGD) and group["momentum"] == group["weight_decay"] == 0:
+        parameters = group["params"]
+
+        @torch.no_grad()
+        def plain_sgd(learning_rate: float) -> None:
+            gradients = [parameter.grad for parameter in parameters]
+            torch._foreach_add_(parameters, gradients, alpha=-learning_rate)
+
+        return plain_sgd
+
+    def step(learning_rate: float) -> None:
+        group["lr"] = learning_rate
+        optimizer.step()
+
+    return step

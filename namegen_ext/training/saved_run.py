@@ -69,7 +69,8 @@ def load_run(path: str | os.PathLike[str], device: torch.device | str = "cpu") -
     if not directory.model.is_file():
         raise RunError(f"{directory.path}: holds no trained model yet (no model.safetensors)")
     try:
-        model = build_model(config.options.model, config.model_config)
+        # A generator of its own: what is drawn is overwritten, and torch's global one is left alone.
+        model = build_model(config.options.model, config.model_config, torch.Generator())
     except (ValueError, TypeError, RuntimeError) as error:  # RuntimeError: sizes that no memory holds
         raise RunError(f"{directory.config}: the model cannot be built: {error}") from None
     step = load_model_state(directory, model)

@@ -8,6 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from namegen_ext.training.optimizers import update_function
+
 
 class StepRunner(Protocol):
     """What the training loop needs of a backend."""
@@ -54,13 +56,12 @@ class AutogradSteps:
         tokens = self.tokens[indices]  # (K, B, block_size)
         targets = self.targets[indices]  # (K, B)
         losses = []
+        update = update_function(self.optimizer)
         for step, learning_rate in enumerate(learning_rates):
-            for group in self.optimizer.param_groups:
-                group["lr"] = learning_rate
             for parameter in self.parameters:
                 parameter.grad = None
             _, loss = self.model(tokens[step], targets[step])
             loss.backward()
-            self.optimizer.step()
+            update(learning_rate)
             losses.append(loss.detach())
         return torch.stack(losses).cpu()  # (K,)

@@ -50,7 +50,7 @@ inline SymbolRows number_symbols(const EmbeddingConcatLinearShape& shape, const 
 
 // The rows of all positions, cut into pieces that lie within one position: tasks that threads can share.
 struct RowTiles {
-  static constexpr int64_t kRows = 4 * kTileRows;
+  static constexpr int64_t kRows = 24;
   int64_t count = 0;
   int64_t* position;
   int64_t* first;

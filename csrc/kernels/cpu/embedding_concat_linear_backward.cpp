@@ -149,45 +149,57 @@ void bias_gradient(GradientRows<T> d, int64_t rows, int64_t hidden, T* grad_bias
   });
 }
 
-// dW[h, t*E + e] = sum over rows of d[r, h] * C[symbols[r * symbol_stride], e].
+// The rows of d that position t sums over, and whose symbols they belong to.
 template <class T>
-void weight_gradient(const Backward& p, int64_t t, GradientRows<T> d, int64_t rows, const int32_t* symbols,
-                     int64_t symbol_stride, Context& context) {
-  const int64_t embed = p.shape.embed, hidden = p.shape.hidden, k_count = p.shape.block * embed;
-  const T* embedding = static_cast<const T*>(p.embedding);
-  T* grad = static_cast<T*>(p.grad_linear_weight) + t * embed;
-  const Panels<T> panels{embed};
-  // The gathered embeddings, packed: each panel (rows, vectors).
-  T* packed = scratch_array<T>(context, rows * panels.padded());
-  pack_rows(
-      [&](int64_t r) { return embedding + symbols[r * symbol_stride] * embed; }, rows, embed, packed);
+struct PositionRows {
+  GradientRows<T> d;
+  int64_t rows;
+  const int32_t* symbols;  // of row r: symbols[r * symbol_stride]
+  int64_t symbol_stride;
+};
 
-  constexpr int64_t kDepth = 128;  // rows summed at a time: their panel of embeddings stays in L1
-  constexpr int64_t kHidden = 8 * kTileRows;
-  parallel_for(context, ceil_div(hidden, kHidden), 2.0 * rows * embed * hidden / kFlopsPerMicro, [&](int64_t task) {
-    const int64_t h_end = smaller((task + 1) * kHidden, hidden);
-    for (int64_t r0 = 0; r0 == 0 || r0 < rows; r0 += kDepth) {
-      const int64_t depth = smaller(kDepth, rows - r0);
-      for (int64_t panel = 0; panel < panels.count(); ++panel) {
-        with_vectors(panels.vectors(panel), [&](auto nv) {
-          constexpr int NV = decltype(nv)::value;
-          const int64_t column = panels.first(panel);
-          const PackedRows<T, NV> b{packed + column * rows + r0 * NV * kWidth<T>};
-          for (int64_t h = task * kHidden; h < h_end; h += kTileRows) {
-            const auto rows_of = [&](int64_t, const T** a) {
-              for (int64_t i = 0; i < kTileRows; ++i) a[i] = d.rows + r0 * d.stride + h + i;  // columns of d
-            };
-            tile_of<NV, T>(smaller(kTileRows, h_end - h), 1, depth, rows_of, d.stride, b, [&](int i, const Vec<T>* sums) {
-              T* target = grad + (h + i) * k_count + column;
+// dW[h, t*E + e] = sum over the rows of position t of d[r, h] * C[symbol of r, e]. Vectors run along h, where d is
+// contiguous; a finished panel is transposed into dW.
+template <class T, class RowsAt>
+void weight_gradient(const Backward& p, const RowsAt& rows_at, double total_rows, Context& context) {
+  const int64_t block = p.shape.block, embed = p.shape.embed, hidden = p.shape.hidden, k_count = block * embed;
+  const T* embedding = static_cast<const T*>(p.embedding);
+  const Panels<T> panels{hidden};
+  T* transposed = scratch_array<T>(context, k_count * panels.padded());  // by position and panel: (E, width)
+
+  constexpr int64_t kDepth = 128;  // rows summed at a time: their panel of d stays in L1
+  parallel_for(context, block * panels.count(), 2 * total_rows * embed * hidden / kFlopsPerMicro, [&](int64_t task) {
+    const int64_t t = task / panels.count(), panel = task % panels.count();
+    const PositionRows<T> position = rows_at(t);
+    const int64_t column = panels.first(panel), width = panels.vectors(panel) * kWidth<T>;
+    T* sums_at = transposed + t * embed * panels.padded() + column * embed;
+    with_vectors(panels.vectors(panel), [&](auto nv) {
+      constexpr int NV = decltype(nv)::value;
+      for (int64_t r = 0; r < position.rows; r += kDepth) {
+        const int64_t depth = smaller(kDepth, position.rows - r);
+        const PlainRows<T, NV> b{position.d.rows + r * position.d.stride + column, position.d.stride, kWidth<T>};
+        for (int64_t e = 0; e < embed; e += kTileRows<NV>) {
+          const int64_t count = smaller(kTileRows<NV>, embed - e);
+          const auto a_of = [&](int64_t) {
+            return GatheredColumnsOfA<T>{embedding + e, embed, position.symbols + r * position.symbol_stride,
+                                         position.symbol_stride, count - 1};
+          };
+          tile_of<NV, T>(count, 1, depth, a_of, b, [&](int i, const Vec<T>* sums) {
+            T* target = sums_at + (e + i) * width;
 #pragma GCC unroll 8
-              for (int v = 0; v < NV; ++v) {
-                const int64_t lanes = v < NV - 1 ? kWidth<T> : panels.last(panel);
-                T* q = target + v * kWidth<T>;
-                store_first(q, r0 == 0 ? sums[v] : load_first(q, lanes) + sums[v], lanes);
-              }
-            });
-          }
-        });
+            for (int v = 0; v < NV; ++v) {
+              T* q = target + v * kWidth<T>;
+              store(q, r == 0 ? sums[v] : load(q) + sums[v]);
+            }
+          });
+        }
+      }
+    });
+    T* grad = static_cast<T*>(p.grad_linear_weight) + column * k_count + t * embed;
+    for (int64_t h = 0; h < panels.width(panel); h += kWidth<T>) {
+      for (int64_t e = 0; e < embed; e += kWidth<T>) {
+        const int64_t rows = smaller(kWidth<T>, embed - e), columns = smaller(kWidth<T>, panels.width(panel) - h);
+        transpose<T>(sums_at + e * width + h, width, rows, columns, grad + h * k_count + e, k_count, rows);
       }
     }
   });
@@ -202,7 +214,7 @@ void add_embedding_gradient(const Backward& p, int64_t t0, int64_t positions, Gr
   const T* weight = static_cast<const T*>(p.linear_weight) + t0 * embed;
   T* grad = static_cast<T*>(p.grad_embedding);
   const Panels<T> panels{columns};
-  const bool pack = rows > 2 * kTileRows;
+  const bool pack = rows > 2 * kMostTileRows;  // else W is read where it lies: packing pays from the third pass on
   T* packed = pack ? scratch_array<T>(context, hidden * panels.padded()) : nullptr;
   if (pack) pack_rows([&](int64_t h) { return weight + h * k_count; }, hidden, columns, packed);
 
@@ -211,27 +223,27 @@ void add_embedding_gradient(const Backward& p, int64_t t0, int64_t positions, Gr
   T* products = scratch_array<T>(context, smaller(kRows, rows) * stride);
   for (int64_t r0 = 0; r0 < rows; r0 += kRows) {
     const int64_t count = smaller(kRows, rows - r0);
-    constexpr int64_t kTaskRows = 8 * kTileRows;
+    constexpr int64_t kTaskRows = 48;
     parallel_for(context, ceil_div(count, kTaskRows), 2.0 * count * columns * hidden / kFlopsPerMicro, [&](int64_t task) {
       const int64_t end = smaller((task + 1) * kTaskRows, count);
       for (int64_t panel = 0; panel < panels.count(); ++panel) {
         with_vectors(panels.vectors(panel), [&](auto nv) {
           constexpr int NV = decltype(nv)::value;
           const int64_t column = panels.first(panel);
-          for (int64_t r = task * kTaskRows; r < end; r += kTileRows) {
-            const auto rows_of = [&](int64_t, const T** a) {
-              for (int64_t i = 0; i < kTileRows; ++i) a[i] = d.rows + (r0 + smaller(r + i, count - 1)) * d.stride;
+          for (int64_t r = task * kTaskRows; r < end; r += kTileRows<NV>) {
+            const int64_t tile_rows = smaller(kTileRows<NV>, end - r);
+            const auto a_of = [&](int64_t) {
+              return rows_of_a<T>(tile_rows, [&](int64_t i) { return d.rows + (r0 + r + i) * d.stride; });
             };
             const auto keep = [&](int i, const Vec<T>* sums) {
 #pragma GCC unroll 8
               for (int v = 0; v < NV; ++v) store(products + (r + i) * stride + column + v * kWidth<T>, sums[v]);
             };
-            const int64_t tile_rows = smaller(kTileRows, end - r);
             if (pack) {
-              tile_of<NV, T>(tile_rows, 1, hidden, rows_of, 1, PackedRows<T, NV>{packed + column * hidden}, keep);
+              tile_of<NV, T>(tile_rows, 1, hidden, a_of, PackedRows<T, NV>{packed + column * hidden}, keep);
             } else {
               const PlainRows<T, NV> b{weight + column, k_count, panels.last(panel)};
-              tile_of<NV, T>(tile_rows, 1, hidden, rows_of, 1, b, keep);
+              tile_of<NV, T>(tile_rows, 1, hidden, a_of, b, keep);
             }
           }
         });
@@ -258,28 +270,30 @@ void backward(const Backward& p, Context& context) {
   T* grad_bias = static_cast<T*>(p.grad_linear_bias);
   if (may_use_table(p.shape, p.algorithm)) {
     const SymbolRows symbols = number_symbols(p.shape, p.tokens, context);
-    // Two products of T*E (in whole vectors) an output for each example, or for each row and T additions an example.
+    // Two products of E lanes (in whole vectors) for each example and position, or for each row and 2 additions.
     const double padded = double(Panels<T>{embed}.padded());
-    const double table = 2 * double(symbols.rows()) * padded + 2.0 * batch * block * kWidth<T>;
+    const double table = 2 * double(symbols.rows()) * padded + 2.0 * batch * block;
     const double plain = 2 * double(batch) * block * padded;
     if (p.algorithm == Algorithm::kTable || (table < plain && table_fits<T>(p.shape, symbols.rows()))) {
       const GradientRows<T> d = sum_by_symbol<Data, Tanh>(p, symbols, context);
       if (grad_bias != nullptr) bias_gradient(d, symbols.base[1], hidden, grad_bias, context);
-      for (int64_t t = 0; t < block; ++t) {
-        const int64_t first = symbols.base[t], rows = symbols.base[t + 1] - first;
-        const GradientRows<T> own{d.rows + first * d.stride, d.stride};
-        const int32_t* names = symbols.symbols + first;
-        if (p.grad_linear_weight != nullptr) weight_gradient(p, t, own, rows, names, 1, context);
-        if (p.grad_embedding != nullptr) add_embedding_gradient(p, t, 1, own, rows, names, context);
+      const auto rows_at = [&](int64_t t) {
+        const int64_t first = symbols.base[t];
+        return PositionRows<T>{{d.rows + first * d.stride, d.stride}, symbols.base[t + 1] - first,
+                               symbols.symbols + first, 1};
+      };
+      if (p.grad_linear_weight != nullptr) weight_gradient<T>(p, rows_at, double(symbols.rows()), context);
+      for (int64_t t = 0; t < block && p.grad_embedding != nullptr; ++t) {
+        const PositionRows<T> own = rows_at(t);
+        add_embedding_gradient(p, t, 1, own.d, own.rows, own.symbols, context);
       }
       return;
     }
   }
   const GradientRows<T> d = each_example<Data, Tanh>(p, context);
   if (grad_bias != nullptr) bias_gradient(d, batch, hidden, grad_bias, context);
-  if (p.grad_linear_weight != nullptr) {
-    for (int64_t t = 0; t < block; ++t) weight_gradient(p, t, d, batch, p.tokens + t, block, context);
-  }
+  const auto rows_at = [&](int64_t t) { return PositionRows<T>{d, batch, p.tokens + t, block}; };
+  if (p.grad_linear_weight != nullptr) weight_gradient<T>(p, rows_at, double(batch) * block, context);
   if (p.grad_embedding != nullptr) add_embedding_gradient(p, 0, block, d, batch, p.tokens, context);
 }
 

@@ -61,12 +61,12 @@ const T* build_table(const Forward& p, const SymbolRows& symbols, int64_t stride
         const int64_t column = panels.first(panel);
         const T* base = t == 0 && bias != nullptr ? bias + column : nullptr;
         const PackedRows<T, NV> b{packed + column * block * embed + t * embed * NV * kWidth<T>};
-        for (int64_t r = first; r < first + rows; r += kTileRows) {
-          const int64_t count = smaller(kTileRows, first + rows - r);
-          const auto rows_of = [&](int64_t, const T** a) {
-            for (int64_t i = 0; i < count; ++i) a[i] = embedding + symbols.symbols[r + i] * embed;
+        for (int64_t r = first; r < first + rows; r += kTileRows<NV>) {
+          const int64_t count = smaller(kTileRows<NV>, first + rows - r);
+          const auto a_of = [&](int64_t) {
+            return rows_of_a<T>(count, [&](int64_t i) { return embedding + symbols.symbols[r + i] * embed; });
           };
-          tile_of<NV, T>(count, 1, embed, rows_of, 1, b, [&](int i, const Vec<T>* sums) {
+          tile_of<NV, T>(count, 1, embed, a_of, b, [&](int i, const Vec<T>* sums) {
             finish_row<T, false, NV>(sums, base, panels.width(panel), table + (r + i) * stride + column);
           });
         }
@@ -126,7 +126,7 @@ void forward_by_dots(const Forward& p, Context& context) {
   for (int64_t i = 0; i < batch * block; ++i) {
     __builtin_memcpy(x + i * embed, embedding + p.tokens[i] * embed, embed * sizeof(T));
   }
-  constexpr int kExamples = kTileRows > 3 ? 4 : 2;
+  constexpr int kExamples = kRegisters == 32 ? 4 : 2;
   constexpr int64_t kColumns = kWidth<T>;
   parallel_for(context, ceil_div(hidden, kColumns), 2.0 * batch * k_count * hidden / kFlopsPerMicro, [&](int64_t task) {
     const int64_t h0 = task * kColumns, columns = smaller(kColumns, hidden - h0);
@@ -177,7 +177,7 @@ void forward_by_product(const Forward& p, Context& context) {
   const T* bias = static_cast<const T*>(p.linear_bias);
   const T* packed = packed_transpose<T>(p, context);
   const Panels<T> panels{hidden};
-  constexpr int64_t kRows = 8 * kTileRows;
+  constexpr int64_t kRows = 8 * kTileRows<kTileVectors>;
   const double micros = 2.0 * batch * block * embed * hidden / kFlopsPerMicro;
   parallel_for(context, ceil_div(batch, kRows), micros, [&](int64_t task) {
     const int64_t first = task * kRows, end = smaller(first + kRows, batch);
@@ -186,12 +186,12 @@ void forward_by_product(const Forward& p, Context& context) {
         constexpr int NV = decltype(nv)::value;
         const int64_t column = panels.first(panel);
         const PackedRows<T, NV> b{packed + column * block * embed};
-        for (int64_t n = first; n < end; n += kTileRows) {
-          const int64_t count = smaller(kTileRows, end - n);
-          const auto rows_of = [&](int64_t t, const T** a) {
-            for (int64_t i = 0; i < count; ++i) a[i] = embedding + p.tokens[(n + i) * block + t] * embed;
+        for (int64_t n = first; n < end; n += kTileRows<NV>) {
+          const int64_t count = smaller(kTileRows<NV>, end - n);
+          const auto a_of = [&](int64_t t) {
+            return rows_of_a<T>(count, [&](int64_t i) { return embedding + p.tokens[(n + i) * block + t] * embed; });
           };
-          tile_of<NV, T>(count, block, embed, rows_of, 1, b, [&](int i, const Vec<T>* sums) {
+          tile_of<NV, T>(count, block, embed, a_of, b, [&](int i, const Vec<T>* sums) {
             finish_row<Data, Tanh, NV>(sums, bias == nullptr ? nullptr : bias + column, panels.width(panel),
                                        static_cast<Data*>(p.output) + (n + i) * hidden + column);
           });

@@ -1,12 +1,13 @@
 // Matrix products from register tiles: what every product in the kernels is made of.
 //
-// A tile is up to kTileRows rows of A times up to kTileVectors vectors of columns of B, summed over k in registers.
-// Rows of A are given by pointers, so a product over gathered embeddings needs no gathered copy; rows of B come from a
-// loader, so B may be packed (panels of kPanel columns, each k contiguous) or lie as it is. What becomes of the sums is
-// the caller's epilogue. The order of summation depends on the shapes alone.
+// A tile is a few rows of A times up to kTileVectors vectors of columns of B, summed over k in registers. A and B are
+// read through small accessors, so a product over gathered embeddings needs no gathered copy, and B may be packed
+// (panels of kPanel columns, each k contiguous) or lie as it is. What becomes of the sums is the caller's epilogue. The
+// order of summation depends on the shapes alone.
 #pragma once
 
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/transpose.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
@@ -14,7 +15,33 @@ inline constexpr int kTileVectors = 4;
 template <class T>
 inline constexpr int kPanel = kTileVectors * kWidth<T>;
 
-// B packed: k-th row of a panel of NV vectors.
+// The most rows of a tile of NV vectors: as many as leave registers for a row of B and a value of A.
+template <int NV>
+inline constexpr int kTileRows = kRegisters == 32 ? (NV == 4 ? 6 : NV == 3 ? 8 : NV == 2 ? 12 : 14)
+                                                  : (NV == 4 ? 3 : NV == 3 ? 4 : NV == 2 ? 5 : 8);
+inline constexpr int kMostTileRows = 14;
+
+// ---- accessors ------------------------------------------------------------------------------------------------------
+
+// A by row: a(i, k) = row[i][k].
+template <class T>
+struct RowsOfA {
+  const T* row[kMostTileRows];
+  T operator()(int i, int64_t k) const { return row[i][k]; }
+};
+
+// A by column of gathered rows: a(i, k) = table[symbols[k * symbol_stride]][i], for i up to `last`.
+template <class T>
+struct GatheredColumnsOfA {
+  const T* table;
+  int64_t stride;
+  const int32_t* symbols;
+  int64_t symbol_stride;
+  int64_t last;
+  T operator()(int i, int64_t k) const { return table[symbols[k * symbol_stride] * stride + smaller(i, last)]; }
+};
+
+// B packed: row k of a panel of NV vectors.
 template <class T, int NV>
 struct PackedRows {
   const T* panel;
@@ -33,49 +60,58 @@ struct PlainRows {
   }
 };
 
-// epilogue(row, sums) for each of MR rows, where sums[v] = sum over segments and k of a[row][k * a_stride] * b(k, v).
-// rows_of(segment, a) points a at the rows of A for that segment of `depth` k's; most products have one segment.
-template <int MR, int NV, class T, class RowsOf, class B, class Epilogue>
-inline void tile(int64_t segments, int64_t depth, const RowsOf& rows_of, int64_t a_stride, const B& b,
+// ---- tiles ----------------------------------------------------------------------------------------------------------
+
+// epilogue(row, sums) for each of the first `rows` of MR rows, where sums[v] is the sum over segments and k of
+// a_of(segment)(row, k) * b(segment * depth + k, v). Most products have one segment.
+template <int MR, int NV, class T, class AOf, class B, class Epilogue>
+inline void tile(int64_t rows, int64_t segments, int64_t depth, const AOf& a_of, const B& b,
                  const Epilogue& epilogue) {
   Vec<T> sums[MR][NV] = {};
   for (int64_t segment = 0; segment < segments; ++segment) {
-    const T* a[kTileRows];
-    rows_of(segment, a);
+    const auto a = a_of(segment);
     for (int64_t k = 0; k < depth; ++k) {
       Vec<T> row_b[NV];
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v) row_b[v] = b(segment * depth + k, v);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int i = 0; i < MR; ++i) {
-        const Vec<T> value = broadcast(a[i][k * a_stride]);
+        const Vec<T> value = broadcast(a(i, k));
 #pragma GCC unroll 8
         for (int v = 0; v < NV; ++v) sums[i][v] += value * row_b[v];
       }
     }
   }
-#pragma GCC unroll 8
-  for (int i = 0; i < MR; ++i) epilogue(i, sums[i]);
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; ++i) {
+    if (i < rows) epilogue(i, sums[i]);
+  }
 }
 
-// The same for `rows` rows, 1 to kTileRows.
-template <int NV, class T, class RowsOf, class B, class Epilogue>
-inline void tile_of(int64_t rows, int64_t segments, int64_t depth, const RowsOf& rows_of, int64_t a_stride,
-                    const B& b, const Epilogue& epilogue) {
-  static_assert(kTileRows == 3 || kTileRows == 6);
-  switch (rows) {
-    case 1: return tile<1, NV, T>(segments, depth, rows_of, a_stride, b, epilogue);
-    case 2: return tile<2, NV, T>(segments, depth, rows_of, a_stride, b, epilogue);
-    case 3: return tile<3, NV, T>(segments, depth, rows_of, a_stride, b, epilogue);
-    default: break;
+// The same for 1 to kTileRows<NV> rows, by the smallest tile that holds them. a_of must be good for all of that tile's
+// rows: it repeats the last row where fewer are left.
+template <int NV, class T, class AOf, class B, class Epilogue>
+inline void tile_of(int64_t rows, int64_t segments, int64_t depth, const AOf& a_of, const B& b,
+                    const Epilogue& epilogue) {
+  constexpr int kMost = kTileRows<NV>;
+  if (rows == 1) return tile<1, NV, T>(rows, segments, depth, a_of, b, epilogue);
+  if (rows == 2) return tile<2, NV, T>(rows, segments, depth, a_of, b, epilogue);
+  if constexpr (kMost > 4) {
+    if (rows <= 4) return tile<4, NV, T>(rows, segments, depth, a_of, b, epilogue);
   }
-  if constexpr (kTileRows > 3) {
-    switch (rows) {
-      case 4: return tile<4, NV, T>(segments, depth, rows_of, a_stride, b, epilogue);
-      case 5: return tile<5, NV, T>(segments, depth, rows_of, a_stride, b, epilogue);
-      default: return tile<6, NV, T>(segments, depth, rows_of, a_stride, b, epilogue);
-    }
+  if constexpr (kMost > 8) {
+    if (rows <= 8) return tile<8, NV, T>(rows, segments, depth, a_of, b, epilogue);
   }
+  tile<kMost, NV, T>(rows, segments, depth, a_of, b, epilogue);
+}
+
+// Row pointers for a tile: row_at(i) for i < rows, the last one repeated.
+template <class T, class RowAt>
+inline RowsOfA<T> rows_of_a(int64_t rows, const RowAt& row_at) {
+  RowsOfA<T> a;
+#pragma GCC unroll 16
+  for (int i = 0; i < kMostTileRows; ++i) a.row[i] = row_at(smaller(i, rows - 1));
+  return a;
 }
 
 // Calls body with the number of vectors, 1 to kTileVectors, as a compile-time constant.
@@ -107,26 +143,20 @@ struct Panels {
   int64_t last(int64_t panel) const { return width(panel) - (vectors(panel) - 1) * kWidth<T>; }
 };
 
+// ---- layouts --------------------------------------------------------------------------------------------------------
+
 // Packs the transpose of a row-major (rows, k) matrix: element (h, k) goes to panel h / kPanel, row k, lane h % kPanel.
 // Panel p starts at first(p) * k_count; lanes beyond `rows` are 0.
 template <class T>
 inline void pack_transposed(const T* matrix, int64_t rows, int64_t k_count, int64_t panel, T* packed) {
   const Panels<T> panels{rows};
-  const int64_t stride = panels.vectors(panel) * kWidth<T>;
-  const int64_t width = panels.width(panel);
+  const int64_t stride = panels.vectors(panel) * kWidth<T>, width = panels.width(panel);
   const T* source = matrix + panels.first(panel) * k_count;
   T* target = packed + panels.first(panel) * k_count;
-  for (int64_t lane = width; lane < stride; ++lane) {
-    for (int64_t k = 0; k < k_count; ++k) target[k * stride + lane] = T(0);
-  }
-  constexpr int64_t kBlock = 8;  // 8 lanes x 8 k at a time: whole cache lines are read and written
-  for (int64_t lane = 0; lane < width; lane += kBlock) {
-    const int64_t lanes = smaller(kBlock, width - lane);
-    for (int64_t k0 = 0; k0 < k_count; k0 += kBlock) {
-      const int64_t k1 = smaller(k0 + kBlock, k_count);
-      for (int64_t i = lane; i < lane + lanes; ++i) {
-        for (int64_t k = k0; k < k1; ++k) target[k * stride + i] = source[i * k_count + k];
-      }
+  for (int64_t lane = 0; lane < width; lane += kWidth<T>) {
+    for (int64_t k = 0; k < k_count; k += kWidth<T>) {
+      transpose<T>(source + lane * k_count + k, k_count, smaller(kWidth<T>, width - lane),
+                   smaller(kWidth<T>, k_count - k), target + k * stride + lane, stride, kWidth<T>);
     }
   }
 }

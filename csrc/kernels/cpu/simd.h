@@ -17,13 +17,13 @@ namespace namegen::cpu::NAMEGEN_ISA {
 
 #if defined(__AVX512F__)
 inline constexpr int kVectorBytes = 64;
-inline constexpr int kTileRows = 6;  // 6 rows x 4 vectors of accumulators: 24 of 32 registers
+inline constexpr int kRegisters = 32;
 #elif defined(__AVX2__)
 inline constexpr int kVectorBytes = 32;
-inline constexpr int kTileRows = 3;  // 3 rows x 4 vectors: 12 of 16 registers
+inline constexpr int kRegisters = 16;
 #else
 inline constexpr int kVectorBytes = 16;
-inline constexpr int kTileRows = 3;
+inline constexpr int kRegisters = 16;
 #endif
 
 template <class T>
@@ -112,6 +112,26 @@ inline void store_first(T* p, Vec<T> v, int64_t n) {
   for (int64_t i = 0; i < n; ++i) p[i] = v[i];
 }
 #endif
+
+// a < b ? a : b and a > b ? a : b: what the hardware's minimum and maximum are, so b where either is NaN.
+inline Vec<float> lesser(Vec<float> a, Vec<float> b) {
+#if defined(__AVX512F__)
+  return (Vec<float>)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (Vec<float>)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+  return a < b ? a : b;
+#endif
+}
+inline Vec<float> greater(Vec<float> a, Vec<float> b) {
+#if defined(__AVX512F__)
+  return (Vec<float>)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (Vec<float>)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+  return a > b ? a : b;
+#endif
+}
 
 // ---- data in memory <-> vectors of the compute type -----------------------------------------------------------------
 

@@ -9,11 +9,23 @@
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
+// a / b for 1 <= b < 200, within 1 ulp.
+inline Vec<float> divide(Vec<float> a, Vec<float> b) {
+#if defined(__AVX512F__)
+  // An estimate of 14 bits and two Newton steps: 7 instructions against the 16 cycles for which a 512-bit division
+  // holds its unit.
+  Vec<float> reciprocal = (Vec<float>)_mm512_rcp14_ps((__m512)b);
+  reciprocal += reciprocal * (1.0f - b * reciprocal);
+  reciprocal += reciprocal * (1.0f - b * reciprocal);
+  return a * reciprocal;
+#else
+  return a / b;
+#endif
+}
+
 inline Vec<float> tanh(Vec<float> x) {
-  // From 9.011 on the nearest float is 1. A NaN compares false and passes.
-  const Vec<float> limit = broadcast(9.02f);
-  x = x > limit ? limit : x;
-  x = x < -limit ? -limit : x;
+  // From 9.011 on the nearest float is 1. A NaN passes.
+  x = greater(broadcast(-9.02f), lesser(broadcast(9.02f), x));
   const Vec<float> t = x * x;
   Vec<float> p = broadcast(-8.436019589e-14f);
   p = p * t + 5.257766142e-11f;
@@ -26,10 +38,7 @@ inline Vec<float> tanh(Vec<float> x) {
   q = q * t + 0.02449137694f;
   q = q * t + 0.4641648291f;
   q = q * t + 1.0f;
-  Vec<float> y = x * p / q;
-  const Vec<float> one = broadcast(1.0f);
-  y = y > one ? one : y;
-  return y < -one ? -one : y;
+  return divide(x * p, q);
 }
 
 typedef int64_t Int64Vec __attribute__((vector_size(kVectorBytes)));

@@ -1,0 +1,418 @@
+"""``python -m namegen_ext.train``: what it writes and says, and its exit status."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from namegen_ext.data import load_words
+from namegen_ext.train import main
+from namegen_ext.training import RECIPES, TrainOptions, load_run
+
+COMMAND = [sys.executable, "-m", "namegen_ext.train"]
+SMALL = ["--hidden-size", "8", "--embedding-dim", "3", "--steps", "30", "--threads", "1"]
+
+# The contract; more keys are allowed.
+SUMMARY_KEYS = {
+    "model",
+    "recipe",
+    "backend",
+    "device",
+    "parameters",
+    "steps",
+    "batch_size",
+    "train_loss",
+    "dev_loss",
+    "test_loss",
+    "train_seconds",
+    "steps_per_second",
+    "samples",
+}
+
+
+@pytest.fixture(autouse=True)
+def _threads_as_before() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def word_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    draw = random.Random(1)
+    words = ["".join(draw.choices("abcdeéß", k=draw.randint(2, 6))) for _ in range(200)]
+    path = tmp_path_factory.mktemp("words") / "made-up.txt"
+    path.write_text("\n".join(words), encoding="utf-8")
+    return path
+
+
+def run(*arguments: str | Path, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=120, **options
+    )
+
+
+def summary_of(path: Path) -> dict[str, Any]:
+    return json.loads((path / "summary.json").read_text(encoding="utf-8"))
+
+
+def wrong(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """Run with wrong arguments; return the one line that it ends in."""
+    with pytest.raises(SystemExit) as caught:
+        main(list(map(str, arguments)))
+    output = capsys.readouterr()
+    assert caught.value.code == 2
+    assert output.out == ""
+    assert re.fullmatch(r"python -m namegen_ext\.train: error: [^\n]+\n", output.err), output.err
+    return output.err
+
+
+# ---- what a run writes and says ----------------------------------------------------------------------------
+
+
+def test_the_default_run_writes_its_directory_and_prints_names(tmp_path: Path) -> None:
+    finished = run("--steps", "40", "--fused", cwd=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    path = tmp_path / "runs" / "mlp-census-1"
+    summary = summary_of(path)
+    assert summary.keys() >= SUMMARY_KEYS
+    assert summary["model"] == "mlp"
+    assert summary["recipe"] == "default"
+    assert summary["backend"] == "fused-layers"
+    assert summary["device"] == "cpu"
+    assert summary["parameters"] == 12_297
+    assert summary["steps"] == 40
+    assert summary["batch_size"] == 32
+    assert summary["steps_per_second"] == pytest.approx(40 / summary["train_seconds"])
+    for name in ("train_loss", "dev_loss", "test_loss", "unseen_dev_loss"):
+        assert 1.5 < summary[name] < math.log(27)
+        assert f"{summary[name]:.4f}" in finished.stdout
+    assert len(summary["samples"]) == 20
+    assert set(summary["samples"]) <= set(finished.stdout.split())
+    assert "steps/s" in finished.stdout
+    assert str(path.relative_to(tmp_path)) in finished.stdout
+    assert load_run(path).words == load_words("census").words
+
+
+def test_a_second_run_takes_the_next_number(
+    word_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert main([*SMALL, "--data", str(word_file)]) == 0
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["mlp-made-up-1", "mlp-made-up-2"]
+    first, second = (summary_of(tmp_path / "runs" / f"mlp-made-up-{number}") for number in (1, 2))
+    timings = {"train_seconds", "steps_per_second"}
+    assert {key: first[key] for key in first.keys() - timings} == {
+        key: second[key] for key in second.keys() - timings
+    }
+
+
+def test_a_terminal_that_lacks_letters_gets_them_escaped(word_file: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    finished = run(*SMALL, "--data", word_file, cwd=tmp_path, env=environment)
+    assert finished.returncode == 0, finished.stderr
+    samples = summary_of(tmp_path / "runs" / "mlp-made-up-1")["samples"]
+    assert any(not name.isascii() for name in samples)
+    assert "\\xe9" in finished.stdout
+
+
+def test_flags_reach_the_run(word_file: Path, tmp_path: Path) -> None:
+    flags: dict[str, Any] = {
+        "block_size": 4,
+        "embedding_dim": 3,
+        "hidden_size": 6,
+        "num_hidden_layers": 2,
+        "init": "scaled-hidden",
+        "optimizer": "sgd",
+        "learning_rate": 0.05,
+        "final_learning_rate": 0.01,
+        "schedule": "two-step",
+        "momentum": 0.5,
+        "weight_decay": 0.001,
+        "beta1": 0.8,
+        "beta2": 0.99,
+        "batch_size": 5,
+        "steps": 7,
+        "seed": 3,
+        "split_seed": 9,
+        "batch_norm": False,
+        "nesterov": True,
+        "model": "mlp",
+    }
+    assert flags.keys() == {field.name for field in fields(TrainOptions)}
+    arguments = ["--data", str(word_file), "--out", str(tmp_path / "run"), "--samples", "3"]
+    for option, value in flags.items():
+        flag = option.replace("_", "-")
+        arguments += (
+            [f"--{flag}" if value else f"--no-{flag}"] if isinstance(value, bool) else [f"--{flag}={value}"]
+        )
+    assert main(arguments) == 0
+    loaded = load_run(tmp_path / "run")
+    assert loaded.config.options == TrainOptions(**flags)
+    assert len(summary_of(tmp_path / "run")["samples"]) == 3
+
+
+def test_a_recipe_and_a_flag_beside_it(word_file: Path, tmp_path: Path) -> None:
+    arguments = ["--recipe", "devlog-2-small-output", "--data", str(word_file), "--steps", "5"]
+    assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
+    options = load_run(tmp_path / "run").config.options
+    assert options == RECIPES["devlog-2-small-output"].train_options({"steps": 5})
+    assert summary_of(tmp_path / "run")["recipe"] == "devlog-2-small-output"
+
+
+def test_stock_and_fused_layers_agree(word_file: Path, tmp_path: Path) -> None:
+    losses = {}
+    for fused in ([], ["--fused=layers"]):
+        path = tmp_path / f"run{len(losses)}"
+        assert main([*SMALL, *fused, "--data", str(word_file), "--out", str(path)]) == 0
+        losses[summary_of(path)["backend"]] = summary_of(path)["dev_loss"]
+    assert losses.keys() == {"stock", "fused-layers"}
+    assert losses["stock"] == pytest.approx(losses["fused-layers"], abs=1e-4)  # what the project promises
+
+
+def test_help_shows_every_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for field in fields(TrainOptions):
+        default = field.default
+        if isinstance(default, bool):
+            default = "on" if default else "off"
+        flag = "--" + field.name.replace("_", "-")
+        assert re.search(rf"{flag}\b[^()]*\(default: {re.escape(str(default))}\)", text), flag
+    for flag in (
+        "recipe",
+        "data",
+        "fused",
+        "device",
+        "threads",
+        "out",
+        "resume",
+        "log-every",
+        "eval-every",
+        "samples",
+    ):
+        assert re.search(rf"--{flag}\b[^()]*\(default: [^)]+\)", text), flag
+    assert all(name in text for name in RECIPES)
+
+
+# ---- Ctrl-C and resuming -----------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT, which is POSIX")
+def test_ctrl_c_saves_the_run_and_resuming_goes_on(word_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    command = [*COMMAND, *SMALL, "--steps", "1000000", "--data", str(word_file), "--out", str(path)]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whoever started the tests may have them ignore SIGINT (a shell does, for jobs in the background).
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not (path / "metrics.jsonl").exists():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, errors
+    assert errors == ""
+    summary = summary_of(path)
+    assert summary["interrupted"] is True
+    assert 0 < summary["steps"] < 1_000_000
+    assert f"--resume {path}" in output
+    assert load_run(path).step == summary["steps"]
+
+    steps = summary["steps"] + 20
+    assert main(["--resume", str(path), "--steps", str(steps), "--threads", "1"]) == 0
+    resumed = summary_of(path)
+    assert resumed["steps"] == steps
+    assert resumed["interrupted"] is False
+    assert resumed["train_seconds"] > summary["train_seconds"]
+
+
+def test_more_steps_on_a_finished_run(word_file: Path, tmp_path: Path) -> None:
+    # With a constant rate, 30 steps and 20 more are 50 steps.
+    arguments = [*SMALL, "--schedule", "constant", "--data", str(word_file), "--fused", "--samples", "5"]
+    assert main([*arguments, "--out", str(tmp_path / "parted")]) == 0
+    assert main(["--resume", str(tmp_path / "parted"), "--steps", "50", "--samples", "5"]) == 0
+    assert main([*arguments, "--steps", "50", "--out", str(tmp_path / "whole")]) == 0
+    for name in ("model.safetensors", "config.json", "words.txt"):
+        assert (tmp_path / "parted" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    parted, whole = summary_of(tmp_path / "parted"), summary_of(tmp_path / "whole")
+    for key in ("backend", "steps", "dev_loss", "samples"):
+        assert parted[key] == whole[key]
+
+
+def test_what_cannot_be_resumed(word_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "run"
+    assert main([*SMALL, "--data", str(word_file), "--out", str(path)]) == 0
+    capsys.readouterr()
+    assert "argument --steps: got 30, but 30 steps are done" in wrong(capsys, "--resume", path)
+    for flag, value in (("--seed", "3"), ("--out", "x"), ("--data", "census"), ("--recipe", "default")):
+        message = wrong(capsys, "--resume", path, "--steps", "40", flag, value)
+        assert f"argument {flag}: a run that is resumed keeps its own" in message
+    assert "argument --resume: " in wrong(capsys, "--resume", tmp_path / "nowhere")
+    (path / "optimizer.safetensors").write_bytes(b"damaged")
+    assert "optimizer.safetensors" in wrong(capsys, "--resume", path, "--steps", "40")
+
+
+# ---- what goes wrong ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "expected"),
+    [
+        ("--model", "rnn", "expected one of mlp"),
+        ("--model", "gpt", "'gpt' is not part of this version; available: mlp"),
+        ("--model", "wavenet", "'wavenet' is not part of this version"),
+        ("--model", "bigram", "'bigram' is not part of this version"),
+        ("--recipe", "unknown", "devlog-5-batch-norm"),
+        ("--fused", "fast", "expected one of auto, layers, step"),
+        ("--fused", "step", "the native step engine is not part of this version"),
+        ("--data", "nowhere.txt", "nowhere.txt"),
+        ("--device", "tpu", "expected one of cpu, cuda, auto"),
+        ("--threads", "0", "expected a whole number from 1"),
+        ("--steps", "0", "expected a whole number from 1"),
+        ("--steps", "many", "expected a whole number"),
+        ("--steps", "1.5", "expected a whole number"),
+        ("--batch-size", "-1", "expected a whole number from 1"),
+        ("--batch-size", "1", "expected at least 2"),
+        ("--block-size", "0", "expected a whole number from 1"),
+        ("--embedding-dim", "x", "expected a whole number"),
+        ("--hidden-size", "99999999999", "expected a whole number from 1"),
+        ("--num-hidden-layers", "0", "expected a whole number from 1"),
+        ("--init", "xavier", "expected one of plain, small-output, scaled-hidden, kaiming"),
+        ("--optimizer", "lion", "expected one of sgd, adamw"),
+        ("--learning-rate", "0", "expected a number above 0"),
+        ("--learning-rate", "nan", "expected a number above 0"),
+        ("--learning-rate", "fast", "expected a number"),
+        ("--final-learning-rate", "-1", "expected a number from 0"),
+        ("--schedule", "linear", "expected one of constant, two-step, cosine"),
+        ("--momentum", "1", "expected a number from 0, below 1"),
+        ("--weight-decay", "-0.1", "expected a number from 0"),
+        ("--beta1", "2", "expected a number from 0, below 1"),
+        ("--beta2", "2", "expected a number from 0, below 1"),
+        ("--seed", "-1", "expected a whole number from 0"),
+        ("--split-seed", "x", "expected a whole number"),
+        ("--log-every", "0", "expected a whole number from 1"),
+        ("--eval-every", "-1", "expected a whole number from 0"),
+        ("--samples", "-1", "expected a whole number from 0"),
+        ("--resume", "nowhere", "there is no such directory"),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_the_flag(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flag: str,
+    value: str,
+    expected: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    message = wrong(capsys, f"{flag}={value}")
+    assert f"argument {flag}: " in message
+    assert value in message
+    assert expected in message
+    assert list(tmp_path.iterdir()) == []  # nothing was written
+
+
+def test_an_unknown_flag_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--learning-rat" in wrong(capsys, "--learning-rat", "0.1")  # and not taken for --learning-rate
+
+
+def test_cuda_without_cuda(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "argument --device: got 'cuda', but " in wrong(capsys, "--device", "cuda")
+
+
+def test_a_directory_that_holds_a_run_is_not_overwritten(
+    word_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run"
+    assert main([*SMALL, "--data", str(word_file), "--out", str(path)]) == 0
+    capsys.readouterr()
+    before = {file.name: file.read_bytes() for file in path.iterdir()}
+    assert f"argument --out: {path}: already holds a run" in wrong(
+        capsys, *SMALL, "--data", word_file, "--out", path
+    )
+    assert {file.name: file.read_bytes() for file in path.iterdir()} == before
+
+
+def test_a_diverging_run_says_so_and_what_to_try(
+    word_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run"
+    arguments = [*SMALL, "--data", str(word_file), "--out", str(path), "--no-batch-norm", "--init=plain"]
+    assert main([*arguments, "--learning-rate", "1e38"]) == 1
+    errors = capsys.readouterr().err
+    assert re.fullmatch(
+        r"python -m namegen_ext\.train: error: training diverged: [^\n]* step \d+[^\n]*;"
+        r" try a --learning-rate below 1e\+38 or --init kaiming; [^\n]* holds no model[^\n]*\n",
+        errors,
+    ), errors
+    assert not (path / "summary.json").exists()
+
+
+def test_a_diverging_run_names_the_model_it_keeps(
+    word_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run"
+    # Half-way, the rate rises to where the next steps overflow.
+    arguments = [
+        *SMALL,
+        "--data",
+        str(word_file),
+        "--out",
+        str(path),
+        "--no-batch-norm",
+        "--eval-every",
+        "10",
+    ]
+    assert main([*arguments, "--schedule", "two-step", "--final-learning-rate", "1e38"]) == 1
+    assert f"{path} keeps the model of step 10" in capsys.readouterr().err
+    assert load_run(path).step == 10
+
+
+def test_a_model_that_no_memory_holds_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # 30 * (2**31 - 1) float32 weights are 240 GiB; with 2**31 - 1 inputs it is 16 EiB.
+    size = str(2**31 - 1)
+    assert main(["--hidden-size", size, "--num-hidden-layers", "2"]) == 1
+    assert re.fullmatch(r"[^\n]*out of memory: try a smaller[^\n]*\n", capsys.readouterr().err)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_space_is_one_line(
+    word_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(self: Path, content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", no_space)
+    assert main([*SMALL, "--data", str(word_file), "--out", str(tmp_path / "run")]) == 1
+    assert re.fullmatch(r"[^\n]*cannot be written: No space left on device\n", capsys.readouterr().err)

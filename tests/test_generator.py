@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import namegen_ext
+from namegen_ext.data import DataError
+from namegen_ext.generator import Generator, fit
+from namegen_ext.sampling import SamplingError
+from namegen_ext.training import RunError
+
+
+def make_names(count: int = 300, seed: int = 0) -> list[str]:
+    """Names of two or three syllables: far enough from random letters to be learnt in few steps."""
+    rng = random.Random(seed)
+    return [
+        "".join(rng.choice("bdklmn") + rng.choice("aeo") for _ in range(rng.choice((2, 3))))
+        for _ in range(count)
+    ]
+
+
+NAMES = make_names()
+SMALL: dict[str, Any] = {"steps": 150, "hidden_size": 24, "embedding_dim": 4, "block_size": 2, "seed": 5}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tensors this small gain nothing from a second thread, which on a busy machine costs dearly."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def generator() -> Generator:
+    return fit(NAMES, **SMALL)
+
+
+def test_the_package_offers_both() -> None:
+    assert namegen_ext.fit is fit
+    assert namegen_ext.Generator is Generator
+
+
+def test_two_lines() -> None:
+    names = namegen_ext.fit(NAMES, steps=20).sample(20)
+    assert len(names) == 20
+    assert all(name and set(name) <= set("".join(NAMES)) for name in names)
+
+
+def test_fit_learns(generator: Generator) -> None:
+    # Knowing nothing costs log(10 symbols) = 2.30 nats a character. Knowing the syllables alone costs
+    # log(6), log(3) and, after each syllable but the first, whether it goes on: at most log 2. For 2 or 3
+    # syllables alike that is at most (2.5 * (log 6 + log 3) + 2 * log 2) / 6 = 1.43 a character. Half-way
+    # between is well past chance.
+    assert generator.nll(generator.splits.train) < (2.30 + 1.43) / 2
+    assert generator.nll(generator.splits.test) < (2.30 + 1.43) / 2
+
+
+def test_options_reach_the_training(generator: Generator) -> None:
+    assert generator.steps == 150
+    assert generator.model.embedding_dim == 4
+    assert generator.model.block_size == 2
+    assert generator.config.options.seed == 5
+    assert not generator.model.training
+    assert len(generator.splits.train) == int(0.8 * len(NAMES))
+    text = repr(generator)
+    parameters = sum(parameter.numel() for parameter in generator.model.parameters())
+    assert f"mlp, {parameters:,} parameters, 10 symbols, 150 steps on 240 names" in text
+
+
+def test_recipe_and_its_overrides() -> None:
+    plain = fit(NAMES, recipe="devlog-1-plain", steps=2, hidden_size=8)
+    assert plain.config.recipe == "devlog-1-plain"
+    assert plain.config.options.init == "plain"
+    assert plain.config.options.hidden_size == 8
+    assert not plain.config.options.batch_norm
+
+
+def test_fit_is_a_function_of_its_arguments(generator: Generator) -> None:
+    again = fit(iter(NAMES), **SMALL)
+    assert again.nll(NAMES) == generator.nll(NAMES)
+    assert again.sample(50, seed=1) == generator.sample(50, seed=1)
+    other = fit(NAMES, **{**SMALL, "seed": 6})
+    assert other.nll(NAMES) != generator.nll(NAMES)
+
+
+def test_fused_layers_learn_the_same(generator: Generator) -> None:
+    fused = fit(NAMES, fused="layers", **SMALL)
+    assert fused.config.fused == "layers"
+    # The project's bound for stock against fused losses over 200 steps.
+    assert fused.nll(NAMES) == pytest.approx(generator.nll(NAMES), abs=1e-4)
+    assert fit(NAMES, fused=True, **{**SMALL, "steps": 2}).config.fused == "auto"
+    assert fit(NAMES, fused=False, **{**SMALL, "steps": 2}).config.fused is None
+
+
+def test_names_from_a_file(tmp_path: Path, generator: Generator) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text("\n".join(NAMES) + "\n", encoding="utf-8")
+    for source in (path, str(path)):
+        assert fit(source, **SMALL).nll(NAMES) == generator.nll(NAMES)
+
+
+def test_names_of_the_package(tmp_path: Path) -> None:
+    census = fit("census", steps=2)
+    assert census.config.data_name == "census"
+    census.save(tmp_path / "run")
+    assert not (tmp_path / "run" / "words.txt").exists()  # they come with the package
+    assert Generator.from_run(tmp_path / "run").splits.train == census.splits.train
+
+
+def test_progress_is_shown_only_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    fit(NAMES, steps=5)
+    assert capsys.readouterr() == ("", "")
+    fit(NAMES, steps=5, progress=True)
+    assert "5" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"stepz": 5}, TypeError, r"^fit\(\) got an unknown option 'stepz'; the options are recipe, .*steps"),
+        ({"steps": 0}, ValueError, "steps"),
+        ({"steps": "many"}, ValueError, "steps.*'many'"),
+        ({"model": "oracle"}, ValueError, "model.*'oracle'"),
+        ({"learning_rate": -1.0}, ValueError, r"learning_rate.*-1\.0"),
+        ({"recipe": "cake"}, ValueError, "^recipe must be one of default, .* but got 'cake'$"),
+        ({"fused": "sideways"}, ValueError, "^fused must be .* but got 'sideways'$"),
+        ({"device": "abacus"}, ValueError, "^device must be one of cpu, cuda, auto, but got 'abacus'$"),
+    ],
+)
+def test_bad_options_are_named(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
+        fit(NAMES, **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("names", [["anna", 3], [b"anna", b"otto"], [None]])
+def test_names_must_be_strings(names: list[Any]) -> None:
+    with pytest.raises(TypeError, match=r"^names must be strings, but got"):
+        fit(names, steps=2)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "names must hold at least two distinct names, but got 0"),
+        (["anna"] * 9, "names must hold at least two distinct names, but got 1"),
+        (["anna", "otto", "", "eva"] * 3, r"names must not be empty, but names\[2\] is"),
+        (["anna", "otto"], "at least 6 words, but got 2"),
+        (["anna", "o.to"] * 5, "the end marker"),
+        (["anna", "ot\nto"] * 5, "control character"),
+    ],
+)
+def test_names_that_cannot_be_learnt(names: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        fit(names, steps=2)
+    assert "\n" not in str(caught.value)
+
+
+def test_nll_is_the_mean_over_all_characters(generator: Generator) -> None:
+    model, symbols = generator.model, "." + "".join(generator.vocabulary.symbols)
+    names = ["dako", "l", "menaba"]
+    terms = []
+    for name in names:
+        context = [0, 0]
+        for letter in name + ".":
+            target = symbols.index(letter)
+            with torch.no_grad():
+                logits = model(torch.tensor([context]))[0][0].double()
+            terms.append(-float(torch.log_softmax(logits, dim=0)[target]))
+            context = [context[1], target]
+    # float32 logits of order 1 carry an error of about 1e-6.
+    assert generator.nll(names) == pytest.approx(math.fsum(terms) / len(terms), abs=1e-5)
+    assert generator.nll(iter(names)) == generator.nll(names)
+
+
+def test_nll_refuses_what_it_cannot_judge(generator: Generator) -> None:
+    with pytest.raises(ValueError, match=r"^names must hold a name at least, but got none$"):
+        generator.nll([])
+    with pytest.raises(TypeError, match=r"^names must be a list of strings, but got the string 'dako'$"):
+        generator.nll("dako")
+    with pytest.raises(TypeError, match=r"^names must be strings, but got 7$"):
+        generator.nll(["dako", 7])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="'z'"):
+        generator.nll(["dako", "zed"])
+
+
+def test_sample_options(generator: Generator) -> None:
+    names = generator.sample(100, seed=1, prefix="ba", temperature=0.8, top_k=5)
+    assert names == generator.sample(100, seed=1, prefix="ba", temperature=0.8, top_k=5)
+    assert all(name.startswith("ba") for name in names)
+    assert len(set(generator.sample(10, seed=2, top_k=1))) == 1
+    training_names = set(generator.splits.train)
+    assert training_names & set(generator.sample(300, seed=3))
+    novel = generator.sample(300, seed=3, novel=True, unique=True)
+    assert len(set(novel)) == 300
+    assert not training_names & set(novel)
+    with pytest.raises(ValueError, match=r"^prefix must be made of letters"):
+        generator.sample(3, prefix="zoe")
+    with pytest.raises(TypeError):
+        generator.sample(3, heat=2)  # type: ignore[call-arg]
+    with pytest.raises(SamplingError, match="found only 1 of 2 unique names"):
+        generator.sample(2, top_k=1, unique=True)
+
+
+def test_stream_counts_what_is_new(generator: Generator) -> None:
+    stream = generator.stream(200, seed=3)
+    names = list(stream)
+    assert names == generator.sample(200, seed=3)
+    assert stream.counts.new == sum(name not in generator.splits.train for name in names)
+    assert 0 < stream.counts.new < 200
+
+
+def test_long_names_are_not_cut() -> None:
+    long_names = ["ab" * 50, "abc" * 40, "ba" * 45] * 4
+    assert fit(long_names, steps=2).max_length == 120
+    assert fit(NAMES, steps=2).max_length == 64
+
+
+def test_save_and_load(tmp_path: Path, generator: Generator) -> None:
+    generator.save(tmp_path / "run")
+    loaded = Generator.from_run(tmp_path / "run")
+    assert loaded.nll(NAMES) == generator.nll(NAMES)
+    assert loaded.sample(50, seed=1) == generator.sample(50, seed=1)
+    assert loaded.splits.train == generator.splits.train
+    assert repr(loaded) == repr(generator)
+    loaded.save(tmp_path / "copy")
+    for file in ("config.json", "model.safetensors", "words.txt"):
+        assert (tmp_path / "copy" / file).read_bytes() == (tmp_path / "run" / file).read_bytes()
+
+
+def test_a_fused_generator_is_saved_as_any_other(tmp_path: Path) -> None:
+    fused = fit(NAMES, fused="layers", **SMALL)
+    fused.save(tmp_path / "run")
+    # The stock layers round differently: float32 logits of order 1 carry an error of about 1e-6.
+    assert Generator.from_run(tmp_path / "run").nll(NAMES) == pytest.approx(fused.nll(NAMES), abs=1e-5)
+
+
+def test_nothing_is_overwritten(tmp_path: Path, generator: Generator) -> None:
+    (tmp_path / "precious.txt").write_text("keep me")
+    with pytest.raises(RunError, match="already holds"):
+        generator.save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="there is no such directory"):
+        Generator.from_run(tmp_path / "nowhere")
+    with pytest.raises(RunError, match="is not a run directory"):
+        Generator.from_run(tmp_path)

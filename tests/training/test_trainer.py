@@ -1,0 +1,243 @@
+"""Whole runs: stock against fused step by step, the same bits again, resuming, stopping, diverging."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from namegen_ext.data import load_words
+from namegen_ext.training import Trainer, TrainingDivergedError, TrainOptions, TrainResult, load_run
+from namegen_ext.training.run_directory import RunDirectory
+
+Options = Callable[..., TrainOptions]
+
+
+def state_of(result: TrainResult) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in result.model.state_dict().items()}
+
+
+def assert_same_bits(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+def logged(directory: RunDirectory) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in directory.metrics.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"batch_norm": False},
+        {"batch_norm": False, "init": "small-output", "learning_rate": 0.08},
+        {"num_hidden_layers": 2, "momentum": 0.5, "learning_rate": 0.05},
+        {"batch_norm": False, "optimizer": "adamw", "learning_rate": 0.002},
+        {"batch_size": 256},
+    ],
+    ids=lambda options: ",".join(f"{name}={value}" for name, value in options.items()) or "default",
+)
+def test_fused_layers_follow_the_stock_ones_step_by_step(options: dict[str, Any], tmp_path: Path) -> None:
+    words = load_words("census").words
+    results, losses = [], []
+    for fused in (None, "layers"):
+        trainer = Trainer(words, TrainOptions(steps=200, **options), fused=fused, log_every=1)
+        directory = RunDirectory.create(tmp_path / str(fused))
+        results.append(trainer.run(directory))
+        losses.append([record["loss"] for record in logged(directory) if "loss" in record])
+    assert [result.backend.name for result in results] == ["stock", "fused-layers"]
+    assert len(losses[0]) == len(losses[1]) == 200
+    # The bounds that the project promises; both sides round in float32, in another order.
+    for step, (stock, fused_loss) in enumerate(zip(*losses, strict=True)):
+        assert abs(stock - fused_loss) <= 1e-4, f"step {step + 1}"
+    for name, value in results[0].model.state_dict().items():
+        torch.testing.assert_close(results[1].model.state_dict()[name], value, rtol=1e-3, atol=1e-3, msg=name)
+
+
+def test_training_learns(words: list[str], small_options: Options) -> None:
+    result = Trainer(words, small_options(steps=400)).run()
+    # 13 letters and the end give log(14) = 2.64 without learning; the words alternate between 9 consonants
+    # and 4 vowels, which gives about (log 9 + log 4) / 2 = 1.8, and the end.
+    assert result.train_loss is not None
+    assert result.train_loss < 2.0
+
+
+@pytest.mark.parametrize("fused", [None, "layers"])
+def test_the_same_options_give_the_same_bits(
+    words: list[str], small_options: Options, fused: str | None
+) -> None:
+    first, second = (Trainer(words, small_options(), fused=fused).run() for _ in range(2))
+    assert_same_bits(state_of(first), state_of(second))
+    assert first.dev_loss == second.dev_loss
+
+
+def test_seeds_give_different_runs(words: list[str], small_options: Options) -> None:
+    first, second = (Trainer(words, small_options(seed=seed)).run() for seed in (1, 2))
+    assert first.dev_loss != second.dev_loss
+
+
+@pytest.mark.parametrize("fused", [None, "layers"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"momentum": 0.9, "nesterov": True, "learning_rate": 0.01},
+        {"optimizer": "adamw", "learning_rate": 0.01, "weight_decay": 0.1},
+        {"schedule": "two-step", "final_learning_rate": 0.01},
+    ],
+    ids=["sgd", "nesterov", "adamw", "two-step"],
+)
+def test_a_resumed_run_has_the_bits_of_an_uninterrupted_one(
+    words: list[str], small_options: Options, tmp_path: Path, options: dict[str, Any], fused: str | None
+) -> None:
+    chosen = small_options(steps=90, **options)
+    whole = RunDirectory.create(tmp_path / "whole")
+    uninterrupted = Trainer(words, chosen, fused=fused, log_every=10, eval_every=30).run(whole)
+
+    parted = RunDirectory.create(tmp_path / "parted")
+    first = Trainer(words, chosen, fused=fused, log_every=10, eval_every=30)
+    first.should_stop = lambda: parted.metrics.exists() and len(logged(parted)) >= 5
+    stopped = first.run(parted)
+    assert stopped.interrupted
+    assert 10 < stopped.steps < 90
+
+    second = Trainer(words, chosen, fused=fused, log_every=10, eval_every=30)
+    assert second.restore(parted) == stopped.steps
+    resumed = second.run(parted)
+    assert not resumed.interrupted
+    assert resumed.steps == 90
+    assert_same_bits(state_of(resumed), state_of(uninterrupted))
+    assert_same_bits(
+        load_run_state(parted.path), load_run_state(whole.path)
+    )  # what was saved, not only what is in memory
+    names = ("train_loss", "dev_loss", "test_loss", "unseen_dev_loss")
+    assert [getattr(resumed, name) for name in names] == [getattr(uninterrupted, name) for name in names]
+    assert logged(parted) == logged(whole)
+
+
+def load_run_state(path: Path) -> dict[str, torch.Tensor]:
+    import safetensors.torch
+
+    return {
+        f"{file}:{name}": value
+        for file in ("model.safetensors", "optimizer.safetensors")
+        for name, value in safetensors.torch.load_file(path / file).items()
+    }
+
+
+def test_stopping_before_the_first_step(words: list[str], small_options: Options, tmp_path: Path) -> None:
+    directory = RunDirectory.create(tmp_path / "run")
+    result = Trainer(words, small_options(), should_stop=lambda: True).run(directory)
+    assert result.interrupted
+    assert result.steps == 0
+    assert result.steps_per_second == 0.0
+    assert directory.model.is_file()
+
+
+def test_a_diverged_run_keeps_what_was_saved(
+    words: list[str], small_options: Options, tmp_path: Path
+) -> None:
+    directory = RunDirectory.create(tmp_path / "run")
+    options = small_options(steps=100, learning_rate=0.1, schedule="constant", batch_norm=False)
+    trainer = Trainer(words, options, eval_every=20, log_every=10)
+    output = trainer.model.net[-1]
+
+    class Sabotage:
+        """Shows nothing, and breaks the model at step 50."""
+
+        def __enter__(self) -> Sabotage:
+            return self
+
+        def __exit__(self, *exception: object) -> None: ...
+        def begin(self, step: int, steps: int) -> None: ...
+        def evaluation(self, step: int, dev_loss: float | None) -> None: ...
+        def progress(self, step: int, loss: float) -> None:
+            if step == 50:
+                output.bias.data.fill_(float("inf"))
+
+    trainer.reporter = Sabotage()
+    with pytest.raises(TrainingDivergedError) as caught:
+        trainer.run(directory)
+    assert caught.value.step == 51
+    assert json.loads(directory.state.read_text())["step"] == 40
+    for value in load_run_state(directory.path).values():
+        assert value.isfinite().all()
+    assert not directory.summary.exists()
+
+
+def test_parameters_that_are_not_finite_are_not_saved(
+    words: list[str], small_options: Options, tmp_path: Path
+) -> None:
+    directory = RunDirectory.create(tmp_path / "run")
+    # The first step's loss is finite; its update is not.
+    options = small_options(steps=1, learning_rate=3e38, init="plain", batch_norm=False)
+    with pytest.raises(TrainingDivergedError, match="not finite after step 1"):
+        Trainer(words, options).run(directory)
+    assert not directory.model.exists()
+
+
+def test_metrics_hold_steps_and_evaluations(words: list[str], small_options: Options, tmp_path: Path) -> None:
+    directory = RunDirectory.create(tmp_path / "run")
+    result = Trainer(words, small_options(), log_every=10, eval_every=20).run(directory)
+    records = logged(directory)
+    assert [record["step"] for record in records] == [1, 10, 20, 20, 30, 40, 40]
+    assert all(record.keys() == {"step", "loss", "learning_rate"} for record in records if "loss" in record)
+    assert records[3].keys() == {"step", "dev_loss", "unseen_dev_loss"}
+    final = records[-1]
+    assert final == {
+        "step": 40,
+        "train_loss": result.train_loss,
+        "dev_loss": result.dev_loss,
+        "test_loss": result.test_loss,
+        "unseen_dev_loss": result.unseen_dev_loss,
+    }
+
+
+def test_logging_does_not_change_the_run(words: list[str], small_options: Options, tmp_path: Path) -> None:
+    quiet = Trainer(words, small_options(), eval_every=0).run()
+    busy = Trainer(words, small_options(), log_every=3, eval_every=7).run(
+        RunDirectory.create(tmp_path / "run")
+    )
+    assert_same_bits(state_of(quiet), state_of(busy))
+
+
+def test_no_unseen_dev_words_have_no_loss(small_options: Options, tmp_path: Path) -> None:
+    directory = RunDirectory.create(tmp_path / "run")
+    result = Trainer(["ab", "ba"] * 50, small_options(steps=5)).run(directory)
+    assert result.dev_loss is not None
+    assert result.unseen_dev_loss is None
+    assert logged(directory)[-1]["unseen_dev_loss"] is None
+
+
+def test_the_saved_run_is_the_trained_model(words: list[str], small_options: Options, tmp_path: Path) -> None:
+    # Through the files alone; config.json is written by the command, so here by hand.
+    from namegen_ext.training import RunConfig
+    from namegen_ext.training.run_config import words_sha256
+
+    directory = RunDirectory.create(tmp_path / "run")
+    trainer = Trainer(words, small_options(), fused="layers")
+    vocabulary = trainer.corpus.vocabulary
+    RunConfig(
+        recipe="default",
+        options=trainer.options,
+        model_config=trainer.options.model_config(len(vocabulary)),
+        vocabulary=vocabulary,
+        data_name="made-up",
+        data_source="a test",
+        words_sha256=words_sha256(words),
+        fused="layers",
+        device="cpu",
+    ).write(directory, words)
+    result = trainer.run(directory)
+    run = load_run(directory.path)
+    assert run.step == 40
+    assert not run.model.training
+    assert run.words == words
+    assert run.splits.train == trainer.corpus.splits.train
+    assert_same_bits(run.model.state_dict(), state_of(result))
