@@ -50,36 +50,27 @@ def _describe_container(name: str, container: FusedSequential) -> Iterator[Site]
     """Yield the sites of one container, going through its children as its forward does."""
     keys = tuple(container._modules)
     children = tuple(container._modules.values())
+
+    def site(first: int, end: int, kind: str, reason: str | None) -> Site:
+        return Site(_site_name(name, keys[first:end]), kind, children[first:end], reason is None, reason)
+
     position = 0
-    covered = 0  # the children before this position are reported
+    reported = 0  # the children before this position are reported
     while position < len(children):
         matches = _matching_patterns(children, position)
-        runs = next(
-            (pattern for pattern in matches if _why_not_match(pattern, children, position) is None), None
-        )
-        if runs is not None:
-            end = position + len(runs.types)
-            yield Site(
-                _site_name(name, keys[position:end]), runs.operator, children[position:end], True, None
-            )
+        reasons = [_why_not_match(pattern, children, position) for pattern in matches]
+        end = position + 1
+        if None in reasons:
+            pattern = matches[reasons.index(None)]
+            end = position + len(pattern.types)
+            yield site(position, end, pattern.operator, None)
         elif matches:
-            end = position + len(matches[0].types)
-            reason = _why_not_match(matches[0], children, position)
-            yield Site(
-                _site_name(name, keys[position:end]),
-                matches[0].operator,
-                children[position:end],
-                False,
-                reason,
-            )
-        else:
-            end = position + 1
-            if position >= covered and _is_relevant(children[position]):
-                reason = _why_not_child(children, position)
-                kind = type(children[position]).__name__
-                yield Site(_site_name(name, keys[position:end]), kind, children[position:end], False, reason)
-        covered = max(covered, end)
-        position = end if runs is not None else position + 1
+            yield site(position, position + len(matches[0].types), matches[0].operator, reasons[0])
+            reported = max(reported, position + len(matches[0].types))
+        elif position >= reported and _is_relevant(children[position]):
+            reason = _why_not_child(children, position)
+            yield site(position, end, type(children[position]).__name__, reason)
+        position = end
 
 
 def _matching_patterns(children: tuple[nn.Module, ...], position: int) -> list[Pattern]:

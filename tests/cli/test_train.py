@@ -21,7 +21,8 @@ import torch
 
 from namegen_ext.data import load_words
 from namegen_ext.train import main
-from namegen_ext.training import RECIPES, TrainOptions, load_run
+from namegen_ext.training import RECIPES, Trainer, TrainOptions, TrainResult, load_run
+from namegen_ext.training.run_directory import RunDirectory
 
 COMMAND = [sys.executable, "-m", "namegen_ext.train"]
 SMALL = ["--hidden-size", "8", "--embedding-dim", "3", "--steps", "30", "--threads", "1"]
@@ -277,6 +278,21 @@ def test_what_cannot_be_resumed(word_file: Path, tmp_path: Path, capsys: pytest.
     assert "argument --resume: " in wrong(capsys, "--resume", tmp_path / "nowhere")
     (path / "optimizer.safetensors").write_bytes(b"damaged")
     assert "optimizer.safetensors" in wrong(capsys, "--resume", path, "--steps", "40")
+
+
+def test_the_summary_of_the_first_part_goes_when_the_second_begins(
+    word_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run"
+    assert main([*SMALL, "--data", str(word_file), "--out", str(path)]) == 0
+
+    def killed(self: Trainer, directory: RunDirectory) -> TrainResult:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "run", killed)
+    assert main(["--resume", str(path), "--steps", "40"]) == 130
+    assert capsys.readouterr().err == "python -m namegen_ext.train: interrupted\n"
+    assert not (path / "summary.json").exists()
 
 
 # ---- what goes wrong ---------------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import namegen_ext
+
 
 class _Recorder(TorchDispatchMode):
     """Notes the name of every forward operator of namegen_ext that reaches a kernel."""
@@ -60,3 +62,17 @@ def make_mlp() -> Callable[..., nn.Sequential]:
 def tokens() -> Tensor:
     """Draw a batch of contexts, (32, 3)."""
     return torch.randint(0, 27, (32, 3), generator=torch.Generator().manual_seed(7))
+
+
+@pytest.fixture
+def stock(make_mlp: Callable[..., nn.Sequential]) -> nn.Sequential:
+    """Build the reference model as it stands without fusing."""
+    return make_mlp()
+
+
+@pytest.fixture
+def model(make_mlp: Callable[..., nn.Sequential]) -> nn.Sequential:
+    """Build the same model, fused."""
+    fused = make_mlp()
+    namegen_ext.fuse(fused)
+    return fused

@@ -66,6 +66,7 @@ def test_training_learns(words: list[str], small_options: Options) -> None:
     # and 4 vowels, which gives about (log 9 + log 4) / 2 = 1.8, and the end.
     assert result.train_loss is not None
     assert result.train_loss < 2.0
+    assert not result.model.training
 
 
 @pytest.mark.parametrize("fused", [None, "layers"])

@@ -113,7 +113,7 @@ inline void store_first(T* p, Vec<T> v, int64_t n) {
 }
 #endif
 
-// a < b ? a : b and a > b ? a : b: what the hardware's minimum and maximum are, so b where either is NaN.
+// a < b ? a : b, as the hardware's minimum is: b where either is NaN.
 inline Vec<float> lesser(Vec<float> a, Vec<float> b) {
 #if defined(__AVX512F__)
   return (Vec<float>)_mm512_min_ps((__m512)a, (__m512)b);
@@ -123,15 +123,7 @@ inline Vec<float> lesser(Vec<float> a, Vec<float> b) {
   return a < b ? a : b;
 #endif
 }
-inline Vec<float> greater(Vec<float> a, Vec<float> b) {
-#if defined(__AVX512F__)
-  return (Vec<float>)_mm512_max_ps((__m512)a, (__m512)b);
-#elif defined(__AVX2__)
-  return (Vec<float>)_mm256_max_ps((__m256)a, (__m256)b);
-#else
-  return a > b ? a : b;
-#endif
-}
+inline Vec<double> lesser(Vec<double> a, Vec<double> b) { return a < b ? a : b; }
 
 // ---- data in memory <-> vectors of the compute type -----------------------------------------------------------------
 

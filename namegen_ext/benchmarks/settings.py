@@ -1,0 +1,34 @@
+"""How long and how often everything is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a comparison is measured.
+
+    Attributes:
+        rounds: samples of each peer, at most.
+        min_rounds: samples of each peer, at least, however long they take.
+        sample_seconds: a sample takes at least this long: the call is repeated until it does.
+        warm_up_seconds: each peer runs this long, and at least once, before the first sample.
+        budget_seconds: no further round is begun after so many seconds of one comparison.
+        quick: only a few small cases, and no peer that has to be compiled first.
+
+    """
+
+    rounds: int = 21
+    min_rounds: int = 5
+    sample_seconds: float = 0.01
+    warm_up_seconds: float = 0.05
+    budget_seconds: float = 4.0
+    quick: bool = False
+
+
+FULL = Settings()
+# Shows that everything works; its times are no measurement.
+QUICK = Settings(
+    rounds=3, min_rounds=2, sample_seconds=0.001, warm_up_seconds=0.002, budget_seconds=0.5, quick=True
+)

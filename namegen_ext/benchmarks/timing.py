@@ -1,0 +1,132 @@
+"""Taking the time of several peers: interleaved samples, medians with quartiles.
+
+The peers take turns, one sample each in a round, so that a machine that slows down or is shared slows all of
+them alike; each round begins with another peer. How much faster one peer is than another is found round by
+round, from neighbouring samples, and then summed up. The garbage collector is off meanwhile.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from namegen_ext.benchmarks.settings import Settings
+
+# Does its work as many times as it is told.
+Sampler = Callable[[int], object]
+
+
+@dataclass(frozen=True)
+class Quartiles:
+    """The quartiles of a set of numbers."""
+
+    lower: float
+    median: float
+    upper: float
+
+    @classmethod
+    def of(cls, values: tuple[float, ...]) -> Quartiles:
+        """Sum up at least one number."""
+        if len(values) == 1:
+            return cls(values[0], values[0], values[0])
+        return cls(*statistics.quantiles(values, n=4, method="inclusive"))
+
+    def scaled(self, factor: float) -> Quartiles:
+        """Return the quartiles of all the numbers times a factor above 0."""
+        return Quartiles(self.lower * factor, self.median * factor, self.upper * factor)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The samples of one peer.
+
+    Attributes:
+        samples: seconds per call, one for each round.
+        calls: how many calls a sample consists of.
+
+    """
+
+    samples: tuple[float, ...]
+    calls: int
+
+    @property
+    def seconds(self) -> Quartiles:
+        """Seconds per call."""
+        return Quartiles.of(self.samples)
+
+    def speedup_over(self, baseline: Timing) -> Quartiles:
+        """How many times as fast as the baseline, of the same comparison, this peer is, round by round."""
+        pairs = zip(baseline.samples, self.samples, strict=True)
+        return Quartiles.of(tuple(other / own for other, own in pairs))
+
+
+def measure(samplers: Mapping[str, Sampler], settings: Settings) -> dict[str, Timing]:
+    """Measure peers against each other.
+
+    Args:
+        samplers: each peer's name and work.
+        settings: how long and how often.
+
+    Returns:
+        Each peer's timing, all of the same number of rounds.
+
+    """
+    with no_garbage_collection():
+        calls = {}
+        for name, sampler in samplers.items():
+            _warm_up(sampler, settings.warm_up_seconds)
+            calls[name] = calls_per_sample(sampler, settings.sample_seconds)
+        samples: dict[str, list[float]] = {name: [] for name in samplers}
+        names = list(samplers)
+        began = time.perf_counter()
+        for round_number in range(settings.rounds):
+            first = round_number % len(names)
+            for name in names[first:] + names[:first]:
+                samples[name].append(_elapsed(samplers[name], calls[name]) / calls[name])
+            enough = round_number + 1 >= settings.min_rounds
+            if enough and time.perf_counter() - began > settings.budget_seconds:
+                break
+    return {name: Timing(tuple(samples[name]), calls[name]) for name in names}
+
+
+def calls_per_sample(sampler: Sampler, sample_seconds: float) -> int:
+    """Find how many calls take ``sample_seconds`` at least."""
+    calls = 1
+    while True:
+        elapsed = _elapsed(sampler, calls)
+        if elapsed >= sample_seconds:
+            return calls
+        # A tenth more than what should do; never more than tenfold at once, as a first call may mislead.
+        wanted = math.ceil(1.1 * calls * sample_seconds / max(elapsed, 1e-9))
+        calls = max(calls + 1, min(wanted, 10 * calls))
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Collect the garbage once, then keep the collector off within."""
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _warm_up(sampler: Sampler, seconds: float) -> None:
+    until = time.perf_counter() + seconds
+    sampler(1)
+    while time.perf_counter() < until:
+        sampler(1)
+
+
+def _elapsed(sampler: Sampler, calls: int) -> float:
+    began = time.perf_counter()
+    sampler(calls)
+    return time.perf_counter() - began

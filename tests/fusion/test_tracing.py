@@ -1,0 +1,70 @@
+"""torch.compile, torch.export and torch.fx on a fused model."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+import namegen_ext
+
+BOTH = ["embedding_concat_linear", "batch_norm"]
+ROUNDING = {"rtol": 1e-5, "atol": 1e-5}  # float32, sums of some 30 products of order one behind a batch norm
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_torch_compile_takes_the_whole_model_with_the_operators(model, stock, tokens, training):
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compiled = torch.compile(model.train(training), backend=backend, fullgraph=True)
+        actual = compiled(tokens)
+    torch.testing.assert_close(actual, stock.train(training)(tokens), **ROUNDING)
+    (graph,) = graphs
+    names = [str(node.target) for node in graph.graph.nodes if "namegen_ext" in str(node.target)]
+    assert [name.split(".")[1] for name in names] == BOTH
+    assert torch.equal(model[3].num_batches_tracked, stock[3].num_batches_tracked)
+    # Other models of other shapes come and go: the compiled one stays valid.
+    other = nn.Sequential(nn.Tanh(), nn.BatchNorm1d(3), nn.Sigmoid())
+    namegen_ext.fuse(other)
+    other(torch.randn(4, 3))
+    compiled(tokens)
+    assert len(graphs) == 1
+    torch._dynamo.reset()
+
+
+def test_torch_compile_sees_a_hook_that_comes_later(model, tokens):
+    torch._dynamo.reset()
+    compiled = torch.compile(model, backend="eager")
+    compiled(tokens)
+    fired = []
+    model[4].register_forward_hook(lambda *_: fired.append(1))
+    torch._dynamo.reset()  # torch.compile does not watch for new hooks, of stock modules neither
+    compiled(tokens)
+    assert fired == [1]
+    torch._dynamo.reset()
+
+
+def test_torch_export_works(model, tokens):
+    exported = torch.export.export(model.eval(), (tokens,))
+    assert torch.equal(exported.module()(tokens), model(tokens))
+    assert "namegen_ext" in str(exported.graph)
+
+
+def test_fx_traces_the_stock_layers(model, stock, tokens):
+    traced = torch.fx.symbolic_trace(model.eval())
+    assert torch.equal(traced(tokens), stock.eval()(tokens))
+
+
+def test_inference_mode(model, stock, tokens):
+    with torch.inference_mode():
+        torch.testing.assert_close(model.eval()(tokens), stock.eval()(tokens), **ROUNDING)
+        model.train()(tokens)
