@@ -8,6 +8,9 @@ from namegen_ext.benchmarks.timing import Quartiles, Timing
 
 STOCK = "stock"
 
+# Code that is loaded at the first call, and the allocator's own pages: bytes.
+RESIDENT_NOISE = 256 * 1024
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -15,7 +18,7 @@ class Measured:
 
     Attributes:
         timing: seconds per call (suite ops) or per training step (suite train).
-        compile_seconds: how long the first call took, where it compiles; None where nothing is compiled.
+        compile_seconds: of a peer that compiles, how long its preparation and first steps took; else None.
         peak_allocated: bytes that torch's allocator held at the peak beyond those before; None: not measured.
         peak_resident: bytes by which the process grew at the peak; None: not measured.
         loss: the loss in nats after the checked steps; None where there is no loss.
@@ -57,6 +60,16 @@ class Comparison:
     def speedup(self, peer: str) -> Quartiles:
         """How many times as fast as the stock layers a peer is."""
         return self.peers[peer].timing.speedup_over(self.peers[STOCK].timing)
+
+    def memory_above_stock(self, peer: str) -> bool:
+        """Whether a peer's peak memory was found to be above that of the stock layers, by either figure."""
+        own, stock = self.peers[peer], self.peers[STOCK]
+        if own.peak_allocated is not None and stock.peak_allocated is not None:
+            if own.peak_allocated > stock.peak_allocated:
+                return True
+        if own.peak_resident is not None and stock.peak_resident is not None:
+            return own.peak_resident > stock.peak_resident + RESIDENT_NOISE
+        return False
 
 
 def describe_sizes(sizes: dict[str, int]) -> str:

@@ -102,8 +102,8 @@ class CsvFile:
             return
         if tuple(next(csv.reader([first_line]), ())) != HEADER:
             raise CsvFileError(
-                f"{path}: its first line is not the header of this version, so its columns mean something "
-                f"else: give another file (got {_shorten(first_line)!r}, expected {_shorten(','.join(HEADER))!r})"
+                f"{path}: its columns are not those of this version, so give another file: its first line is "
+                f"{_shorten(first_line)!r}, expected {_shorten(','.join(HEADER))!r}"
             )
         self._add("" if ends_whole else "\n")  # also shows that it can be written
 

@@ -21,56 +21,86 @@ inline Vec<Compute<Data>> gradient(const Backward& p, int64_t at, int64_t lanes)
   return g - g * y * y;
 }
 
-// sum_dz and sum_dzx = sum dz * (x - mean) (each C, padded) over rows [first, end), piece by piece.
+// Arrays of one value a channel, padded to whole vectors.
+template <class T>
+struct Sums {
+  T* dz;   // sum of dz
+  T* dzx;  // sum of dz * (x - mean)
+};
+
 template <class Data, bool Tanh>
-void chunk_sums(const Backward& p, int64_t first, int64_t end, Compute<Data>* sum_dz, Compute<Data>* sum_dzx) {
+void chunk_sums(const Backward& p, int64_t first, int64_t end, Sums<Compute<Data>> sums) {
   using T = Compute<Data>;
-  for (int64_t piece = first; piece < end; piece += kPieceRows) {
-    for_panels<T>(p.channels, [&](auto nv, int64_t column, int64_t columns) {
-      constexpr int NV = decltype(nv)::value;
-      Vec<T> mean[NV], dz_total[NV] = {}, dzx_total[NV] = {};
-      load_columns<T, NV>(static_cast<const T*>(p.mean) + column, columns, T(0), mean);
-      for (int64_t n = piece; n < smaller(piece + kPieceRows, end); ++n) {
+  for_blocks<T>(first, end, p.channels, [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
+    constexpr int NV = decltype(nv)::value;
+    Vec<T> mean[NV], dz_total[NV] = {}, dzx_total[NV] = {};
+    load_columns<T, NV>(p.mean, column, columns, T(0), mean);
+    const bool begin = n == first;
+    for (; n < n_end; ++n) {
 #pragma GCC unroll 8
-        for (int v = 0; v < NV; ++v) {
-          const int64_t at = n * p.channels + column + v * kWidth<T>, lanes = lanes_of<T, NV>(v, columns);
-          const Vec<T> dz = gradient<Data, Tanh>(p, at, lanes);
-          dz_total[v] += dz;
-          dzx_total[v] += dz * (load_data(static_cast<const Data*>(p.input) + at, lanes) - mean[v]);
-        }
-      }
       for (int v = 0; v < NV; ++v) {
-        T* dz_at = sum_dz + column + v * kWidth<T>;
-        T* dzx_at = sum_dzx + column + v * kWidth<T>;
-        store(dz_at, piece == first ? dz_total[v] : load(dz_at) + dz_total[v]);
-        store(dzx_at, piece == first ? dzx_total[v] : load(dzx_at) + dzx_total[v]);
+        const int64_t at = n * p.channels + column + v * kWidth<T>, lanes = lanes_of<T, NV>(v, columns);
+        const Vec<T> dz = gradient<Data, Tanh>(p, at, lanes);
+        dz_total[v] += dz;
+        dzx_total[v] += dz * (load_data(static_cast<const Data*>(p.input) + at, lanes) - mean[v]);
       }
-    });
+    }
+    for (int v = 0; v < NV; ++v) {
+      T* dz_at = sums.dz + column + v * kWidth<T>;
+      T* dzx_at = sums.dzx + column + v * kWidth<T>;
+      store(dz_at, begin ? dz_total[v] : load(dz_at) + dz_total[v]);
+      store(dzx_at, begin ? dzx_total[v] : load(dzx_at) + dzx_total[v]);
+    }
+  });
+}
+
+// dx = dz * g - a - (x - mean) * b, where g, a and b are arrays of one value a channel.
+template <class T>
+struct Coefficients {
+  T* g;
+  T* a;
+  T* b;
+};
+
+// Merges the chunks' sums, and writes the gradients of weight and bias and what dx is made of.
+template <class T>
+void finish_sums(const Backward& p, int64_t chunks, int64_t padded, const T* memory, Coefficients<T> coefficients) {
+  for (int64_t c = 0; c < p.channels; c += kWidth<T>) {
+    const int64_t lanes = smaller(kWidth<T>, p.channels - c);
+    Vec<T> dz = {}, dzx = {};
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+      dz += load(memory + 2 * chunk * padded + c);
+      dzx += load(memory + (2 * chunk + 1) * padded + c);
+    }
+    Vec<T> invstd, g;
+    load_columns<T, 1>(p.invstd, c, lanes, T(1), &invstd);
+    load_columns<T, 1>(p.weight, c, lanes, T(1), &g);
+    g *= invstd;
+    if (p.grad_bias != nullptr) store_first(static_cast<T*>(p.grad_bias) + c, dz, lanes);
+    if (p.grad_weight != nullptr) store_first(static_cast<T*>(p.grad_weight) + c, dzx * invstd, lanes);
+    store(coefficients.g + c, g);
+    store(coefficients.a + c, dz / T(p.rows) * g);
+    store(coefficients.b + c, dzx / T(p.rows) * (invstd * invstd) * g);
   }
 }
 
-// dx = dz * g - a - (x - mean) * b, with a and b (each C, padded) from the sums, or none in evaluation.
 template <class Data, bool Tanh, bool Training>
-void input_gradient(const Backward& p, const Compute<Data>* sum_dz, const Compute<Data>* sum_dzx, Context& context) {
+void input_gradient(const Backward& p, Coefficients<Compute<Data>> coefficients, Context& context) {
   using T = Compute<Data>;
   constexpr int64_t kRows = 64;
   const double micros = double(p.rows) * p.channels * 4 * sizeof(Data) / kBytesPerMicro;
   parallel_for(context, ceil_div(p.rows, kRows), micros, [&](int64_t task) {
     const int64_t first = task * kRows, end = smaller(first + kRows, p.rows);
-    for_panels<T>(p.channels, [&](auto nv, int64_t column, int64_t columns) {
+    for_blocks<T>(first, end, p.channels, [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
       constexpr int NV = decltype(nv)::value;
-      Vec<T> mean[NV], invstd[NV], g[NV], a[NV] = {}, b[NV] = {};
-      load_columns<T, NV>(static_cast<const T*>(p.mean) + column, columns, T(0), mean);
-      load_columns<T, NV>(static_cast<const T*>(p.invstd) + column, columns, T(1), invstd);
-      load_columns<T, NV>(p.weight == nullptr ? nullptr : static_cast<const T*>(p.weight) + column, columns, T(1), g);
+      Vec<T> mean[NV], g[NV], a[NV], b[NV];
+      load_columns<T, NV>(p.mean, column, columns, T(0), mean);
       for (int v = 0; v < NV; ++v) {
-        g[v] *= invstd[v];
-        if constexpr (Training) {
-          a[v] = load(sum_dz + column + v * kWidth<T>) / T(p.rows) * g[v];
-          b[v] = load(sum_dzx + column + v * kWidth<T>) / T(p.rows) * (invstd[v] * invstd[v]) * g[v];
-        }
+        g[v] = load(coefficients.g + column + v * kWidth<T>);
+        a[v] = load(coefficients.a + column + v * kWidth<T>);
+        b[v] = load(coefficients.b + column + v * kWidth<T>);
       }
-      for (int64_t n = first; n < end; ++n) {
+      for (; n < n_end; ++n) {
 #pragma GCC unroll 8
         for (int v = 0; v < NV; ++v) {
           const int64_t at = n * p.channels + column + v * kWidth<T>, lanes = lanes_of<T, NV>(v, columns);
@@ -89,34 +119,23 @@ template <class Data, bool Tanh>
 void backward(const Backward& p, Context& context) {
   using T = Compute<Data>;
   const Chunks chunks{p.rows};
-  const int64_t padded = Panels<T>{p.channels}.padded(), count = chunks.count();
-  T* sum_dz = scratch_array<T>(context, count * padded);
-  T* sum_dzx = scratch_array<T>(context, count * padded);
-  if (p.training || p.grad_weight != nullptr || p.grad_bias != nullptr) {
-    const double micros = double(p.rows) * p.channels * 3 * sizeof(Data) / kBytesPerMicro;
-    parallel_for(context, count, micros, [&](int64_t chunk) {
-      chunk_sums<Data, Tanh>(p, chunks.first(chunk), chunks.first(chunk + 1), sum_dz + chunk * padded,
-                             sum_dzx + chunk * padded);
-    });
-    for (int64_t c = 0; c < p.channels; c += kWidth<T>) {
-      const int64_t lanes = smaller(kWidth<T>, p.channels - c);
-      Vec<T> dz = load(sum_dz + c), dzx = load(sum_dzx + c);
-      for (int64_t chunk = 1; chunk < count; ++chunk) {
-        dz += load(sum_dz + chunk * padded + c);
-        dzx += load(sum_dzx + chunk * padded + c);
-      }
-      store(sum_dz + c, dz);
-      store(sum_dzx + c, dzx);
-      const Vec<T> invstd = load_first(static_cast<const T*>(p.invstd) + c, lanes);
-      if (p.grad_bias != nullptr) store_first(static_cast<T*>(p.grad_bias) + c, dz, lanes);
-      if (p.grad_weight != nullptr) store_first(static_cast<T*>(p.grad_weight) + c, dzx * invstd, lanes);
-    }
-  }
+  const int64_t padded = Panels<T>{p.channels}.padded();
+  const bool sums = p.training || p.grad_weight != nullptr || p.grad_bias != nullptr;
+  const int64_t count = sums ? chunks.count() : 0;
+  T* memory = scratch_array<T>(context, 2 * count * padded);  // a chunk: its two sums
+  T* coefficients = scratch_array<T>(context, 3 * padded);
+  const Coefficients<T> named{coefficients, coefficients + padded, coefficients + 2 * padded};
+  const double micros = double(p.rows) * p.channels * 3 * sizeof(Data) / kBytesPerMicro;
+  parallel_for(context, count, micros, [&](int64_t chunk) {
+    T* own = memory + 2 * chunk * padded;
+    chunk_sums<Data, Tanh>(p, chunks.first(chunk), chunks.first(chunk + 1), {own, own + padded});
+  });
+  finish_sums<T>(p, count, padded, memory, named);
   if (p.grad_input == nullptr) return;
   if (p.training) {
-    input_gradient<Data, Tanh, true>(p, sum_dz, sum_dzx, context);
+    input_gradient<Data, Tanh, true>(p, named, context);
   } else {
-    input_gradient<Data, Tanh, false>(p, sum_dz, sum_dzx, context);
+    input_gradient<Data, Tanh, false>(p, named, context);
   }
 }
 

@@ -18,66 +18,50 @@ inline void merge(T n_a, Vec<T>& mean_a, Vec<T>& m_a, T n_b, Vec<T> mean_b, Vec<
   m_a += m_b + delta * delta * (n_a * share);
 }
 
-// The mean and the squared deviations of `rows` rows for NV vectors of columns.
-template <class Data, int NV>
-inline void piece_statistics(const Data* x, int64_t rows, int64_t channels, int64_t columns,
-                             Vec<Compute<Data>>* mean, Vec<Compute<Data>>* deviations) {
+// sums[c] = sum over rows [first, end) of what term(x, c) makes of each value.
+template <class Data, class Term>
+void sum_rows(const BatchNormForward& p, int64_t first, int64_t end, Compute<Data>* sums, const Term& term) {
   using T = Compute<Data>;
-  const auto at = [&](int64_t n, int v) {
-    return load_data(x + n * channels + v * kWidth<T>, lanes_of<T, NV>(v, columns));
-  };
-  // Even and odd rows apart: two chains of additions that need not wait for each other.
-  Vec<T> even[NV] = {}, odd[NV] = {};
-  for (int64_t n = 0; n + 1 < rows; n += 2) {
+  for_blocks<T>(first, end, p.channels, [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
+    constexpr int NV = decltype(nv)::value;
+    Vec<T> total[NV];
+    for (int v = 0; v < NV; ++v) total[v] = n == first ? Vec<T>{} : load(sums + column + v * kWidth<T>);
+    for (; n < n_end; ++n) {
 #pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v) even[v] += at(n, v), odd[v] += at(n + 1, v);
-  }
-  for (int v = 0; v < NV; ++v) {
-    if (rows % 2 == 1) even[v] += at(rows - 1, v);
-    mean[v] = (even[v] + odd[v]) / T(rows);
-    even[v] = odd[v] = Vec<T>{};
-  }
-  for (int64_t n = 0; n + 1 < rows; n += 2) {
-#pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v) {
-      const Vec<T> a = at(n, v) - mean[v], b = at(n + 1, v) - mean[v];
-      even[v] += a * a;
-      odd[v] += b * b;
+      for (int v = 0; v < NV; ++v) {
+        const Data* x = static_cast<const Data*>(p.input) + n * p.channels + column + v * kWidth<T>;
+        total[v] += term(load_data(x, lanes_of<T, NV>(v, columns)), column + v * kWidth<T>);
+      }
     }
-  }
-  for (int v = 0; v < NV; ++v) {
-    deviations[v] = even[v] + odd[v];
-    if (rows % 2 == 0) continue;
-    const Vec<T> a = at(rows - 1, v) - mean[v];
-    deviations[v] += a * a;
-  }
+    for (int v = 0; v < NV; ++v) store(sums + column + v * kWidth<T>, total[v]);
+  });
 }
 
-// mean and deviations (each C, padded) of rows [first, end).
+// Rows whose mean and deviations are formed by two passes: the second finds them in L2.
+constexpr int64_t kPieceRows = 128;
+
+// mean and deviations (each C, padded) of rows [first, end); `piece` has room for another of each.
 template <class Data>
 void chunk_statistics(const BatchNormForward& p, int64_t first, int64_t end, Compute<Data>* mean,
-                      Compute<Data>* deviations) {
+                      Compute<Data>* deviations, Compute<Data>* piece) {
   using T = Compute<Data>;
+  const int64_t padded = Panels<T>{p.channels}.padded();
   for (int64_t n = first; n < end; n += kPieceRows) {
     const int64_t rows = smaller(kPieceRows, end - n);
-    for_panels<T>(p.channels, [&](auto nv, int64_t column, int64_t columns) {
-      constexpr int NV = decltype(nv)::value;
-      Vec<T> piece_mean[NV], piece_deviations[NV];
-      piece_statistics<Data, NV>(static_cast<const Data*>(p.input) + n * p.channels + column, rows, p.channels,
-                                 columns, piece_mean, piece_deviations);
-      for (int v = 0; v < NV; ++v) {
-        T* mean_at = mean + column + v * kWidth<T>;
-        T* deviations_at = deviations + column + v * kWidth<T>;
-        if (n > first) {
-          Vec<T> total_mean = load(mean_at), total_deviations = load(deviations_at);
-          merge(T(n - first), total_mean, total_deviations, T(rows), piece_mean[v], piece_deviations[v]);
-          piece_mean[v] = total_mean;
-          piece_deviations[v] = total_deviations;
-        }
-        store(mean_at, piece_mean[v]);
-        store(deviations_at, piece_deviations[v]);
-      }
+    T* piece_mean = n == first ? mean : piece;
+    T* piece_deviations = n == first ? deviations : piece + padded;
+    sum_rows<Data>(p, n, n + rows, piece_mean, [](Vec<T> x, int64_t) { return x; });
+    for (int64_t c = 0; c < padded; c += kWidth<T>) store(piece_mean + c, load(piece_mean + c) / T(rows));
+    sum_rows<Data>(p, n, n + rows, piece_deviations, [&](Vec<T> x, int64_t c) {
+      const Vec<T> delta = x - load(piece_mean + c);
+      return delta * delta;
     });
+    for (int64_t c = 0; n > first && c < padded; c += kWidth<T>) {
+      Vec<T> m = load(mean + c), d = load(deviations + c);
+      merge(T(n - first), m, d, T(rows), load(piece_mean + c), load(piece_deviations + c));
+      store(mean + c, m);
+      store(deviations + c, d);
+    }
   }
 }
 
@@ -86,13 +70,12 @@ template <class Data>
 void batch_statistics(const BatchNormForward& p, Context& context) {
   using T = Compute<Data>;
   const Chunks chunks{p.rows};
-  const int64_t padded = Panels<T>{p.channels}.padded(), count = chunks.count();
-  T* mean = scratch_array<T>(context, count * padded);
-  T* deviations = scratch_array<T>(context, count * padded);
+  const int64_t padded = Panels<T>{p.channels}.padded();
+  T* memory = scratch_array<T>(context, chunks.count() * 4 * padded);  // a chunk: mean, deviations, two for a piece
   const double micros = double(p.rows) * p.channels * (sizeof(Data) + 4) / kBytesPerMicro;
-  parallel_for(context, count, micros, [&](int64_t chunk) {
-    chunk_statistics<Data>(p, chunks.first(chunk), chunks.first(chunk + 1), mean + chunk * padded,
-                           deviations + chunk * padded);
+  parallel_for(context, chunks.count(), micros, [&](int64_t chunk) {
+    T* own = memory + chunk * 4 * padded;
+    chunk_statistics<Data>(p, chunks.first(chunk), chunks.first(chunk + 1), own, own + padded, own + 2 * padded);
   });
 
   T* running_mean = static_cast<T*>(p.running_mean);
@@ -100,10 +83,11 @@ void batch_statistics(const BatchNormForward& p, Context& context) {
   const T momentum = static_cast<T>(p.momentum);
   for (int64_t c = 0; c < p.channels; c += kWidth<T>) {
     const int64_t lanes = smaller(kWidth<T>, p.channels - c);
-    Vec<T> m = load(mean + c), d = load(deviations + c);
-    for (int64_t chunk = 1; chunk < count; ++chunk) {
+    Vec<T> m = load(memory + c), d = load(memory + padded + c);
+    for (int64_t chunk = 1; chunk < chunks.count(); ++chunk) {
       const int64_t before = chunks.first(chunk), rows = chunks.first(chunk + 1) - before;
-      merge(T(before), m, d, T(rows), load(mean + chunk * padded + c), load(deviations + chunk * padded + c));
+      const T* own = memory + chunk * 4 * padded;
+      merge(T(before), m, d, T(rows), load(own + c), load(own + padded + c));
     }
     const Vec<T> variance = d / T(p.rows);
     Vec<T> invstd;
@@ -128,15 +112,15 @@ void normalise(const BatchNormForward& p, Context& context) {
   const double micros = double(p.rows) * p.channels * (2 * sizeof(Data) + (Tanh ? 8 : 0)) / kBytesPerMicro;
   parallel_for(context, ceil_div(p.rows, kRows), micros, [&](int64_t task) {
     const int64_t first = task * kRows, end = smaller(first + kRows, p.rows);
-    for_panels<T>(p.channels, [&](auto nv, int64_t column, int64_t columns) {
+    for_blocks<T>(first, end, p.channels, [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
       constexpr int NV = decltype(nv)::value;
       Vec<T> mean[NV], scale[NV], invstd[NV], bias[NV];
-      load_columns<T, NV>(static_cast<const T*>(p.mean) + column, columns, T(0), mean);
-      load_columns<T, NV>(static_cast<const T*>(p.invstd) + column, columns, T(1), invstd);
-      load_columns<T, NV>(p.weight == nullptr ? nullptr : static_cast<const T*>(p.weight) + column, columns, T(1), scale);
-      load_columns<T, NV>(p.bias == nullptr ? nullptr : static_cast<const T*>(p.bias) + column, columns, T(0), bias);
+      load_columns<T, NV>(p.mean, column, columns, T(0), mean);
+      load_columns<T, NV>(p.invstd, column, columns, T(1), invstd);
+      load_columns<T, NV>(p.weight, column, columns, T(1), scale);
+      load_columns<T, NV>(p.bias, column, columns, T(0), bias);
       for (int v = 0; v < NV; ++v) scale[v] *= invstd[v];
-      for (int64_t n = first; n < end; ++n) {
+      for (; n < n_end; ++n) {
         const int64_t at = n * p.channels + column;
 #pragma GCC unroll 8
         for (int v = 0; v < NV; ++v) {

@@ -14,6 +14,10 @@ namespace {
 
 using Backward = EmbeddingConcatLinearBackward;
 
+// Examples that all panels of columns pass over before the next ones are read: few, so that y and dy are read nearly in
+// the order in which they lie, which is what hardware prefetchers follow.
+constexpr int64_t kPieceRows = 16;
+
 // Rows of pre-activation gradients: one an example and shared by all positions (plain), or one per symbol and position.
 template <class T>
 struct GradientRows {
@@ -69,7 +73,6 @@ GradientRows<Compute<Data>> sum_by_symbol(const Backward& p, const SymbolRows& s
   const int64_t column_tasks = chunks == 1 ? panels.count() : 1;
   T* sums = scratch_array<T>(context, chunks * size);
 
-  constexpr int64_t kRows = 256;  // examples whose y and dy stay in L2 while all panels of columns pass over them
   const double micros = double(batch) * hidden * (block + 2 * sizeof(Data)) / kBytesPerMicro;
   parallel_for(context, chunks * column_tasks, micros, [&](int64_t task) {
     const int64_t chunk = task / column_tasks;
@@ -83,10 +86,10 @@ GradientRows<Compute<Data>> sum_by_symbol(const Backward& p, const SymbolRows& s
       const int64_t width = panels.vectors(panel_first) * kWidth<T>;
       for (int64_t r = 0; r < symbols.rows(); ++r) fill_zero(own + r * stride + panels.first(panel_first), width);
     }
-    for (int64_t n = first; n < end; n += kRows) {
+    for (int64_t n = first; n < end; n += kPieceRows) {
       for (int64_t panel = panel_first; panel < panel_end; ++panel) {
         with_vectors(panels.vectors(panel), [&](auto nv) {
-          add_examples<Data, Tanh, decltype(nv)::value>(p, symbols, n, smaller(n + kRows, end), panels.first(panel),
+          add_examples<Data, Tanh, decltype(nv)::value>(p, symbols, n, smaller(n + kPieceRows, end), panels.first(panel),
                                                         panels.width(panel), own, stride);
         });
       }

@@ -1,0 +1,213 @@
+"""Measure speed and memory on this machine: ``python -m namegen_ext.bench [SUITE ...]``.
+
+Exit status: 0; 1 when peers computed different things or a file could not be written; 2 for a wrong argument;
+130 after Ctrl-C, with what was measured until then in the CSV file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from namegen_ext.benchmarks.agreement import DisagreementError
+from namegen_ext.benchmarks.comparison import STOCK, Comparison
+from namegen_ext.benchmarks.csv_file import CsvFile, CsvFileError, rows_of
+from namegen_ext.benchmarks.machine import Machine, this_machine
+from namegen_ext.benchmarks.plot import FORMATS, PlotError, check_plot, draw
+from namegen_ext.benchmarks.settings import FULL, QUICK
+from namegen_ext.benchmarks.suites import PEERS, SUITES
+from namegen_ext.benchmarks.tables import LEGEND, print_comparisons
+from namegen_ext.training.arguments import Parser
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+DEFAULT_THREADS = 1
+_FILE_WIDTH = 150  # columns of a table where the output is not a terminal
+
+_DESCRIPTION = """\
+Measure the fused operators and training steps against stock PyTorch and other peers, on this machine.
+Peers take turns, sample by sample; times are medians with quartiles; before a time is shown, the results of
+all peers have been found equal. Leave the machine alone meanwhile."""
+
+_SUITES_HELP = """\
+suites:
+  ops     each operator: inference, forward, forward+backward, and its peak memory, over batches
+  train   whole training steps of the MLP: minibatch, forward, backward, update"""
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_ext.bench") -> int:
+    """Run the command.
+
+    Args:
+        arguments: what stands after the command's name; None takes those of the process.
+        prog: the command's name, for its messages.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        SystemExit: with status 0 after --help, with 2 after a wrong argument.
+
+    """
+    parser = _build_parser(prog)
+    options = parser.parse_args(arguments)
+    try:
+        machine = this_machine(options.threads)
+        if options.plot is not None:
+            check_plot(options.plot)
+        csv_file = CsvFile(options.csv) if options.csv is not None else None
+    except PlotError as error:
+        parser.error(f"argument --plot: {error}")
+    except CsvFileError as error:
+        parser.error(f"argument --csv: {error}")
+    except RuntimeError as error:  # NAMEGEN_CPU_ISA names what cannot be had
+        parser.error(str(error))
+    try:
+        with _threads(options.threads):
+            _run(options, machine, csv_file)
+    except (DisagreementError, CsvFileError, PlotError) as error:
+        print(f"{prog}: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{prog}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def _run(options: argparse.Namespace, machine: Machine, csv_file: CsvFile | None) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_FILE_WIDTH)
+    console.print(str(machine), highlight=False, markup=False)
+    if options.quick:
+        console.print("quick: shows that all works; the times mean nothing", highlight=False)
+    console.print(f"{LEGEND}\n", highlight=False)
+
+    everything: list[Comparison] = []
+    for suite in dict.fromkeys(options.suites or SUITES):
+        comparisons = _measured(suite, options, machine, csv_file, everything)
+        for _, table in groupby(comparisons, key=_table_of):
+            print_comparisons(list(table), console)
+    if options.csv is not None:
+        console.print(f"rows added to {options.csv}", highlight=False, markup=False)
+    if options.plot is not None:
+        draw(everything, options.plot, str(machine))
+        console.print(f"drawn: {options.plot}", highlight=False, markup=False)
+
+
+def _measured(
+    suite: str,
+    options: argparse.Namespace,
+    machine: Machine,
+    csv_file: CsvFile | None,
+    everything: list[Comparison],
+) -> Iterator[Comparison]:
+    """Yield a suite's comparisons, each kept in the CSV file and the list as soon as it is there."""
+    # What is being measured goes to standard error, and only where somebody watches.
+    status = Console(stderr=True).status("")
+    settings = QUICK if options.quick else FULL
+
+    def tell(what: str) -> None:
+        status.update(f"{suite}: {what}")
+
+    with status:
+        for comparison in SUITES[suite](settings, options.threads, options.peers, tell):
+            if csv_file is not None:
+                csv_file.add(rows_of(comparison, machine))
+            everything.append(comparison)
+            yield comparison
+
+
+def _table_of(comparison: Comparison) -> tuple[str, ...]:
+    """What all lines of one table share: a table of whole steps holds all its models."""
+    return comparison.case, comparison.sizes
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Let torch use so many threads within."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _build_parser(prog: str) -> argparse.ArgumentParser:
+    parser = Parser(
+        prog=prog,
+        description=_DESCRIPTION,
+        epilog=_SUITES_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "suites",
+        nargs="*",
+        type=_suite,
+        metavar="SUITE",
+        help=f"what to measure: {', '.join(SUITES)} (default: all of them)",
+    )
+    add("--csv", type=Path, metavar="FILE", help="add the results to a CSV file (default: none)")
+    add(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help=f"draw the speedups as bars, .{', .'.join(FORMATS)}; needs matplotlib (default: none)",
+    )
+    add(
+        "--threads",
+        type=_whole_number,
+        metavar="N",
+        default=DEFAULT_THREADS,
+        help="CPU threads of torch (default: %(default)s)",
+    )
+    add(
+        "--peers",
+        type=_peers,
+        metavar="NAME,...",
+        help=f"measure only these beside stock, of {', '.join(PEERS[1:])} (default: all that can be had)",
+    )
+    add(
+        "--quick",
+        action="store_true",
+        help="a few cases in a few seconds, to see that all works; its times mean nothing (default: off)",
+    )
+    return parser
+
+
+def _suite(text: str) -> str:
+    if text not in SUITES:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected {' or '.join(SUITES)}")
+    return text
+
+
+def _peers(text: str) -> frozenset[str]:
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in PEERS:
+            raise argparse.ArgumentTypeError(f"got {name!r}, expected some of {', '.join(PEERS)}")
+    return frozenset(names) - {STOCK}
+
+
+def _whole_number(text: str) -> int:
+    problem = argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1 to 1024")
+    try:
+        value = int(text)
+    except ValueError:
+        raise problem from None
+    if not 1 <= value <= 1024:
+        raise problem
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

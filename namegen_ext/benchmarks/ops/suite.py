@@ -1,0 +1,123 @@
+"""The cases of the suite, and how one is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import torch
+
+from namegen_ext.benchmarks.agreement import check_tensors
+from namegen_ext.benchmarks.comparison import STOCK, Comparison, Measured, describe_sizes
+from namegen_ext.benchmarks.memory import PeakMemory, PeakMemoryError, peak_memory
+from namegen_ext.benchmarks.ops.batch_norm import BatchNormCase
+from namegen_ext.benchmarks.ops.case import (
+    FORWARD,
+    FORWARD_BACKWARD,
+    FUSED_OP,
+    INFERENCE,
+    PEERS,
+    OpCase,
+    OpPeer,
+    training_call,
+)
+from namegen_ext.benchmarks.ops.embedding_concat_linear import EmbeddingConcatLinearCase
+from namegen_ext.benchmarks.settings import Settings
+from namegen_ext.benchmarks.timing import Sampler, measure
+
+_BATCHES = (1, 2, 8, 32, 128, 1024, 16384, 65536)
+_FEW_BATCHES = (32, 1024, 65536)
+_QUICK_BATCHES = (1, 32, 1024)
+
+# The names model's sizes, then those of a model of words.
+_CASES: tuple[OpCase, ...] = (
+    EmbeddingConcatLinearCase(
+        batches=_BATCHES,
+        targets=((32, 2.5), (1024, 4.0), (16384, 6.0)),
+        vocab_size=27,
+        embedding_dim=10,
+        block_size=3,
+        hidden_size=200,
+    ),
+    BatchNormCase(batches=_BATCHES, targets=((32, 2.0), (1024, 2.5), (16384, 2.5)), hidden_size=200),
+    EmbeddingConcatLinearCase(
+        batches=_FEW_BATCHES, targets=(), vocab_size=5000, embedding_dim=64, block_size=8, hidden_size=512
+    ),
+    BatchNormCase(batches=_FEW_BATCHES, targets=(), hidden_size=512),
+)
+
+
+def ops_cases(quick: bool) -> tuple[OpCase, ...]:
+    """Return the cases; with ``quick`` the first two at small batches."""
+    return tuple(case.with_batches(_QUICK_BATCHES) for case in _CASES[:2]) if quick else _CASES
+
+
+def run_ops(
+    settings: Settings, threads: int, only_peers: frozenset[str] | None, tell: Callable[[str], None]
+) -> Iterator[Comparison]:
+    """Measure each case at each batch in each mode.
+
+    Args:
+        settings: how long and how often.
+        threads: number of threads that torch is set to.
+        only_peers: the peers to measure, beside stock; None for all.
+        tell: is told what is being measured.
+
+    Raises:
+        DisagreementError: a peer computes something else than the stock layers.
+
+    """
+    names = [peer for peer in PEERS if peer == STOCK or only_peers is None or peer in only_peers]
+    for case in ops_cases(settings.quick):
+        for batch in case.batches:
+            for mode in case.modes(batch):
+                where = f"{case.operator}, {describe_sizes(case.sizes)}, batch {batch:,}, {mode}"
+                tell(where)
+                yield _compare(case, batch, mode, names, settings, threads, where)
+
+
+def _compare(
+    case: OpCase, batch: int, mode: str, names: list[str], settings: Settings, threads: int, where: str
+) -> Comparison:
+    peers = {name: case.peer(name, batch, mode) for name in names}
+    _check(case, batch, mode, peers, where)
+    timings = measure({name: _sampler(peer, mode) for name, peer in peers.items()}, settings)
+    peaks: dict[str, PeakMemory] = {}
+    notes: list[str] = []
+    if mode == FORWARD_BACKWARD:
+        # The operator by itself takes what the fused layers take.
+        for name in [name for name in names if name != FUSED_OP]:
+            try:
+                peaks[name] = peak_memory(partial(training_call, case, name), batch, threads)
+            except PeakMemoryError as error:
+                notes.append(f"peak memory of {name} at batch {batch:,} could not be measured: {error}")
+    measured = {}
+    for name, timing in timings.items():
+        peak = peaks.get(name)
+        measured[name] = Measured(
+            timing=timing,
+            peak_allocated=None if peak is None else peak.allocated,
+            peak_resident=None if peak is None else peak.resident,
+        )
+    return Comparison(
+        suite="ops",
+        case=case.operator,
+        mode=mode,
+        sizes=describe_sizes(case.sizes),
+        batch=batch,
+        peers=measured,
+        target=None if settings.quick else case.target(mode, batch),
+        notes=tuple(notes),
+    )
+
+
+def _check(case: OpCase, batch: int, mode: str, peers: dict[str, OpPeer], where: str) -> None:
+    """Compare what all peers compute with the stock layers in float64."""
+    reference = case.peer(STOCK, batch, mode, torch.float64).results(mode)
+    results = {name: peer.results(mode) for name, peer in peers.items()}
+    stock = results.pop(STOCK)
+    check_tensors(where, reference, stock, results, case.terms(batch))
+
+
+def _sampler(peer: OpPeer, mode: str) -> Sampler:
+    return {INFERENCE: peer.inference, FORWARD: peer.forward, FORWARD_BACKWARD: peer.forward_backward}[mode]

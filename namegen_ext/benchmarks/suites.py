@@ -1,0 +1,24 @@
+"""The suites by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from namegen_ext.benchmarks.comparison import STOCK, Comparison
+from namegen_ext.benchmarks.ops import run_ops
+from namegen_ext.benchmarks.ops.case import PEERS as OPS_PEERS
+from namegen_ext.benchmarks.settings import Settings
+from namegen_ext.benchmarks.train import run_train
+from namegen_ext.benchmarks.train.suite import PEERS as TRAIN_PEERS
+
+# Takes the settings, the number of threads, the peers to measure beside stock (None for all), and a function
+# that is told what is being measured.
+Suite = Callable[[Settings, int, "frozenset[str] | None", Callable[[str], None]], Iterator[Comparison]]
+
+SUITES: dict[str, Suite] = {"ops": run_ops, "train": run_train}
+
+PEERS = tuple(dict.fromkeys((*OPS_PEERS, *TRAIN_PEERS)))
+# The peers that the target of a comparison is meant for.
+FUSED_PEERS = ("fused-layers", "fused-op")
+
+assert PEERS[0] == STOCK

@@ -1,0 +1,108 @@
+"""Results as tables for people to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from namegen_ext.benchmarks.comparison import STOCK, Comparison
+from namegen_ext.benchmarks.timing import Quartiles
+
+MET, WITHIN_NOISE, MISSED = "met", "within noise", "missed"
+_STYLES = {MET: "green", WITHIN_NOISE: "yellow", MISSED: "red"}
+_TARGET_PEER = "fused-layers"  # what a user of fuse gets
+
+LEGEND = (
+    "time: median (lower to upper quartile). speedup: over stock, from neighbouring samples; "
+    f"the target is for {_TARGET_PEER}.\n"
+    "memory: the peak of one forward+backward: held of torch's allocator, then, for large batches, "
+    "growth of the process."
+)
+
+
+def verdict(speedup: Quartiles, target: float) -> str:
+    """Say whether a speedup reaches its target; "within noise" where just its upper quartile does."""
+    if speedup.median >= target:
+        return MET
+    return WITHIN_NOISE if speedup.upper >= target else MISSED
+
+
+def print_comparisons(comparisons: Sequence[Comparison], console: Console) -> None:
+    """Print comparisons of one suite, case and sizes: a line for each peer of each."""
+    first = comparisons[0]
+    has_memory = any(found.peak_allocated is not None for one in comparisons for found in one.peers.values())
+    has_compiler = any(
+        found.compile_seconds is not None for one in comparisons for found in one.peers.values()
+    )
+    has_loss = any(found.loss is not None for one in comparisons for found in one.peers.values())
+
+    table = Table(title=escape(f"{first.suite}: {first.case} ({first.sizes})"), title_justify="left")
+    table.add_column("mode")
+    table.add_column("batch", justify="right")
+    table.add_column("peer")
+    table.add_column("time, us", justify="right")
+    table.add_column("speedup", justify="right")
+    table.add_column("target")
+    if has_memory:
+        table.add_column("memory, KiB", justify="right")
+    if has_compiler:
+        table.add_column("compiling, s", justify="right")
+    if has_loss:
+        table.add_column("loss", justify="right")
+
+    modes = list(dict.fromkeys(comparison.mode for comparison in comparisons))
+    for comparison in sorted(comparisons, key=lambda one: modes.index(one.mode)):
+        for peer, found in comparison.peers.items():
+            is_first = peer == STOCK
+            line = [
+                comparison.mode if is_first else "",
+                f"{comparison.batch:,}" if is_first else "",
+                peer,
+                _time(found.timing.seconds),
+                "" if is_first else _speedup(comparison.speedup(peer)),
+                _target(comparison, peer),
+            ]
+            if has_memory:
+                line.append(_memory(comparison, peer))
+            if has_compiler:
+                line.append("" if found.compile_seconds is None else f"{found.compile_seconds:.1f}")
+            if has_loss:
+                line.append("" if found.loss is None else f"{found.loss:.6f}")
+            table.add_row(*line)
+        table.add_section()
+    console.print(table)
+    for note in dict.fromkeys(note for comparison in comparisons for note in comparison.notes):
+        console.print(f"note: {escape(note)}")
+    console.print()
+
+
+def _time(seconds: Quartiles) -> str:
+    micros = seconds.scaled(1e6)
+    return f"{_number(micros.median)} ({_number(micros.lower)} to {_number(micros.upper)})"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}"
+
+
+def _speedup(speedup: Quartiles) -> str:
+    return f"{speedup.median:.2f} ({speedup.lower:.2f} to {speedup.upper:.2f})"
+
+
+def _target(comparison: Comparison, peer: str) -> str:
+    if peer != _TARGET_PEER or comparison.target is None:
+        return ""
+    word = verdict(comparison.speedup(peer), comparison.target)
+    return f"[{_STYLES[word]}]{comparison.target:g} {word}[/]"
+
+
+def _memory(comparison: Comparison, peer: str) -> str:
+    found = comparison.peers[peer]
+    if found.peak_allocated is None:
+        return ""
+    resident = "" if found.peak_resident is None else f", {found.peak_resident / 1024:,.0f}"
+    figures = f"{found.peak_allocated / 1024:,.0f}{resident}"
+    return f"[red]{figures} above stock[/]" if comparison.memory_above_stock(peer) else figures

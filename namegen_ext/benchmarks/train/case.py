@@ -1,0 +1,100 @@
+"""What is trained, and what each way to train it must offer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from namegen_ext.models import MLP
+from namegen_ext.training import MinibatchIndices
+
+
+class PeerUnavailableError(RuntimeError):
+    """A peer cannot be had here; the message says why."""
+
+
+class TrainPeer(Protocol):
+    """One way to run training steps.
+
+    A step gathers a minibatch, runs the model forward and backward, and makes an SGD update. The examples of
+    each step come from MinibatchIndices, drawn as the steps are run.
+    """
+
+    def run(self, start: int, count: int) -> Tensor:
+        """Run the steps from ``start`` on, each from the weights that the one before left.
+
+        Returns:
+            The losses in nats, each before its update: (count,).
+
+        """
+
+
+@dataclass(frozen=True)
+class TrainCase:
+    """A model at one batch size.
+
+    Attributes:
+        batch_norm: whether the hidden layer is normalised.
+        batch_size: number of examples in a step.
+        steps: how many steps are checked, and how many make the unit of work whose time is taken.
+        target: the speedup over stock to be reached by fused layers; None where none is set.
+        embedding_dim: E.
+        block_size: number of characters of context.
+        hidden_size: H.
+        learning_rate: of each step.
+        seed: of the weights and of the choice of examples.
+
+    """
+
+    batch_norm: bool
+    batch_size: int
+    steps: int
+    target: float | None = None
+    embedding_dim: int = 10
+    block_size: int = 3
+    hidden_size: int = 200
+    learning_rate: float = 0.1
+    seed: int = 2147483647
+
+    @property
+    def name(self) -> str:
+        """What the tables call it."""
+        return "mlp with batch norm" if self.batch_norm else "mlp"
+
+    def sizes(self, vocab_size: int) -> dict[str, int]:
+        """The sizes other than the batch."""
+        return {"V": vocab_size, "E": self.embedding_dim, "block": self.block_size, "H": self.hidden_size}
+
+    def build_model(self, vocab_size: int) -> MLP:
+        """Build the model of stock layers: the same weights on each call."""
+        return MLP(
+            vocab_size,
+            block_size=self.block_size,
+            embedding_dim=self.embedding_dim,
+            hidden_size=self.hidden_size,
+            batch_norm=self.batch_norm,
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+    def build_indices(self, num_examples: int) -> MinibatchIndices:
+        """Make the choice of examples: the same for each call."""
+        return MinibatchIndices(self.seed, num_examples, self.batch_size)
+
+
+@dataclass(frozen=True)
+class TrainData:
+    """The training examples.
+
+    Attributes:
+        vocab_size: number of symbols.
+        tokens: int64 (n, block_size).
+        targets: int64 (n,).
+
+    """
+
+    vocab_size: int
+    tokens: Tensor
+    targets: Tensor

@@ -1,0 +1,69 @@
+"""Training with torch.nn modules: stock layers, fused layers, and torch.compile.
+
+All three run in the package's own loop, ``namegen_ext.training``, with its optimizer: the examples of many
+steps are gathered together, gradients are set to None, and SGD is one fused call.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from namegen_ext.benchmarks.train.case import PeerUnavailableError, TrainCase, TrainData
+from namegen_ext.fusion import fuse
+from namegen_ext.training import build_optimizer
+from namegen_ext.training.steps import AutogradSteps
+
+
+class ModulePeer:
+    """Trains a module through autograd.
+
+    Args:
+        case: what is trained.
+        data: the examples.
+        model: called as ``model(tokens, targets)``.
+
+    """
+
+    def __init__(self, case: TrainCase, data: TrainData, model: nn.Module) -> None:
+        optimizer = build_optimizer("sgd", model.parameters(), learning_rate=case.learning_rate)
+        self.steps = AutogradSteps(model, optimizer, data.tokens, data.targets)
+        self.indices = case.build_indices(len(data.targets))
+        self.learning_rate = case.learning_rate
+
+    def run(self, start: int, count: int) -> Tensor:
+        """Run steps; see TrainPeer."""
+        return self.steps.run(self.indices.steps(start, start + count), [self.learning_rate] * count)
+
+
+def stock(case: TrainCase, data: TrainData, threads: int) -> ModulePeer:
+    """Train the stock layers."""
+    return ModulePeer(case, data, case.build_model(data.vocab_size))
+
+
+def stock_float64(case: TrainCase, data: TrainData) -> ModulePeer:
+    """Train the stock layers in float64, as the measure of the others' losses."""
+    return ModulePeer(case, data, case.build_model(data.vocab_size).double())
+
+
+def fused_layers(case: TrainCase, data: TrainData, threads: int) -> ModulePeer:
+    """Train the same layers after ``namegen_ext.fuse``."""
+    model = case.build_model(data.vocab_size)
+    report = fuse(model)
+    if not report.fused:
+        raise PeerUnavailableError(f"no layer is fused: {report}")
+    return ModulePeer(case, data, model)
+
+
+def compiled(case: TrainCase, data: TrainData, threads: int) -> ModulePeer:
+    """Train the stock layers under torch.compile, in its default mode.
+
+    In its favour: the whole model and loss are one graph (fullgraph), compiled for just this batch size
+    (dynamic=False), and nothing of an earlier compilation stands in the way.
+    """
+    torch.compiler.reset()
+    model = case.build_model(data.vocab_size)
+    wrapped: Any = torch.compile(model, fullgraph=True, dynamic=False)
+    return ModulePeer(case, data, wrapped)

@@ -1,0 +1,164 @@
+"""The cases of the suite, and how one is measured."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from namegen_ext.benchmarks.agreement import check_losses
+from namegen_ext.benchmarks.comparison import STOCK, Comparison, Measured, describe_sizes
+from namegen_ext.benchmarks.settings import Settings
+from namegen_ext.benchmarks.timing import Sampler, Timing, measure
+from namegen_ext.benchmarks.train import modules
+from namegen_ext.benchmarks.train.case import PeerUnavailableError, TrainCase, TrainData, TrainPeer
+from namegen_ext.benchmarks.train.jax_scan import jax_scan
+from namegen_ext.benchmarks.train.plain_tensors import plain_tensors
+from namegen_ext.data import load_words
+from namegen_ext.training import Corpus
+
+FUSED_LAYERS, COMPILED, JAX = "fused-layers", "torch.compile", "jax-scan"
+PEERS: dict[str, Callable[[TrainCase, TrainData, int], TrainPeer]] = {
+    STOCK: modules.stock,
+    FUSED_LAYERS: modules.fused_layers,
+    "plain-tensors": plain_tensors,
+    COMPILED: modules.compiled,
+    JAX: jax_scan,
+}
+_COMPILING = (COMPILED, JAX)
+
+# So many steps take tens of milliseconds with the stock layers, and 5 or more with every other peer.
+_CASES = (
+    TrainCase(batch_norm=False, batch_size=32, steps=200, target=1.0),
+    TrainCase(batch_norm=False, batch_size=1024, steps=20, target=1.0),
+    TrainCase(batch_norm=True, batch_size=32, steps=200, target=1.4),
+    TrainCase(batch_norm=True, batch_size=1024, steps=20, target=1.0),
+)
+_QUICK_CASES = (
+    TrainCase(batch_norm=False, batch_size=32, steps=20, target=1.0),
+    TrainCase(batch_norm=True, batch_size=32, steps=20, target=1.4),
+)
+_SPLIT_SEED = 42
+
+
+def train_cases(quick: bool) -> tuple[TrainCase, ...]:
+    """Return the cases."""
+    return _QUICK_CASES if quick else _CASES
+
+
+def run_train(
+    settings: Settings, threads: int, only_peers: frozenset[str] | None, tell: Callable[[str], None]
+) -> Iterator[Comparison]:
+    """Measure each case.
+
+    Args:
+        settings: how long and how often.
+        threads: number of threads that torch is set to.
+        only_peers: the peers to measure, beside stock; None for all, less those that compile when quick.
+        tell: is told what is being measured.
+
+    Raises:
+        DisagreementError: a peer's losses are not those of the stock layers.
+
+    """
+    words = load_words("census").words
+    for case in train_cases(settings.quick):
+        tell(f"{case.name}, batch {case.batch_size:,}")
+        corpus = Corpus.build(words, block_size=case.block_size, split_seed=_SPLIT_SEED)
+        data = TrainData(len(corpus.vocabulary), *corpus.train)
+        yield _compare(case, data, settings, threads, only_peers, tell)
+
+
+def _compare(
+    case: TrainCase,
+    data: TrainData,
+    settings: Settings,
+    threads: int,
+    only_peers: frozenset[str] | None,
+    tell: Callable[[str], None],
+) -> Comparison:
+    where = f"{case.name}, batch {case.batch_size:,}"
+    peers: dict[str, TrainPeer] = {}
+    losses: dict[str, Tensor] = {}
+    compile_seconds: dict[str, float] = {}
+    notes = []
+    for name in PEERS:
+        if name != STOCK and only_peers is not None and name not in only_peers:
+            continue
+        if settings.quick and only_peers is None and name in _COMPILING:
+            notes.append(f"{name} left out of a quick run: it takes long to compile")
+            continue
+        tell(f"{where}, first steps of {name}")
+        began = time.perf_counter()
+        try:
+            peers[name], losses[name] = _first_steps(name, case, data, threads)
+        except PeerUnavailableError as error:
+            notes.append(f"{name} left out: {error}")
+            continue
+        if name in _COMPILING:
+            compile_seconds[name] = time.perf_counter() - began
+    _check(case, data, losses, where)
+
+    tell(where)
+    timings = measure({name: _sampler(peer, case.steps) for name, peer in peers.items()}, settings)
+    return Comparison(
+        suite="train",
+        case=case.name,
+        mode="step",
+        sizes=describe_sizes(case.sizes(data.vocab_size)),
+        batch=case.batch_size,
+        peers={
+            name: Measured(
+                timing=_per_step(timing, case.steps),
+                compile_seconds=compile_seconds.get(name),
+                loss=float(losses[name][-1]),
+            )
+            for name, timing in timings.items()
+        },
+        target=None if settings.quick else case.target,
+        notes=tuple(notes),
+    )
+
+
+def _first_steps(name: str, case: TrainCase, data: TrainData, threads: int) -> tuple[TrainPeer, Tensor]:
+    """Build a peer and run the steps that are checked; for one that compiles, this is when it does."""
+    if name != COMPILED:
+        peer = PEERS[name](case, data, threads)
+        return peer, peer.run(0, case.steps)
+    try:
+        # A user compiles for the first time once: what an earlier run left on the disk is not used.
+        config: Any = torch.compiler.config
+        with config.patch(force_disable_caches=True), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*force disabled by torch.compiler.config")
+            peer = PEERS[name](case, data, threads)
+            return peer, peer.run(0, case.steps)
+    except Exception as error:  # whatever the compiler stumbles over, such as a missing C++ compiler
+        lines = str(error).strip().splitlines() or [""]
+        raise PeerUnavailableError(f"{type(error).__name__}: {lines[0]}") from None
+
+
+def _check(case: TrainCase, data: TrainData, losses: dict[str, Tensor], where: str) -> None:
+    reference = modules.stock_float64(case, data).run(0, case.steps)  # (steps,)
+    others = {name: found for name, found in losses.items() if name != STOCK}
+    check_losses(where, reference, losses[STOCK], others)
+
+
+def _sampler(peer: TrainPeer, steps: int) -> Sampler:
+    """One call is so many steps; each call goes on where the one before stopped."""
+    next_step = steps
+
+    def sample(calls: int) -> None:
+        nonlocal next_step
+        for _ in range(calls):
+            peer.run(next_step, steps)
+            next_step += steps
+
+    return sample
+
+
+def _per_step(timing: Timing, steps: int) -> Timing:
+    return Timing(tuple(seconds / steps for seconds in timing.samples), timing.calls * steps)
