@@ -68,10 +68,10 @@ void check_gradient(const Tensor& grad_output, const Tensor& x, const optional<T
                     const optional<Tensor>& weight, const Tensor& mean, const Tensor& invstd, Activation activation) {
   data_type(x.scalar_type(), "x");
   const auto same_as_x = [&](const char* argument, const Tensor& tensor) {
-    TORCH_CHECK(tensor.sym_sizes() == x.sym_sizes() && tensor.scalar_type() == x.scalar_type() &&
-                    tensor.device() == x.device(),
-                argument, " must have the shape, dtype and device of x, ", x.sym_sizes(), " ", x.scalar_type(), " ",
-                x.device(), ", but has ", tensor.sym_sizes(), " ", tensor.scalar_type(), " ", tensor.device());
+    TORCH_CHECK(
+        tensor.sym_sizes() == x.sym_sizes() && tensor.scalar_type() == x.scalar_type() && tensor.device() == x.device(),
+        argument, " must have the shape, dtype and device of x, ", x.sym_sizes(), " ", x.scalar_type(), " ", x.device(),
+        ", but has ", tensor.sym_sizes(), " ", tensor.scalar_type(), " ", tensor.device());
   };
   same_as_x("grad_output", grad_output);
   if (activation == Activation::kTanh) {
@@ -93,14 +93,14 @@ Triple forward_meta(const Tensor& x, const optional<Tensor>& running_mean, const
   parse_activation(activation);
   check(x, running_mean, running_var, weight, bias, training);
   const auto statistics = x.options().dtype(compute_type(x.scalar_type()));
-  return {output_like(x), at::empty_symint({x.sym_size(-1)}, statistics), at::empty_symint({x.sym_size(-1)}, statistics)};
+  return {output_like(x), at::empty_symint({x.sym_size(-1)}, statistics),
+          at::empty_symint({x.sym_size(-1)}, statistics)};
 }
 
 Tensor output_meta(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
                    const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum,
                    double eps, c10::string_view activation) {
-  return std::get<0>(
-      forward_meta(x, running_mean, running_var, weight, bias, training, momentum, eps, activation));
+  return std::get<0>(forward_meta(x, running_mean, running_var, weight, bias, training, momentum, eps, activation));
 }
 
 Triple backward_meta(const Tensor& grad_output, const Tensor& x, const optional<Tensor>& output,
@@ -208,7 +208,7 @@ Triple backward_cpu(const Tensor& grad_output, const Tensor& x, const optional<T
   const auto gamma = parameter(weight, compute);
 
   Tensor grad_input, grad_weight, grad_bias;
-  if (output_mask[0]) grad_input = at::empty(x.sizes(), x.options());          // (..., C)
+  if (output_mask[0]) grad_input = at::empty(x.sizes(), x.options());           // (..., C)
   if (output_mask[1]) grad_weight = at::empty({x.size(-1)}, mean_c.options());  // (C)
   if (output_mask[2]) grad_bias = at::empty({x.size(-1)}, mean_c.options());    // (C)
   const cpu::BatchNormBackward params{rows_of(x),
@@ -258,9 +258,9 @@ Triple call_backward(const Tensor& grad_output, const Tensor& x, const optional<
 Triple differentiable_backward(const Tensor& grad_output, const Tensor& x, const Tensor& output, const Tensor& weight,
                                const Tensor& mean, const Tensor& invstd, bool training, double eps) {
   const auto type = mean.scalar_type();
-  const Tensor rows = x.reshape({-1, x.size(-1)}).to(type);                                            // (N, C)
-  const Tensor dy = (output.defined() ? grad_output * (1 - output * output) : grad_output);            // (..., C)
-  const Tensor dz = dy.reshape(rows.sizes()).to(type);                                                 // (N, C)
+  const Tensor rows = x.reshape({-1, x.size(-1)}).to(type);                                  // (N, C)
+  const Tensor dy = (output.defined() ? grad_output * (1 - output * output) : grad_output);  // (..., C)
+  const Tensor dz = dy.reshape(rows.sizes()).to(type);                                       // (N, C)
   Tensor centred = rows - mean, inv = invstd;
   if (training) {
     centred = rows - rows.mean(0);
@@ -279,8 +279,8 @@ struct BatchNorm : torch::autograd::Function<BatchNorm> {
                         const optional<Tensor>& bias, const optional<Tensor>& running_mean,
                         const optional<Tensor>& running_var, bool training, double momentum, double eps, bool tanh) {
     at::AutoDispatchBelowADInplaceOrView below;
-    const auto [output, mean, invstd] = call_forward(x, running_mean, running_var, weight, bias, training, momentum,
-                                                     eps, tanh ? "tanh" : "none");
+    const auto [output, mean, invstd] =
+        call_forward(x, running_mean, running_var, weight, bias, training, momentum, eps, tanh ? "tanh" : "none");
     ctx->save_for_backward({x, given(weight) ? *weight : Tensor(), tanh ? output : Tensor(), mean, invstd});
     ctx->saved_data["flags"] = int64_t(training) | int64_t(given(weight)) << 1 | int64_t(given(bias)) << 2;
     ctx->saved_data["eps"] = eps;

@@ -18,10 +18,14 @@ Activation parse_activation(std::string_view activation) {
 
 DType data_type(at::ScalarType type, const char* argument) {
   switch (type) {
-    case at::kFloat: return DType::kFloat32;
-    case at::kDouble: return DType::kFloat64;
-    case at::kBFloat16: return DType::kBFloat16;
-    case at::kHalf: return DType::kFloat16;
+    case at::kFloat:
+      return DType::kFloat32;
+    case at::kDouble:
+      return DType::kFloat64;
+    case at::kBFloat16:
+      return DType::kBFloat16;
+    case at::kHalf:
+      return DType::kFloat16;
     default:
       TORCH_CHECK(false, argument, " must be float32, float64, bfloat16 or float16, but has dtype ", type);
   }

@@ -36,9 +36,7 @@ template <class T = void>
 const void* data_or_null(const optional<Tensor>& tensor) {
   return tensor.has_value() && tensor->defined() ? tensor->const_data_ptr() : nullptr;
 }
-inline void* mutable_or_null(const Tensor& tensor) {
-  return tensor.defined() ? tensor.mutable_data_ptr() : nullptr;
-}
+inline void* mutable_or_null(const Tensor& tensor) { return tensor.defined() ? tensor.mutable_data_ptr() : nullptr; }
 
 // Whether a derivative of an operator's result could be asked for, backward or forward: else its autograd is skipped,
 // which saves about 3 us a call.

@@ -28,8 +28,9 @@ TORCH_LIBRARY_FRAGMENT(namegen_ext, m) {
 // ---- checks ---------------------------------------------------------------------------------------------------------
 
 void check_weight(const char* argument, const Tensor& weight, const Tensor& embedding_weight) {
-  TORCH_CHECK(weight.scalar_type() == embedding_weight.scalar_type(), argument, " must have the dtype of embedding_weight, ",
-              embedding_weight.scalar_type(), ", but has ", weight.scalar_type());
+  TORCH_CHECK(weight.scalar_type() == embedding_weight.scalar_type(), argument,
+              " must have the dtype of embedding_weight, ", embedding_weight.scalar_type(), ", but has ",
+              weight.scalar_type());
   TORCH_CHECK(weight.device() == embedding_weight.device(), argument, " must be on the device of embedding_weight, ",
               embedding_weight.device(), ", but is on ", weight.device());
 }
@@ -66,8 +67,9 @@ void check_gradient(const Tensor& grad_output, const Tensor& tokens, const Tenso
   check_weight("grad_output", grad_output, embedding_weight);
   auto expected = tokens.sym_sizes().vec();
   expected.back() = linear_weight.sym_size(0);
-  TORCH_CHECK(grad_output.sym_sizes() == c10::SymIntArrayRef(expected), "grad_output must be (..., H) = ",
-              c10::SymIntArrayRef(expected), ", but got ", describe("grad_output", grad_output));
+  TORCH_CHECK(grad_output.sym_sizes() == c10::SymIntArrayRef(expected),
+              "grad_output must be (..., H) = ", c10::SymIntArrayRef(expected), ", but got ",
+              describe("grad_output", grad_output));
   if (activation == Activation::kNone) return;
   TORCH_CHECK(output.has_value() && output->defined(), "output must be given where activation is 'tanh'");
   check_weight("output", *output, embedding_weight);
@@ -130,9 +132,12 @@ const int32_t* checked_tokens(const Tensor& tokens, int64_t vocab, cpu::Context&
 const int32_t* checked_tokens(const Tensor& tokens, int64_t vocab, cpu::Context& context) {
   TORCH_CHECK(vocab <= INT32_MAX, "embedding_weight must have fewer than 2^31 rows, but has ", vocab);
   switch (tokens.scalar_type()) {
-    case at::kLong: return checked_tokens<int64_t>(tokens, vocab, context);
-    case at::kInt: return checked_tokens<int32_t>(tokens, vocab, context);
-    default: return checked_tokens<uint8_t>(tokens, vocab, context);
+    case at::kLong:
+      return checked_tokens<int64_t>(tokens, vocab, context);
+    case at::kInt:
+      return checked_tokens<int32_t>(tokens, vocab, context);
+    default:
+      return checked_tokens<uint8_t>(tokens, vocab, context);
   }
 }
 
@@ -151,9 +156,14 @@ Tensor forward_cpu(const Tensor& tokens, const Tensor& embedding_weight, const T
   Tensor output = at::empty(sizes, embedding_weight.options());  // (..., H)
   TorchContext context;
   const auto shape = shape_of(tokens, embedding, linear);
-  const cpu::EmbeddingConcatLinearForward params{
-      shape, checked_tokens(tokens, shape.vocab, context), embedding.const_data_ptr(), linear.const_data_ptr(),
-      data_or_null(bias), output.mutable_data_ptr(), act, cpu::Algorithm::kByCost};
+  const cpu::EmbeddingConcatLinearForward params{shape,
+                                                 checked_tokens(tokens, shape.vocab, context),
+                                                 embedding.const_data_ptr(),
+                                                 linear.const_data_ptr(),
+                                                 data_or_null(bias),
+                                                 output.mutable_data_ptr(),
+                                                 act,
+                                                 cpu::Algorithm::kByCost};
   const int index = static_cast<int>(data_type(type, "embedding_weight"));
   cpu::kernels().embedding_concat_linear_forward[index](params, context);
   return output;
@@ -171,9 +181,9 @@ Gradients backward_cpu(const Tensor& grad_output, const Tensor& tokens, const Te
 
   const auto options = embedding.options();
   Tensor grad_embedding, grad_linear, grad_bias;
-  if (output_mask[0]) grad_embedding = at::empty(embedding.sizes(), options);         // (V, E)
-  if (output_mask[1]) grad_linear = at::empty(linear.sizes(), options);               // (H, T*E)
-  if (output_mask[2]) grad_bias = at::empty({linear.size(0)}, options);               // (H)
+  if (output_mask[0]) grad_embedding = at::empty(embedding.sizes(), options);  // (V, E)
+  if (output_mask[1]) grad_linear = at::empty(linear.sizes(), options);        // (H, T*E)
+  if (output_mask[2]) grad_bias = at::empty({linear.size(0)}, options);        // (H)
   TorchContext context;
   const auto shape = shape_of(tokens, embedding, linear);
   const cpu::EmbeddingConcatLinearBackward params{shape,
@@ -217,9 +227,9 @@ Gradients call_backward(const Tensor& grad_output, const Tensor& tokens, const T
 Gradients differentiable_backward(const Tensor& grad_output, const Tensor& tokens, const Tensor& embedding_weight,
                                   const Tensor& linear_weight, const Tensor& output, bool tanh,
                                   std::array<bool, 3> output_mask) {
-  const Tensor indices = tokens.to(at::kLong).reshape({-1, tokens.size(-1)});                   // (N, T)
-  const Tensor d_any = tanh ? grad_output * (1 - output * output) : grad_output;                // (..., H)
-  const Tensor d = d_any.reshape({indices.size(0), linear_weight.size(0)});                     // (N, H)
+  const Tensor indices = tokens.to(at::kLong).reshape({-1, tokens.size(-1)});     // (N, T)
+  const Tensor d_any = tanh ? grad_output * (1 - output * output) : grad_output;  // (..., H)
+  const Tensor d = d_any.reshape({indices.size(0), linear_weight.size(0)});       // (N, H)
   Gradients result;
   if (output_mask[0]) {
     const Tensor rows = d.mm(linear_weight).reshape({indices.numel(), embedding_weight.size(1)});  // (N*T, E)
@@ -227,10 +237,10 @@ Gradients differentiable_backward(const Tensor& grad_output, const Tensor& token
         at::zeros(embedding_weight.sizes(), embedding_weight.options()).index_add(0, indices.flatten(), rows);
   }
   if (output_mask[1]) {
-    const Tensor rows = embedding_weight.index_select(0, indices.flatten());                    // (N*T, E)
-    std::get<1>(result) = d.t().mm(rows.reshape({indices.size(0), linear_weight.size(1)}));     // (H, T*E)
+    const Tensor rows = embedding_weight.index_select(0, indices.flatten());                 // (N*T, E)
+    std::get<1>(result) = d.t().mm(rows.reshape({indices.size(0), linear_weight.size(1)}));  // (H, T*E)
   }
-  if (output_mask[2]) std::get<2>(result) = d.sum(0);                                           // (H)
+  if (output_mask[2]) std::get<2>(result) = d.sum(0);  // (H)
   return result;
 }
 
@@ -238,8 +248,7 @@ struct EmbeddingConcatLinear : torch::autograd::Function<EmbeddingConcatLinear> 
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& tokens, const Tensor& embedding_weight,
                         const Tensor& linear_weight, const optional<Tensor>& linear_bias, bool tanh) {
     at::AutoDispatchBelowADInplaceOrView below;
-    const Tensor output =
-        call_forward(tokens, embedding_weight, linear_weight, linear_bias, tanh ? "tanh" : "none");
+    const Tensor output = call_forward(tokens, embedding_weight, linear_weight, linear_bias, tanh ? "tanh" : "none");
     ctx->save_for_backward({tokens, embedding_weight, linear_weight, tanh ? output : Tensor()});
     if (!linear_bias.has_value() || !linear_bias->defined()) ctx->saved_data["no_bias"] = true;
     return output;
@@ -275,7 +284,8 @@ Tensor forward_autograd(const Tensor& tokens, const Tensor& embedding_weight, co
   return EmbeddingConcatLinear::apply(tokens, embedding_weight, linear_weight, linear_bias, act == Activation::kTanh);
 }
 
-// ---- autocast: the weights in the lower precision, as nn.Linear has them ---------------------------------------------
+// ---- autocast: the weights in the lower precision, as nn.Linear has them
+// ---------------------------------------------
 
 template <at::DeviceType Device, c10::DispatchKey Key>
 Tensor forward_autocast(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& linear_weight,

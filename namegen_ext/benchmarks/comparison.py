@@ -64,14 +64,15 @@ class Comparison:
     def memory_above_stock(self, peer: str) -> bool:
         """Whether a peer's peak memory was found to be above that of the stock layers, by either figure."""
         own, stock = self.peers[peer], self.peers[STOCK]
-        if own.peak_allocated is not None and stock.peak_allocated is not None:
-            if own.peak_allocated > stock.peak_allocated:
-                return True
-        if own.peak_resident is not None and stock.peak_resident is not None:
-            return own.peak_resident > stock.peak_resident + RESIDENT_NOISE
-        return False
+        return _above(own.peak_allocated, stock.peak_allocated, 0) or _above(
+            own.peak_resident, stock.peak_resident, RESIDENT_NOISE
+        )
 
 
 def describe_sizes(sizes: dict[str, int]) -> str:
     """Write sizes as text: "V=27 E=10"."""
     return " ".join(f"{name}={size}" for name, size in sizes.items())
+
+
+def _above(own: int | None, stock: int | None, noise: int) -> bool:
+    return own is not None and stock is not None and own > stock + noise

@@ -89,8 +89,8 @@ GradientRows<Compute<Data>> sum_by_symbol(const Backward& p, const SymbolRows& s
     for (int64_t n = first; n < end; n += kPieceRows) {
       for (int64_t panel = panel_first; panel < panel_end; ++panel) {
         with_vectors(panels.vectors(panel), [&](auto nv) {
-          add_examples<Data, Tanh, decltype(nv)::value>(p, symbols, n, smaller(n + kPieceRows, end), panels.first(panel),
-                                                        panels.width(panel), own, stride);
+          add_examples<Data, Tanh, decltype(nv)::value>(p, symbols, n, smaller(n + kPieceRows, end),
+                                                        panels.first(panel), panels.width(panel), own, stride);
         });
       }
     }
@@ -98,13 +98,15 @@ GradientRows<Compute<Data>> sum_by_symbol(const Backward& p, const SymbolRows& s
 
   if (chunks > 1) {
     constexpr int64_t kSlice = 4096;
-    parallel_for(context, ceil_div(size, kSlice), double(chunks * size) * sizeof(T) / kBytesPerMicro, [&](int64_t task) {
-      const int64_t end = smaller((task + 1) * kSlice, size);
-      for (int64_t chunk = 1; chunk < chunks; ++chunk) {
-        const T* other = sums + chunk * size;
-        for (int64_t i = task * kSlice; i < end; i += kWidth<T>) store(sums + i, load(sums + i) + load(other + i));
-      }
-    });
+    parallel_for(context, ceil_div(size, kSlice), double(chunks * size) * sizeof(T) / kBytesPerMicro,
+                 [&](int64_t task) {
+                   const int64_t end = smaller((task + 1) * kSlice, size);
+                   for (int64_t chunk = 1; chunk < chunks; ++chunk) {
+                     const T* other = sums + chunk * size;
+                     for (int64_t i = task * kSlice; i < end; i += kWidth<T>)
+                       store(sums + i, load(sums + i) + load(other + i));
+                   }
+                 });
   }
   return {sums, stride};
 }
@@ -227,42 +229,44 @@ void add_embedding_gradient(const Backward& p, int64_t t0, int64_t positions, Gr
   for (int64_t r0 = 0; r0 < rows; r0 += kRows) {
     const int64_t count = smaller(kRows, rows - r0);
     constexpr int64_t kTaskRows = 48;
-    parallel_for(context, ceil_div(count, kTaskRows), 2.0 * count * columns * hidden / kFlopsPerMicro, [&](int64_t task) {
-      const int64_t end = smaller((task + 1) * kTaskRows, count);
-      for (int64_t panel = 0; panel < panels.count(); ++panel) {
-        with_vectors(panels.vectors(panel), [&](auto nv) {
-          constexpr int NV = decltype(nv)::value;
-          const int64_t column = panels.first(panel);
-          for (int64_t r = task * kTaskRows; r < end; r += kTileRows<NV>) {
-            const int64_t tile_rows = smaller(kTileRows<NV>, end - r);
-            const auto a_of = [&](int64_t) {
-              return rows_of_a<T>(tile_rows, [&](int64_t i) { return d.rows + (r0 + r + i) * d.stride; });
-            };
-            const auto keep = [&](int i, const Vec<T>* sums) {
+    parallel_for(
+        context, ceil_div(count, kTaskRows), 2.0 * count * columns * hidden / kFlopsPerMicro, [&](int64_t task) {
+          const int64_t end = smaller((task + 1) * kTaskRows, count);
+          for (int64_t panel = 0; panel < panels.count(); ++panel) {
+            with_vectors(panels.vectors(panel), [&](auto nv) {
+              constexpr int NV = decltype(nv)::value;
+              const int64_t column = panels.first(panel);
+              for (int64_t r = task * kTaskRows; r < end; r += kTileRows<NV>) {
+                const int64_t tile_rows = smaller(kTileRows<NV>, end - r);
+                const auto a_of = [&](int64_t) {
+                  return rows_of_a<T>(tile_rows, [&](int64_t i) { return d.rows + (r0 + r + i) * d.stride; });
+                };
+                const auto keep = [&](int i, const Vec<T>* sums) {
 #pragma GCC unroll 8
-              for (int v = 0; v < NV; ++v) store(products + (r + i) * stride + column + v * kWidth<T>, sums[v]);
-            };
-            if (pack) {
-              tile_of<NV, T>(tile_rows, 1, hidden, a_of, PackedRows<T, NV>{packed + column * hidden}, keep);
-            } else {
-              const PlainRows<T, NV> b{weight + column, k_count, panels.last(panel)};
-              tile_of<NV, T>(tile_rows, 1, hidden, a_of, b, keep);
-            }
+                  for (int v = 0; v < NV; ++v) store(products + (r + i) * stride + column + v * kWidth<T>, sums[v]);
+                };
+                if (pack) {
+                  tile_of<NV, T>(tile_rows, 1, hidden, a_of, PackedRows<T, NV>{packed + column * hidden}, keep);
+                } else {
+                  const PlainRows<T, NV> b{weight + column, k_count, panels.last(panel)};
+                  tile_of<NV, T>(tile_rows, 1, hidden, a_of, b, keep);
+                }
+              }
+            });
           }
         });
-      }
-    });
     // Added row after row, each thread to columns of its own.
-    parallel_for(context, ceil_div(embed, kWidth<T>), double(count) * columns * sizeof(T) / kBytesPerMicro, [&](int64_t task) {
-      const int64_t e = task * kWidth<T>, lanes = smaller(kWidth<T>, embed - e);
-      for (int64_t r = 0; r < count; ++r) {
-        for (int64_t t = 0; t < positions; ++t) {
-          T* target = grad + symbols[(r0 + r) * positions + t] * embed + e;
-          const T* source = products + r * stride + t * embed + e;
-          store_first(target, load_first(target, lanes) + load_first(source, lanes), lanes);
-        }
-      }
-    });
+    parallel_for(context, ceil_div(embed, kWidth<T>), double(count) * columns * sizeof(T) / kBytesPerMicro,
+                 [&](int64_t task) {
+                   const int64_t e = task * kWidth<T>, lanes = smaller(kWidth<T>, embed - e);
+                   for (int64_t r = 0; r < count; ++r) {
+                     for (int64_t t = 0; t < positions; ++t) {
+                       T* target = grad + symbols[(r0 + r) * positions + t] * embed + e;
+                       const T* source = products + r * stride + t * embed + e;
+                       store_first(target, load_first(target, lanes) + load_first(source, lanes), lanes);
+                     }
+                   }
+                 });
   }
 }
 
@@ -282,8 +286,8 @@ void backward(const Backward& p, Context& context) {
       if (grad_bias != nullptr) bias_gradient(d, symbols.base[1], hidden, grad_bias, context);
       const auto rows_at = [&](int64_t t) {
         const int64_t first = symbols.base[t];
-        return PositionRows<T>{{d.rows + first * d.stride, d.stride}, symbols.base[t + 1] - first,
-                               symbols.symbols + first, 1};
+        return PositionRows<T>{
+            {d.rows + first * d.stride, d.stride}, symbols.base[t + 1] - first, symbols.symbols + first, 1};
       };
       if (p.grad_linear_weight != nullptr) weight_gradient<T>(p, rows_at, double(symbols.rows()), context);
       for (int64_t t = 0; t < block && p.grad_embedding != nullptr; ++t) {

@@ -105,10 +105,14 @@ void forward_by_table(const Forward& p, const SymbolRows& symbols, Context& cont
   parallel_for(context, ceil_div(batch, kRows), micros, [&](int64_t task) {
     const int64_t first = task * kRows, rows = smaller(kRows, batch - first);
     switch (block) {
-      case 2: return combine_rows<Data, 2, Tanh>(p, symbols, table, stride, first, rows);
-      case 3: return combine_rows<Data, 3, Tanh>(p, symbols, table, stride, first, rows);
-      case 8: return combine_rows<Data, 8, Tanh>(p, symbols, table, stride, first, rows);
-      default: return combine_rows<Data, 0, Tanh>(p, symbols, table, stride, first, rows);
+      case 2:
+        return combine_rows<Data, 2, Tanh>(p, symbols, table, stride, first, rows);
+      case 3:
+        return combine_rows<Data, 3, Tanh>(p, symbols, table, stride, first, rows);
+      case 8:
+        return combine_rows<Data, 8, Tanh>(p, symbols, table, stride, first, rows);
+      default:
+        return combine_rows<Data, 0, Tanh>(p, symbols, table, stride, first, rows);
     }
   });
 }

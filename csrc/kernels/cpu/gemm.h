@@ -17,8 +17,14 @@ inline constexpr int kPanel = kTileVectors * kWidth<T>;
 
 // The most rows of a tile of NV vectors: as many as leave registers for a row of B and a value of A.
 template <int NV>
-inline constexpr int kTileRows = kRegisters == 32 ? (NV == 4 ? 6 : NV == 3 ? 8 : NV == 2 ? 12 : 14)
-                                                  : (NV == 4 ? 3 : NV == 3 ? 4 : NV == 2 ? 5 : 8);
+inline constexpr int kTileRows = kRegisters == 32 ? (NV == 4   ? 6
+                                                     : NV == 3 ? 8
+                                                     : NV == 2 ? 12
+                                                               : 14)
+                                                  : (NV == 4   ? 3
+                                                     : NV == 3 ? 4
+                                                     : NV == 2 ? 5
+                                                               : 8);
 inline constexpr int kMostTileRows = 14;
 
 // ---- accessors ------------------------------------------------------------------------------------------------------
@@ -65,8 +71,7 @@ struct PlainRows {
 // epilogue(row, sums) for each of the first `rows` of MR rows, where sums[v] is the sum over segments and k of
 // a_of(segment)(row, k) * b(segment * depth + k, v). Most products have one segment.
 template <int MR, int NV, class T, class AOf, class B, class Epilogue>
-inline void tile(int64_t rows, int64_t segments, int64_t depth, const AOf& a_of, const B& b,
-                 const Epilogue& epilogue) {
+inline void tile(int64_t rows, int64_t segments, int64_t depth, const AOf& a_of, const B& b, const Epilogue& epilogue) {
   Vec<T> sums[MR][NV] = {};
   for (int64_t segment = 0; segment < segments; ++segment) {
     const auto a = a_of(segment);
@@ -123,10 +128,14 @@ template <class Body>
 inline void with_vectors(int64_t vectors, const Body& body) {
   static_assert(kTileVectors == 4);
   switch (vectors) {
-    case 1: return body(Constant<1>{});
-    case 2: return body(Constant<2>{});
-    case 3: return body(Constant<3>{});
-    default: return body(Constant<4>{});
+    case 1:
+      return body(Constant<1>{});
+    case 2:
+      return body(Constant<2>{});
+    case 3:
+      return body(Constant<3>{});
+    default:
+      return body(Constant<4>{});
   }
 }
 

@@ -21,34 +21,34 @@ enum class Algorithm : int { kByCost = 0, kTable = 1, kPlain = 2 };
 
 struct EmbeddingConcatLinearForward {
   EmbeddingConcatLinearShape shape;
-  const int32_t* tokens;        // (N, T), each in [0, V)
-  const void* embedding;        // (V, E) compute
-  const void* linear_weight;    // (H, T*E) compute
-  const void* linear_bias;      // (H) compute, or null
-  void* output;                 // (N, H) data
+  const int32_t* tokens;      // (N, T), each in [0, V)
+  const void* embedding;      // (V, E) compute
+  const void* linear_weight;  // (H, T*E) compute
+  const void* linear_bias;    // (H) compute, or null
+  void* output;               // (N, H) data
   Activation activation;
   Algorithm algorithm;
 };
 
 struct EmbeddingConcatLinearBackward {
   EmbeddingConcatLinearShape shape;
-  const int32_t* tokens;         // (N, T), each in [0, V)
-  const void* embedding;         // (V, E) compute
-  const void* linear_weight;     // (H, T*E) compute
-  const void* output;            // (N, H) data: y, read where the activation is tanh
-  const void* grad_output;       // (N, H) data
-  void* grad_embedding;          // (V, E) compute, or null where it is not wanted
-  void* grad_linear_weight;      // (H, T*E) compute, or null
-  void* grad_linear_bias;        // (H) compute, or null
+  const int32_t* tokens;      // (N, T), each in [0, V)
+  const void* embedding;      // (V, E) compute
+  const void* linear_weight;  // (H, T*E) compute
+  const void* output;         // (N, H) data: y, read where the activation is tanh
+  const void* grad_output;    // (N, H) data
+  void* grad_embedding;       // (V, E) compute, or null where it is not wanted
+  void* grad_linear_weight;   // (H, T*E) compute, or null
+  void* grad_linear_bias;     // (H) compute, or null
   Activation activation;
   Algorithm algorithm;
 };
 
 struct BatchNormForward {
-  int64_t rows;       // N, values a channel
-  int64_t channels;   // C
-  const void* input;  // (N, C) data
-  void* output;       // (N, C) data
+  int64_t rows;        // N, values a channel
+  int64_t channels;    // C
+  const void* input;   // (N, C) data
+  void* output;        // (N, C) data
   const void* weight;  // (C) compute, or null for 1
   const void* bias;    // (C) compute, or null for 0
   void* mean;          // (C) compute: the batch's, written when training, else read

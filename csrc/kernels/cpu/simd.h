@@ -90,9 +90,7 @@ inline __m256i first_lanes(const float*, int64_t n) {
 inline __m256i first_lanes(const double*, int64_t n) {
   return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
 }
-inline Vec<float> load_first(const float* p, int64_t n) {
-  return (Vec<float>)_mm256_maskload_ps(p, first_lanes(p, n));
-}
+inline Vec<float> load_first(const float* p, int64_t n) { return (Vec<float>)_mm256_maskload_ps(p, first_lanes(p, n)); }
 inline Vec<double> load_first(const double* p, int64_t n) {
   return (Vec<double>)_mm256_maskload_pd(p, first_lanes(p, n));
 }

@@ -13,8 +13,7 @@ const Kernels kKernels = {
      embedding_concat_linear_forward<BFloat16>, embedding_concat_linear_forward<Float16>},
     {embedding_concat_linear_backward<float>, embedding_concat_linear_backward<double>,
      embedding_concat_linear_backward<BFloat16>, embedding_concat_linear_backward<Float16>},
-    {batch_norm_forward<float>, batch_norm_forward<double>, batch_norm_forward<BFloat16>,
-     batch_norm_forward<Float16>},
+    {batch_norm_forward<float>, batch_norm_forward<double>, batch_norm_forward<BFloat16>, batch_norm_forward<Float16>},
     {batch_norm_backward<float>, batch_norm_backward<double>, batch_norm_backward<BFloat16>,
      batch_norm_backward<Float16>},
 };

@@ -78,7 +78,7 @@ inline V tanh_of(V x, T limit, T shift, T ln2_high, T ln2_low) {
   const V shifted = z * T(1.4426950408889634) + shift;
   const V k = shifted - shift;
   const V r = (z - k * ln2_high) - k * ln2_low;
-  const V p = r + r * r * expm1_remainder(r);  // exp(r) - 1
+  const V p = r + r * r * expm1_remainder(r);                                      // exp(r) - 1
   const V power = (V)(((Bits)shifted << BitsOf<T>::kMantissa) + BitsOf<T>::kOne);  // 2^k
   const V e = power * p + (power - T(1));
   return (V)((Bits)quotient(e) | sign);

@@ -1,0 +1,2 @@
+# So that `ctest`, called in this folder, runs the tests of ./build (see CMakeLists.txt).
+subdirs(build)

@@ -1,0 +1,109 @@
+"""The suite ``ops``: its peers compute the same, and one that does not is found out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from namegen_ext.benchmarks.agreement import DisagreementError
+from namegen_ext.benchmarks.comparison import STOCK
+from namegen_ext.benchmarks.ops import ops_cases, run_ops
+from namegen_ext.benchmarks.ops.batch_norm import BatchNormCase
+from namegen_ext.benchmarks.ops.case import FORWARD_BACKWARD, INFERENCE, MODES, PEERS, OpCase
+from namegen_ext.benchmarks.ops.embedding_concat_linear import EmbeddingConcatLinearCase
+from namegen_ext.benchmarks.settings import QUICK
+from namegen_ext.ops._support import OPERATORS
+
+QUICK_CASES = ops_cases(quick=True)
+
+
+def test_every_operator_has_a_case_and_a_file_of_its_name() -> None:
+    assert {case.operator for case in QUICK_CASES} == set(OPERATORS)
+    assert {case.operator for case in ops_cases(quick=False)} == set(OPERATORS)
+    for case in QUICK_CASES:
+        assert type(case).__module__.endswith(f".ops.{case.operator}")
+
+
+@pytest.mark.parametrize("case", ops_cases(quick=False), ids=lambda case: f"{case.operator}-{case.sizes}")
+@pytest.mark.parametrize("batch", [2, 7])
+@pytest.mark.parametrize("mode", MODES)
+def test_all_peers_start_alike_and_compute_the_same(case: OpCase, batch: int, mode: str) -> None:
+    peers = {name: case.peer(name, batch, mode) for name in PEERS}
+    stock = peers[STOCK].results(mode)
+    assert set(stock) == set(case.terms(batch)) - (
+        set() if mode == FORWARD_BACKWARD else {name for name in case.terms(batch) if "gradient" in name}
+    )
+    assert stock["output"].shape == (batch, case.output_size)
+    for name, peer in peers.items():
+        assert torch.equal(peer.input, peers[STOCK].input)
+        assert torch.equal(peer.output_gradient, peers[STOCK].output_gradient)
+        if name == STOCK:
+            continue
+        for key, result in peer.results(mode).items():
+            # A coarse look beside the suite's own check: 1e-3 of the largest value.
+            largest = float(stock[key].abs().max())
+            torch.testing.assert_close(result, stock[key], rtol=0, atol=1e-3 * largest)
+
+
+def test_inference_records_no_graph_and_evaluates() -> None:
+    case = BatchNormCase(batches=(1,), targets=(), hidden_size=4)
+    peer = case.peer(STOCK, 8, INFERENCE)
+    assert not peer.results(INFERENCE)["output"].requires_grad
+    assert torch.equal(peer.states["0.running_mean"], torch.zeros(4))  # untouched, as in evaluation
+    trained = case.peer(STOCK, 8, FORWARD_BACKWARD)
+    trained.forward_backward(1)
+    assert not torch.equal(trained.states["0.running_mean"], torch.zeros(4))
+
+
+def test_repeated_backward_passes_do_not_add_up() -> None:
+    peer = QUICK_CASES[0].peer(STOCK, 8, FORWARD_BACKWARD)
+    peer.forward_backward(1)
+    once = {name: leaf.grad.clone() for name, leaf in peer.leaves.items()}
+    peer.forward_backward(3)
+    for name, leaf in peer.leaves.items():
+        assert torch.equal(leaf.grad, once[name])
+
+
+def off_by_a_little(call: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda input: call(input) * 1.0001
+
+
+@pytest.mark.parametrize("case_class", [EmbeddingConcatLinearCase, BatchNormCase])
+def test_a_wrong_operator_is_found_out_before_its_time_is_told(
+    case_class: type[OpCase], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = case_class.operator_call
+
+    def wrong(self: OpCase, module: nn.Sequential) -> Callable[[Tensor], Tensor]:
+        return off_by_a_little(right(self, module))
+
+    monkeypatch.setattr(case_class, "operator_call", wrong)
+    monkeypatch.setattr(OpCase, "modes", lambda self, batch: (INFERENCE,))
+    monkeypatch.setattr(case_class, "modes", lambda self, batch: (INFERENCE,))
+    with pytest.raises(DisagreementError, match=f"{case_class.operator}, .*: output of fused-op differs"):
+        list(run_ops(QUICK, 1, None, lambda what: None))
+
+
+def test_a_failed_memory_measurement_is_noted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from namegen_ext.benchmarks.memory import PeakMemoryError
+    from namegen_ext.benchmarks.ops import suite
+
+    def fail(*arguments: object) -> None:
+        raise PeakMemoryError("its process ended with status -9")
+
+    monkeypatch.setattr(suite, "peak_memory", fail)
+    only = frozenset({"fused-layers"})
+    told: list[str] = []
+    comparisons = list(run_ops(QUICK, 1, only, told.append))
+    measured = [one for one in comparisons if one.mode == FORWARD_BACKWARD]
+    assert measured
+    for one in measured:
+        assert set(one.peers) == {STOCK, "fused-layers"}
+        assert all("status -9" in note for note in one.notes)
+        assert len(one.notes) == 2
+        assert all(found.peak_allocated is None for found in one.peers.values())
+    assert len(told) == len(comparisons)

@@ -1,0 +1,77 @@
+"""The tables say what was found."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from namegen_ext.benchmarks.comparison import RESIDENT_NOISE, Comparison
+from namegen_ext.benchmarks.tables import print_comparisons, verdict
+from namegen_ext.benchmarks.timing import Quartiles
+
+
+def printed(*comparisons: Comparison) -> str:
+    console = Console(file=io.StringIO(), width=150)
+    print_comparisons(comparisons, console)
+    return console.file.getvalue()
+
+
+def with_peaks(comparison: Comparison, allocated: int | None, resident: int | None) -> Comparison:
+    fused = replace(comparison.peers["fused-layers"], peak_allocated=allocated, peak_resident=resident)
+    return replace(comparison, peers=comparison.peers | {"fused-layers": fused})
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"), [(1.9, "met"), (2.0, "met"), (2.1, "within noise"), (2.3, "missed")]
+)
+def test_verdict(target: float, expected: str) -> None:
+    assert verdict(Quartiles(1.8, 2.0, 2.2), target) == expected
+
+
+def test_a_line_for_each_peer(comparison: Comparison) -> None:
+    text = printed(comparison)
+    (stock,) = [line for line in text.splitlines() if "stock" in line]
+    (fused,) = [line for line in text.splitlines() if "fused-layers" in line]
+    assert "ops: batch_norm (H=200)" in text
+    assert "forward+backward" in stock
+    assert "1,024" in stock
+    assert "500.0 (450.0 to 550.0)" in stock
+    assert "250.0 (225.0 to 275.0)" in fused
+    assert "2.00 (2.00 to 2.00)" in fused
+    assert "2.5 missed" in fused
+    assert "note: nothing [to] see" in text
+    assert "loss" not in text
+    assert "compiling" not in text
+
+
+def test_without_a_target_there_is_no_verdict(comparison: Comparison) -> None:
+    text = printed(replace(comparison, target=None))
+    assert "missed" not in text
+    assert "met" not in text
+
+
+def test_losses_and_compile_times_have_columns_where_there_are_some(comparison: Comparison) -> None:
+    fused = replace(comparison.peers["fused-layers"], loss=2.5, compile_seconds=12.34)
+    text = printed(replace(comparison, peers=comparison.peers | {"fused-layers": fused}))
+    assert "2.500000" in text
+    assert "12.3" in text
+
+
+@pytest.mark.parametrize(
+    ("allocated", "resident", "above"),
+    [
+        (4000, 900_000, False),
+        (4001, 900_000, True),
+        (4000, 900_000 + RESIDENT_NOISE, False),
+        (4000, 900_000 + RESIDENT_NOISE + 1, True),
+        (None, None, False),
+        (2000, None, False),
+    ],
+)
+def test_memory_above_that_of_stock_is_pointed_out(
+    comparison: Comparison, allocated: int | None, resident: int | None, above: bool
+) -> None:
+    assert ("above stock" in printed(with_peaks(comparison, allocated, resident))) is above

@@ -1,0 +1,117 @@
+"""The suite ``train``: its peers train the same model, and one that does not is found out."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from namegen_ext.benchmarks.agreement import DisagreementError, check_losses
+from namegen_ext.benchmarks.settings import QUICK
+from namegen_ext.benchmarks.train import jax_scan, modules, run_train, suite, train_cases
+from namegen_ext.benchmarks.train.case import PeerUnavailableError, TrainCase, TrainData
+from namegen_ext.benchmarks.train.plain_tensors import PlainTensorsPeer
+from namegen_ext.data import load_words
+from namegen_ext.training import Corpus
+
+STEPS = 30
+
+
+@pytest.fixture(scope="module")
+def data() -> TrainData:
+    corpus = Corpus.build(load_words("census").words[:500], block_size=3, split_seed=42)
+    return TrainData(len(corpus.vocabulary), *corpus.train)
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "batch-norm"])
+def case(request: pytest.FixtureRequest) -> TrainCase:
+    return TrainCase(batch_norm=request.param, batch_size=16, steps=STEPS)
+
+
+def check_peer(name: str, case: TrainCase, data: TrainData) -> None:
+    reference = modules.stock_float64(case, data).run(0, STEPS)
+    stock = modules.stock(case, data, 1).run(0, STEPS)
+    peer = suite.PEERS[name](case, data, 1)
+    losses = peer.run(0, STEPS)
+    assert losses.shape == (STEPS,)
+    check_losses("here", reference, stock, {name: losses})
+    # Steps run on from where they stopped: two calls are one long one.
+    again = suite.PEERS[name](case, data, 1)
+    parts = torch.cat([again.run(0, STEPS // 2), again.run(STEPS // 2, STEPS - STEPS // 2)])
+    check_losses("here", reference, stock, {name: parts})
+    assert losses[-5:].mean() < losses[:5].mean()  # it learns
+
+
+@pytest.mark.parametrize("name", ["fused-layers", "plain-tensors"])
+def test_peers_train_alike(name: str, case: TrainCase, data: TrainData) -> None:
+    check_peer(name, case, data)
+
+
+def test_jax_trains_alike(case: TrainCase, data: TrainData) -> None:
+    pytest.importorskip("jax", reason="JAX is not installed: its peer cannot be tested")
+    check_peer("jax-scan", case, data)
+
+
+@pytest.mark.long
+def test_torch_compile_trains_alike(case: TrainCase, data: TrainData) -> None:
+    check_peer("torch.compile", case, data)
+
+
+def test_without_jax_the_peer_says_so(data: TrainData, monkeypatch: pytest.MonkeyPatch) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jax" else find_spec(name))
+    case = TrainCase(batch_norm=False, batch_size=16, steps=STEPS)
+    with pytest.raises(PeerUnavailableError, match="JAX is not installed"):
+        jax_scan.jax_scan(case, data, 1)
+
+
+def test_a_jax_that_does_not_load_is_left_out(data: TrainData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setitem(sys.modules, "jax", None)  # import raises ImportError
+    case = TrainCase(batch_norm=False, batch_size=16, steps=STEPS)
+    with pytest.raises(PeerUnavailableError, match="JAX does not work"):
+        jax_scan.jax_scan(case, data, 1)
+
+
+def test_a_peer_that_cannot_be_had_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable(*arguments: object) -> None:
+        raise PeerUnavailableError("there is none here")
+
+    monkeypatch.setitem(suite.PEERS, "jax-scan", unavailable)
+    comparisons = list(run_train(QUICK, 1, frozenset({"jax-scan"}), lambda what: None))
+    assert len(comparisons) == len(train_cases(quick=True))
+    for comparison in comparisons:
+        assert set(comparison.peers) == {"stock"}
+        assert comparison.notes == ("jax-scan left out: there is none here",)
+
+
+def test_the_unbiased_variance_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The subtlest of mistakes: the lectures' batch norm divides by n - 1."""
+
+    def normalise(self: PlainTensorsPeer, hpreact: torch.Tensor) -> torch.Tensor:
+        mean, var = hpreact.mean(0, keepdim=True), hpreact.var(0, keepdim=True, unbiased=True)
+        return self.bngain * (hpreact - mean) / torch.sqrt(var + 1e-5) + self.bnbias
+
+    monkeypatch.setattr(PlainTensorsPeer, "_normalise", normalise)
+    with pytest.raises(
+        DisagreementError, match="mlp with batch norm, .*: the losses of plain-tensors differ"
+    ):
+        list(run_train(QUICK, 1, frozenset({"plain-tensors"}), lambda what: None))
+
+
+def test_peers_run_different_minibatches_as_time_goes_on(data: TrainData) -> None:
+    case = replace(train_cases(quick=True)[0], steps=3)
+    seen: list[tuple[int, int]] = []
+
+    class Peer:
+        def run(self, start: int, count: int) -> torch.Tensor:
+            seen.append((start, count))
+            return torch.zeros(count)
+
+    sample = suite._sampler(Peer(), case.steps)
+    sample(2)
+    sample(1)
+    assert seen == [(3, 3), (6, 3), (9, 3)]

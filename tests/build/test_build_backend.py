@@ -1,0 +1,41 @@
+"""The build backend asks for torch only where the target environment has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import find_torch
+import pytest
+
+build_backend = pytest.importorskip("build_backend", reason="setuptools is not installed here")
+
+HOOKS = ["get_requires_for_build_wheel", "get_requires_for_build_editable"]
+
+
+@pytest.fixture(autouse=True)
+def _no_setup_py(monkeypatch: pytest.MonkeyPatch) -> None:
+    # setuptools' own hooks would run setup.py.
+    for hook in HOOKS:
+        monkeypatch.setattr(build_backend.build_meta, hook, lambda config_settings=None: ["from-setuptools"])
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_torch_is_asked_for_where_there_is_none(hook: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_backend, "find_torch", lambda: None)
+    assert getattr(build_backend, hook)() == ["from-setuptools", "torch>=2.10"]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_an_installed_torch_is_kept(hook: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = find_torch.Torch(Path("/nowhere/torch"), "2.13.0+cpu", 20, None)
+    monkeypatch.setattr(build_backend, "find_torch", lambda: installed)
+    assert getattr(build_backend, hook)() == ["from-setuptools"]
+
+
+def test_every_hook_of_the_standard_is_there() -> None:
+    # PEP 517 and PEP 660.
+    hooks: dict[str, Callable] = {name: getattr(build_backend, name) for name in build_backend.__all__}
+    wanted = {"build_wheel", "build_sdist", "build_editable", *HOOKS, "get_requires_for_build_sdist"}
+    assert wanted <= hooks.keys()
+    assert all(map(callable, hooks.values()))

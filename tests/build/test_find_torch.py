@@ -1,0 +1,139 @@
+"""find_torch: which torch a build is compiled against, tried on folders that only look like installations."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+import find_torch
+import pytest
+import torch
+
+FakeTorch = Callable[..., Path]
+
+
+@pytest.fixture
+def search(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Have find_torch look into the given folders alone."""
+
+    def use(*folders: Path) -> None:
+        monkeypatch.setattr(find_torch, "candidate_folders", lambda: list(folders))
+
+    return use
+
+
+def test_nothing_installed(tmp_path: Path, search: Callable[..., None]) -> None:
+    search(tmp_path, tmp_path / "not there")
+    assert find_torch.find_torch() is None
+
+
+@pytest.mark.parametrize(
+    ("version", "cuda", "release"),
+    [
+        ("2.13.0+cpu", None, (2, 13, 0)),
+        ("2.10.1+cu130", "13.0", (2, 10, 1)),
+        ("2.14.0.dev20270101", None, (2, 14, 0)),
+    ],
+)
+def test_what_is_read(
+    version: str,
+    cuda: str | None,
+    release: tuple[int, ...],
+    tmp_path: Path,
+    fake_torch: FakeTorch,
+    search: Callable,
+) -> None:
+    package = fake_torch(tmp_path, version, cuda)
+    search(tmp_path)
+    found = find_torch.find_torch()
+    assert found == find_torch.Torch(package, version, 20, cuda)
+    assert found.release == release
+
+
+def test_first_folder_wins(tmp_path: Path, fake_torch: FakeTorch, search: Callable[..., None]) -> None:
+    fake_torch(tmp_path / "base", "2.11.0")
+    fake_torch(tmp_path / "environment", "2.13.0")
+    search(tmp_path / "environment", tmp_path / "base")
+    found = find_torch.find_torch()
+    assert found is not None
+    assert found.version == "2.13.0"
+
+
+def test_a_folder_without_headers_or_version_is_passed_over(
+    tmp_path: Path, fake_torch: FakeTorch, search: Callable[..., None]
+) -> None:
+    fake_torch(tmp_path / "stub", "2.12.0", headers=False)
+    (tmp_path / "empty" / "torch" / "include").mkdir(parents=True)
+    broken = fake_torch(tmp_path / "broken")
+    (broken / "version.py").write_text("raise SystemExit('must not be run')\n", encoding="utf-8")
+    fake_torch(tmp_path / "good", "2.13.0")
+    search(*(tmp_path / name for name in ("stub", "empty", "broken", "good")))
+    found = find_torch.find_torch()
+    assert found is not None
+    assert found.folder == tmp_path / "good" / "torch"
+
+
+def test_without_a_stated_standard_it_is_17(tmp_path: Path, fake_torch: FakeTorch, search: Callable) -> None:
+    package = fake_torch(tmp_path)
+    (package / "utils" / "cpp_extension.py").unlink()
+    search(tmp_path)
+    found = find_torch.find_torch()
+    assert found is not None
+    assert found.cxx_standard == 17
+
+
+def test_the_target_environment_comes_before_the_builds_own_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # pip's isolated build: sys.path holds the build's own packages, sysconfig still tells the target's.
+    monkeypatch.setattr(sys, "path", ["", str(tmp_path / "overlay")])
+    folders = find_torch.candidate_folders()
+    assert folders[0] == Path(sysconfig.get_path("purelib"))
+    assert folders[-1] == tmp_path / "overlay"
+    assert len(folders) == len(set(folders))
+
+
+@pytest.mark.parametrize(("line", "sees"), [("true", True), ("True", True), ("false", False)])
+def test_a_virtual_environment_may_see_the_base(
+    line: str, sees: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = f"home = /usr/bin\ninclude-system-site-packages = {line}\nversion = 3.12\n"
+    (tmp_path / "pyvenv.cfg").write_text(config, encoding="utf-8")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path / "base"))
+    monkeypatch.setattr(sys, "base_exec_prefix", str(tmp_path / "base"))
+    base = sysconfig.get_path("purelib", vars={"base": sys.base_prefix, "platbase": sys.base_prefix})
+    assert (Path(base) in find_torch.candidate_folders()) == sees
+
+
+def test_finds_the_torch_of_this_environment() -> None:
+    found = find_torch.find_torch()
+    assert found is not None
+    assert found.version == torch.__version__
+    assert found.folder.samefile(Path(torch.__file__).parent)
+    assert found.cuda == torch.version.cuda
+
+
+def test_text_for_cmake(tmp_path: Path, fake_torch: FakeTorch, search: Callable[..., None], capsys) -> None:
+    package = fake_torch(tmp_path / "a folder", "2.13.0+cpu")
+    search(tmp_path / "a folder")
+    assert find_torch.main(["--cmake"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"set(NAMEGEN_TORCH_DIR [==[{package}]==])" in lines
+    assert "set(NAMEGEN_TORCH_VERSION [==[2.13.0+cpu]==])" in lines
+    assert "set(NAMEGEN_TORCH_CXX_STANDARD [==[20]==])" in lines
+
+
+def test_too_old_and_missing_are_told(
+    tmp_path: Path, fake_torch: FakeTorch, search: Callable, capsys
+) -> None:
+    search(tmp_path)
+    assert find_torch.main([]) == 1
+    assert "no torch was found" in capsys.readouterr().err
+    fake_torch(tmp_path, "2.9.1")
+    assert find_torch.main([]) == 1
+    error = capsys.readouterr().err
+    assert "2.9.1" in error
+    assert "2.10 or newer" in error

@@ -1,0 +1,59 @@
+"""What the compiled objects of one instruction set export: nothing that the linker could share with another.
+
+A function template or inline function that isn't in the instruction set's own namespace becomes a weak
+symbol; of equal weak symbols the linker keeps one, and where that is the copy compiled for AVX-512 it crashes
+every other CPU.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# V and W: weak objects and functions; u: unique globals, which behave as weak ones do.
+WEAK = {"V", "W", "u"}
+
+
+@pytest.mark.parametrize("isa", ["avx2", "avx512"])
+def test_no_weak_symbols_outside_the_instruction_sets_namespace(isa: str) -> None:
+    nm = shutil.which("nm")
+    if nm is None:
+        pytest.skip("nm (binutils) is not installed")
+    builds = ROOT.glob(f"build/*/CMakeFiles/namegen_kernels_{isa}.dir")
+    objects = [path for build in builds for path in build.rglob("*.o")]
+    if not objects:
+        pytest.skip(
+            f"there are no object files of {isa} under build/: this is no checkout that was built in place"
+        )
+    done = subprocess.run(
+        [
+            nm,
+            "--defined-only",
+            "--demangle",
+            "--print-file-name",
+            *(str(o.relative_to(ROOT)) for o in objects),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    own = f"namegen::cpu::{isa}::"
+    # "file.o:0000000000000000 W name"
+    symbols = [
+        tuple(line.split(":", 1)[1].split(maxsplit=2)[1:]) for line in done.stdout.splitlines() if line
+    ]
+    assert any(kind in WEAK and own in name for kind, name in symbols), (
+        "no template of the kernels: wrong files?"
+    )
+    # What only names a class of the interface (a table of virtual functions, type information) holds no
+    # instructions.
+    data = ("vtable for", "typeinfo for", "typeinfo name for")
+    foreign = [
+        name for kind, name in symbols if kind in WEAK and own not in name and not name.startswith(data)
+    ]
+    assert not foreign, f"weak symbols outside {own} {foreign[:5]}"

@@ -1,0 +1,77 @@
+// What the C++ tests share: a check that counts failures, contexts, and random data.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "kernels/cpu/dispatch.h"
+
+namespace namegen::test {
+
+inline int failures = 0;
+
+inline void check(bool holds, const std::string& what) {
+  if (holds) return;
+  if (++failures <= 20) std::fprintf(stderr, "FAILED: %s\n", what.c_str());
+}
+
+inline int result(const char* name) {
+  std::printf("%s: %s\n", name, failures == 0 ? "ok" : "FAILED");
+  return failures == 0 ? 0 : 1;
+}
+
+// Every piece of scratch memory is an allocation of its own, so that a sanitizer sees a step beyond its end, and is
+// filled with NaN, so that reading what was never written shows. Tasks run on `threads` threads, round robin.
+class TestContext final : public cpu::Context {
+ public:
+  explicit TestContext(int threads = 1) : threads_(threads) {}
+
+  void* scratch(size_t bytes) override {
+    const size_t rounded = (bytes + 63) / 64 * 64;
+    void* memory = std::aligned_alloc(64, rounded > 0 ? rounded : 64);
+    for (size_t i = 0; i < rounded; ++i) static_cast<unsigned char*>(memory)[i] = 0xff;
+    blocks_.emplace_back(memory, std::free);
+    return memory;
+  }
+
+  void parallel(int64_t tasks, double, Task task, void* state) override {
+    std::vector<std::thread> workers;
+    for (int t = 1; t < threads_; ++t) {
+      workers.emplace_back([=] {
+        for (int64_t i = t; i < tasks; i += threads_) task(state, i);
+      });
+    }
+    for (int64_t i = 0; i < tasks; i += threads_) task(state, i);
+    for (std::thread& worker : workers) worker.join();
+  }
+
+ private:
+  int threads_;
+  std::vector<std::unique_ptr<void, decltype(&std::free)>> blocks_;
+};
+
+template <class T>
+std::vector<T> random_values(size_t count, std::mt19937& generator) {
+  std::normal_distribution<double> normal;
+  std::vector<T> values(count);
+  for (T& value : values) value = static_cast<T>(normal(generator));
+  return values;
+}
+
+template <class T>
+constexpr DType dtype_of() {
+  return sizeof(T) == 8 ? DType::kFloat64 : DType::kFloat32;
+}
+template <class T>
+constexpr double epsilon() {
+  return sizeof(T) == 8 ? 0x1p-52 : 0x1p-23;
+}
+
+}  // namespace namegen::test
