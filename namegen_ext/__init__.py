@@ -12,7 +12,8 @@ from namegen_ext._extension import build_info
 from namegen_ext._version import __version__
 
 if TYPE_CHECKING:
-    from namegen_ext.fusion import FusionReport, Site, fuse, unfuse
+    from namegen_ext.fusion.fuse import fuse, unfuse
+    from namegen_ext.fusion.report import FusionReport, Site
     from namegen_ext.generator import Generator, fit
 
 # Resolved at first use, so that `import namegen_ext` costs little more than `import torch`.

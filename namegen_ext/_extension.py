@@ -22,7 +22,7 @@ def _built_against() -> str | None:
     note = Path(__file__).with_name("_build.json")
     try:
         return str(json.loads(note.read_text(encoding="utf-8"))["torch"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -37,7 +37,9 @@ def _load() -> ModuleType:
         from namegen_ext import _C
     except ImportError as error:
         if built is None:
-            raise ImportError(f"namegen_ext's compiled extension is missing: build it with {_REBUILD}") from error
+            raise ImportError(
+                f"namegen_ext's compiled extension is missing: build it with {_REBUILD}"
+            ) from error
         raise ImportError(
             f"namegen_ext's extension, compiled against torch {built}, does not load with torch "
             f"{torch.__version__} on Python {platform.python_version()} ({error}): rebuild it with {_REBUILD}"

@@ -47,7 +47,7 @@ void check_channels(const char* argument, const optional<Tensor>& tensor, const 
 }
 
 void check(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
-           const optional<Tensor>& weight, const optional<Tensor>& bias, bool training) {
+           const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double eps) {
   data_type(x.scalar_type(), "x");
   TORCH_CHECK(x.dim() >= 2, "x must have at least two dimensions, (..., C), but got ", describe("x", x));
   check_channels("running_mean", running_mean, x);
@@ -55,6 +55,10 @@ void check(const Tensor& x, const optional<Tensor>& running_mean, const optional
   check_channels("weight", weight, x);
   check_channels("bias", bias, x);
   if (training) {
+    TORCH_CHECK_VALUE(eps > 0, "eps must be positive in training, but is ", eps);
+    TORCH_CHECK_VALUE(given(running_mean) == given(running_var),
+                      "running_mean and running_var must both be given or both be None, but only ",
+                      given(running_mean) ? "running_mean" : "running_var", " is given");
     c10::SymInt rows = 1;
     for (int64_t d = 0; d < x.dim() - 1; ++d) rows *= x.sym_size(d);
     TORCH_CHECK_VALUE(rows != 1, "x must have more than one value per channel in training, but got ", describe("x", x));
@@ -88,10 +92,10 @@ void check_gradient(const Tensor& grad_output, const Tensor& x, const optional<T
 Tensor output_like(const Tensor& x) { return at::empty_symint(x.sym_sizes(), x.options()); }
 
 Triple forward_meta(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
-                    const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double, double,
+                    const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double, double eps,
                     c10::string_view activation) {
   parse_activation(activation);
-  check(x, running_mean, running_var, weight, bias, training);
+  check(x, running_mean, running_var, weight, bias, training, eps);
   const auto statistics = x.options().dtype(compute_type(x.scalar_type()));
   return {output_like(x), at::empty_symint({x.sym_size(-1)}, statistics),
           at::empty_symint({x.sym_size(-1)}, statistics)};
@@ -107,7 +111,7 @@ Triple backward_meta(const Tensor& grad_output, const Tensor& x, const optional<
                      const optional<Tensor>& weight, const Tensor& mean, const Tensor& invstd, bool,
                      c10::string_view activation, std::array<bool, 3> output_mask) {
   check_gradient(grad_output, x, output, weight, mean, invstd, parse_activation(activation));
-  const auto parameters = given(weight) ? weight->options() : mean.options();
+  const auto parameters = x.options().dtype(given(weight) ? weight->scalar_type() : compute_type(x.scalar_type()));
   return {output_mask[0] ? output_like(x) : Tensor(),
           output_mask[1] ? at::empty_symint({x.sym_size(-1)}, parameters) : Tensor(),
           output_mask[2] ? at::empty_symint({x.sym_size(-1)}, parameters) : Tensor()};
@@ -137,11 +141,9 @@ class Running {
   const Tensor& working() const { return working_; }
   void write_back() const {
     if (!tensor_.defined()) return;
-    if (!working_.is_same(tensor_)) {
-      tensor_.copy_(working_);  // counts as a change by itself
-    } else if (!tensor_.is_inference()) {
-      tensor_.unsafeGetTensorImpl()->bump_version();  // autograd must see that it changed
-    }
+    if (!working_.is_same(tensor_)) tensor_.copy_(working_);
+    // Autograd must see that it changed; below its dispatch keys nothing counts that by itself.
+    if (!tensor_.is_inference()) tensor_.unsafeGetTensorImpl()->bump_version();
   }
 
  private:
@@ -152,7 +154,7 @@ Triple forward_cpu(const Tensor& x, const optional<Tensor>& running_mean, const 
                    const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum,
                    double eps, c10::string_view activation) {
   const Activation act = parse_activation(activation);
-  check(x, running_mean, running_var, weight, bias, training);
+  check(x, running_mean, running_var, weight, bias, training, eps);
   const auto type = x.scalar_type(), compute = compute_type(type);
   const Tensor input = contiguous_as(x, type);
   const auto gamma = parameter(weight, compute), beta = parameter(bias, compute);

@@ -24,17 +24,19 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
-from torch.autograd.profiler import profile
+from torch.autograd.profiler import profile, record_function
 
 # Given a batch size, prepares everything and returns what is to be measured.
 Prepare = Callable[[int], Callable[[], object]]
 
 _WARM_UP_BATCH = 2
 _RESIDENT_FROM_BATCH = 1024
+_CALL = "namegen_ext: the call"
 
 
 class PeakMemoryError(RuntimeError):
@@ -92,7 +94,7 @@ def _measure_in_child(sender: Connection, prepare: Prepare, batch: int, threads:
         # Loads the code and makes what is made once; then comes the first call of the size in question.
         prepare(_WARM_UP_BATCH)()
         resident = peak_resident(prepare(batch)) if batch >= _RESIDENT_FROM_BATCH else None
-        sender.send((peak_allocated(prepare(batch)), resident))
+        sender.send((peak_allocated(partial(prepare, batch)), resident))
     except Exception as error:
         sender.send(f"{type(error).__name__}: {error}")
 
@@ -115,15 +117,26 @@ def _give_back_free_memory() -> None:
         )  # forgets the peak so far, see proc(5)
 
 
-def peak_allocated(call: Callable[[], object]) -> int:
-    """Return the most bytes that torch's CPU allocator held at once in a call, beyond those before it."""
+def peak_allocated(prepare: Callable[[], Callable[[], object]]) -> int:
+    """Return the most bytes that torch's CPU allocator held at once in a call, beyond those before it.
+
+    Args:
+        prepare: returns the call. The profiler watches it too, for it does not tell when memory is given back
+            that was allocated before it started.
+
+    """
     with profile(profile_memory=True, use_kineto=True) as profiled:
-        call()
+        call = prepare()
+        with record_function(_CALL):
+            call()
     results = profiled.kineto_results
     assert results is not None  # as it was enabled
-    events = [event for event in results.events() if event.name() == "[memory]"]
-    held = peak = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        held += event.nbytes()  # below 0 where memory is given back
-        peak = max(peak, held)
-    return peak
+    events = sorted(results.events(), key=lambda event: event.start_ns())
+    held = before = peak = 0
+    for event in events:
+        if event.name() == _CALL:
+            before = peak = held
+        elif event.name() == "[memory]":
+            held += event.nbytes()  # below 0 where memory is given back
+            peak = max(peak, held)
+    return peak - before

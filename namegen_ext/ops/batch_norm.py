@@ -28,7 +28,7 @@ def batch_norm(
 
     Equal to :func:`batch_norm_reference`. In training it normalises with the biased variance of the batch and
     moves the running statistics, in place, towards the batch's mean and unbiased variance; in evaluation it
-    normalises with the running statistics (with the batch's own where they are None, as in PyTorch). The
+    normalises with the running statistics, which must be given then. The
     statistics are computed in float32 (float64 for float64 input), chunk by chunk, and merged in a fixed
     order (Chan, Golub and LeVeque 1979): the same bits on every run and for any number of threads.
 
@@ -47,7 +47,8 @@ def batch_norm(
         (..., C), the dtype of x. Differentiable, twice too, in x, weight and bias.
 
     Raises:
-        ValueError: one value per channel in training, or an unknown ``activation``.
+        ValueError: in training, one value per channel, eps <= 0, or only one of the running statistics; an
+            unknown ``activation``.
         RuntimeError: a shape, dtype or device does not fit; the message names the argument.
 
     Source: Ioffe and Szegedy, "Batch Normalization", 2015.

@@ -28,7 +28,7 @@ class BuildError(SystemExit):
 
 
 class CMakeBuild(build_ext):
-    """Configures and builds in ``build/<python>-torch<version>``, which is kept: a later build compiles what changed."""
+    """Configures and builds in ``build/<python>-torch<version>``, which stays: a later build compiles what changed."""
 
     def build_extension(self, ext: Extension) -> None:
         """Compile ``ext`` to where setuptools expects it, with a note of what it was built against beside it."""
@@ -72,7 +72,9 @@ class CMakeBuild(build_ext):
 def _tool(name: str) -> str:
     path = shutil.which(name)
     if path is None:
-        raise BuildError(f"{name} was not found", f"pip install {name}, or build without --no-build-isolation")
+        raise BuildError(
+            f"{name} was not found", f"pip install {name}, or build without --no-build-isolation"
+        )
     return path
 
 

@@ -47,7 +47,9 @@ def _sees_base_environment() -> bool:
         return True
     config = Path(sys.prefix, "pyvenv.cfg")
     text = config.read_text(encoding="utf-8") if config.is_file() else ""
-    return re.search(r"^include-system-site-packages\s*=\s*true", text, re.IGNORECASE | re.MULTILINE) is not None
+    return (
+        re.search(r"^include-system-site-packages\s*=\s*true", text, re.IGNORECASE | re.MULTILINE) is not None
+    )
 
 
 def find_torch() -> Torch | None:
@@ -91,14 +93,19 @@ def main(arguments: list[str]) -> int:
     torch = find_torch()
     if torch is None:
         print(
-            "no torch was found for " + sys.executable + ": install it (pip install torch), or build with pip's "
+            "no torch was found for "
+            + sys.executable
+            + ": install it (pip install torch), or build with pip's "
             "isolation, which brings one along (pip install . without --no-build-isolation)",
             file=sys.stderr,
         )
         return 1
     if torch.release < OLDEST_TORCH:
         wanted = ".".join(map(str, OLDEST_TORCH))
-        print(f"torch {torch.version} in {torch.folder} is too old: {wanted} or newer is needed", file=sys.stderr)
+        print(
+            f"torch {torch.version} in {torch.folder} is too old: {wanted} or newer is needed",
+            file=sys.stderr,
+        )
         return 1
     print(cmake_text(torch) if "--cmake" in arguments else f"torch {torch.version} in {torch.folder}")
     return 0

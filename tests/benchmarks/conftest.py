@@ -1,12 +1,22 @@
-"""A made-up comparison, whose numbers are known."""
+"""What the tests of the benchmarks share: one thread, and a made-up comparison, whose numbers are known."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 
 from namegen_ext.benchmarks.comparison import Comparison, Measured
 from namegen_ext.benchmarks.machine import Machine
 from namegen_ext.benchmarks.timing import Timing
+
+
+@pytest.fixture(autouse=True)
+def one_thread(threads: Callable[[int], AbstractContextManager[None]]) -> Iterator[None]:
+    """As the command does by default; on a busy machine, more threads wait for each other."""
+    with threads(1):
+        yield
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -32,19 +33,23 @@ def all_at_once() -> None:
 
 
 def test_the_allocators_peak_is_exact() -> None:
-    assert peak_allocated(one_after_another) == 3 * MIB
-    assert peak_allocated(all_at_once) == 4 * MIB
-    assert peak_allocated(lambda: None) == 0
+    assert peak_allocated(lambda: one_after_another) == 3 * MIB
+    assert peak_allocated(lambda: all_at_once) == 4 * MIB
+    assert peak_allocated(lambda: lambda: None) == 0
 
 
 def test_what_was_held_before_does_not_count() -> None:
-    held = [tensor_of(8 * MIB)]
+    def prepare(added: int) -> Callable[[], None]:
+        held = [tensor_of(8 * MIB)]
 
-    def replace() -> None:
-        held.pop()
-        held.append(tensor_of(5 * MIB))
+        def replace() -> None:
+            held.pop()
+            held.append(tensor_of(added))
 
-    assert peak_allocated(replace) == 0
+        return replace
+
+    assert peak_allocated(lambda: prepare(5 * MIB)) == 0
+    assert peak_allocated(lambda: prepare(11 * MIB)) == 3 * MIB
 
 
 @pytest.fixture(scope="module")
@@ -78,5 +83,7 @@ def test_a_small_batch_has_the_exact_figure_alone() -> None:
 
 def test_an_error_in_the_other_process_is_passed_on() -> None:
     case = BatchNormCase(batches=(1,), targets=(), hidden_size=200)
-    with pytest.raises(PeakMemoryError, match="ValueError: name must be one of stock, .* got 'no such peer'"):
+    with pytest.raises(
+        PeakMemoryError, match=r"ValueError: name must be one of stock, .* got 'no such peer'"
+    ):
         peak_memory(partial(training_call, case, "no such peer"), 32, threads=1)

@@ -28,6 +28,25 @@ def test_every_operator_has_a_case_and_a_file_of_its_name() -> None:
         assert type(case).__module__.endswith(f".ops.{case.operator}")
 
 
+def test_the_sizes_and_targets_to_be_measured_are_there() -> None:
+    small, large = (1, 2, 8, 32, 128, 1024, 16384, 65536), (1, 32, 1024, 16384, 65536)
+    sizes = {"V": 27, "E": 10, "block": 3, "H": 200}, {"V": 5000, "E": 64, "block": 8, "H": 512}
+    targets = {
+        "embedding_concat_linear": {32: 2.5, 1024: 4.0, 16384: 6.0},
+        "batch_norm": {32: 2.0, 1024: 2.5, 16384: 2.5},
+    }
+    cases = ops_cases(quick=False)
+    for operator, speedups in targets.items():
+        for batches, wanted in zip((small, large), sizes, strict=True):
+            (case,) = [
+                one for one in cases if one.operator == operator and one.sizes.items() <= wanted.items()
+            ]
+            assert set(batches) <= set(case.batches)
+            for batch in batches:
+                expected = speedups.get(batch, 1.0) if batches is small else 1.0
+                assert case.target(FORWARD_BACKWARD, batch) == expected
+
+
 @pytest.mark.parametrize("case", ops_cases(quick=False), ids=lambda case: f"{case.operator}-{case.sizes}")
 @pytest.mark.parametrize("batch", [2, 7])
 @pytest.mark.parametrize("mode", MODES)

@@ -97,7 +97,7 @@ def test_the_unbiased_variance_is_found_out(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(PlainTensorsPeer, "_normalise", normalise)
     with pytest.raises(
-        DisagreementError, match="mlp with batch norm, .*: the losses of plain-tensors differ"
+        DisagreementError, match=r"mlp with batch norm, .*: the losses of plain-tensors differ"
     ):
         list(run_train(QUICK, 1, frozenset({"plain-tensors"}), lambda what: None))
 

@@ -32,7 +32,7 @@ def test_the_local_part_of_the_version_may_differ(monkeypatch: pytest.MonkeyPatc
 
 
 def copied_package(folder: Path, note: str | None, with_extension: bool) -> Path:
-    """The package's Python files, with the given _build.json, and perhaps a file in place of the extension."""
+    """The package's Python files, with the given _build.json, and perhaps a file for the extension."""
     package = folder / "namegen_ext"
     source = Path(namegen_ext.__file__).parent
     shutil.copytree(

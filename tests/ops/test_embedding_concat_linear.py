@@ -1,4 +1,4 @@
-"""embedding_concat_linear against its readable reference: values and first gradients, all shapes and layouts."""
+"""embedding_concat_linear against its readable reference: values and first gradients, shapes and layouts."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def test_one_update_a_call(requires_grad: bool) -> None:
 @pytest.mark.parametrize("requires_grad", [True, False])
 @pytest.mark.parametrize("kind", ["contiguous", "strided", "bfloat16", "float16"])
 def test_version_counters_tell_of_the_update(kind: str, requires_grad: bool) -> None:
-    dtype = getattr(torch, kind, torch.float32)
+    dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(kind, torch.float32)
     x = torch.randn(4, 3).to(dtype).requires_grad_(requires_grad)
     mean, var = torch.zeros(6, dtype=dtype), torch.ones(6, dtype=dtype)
     mean, var = (mean[::2], var[::2]) if kind == "strided" else (mean[:3], var[:3])

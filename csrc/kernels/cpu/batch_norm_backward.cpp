@@ -18,7 +18,7 @@ inline Vec<Compute<Data>> gradient(const Backward& p, int64_t at, int64_t lanes)
   const Vec<T> g = load_data(static_cast<const Data*>(p.grad_output) + at, lanes);
   if constexpr (!Tanh) return g;
   const Vec<T> y = load_data(static_cast<const Data*>(p.output) + at, lanes);
-  return g - g * y * y;
+  return g * (1 - y * y);
 }
 
 // Arrays of one value a channel, padded to whole vectors.

@@ -32,7 +32,7 @@ inline Vec<Compute<Data>> gradient(const Data* dy, const Data* y, int64_t lanes)
   const Vec<T> g = load_data(dy, lanes);
   if constexpr (!Tanh) return g;
   const Vec<T> value = load_data(y, lanes);
-  return g - g * value * value;
+  return g * (1 - value * value);
 }
 
 // ---- sums of d per symbol -------------------------------------------------------------------------------------------
@@ -111,12 +111,12 @@ GradientRows<Compute<Data>> sum_by_symbol(const Backward& p, const SymbolRows& s
   return {sums, stride};
 }
 
-// d of every example, padded to whole vectors.
+// d of every example, (N, H) without padding: no more memory than the unfused layers take for it.
 template <class Data, bool Tanh>
 GradientRows<Compute<Data>> each_example(const Backward& p, Context& context) {
   using T = Compute<Data>;
-  const int64_t batch = p.shape.batch, hidden = p.shape.hidden, stride = row_stride<T>(hidden);
-  T* rows = scratch_array<T>(context, batch * stride);
+  const int64_t batch = p.shape.batch, hidden = p.shape.hidden;
+  T* rows = scratch_array<T>(context, batch * hidden);
   constexpr int64_t kRows = 64;
   const double micros = double(batch) * hidden * 3 * sizeof(Data) / kBytesPerMicro;
   parallel_for(context, ceil_div(batch, kRows), micros, [&](int64_t task) {
@@ -124,11 +124,12 @@ GradientRows<Compute<Data>> each_example(const Backward& p, Context& context) {
       const Data* dy = static_cast<const Data*>(p.grad_output) + n * hidden;
       const Data* y = static_cast<const Data*>(p.output) + n * hidden;
       for (int64_t h = 0; h < hidden; h += kWidth<T>) {
-        store(rows + n * stride + h, gradient<Data, Tanh>(dy + h, y + h, smaller(kWidth<T>, hidden - h)));
+        const int64_t lanes = smaller(kWidth<T>, hidden - h);
+        store_first(rows + n * hidden + h, gradient<Data, Tanh>(dy + h, y + h, lanes), lanes);
       }
     }
   });
-  return {rows, stride};
+  return {rows, hidden};
 }
 
 // ---- the three gradients --------------------------------------------------------------------------------------------
@@ -141,10 +142,11 @@ void bias_gradient(GradientRows<T> d, int64_t rows, int64_t hidden, T* grad_bias
     with_vectors(panels.vectors(panel), [&](auto nv) {
       constexpr int NV = decltype(nv)::value;
       const int64_t column = panels.first(panel);
+      const PlainRows<T, NV> row{d.rows + column, d.stride, panels.last(panel)};
       Vec<T> sums[NV] = {};
       for (int64_t r = 0; r < rows; ++r) {
 #pragma GCC unroll 8
-        for (int v = 0; v < NV; ++v) sums[v] += load(d.rows + r * d.stride + column + v * kWidth<T>);
+        for (int v = 0; v < NV; ++v) sums[v] += row(r, v);
       }
       for (int v = 0; v < NV; ++v) {
         T* target = grad_bias + column + v * kWidth<T>;
@@ -165,38 +167,47 @@ struct PositionRows {
 
 // dW[h, t*E + e] = sum over the rows of position t of d[r, h] * C[symbol of r, e]. Vectors run along h, where d is
 // contiguous; a finished panel is transposed into dW.
-template <class T, class RowsAt>
-void weight_gradient(const Backward& p, const RowsAt& rows_at, double total_rows, Context& context) {
-  const int64_t block = p.shape.block, embed = p.shape.embed, hidden = p.shape.hidden, k_count = block * embed;
+template <class T>
+void weight_gradient(const Backward& p, int64_t t, const PositionRows<T>& position, T* transposed, Context& context) {
+  const int64_t embed = p.shape.embed, hidden = p.shape.hidden, k_count = p.shape.block * embed;
   const T* embedding = static_cast<const T*>(p.embedding);
   const Panels<T> panels{hidden};
-  T* transposed = scratch_array<T>(context, k_count * panels.padded());  // by position and panel: (E, width)
-
   constexpr int64_t kDepth = 128;  // rows summed at a time: their panel of d stays in L1
-  parallel_for(context, block * panels.count(), 2 * total_rows * embed * hidden / kFlopsPerMicro, [&](int64_t task) {
-    const int64_t t = task / panels.count(), panel = task % panels.count();
-    const PositionRows<T> position = rows_at(t);
+  const double micros = 2.0 * position.rows * embed * hidden / kFlopsPerMicro;
+  parallel_for(context, panels.count(), micros, [&](int64_t panel) {
     const int64_t column = panels.first(panel), width = panels.vectors(panel) * kWidth<T>;
-    T* sums_at = transposed + t * embed * panels.padded() + column * embed;
+    T* sums_at = transposed + column * embed;  // (E, width)
     with_vectors(panels.vectors(panel), [&](auto nv) {
       constexpr int NV = decltype(nv)::value;
+      // Rows of d may be a power of two apart and fall into few sets of the cache: read often, they are packed.
+      const bool pack = embed > 2 * kTileRows<NV>;
+      alignas(64) T packed[kDepth * NV * kWidth<T>];
       for (int64_t r = 0; r < position.rows; r += kDepth) {
         const int64_t depth = smaller(kDepth, position.rows - r);
-        const PlainRows<T, NV> b{position.d.rows + r * position.d.stride + column, position.d.stride, kWidth<T>};
+        const PlainRows<T, NV> plain{position.d.rows + r * position.d.stride + column, position.d.stride,
+                                     panels.last(panel)};
+        for (int64_t k = 0; pack && k < depth; ++k) {
+          for (int v = 0; v < NV; ++v) store(packed + (k * NV + v) * kWidth<T>, plain(k, v));
+        }
         for (int64_t e = 0; e < embed; e += kTileRows<NV>) {
           const int64_t count = smaller(kTileRows<NV>, embed - e);
           const auto a_of = [&](int64_t) {
             return GatheredColumnsOfA<T>{embedding + e, embed, position.symbols + r * position.symbol_stride,
                                          position.symbol_stride, count - 1};
           };
-          tile_of<NV, T>(count, 1, depth, a_of, b, [&](int i, const Vec<T>* sums) {
+          const auto add = [&](int i, const Vec<T>* sums) {
             T* target = sums_at + (e + i) * width;
 #pragma GCC unroll 8
             for (int v = 0; v < NV; ++v) {
               T* q = target + v * kWidth<T>;
               store(q, r == 0 ? sums[v] : load(q) + sums[v]);
             }
-          });
+          };
+          if (pack) {
+            tile_of<NV, T>(count, 1, depth, a_of, PackedRows<T, NV>{packed}, add);
+          } else {
+            tile_of<NV, T>(count, 1, depth, a_of, plain, add);
+          }
         }
       }
     });
@@ -210,63 +221,84 @@ void weight_gradient(const Backward& p, const RowsAt& rows_at, double total_rows
   });
 }
 
-// dC[symbols[r * positions + t]] += d[r] @ W[:, columns of position t], for `positions` positions from `t0` on.
+// Room for one position's part of the two products.
 template <class T>
-void add_embedding_gradient(const Backward& p, int64_t t0, int64_t positions, GradientRows<T> d, int64_t rows,
-                            const int32_t* symbols, Context& context) {
-  const int64_t embed = p.shape.embed, hidden = p.shape.hidden, k_count = p.shape.block * embed;
-  const int64_t columns = positions * embed;
-  const T* weight = static_cast<const T*>(p.linear_weight) + t0 * embed;
-  T* grad = static_cast<T*>(p.grad_embedding);
-  const Panels<T> panels{columns};
-  const bool pack = rows > 2 * kMostTileRows;  // else W is read where it lies: packing pays from the third pass on
-  T* packed = pack ? scratch_array<T>(context, hidden * panels.padded()) : nullptr;
-  if (pack) pack_rows([&](int64_t h) { return weight + h * k_count; }, hidden, columns, packed);
+struct ProductBuffers {
+  T* packed;    // (H, E) of W
+  T* products;  // (rows, E) of d @ W_t
+};
+constexpr int64_t kProductRows = 512;  // rows whose products wait, together, to be added
 
-  constexpr int64_t kRows = 512;  // rows whose products wait, together, to be added
+// dC[symbol of r] += d[r] @ W_t for the rows [first, first + count) of position t, count <= kProductRows.
+template <class T>
+void add_embedding_gradient(const Backward& p, int64_t t, const PositionRows<T>& position, int64_t first, int64_t count,
+                            ProductBuffers<T> buffers, Context& context) {
+  const int64_t embed = p.shape.embed, hidden = p.shape.hidden, k_count = p.shape.block * embed;
+  const T* weight = static_cast<const T*>(p.linear_weight) + t * embed;
+  T* grad = static_cast<T*>(p.grad_embedding);
+  const Panels<T> panels{embed};
+  const bool pack = count > 2 * kMostTileRows;  // else W is read where it lies: packing pays from the third pass on
+  if (pack) pack_rows([&](int64_t h) { return weight + h * k_count; }, hidden, embed, buffers.packed);
+
+  constexpr int64_t kTaskRows = 48;
   const int64_t stride = panels.padded();
-  T* products = scratch_array<T>(context, smaller(kRows, rows) * stride);
-  for (int64_t r0 = 0; r0 < rows; r0 += kRows) {
-    const int64_t count = smaller(kRows, rows - r0);
-    constexpr int64_t kTaskRows = 48;
-    parallel_for(
-        context, ceil_div(count, kTaskRows), 2.0 * count * columns * hidden / kFlopsPerMicro, [&](int64_t task) {
-          const int64_t end = smaller((task + 1) * kTaskRows, count);
-          for (int64_t panel = 0; panel < panels.count(); ++panel) {
-            with_vectors(panels.vectors(panel), [&](auto nv) {
-              constexpr int NV = decltype(nv)::value;
-              const int64_t column = panels.first(panel);
-              for (int64_t r = task * kTaskRows; r < end; r += kTileRows<NV>) {
-                const int64_t tile_rows = smaller(kTileRows<NV>, end - r);
-                const auto a_of = [&](int64_t) {
-                  return rows_of_a<T>(tile_rows, [&](int64_t i) { return d.rows + (r0 + r + i) * d.stride; });
-                };
-                const auto keep = [&](int i, const Vec<T>* sums) {
+  const double micros = 2.0 * count * embed * hidden / kFlopsPerMicro;
+  parallel_for(context, ceil_div(count, kTaskRows), micros, [&](int64_t task) {
+    const int64_t end = smaller((task + 1) * kTaskRows, count);
+    for (int64_t panel = 0; panel < panels.count(); ++panel) {
+      with_vectors(panels.vectors(panel), [&](auto nv) {
+        constexpr int NV = decltype(nv)::value;
+        const int64_t column = panels.first(panel);
+        for (int64_t r = task * kTaskRows; r < end; r += kTileRows<NV>) {
+          const int64_t tile_rows = smaller(kTileRows<NV>, end - r);
+          const auto a_of = [&](int64_t) {
+            return rows_of_a<T>(tile_rows,
+                                [&](int64_t i) { return position.d.rows + (first + r + i) * position.d.stride; });
+          };
+          const auto keep = [&](int i, const Vec<T>* sums) {
 #pragma GCC unroll 8
-                  for (int v = 0; v < NV; ++v) store(products + (r + i) * stride + column + v * kWidth<T>, sums[v]);
-                };
-                if (pack) {
-                  tile_of<NV, T>(tile_rows, 1, hidden, a_of, PackedRows<T, NV>{packed + column * hidden}, keep);
-                } else {
-                  const PlainRows<T, NV> b{weight + column, k_count, panels.last(panel)};
-                  tile_of<NV, T>(tile_rows, 1, hidden, a_of, b, keep);
-                }
-              }
-            });
+            for (int v = 0; v < NV; ++v) store(buffers.products + (r + i) * stride + column + v * kWidth<T>, sums[v]);
+          };
+          if (pack) {
+            tile_of<NV, T>(tile_rows, 1, hidden, a_of, PackedRows<T, NV>{buffers.packed + column * hidden}, keep);
+          } else {
+            const PlainRows<T, NV> b{weight + column, k_count, panels.last(panel)};
+            tile_of<NV, T>(tile_rows, 1, hidden, a_of, b, keep);
           }
-        });
-    // Added row after row, each thread to columns of its own.
-    parallel_for(context, ceil_div(embed, kWidth<T>), double(count) * columns * sizeof(T) / kBytesPerMicro,
-                 [&](int64_t task) {
-                   const int64_t e = task * kWidth<T>, lanes = smaller(kWidth<T>, embed - e);
-                   for (int64_t r = 0; r < count; ++r) {
-                     for (int64_t t = 0; t < positions; ++t) {
-                       T* target = grad + symbols[(r0 + r) * positions + t] * embed + e;
-                       const T* source = products + r * stride + t * embed + e;
-                       store_first(target, load_first(target, lanes) + load_first(source, lanes), lanes);
-                     }
-                   }
-                 });
+        }
+      });
+    }
+  });
+  // Added row after row, each thread to columns of its own.
+  const double add_micros = double(count) * embed * sizeof(T) / kBytesPerMicro;
+  parallel_for(context, ceil_div(embed, kWidth<T>), add_micros, [&](int64_t task) {
+    const int64_t e = task * kWidth<T>, lanes = smaller(kWidth<T>, embed - e);
+    for (int64_t r = 0; r < count; ++r) {
+      T* target = grad + position.symbols[(first + r) * position.symbol_stride] * embed + e;
+      store_first(target, load_first(target, lanes) + load(buffers.products + r * stride + e), lanes);
+    }
+  });
+}
+
+// Both products for every position. rows_at(t) are the position's rows, at most `most_rows` of them.
+template <class T, class RowsAt>
+void both_products(const Backward& p, const RowsAt& rows_at, int64_t most_rows, Context& context) {
+  const int64_t block = p.shape.block, embed = p.shape.embed, hidden = p.shape.hidden;
+  if (p.grad_linear_weight != nullptr) {
+    T* transposed = scratch_array<T>(context, embed * Panels<T>{hidden}.padded());
+    for (int64_t t = 0; t < block; ++t) weight_gradient<T>(p, t, rows_at(t), transposed, context);
+  }
+  if (p.grad_embedding != nullptr) {
+    const int64_t stride = Panels<T>{embed}.padded();
+    const ProductBuffers<T> buffers{scratch_array<T>(context, hidden * stride),
+                                    scratch_array<T>(context, smaller(kProductRows, most_rows) * stride)};
+    for (int64_t first = 0; first < most_rows; first += kProductRows) {
+      for (int64_t t = 0; t < block; ++t) {
+        const PositionRows<T> position = rows_at(t);
+        const int64_t count = smaller(kProductRows, position.rows - first);
+        if (count > 0) add_embedding_gradient<T>(p, t, position, first, count, buffers, context);
+      }
+    }
   }
 }
 
@@ -289,19 +321,14 @@ void backward(const Backward& p, Context& context) {
         return PositionRows<T>{
             {d.rows + first * d.stride, d.stride}, symbols.base[t + 1] - first, symbols.symbols + first, 1};
       };
-      if (p.grad_linear_weight != nullptr) weight_gradient<T>(p, rows_at, double(symbols.rows()), context);
-      for (int64_t t = 0; t < block && p.grad_embedding != nullptr; ++t) {
-        const PositionRows<T> own = rows_at(t);
-        add_embedding_gradient(p, t, 1, own.d, own.rows, own.symbols, context);
-      }
+      both_products<T>(p, rows_at, smaller(batch, p.shape.vocab), context);
       return;
     }
   }
   const GradientRows<T> d = each_example<Data, Tanh>(p, context);
   if (grad_bias != nullptr) bias_gradient(d, batch, hidden, grad_bias, context);
   const auto rows_at = [&](int64_t t) { return PositionRows<T>{d, batch, p.tokens + t, block}; };
-  if (p.grad_linear_weight != nullptr) weight_gradient<T>(p, rows_at, double(batch) * block, context);
-  if (p.grad_embedding != nullptr) add_embedding_gradient(p, 0, block, d, batch, p.tokens, context);
+  both_products<T>(p, rows_at, batch, context);
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ from namegen_ext.benchmarks.settings import Settings
 from namegen_ext.benchmarks.timing import Sampler, measure
 
 _BATCHES = (1, 2, 8, 32, 128, 1024, 16384, 65536)
-_FEW_BATCHES = (32, 1024, 65536)
+_FEW_BATCHES = (1, 32, 1024, 16384, 65536)
 _QUICK_BATCHES = (1, 32, 1024)
 
 # The names model's sizes, then those of a model of words.
