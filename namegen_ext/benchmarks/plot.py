@@ -105,4 +105,5 @@ def _draw_panel(axis: Any, comparisons: list[Comparison]) -> None:
     axis.set_ylabel("times as fast as stock layers")
     axis.set_title(f"{first.case}, {first.mode}\n{first.sizes}", fontsize=9)
     if peers:
-        axis.legend(fontsize=7)
+        axis.margins(y=0.25)  # room for the legend above the bars
+        axis.legend(fontsize=7, ncols=len(peers), loc="upper center")

@@ -17,15 +17,15 @@ template <class T>
 struct BitsOf;
 template <>
 struct BitsOf<float> {
-  typedef int32_t type __attribute__((vector_size(kVectorBytes)));
+  typedef uint32_t type __attribute__((vector_size(kVectorBytes)));
   static constexpr int kMantissa = 23;
-  static constexpr int32_t kOne = 127 << kMantissa;  // the bits of 1.0
+  static constexpr uint32_t kOne = 127u << kMantissa;  // the bits of 1.0
 };
 template <>
 struct BitsOf<double> {
-  typedef int64_t type __attribute__((vector_size(kVectorBytes)));
+  typedef uint64_t type __attribute__((vector_size(kVectorBytes)));
   static constexpr int kMantissa = 52;
-  static constexpr int64_t kOne = int64_t{1023} << kMantissa;
+  static constexpr uint64_t kOne = uint64_t{1023} << kMantissa;
 };
 
 // (exp(r) - 1 - r) / r^2 for |r| <= ln(2)/2. Coefficients: python/fit_tanh.py.
