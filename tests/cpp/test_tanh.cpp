@@ -1,9 +1,10 @@
 // The error of tanh against the library's in double precision (long double for float64), in units in the last place.
 //
-// The bound for float32 is 2.6: the quotient rounds by half an ulp; e and e + 2 round by half an ulp of their own, which
-// is up to one of a result just below a power of two; and the correction inside e, r^2 times a polynomial, is at most 6%
-// of e where that happens without a scaling by 2^k, so that its roundings add less than 0.1. Over all 2^32 values 2.456
-// was measured with fused multiply-add and 2.523 without. --all tries every one of them, else it is every 1,021st.
+// The bound for float32 is 2.6: the quotient rounds by half an ulp; e and e + 2 round by half an ulp of their own,
+// which is up to one of a result just below a power of two; and the correction inside e, r^2 times a polynomial, is at
+// most 6% of e where that happens without a scaling by 2^k, so that its roundings add less than 0.1. Over all 2^32
+// values 2.456 was measured with fused multiply-add and 2.523 without. --all tries every one of them, else it is every
+// 1,021st.
 #include <cstring>
 
 #include "support.h"

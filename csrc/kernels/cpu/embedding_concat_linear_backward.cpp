@@ -237,7 +237,7 @@ void add_embedding_gradient(const Backward& p, int64_t t, const PositionRows<T>&
   const T* weight = static_cast<const T*>(p.linear_weight) + t * embed;
   T* grad = static_cast<T*>(p.grad_embedding);
   const Panels<T> panels{embed};
-  const bool pack = count > 2 * kMostTileRows;  // else W is read where it lies: packing pays from the third pass on
+  const bool pack = count > 2 * kMostTileRows;  // else W is read where it lies, which two passes over it do not repay
   if (pack) pack_rows([&](int64_t h) { return weight + h * k_count; }, hidden, embed, buffers.packed);
 
   constexpr int64_t kTaskRows = 48;

@@ -2,7 +2,8 @@
 // lose nothing, since e is formed without the 1; for large x errors of e cancel in the quotient.
 //
 // tests/cpp/test_tanh.cpp holds the bounds, and measures them over all 2^32 inputs for float32: within 2.46 ulp with
-// fused multiply-add and 2.53 without, never beyond 1, -0 and NaN kept. float64 is within 3 ulp on samples of every binade.
+// fused multiply-add and 2.53 without, never beyond 1, -0 and NaN kept. float64 is within 3 ulp on samples of every
+// binade.
 //
 // A rational function of degree 13 over 6 was tried first: two thirds of the instructions, but 5 ulp, and results of
 // 1 + 2^-22, which makes the derivative 1 - y^2 negative.
