@@ -31,7 +31,8 @@ def torch_requirement() -> str:
 
 setup(
     version=version(),
-    install_requires=[torch_requirement(), "safetensors>=0.4.3", "rich>=13"],
+    # numpy is what safetensors.torch saves through; it does not ask for it by itself.
+    install_requires=[torch_requirement(), "safetensors>=0.4.3", "numpy>=1.26", "rich>=13"],
     packages=find_packages(include=["namegen_ext", "namegen_ext.*"]),
     package_data={"namegen_ext": ["py.typed", "_build.json"], "namegen_ext.data": ["files/*"]},
     ext_modules=[Extension("namegen_ext._C", sources=[])],
