@@ -2,15 +2,16 @@
 
 from namegen_ext.models.initialisation import SCHEMES, Initialisation
 from namegen_ext.models.mlp import MLP
-from namegen_ext.models.registry import MODELS, PLANNED_MODELS, ModelSpec, build_model, model_spec
+from namegen_ext.models.registry import MODELS, ModelSpec, build_model, model_spec
+from namegen_ext.models.wavenet import WaveNet
 
 __all__ = [
     "MLP",
     "MODELS",
-    "PLANNED_MODELS",
     "SCHEMES",
     "Initialisation",
     "ModelSpec",
+    "WaveNet",
     "build_model",
     "model_spec",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from namegen_ext.models import MODELS, PLANNED_MODELS, SCHEMES
+from namegen_ext.models import MODELS, SCHEMES
 from namegen_ext.training.optimizers import OPTIMIZERS
 from namegen_ext.training.schedules import SCHEDULES
 
@@ -83,9 +83,6 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         self._check_types()
-        if self.model in PLANNED_MODELS:
-            available = _list(MODELS)
-            raise OptionError("model", f"{self.model!r} is not part of this version; available: {available}")
         for option, choices in _CHOICES.items():
             if getattr(self, option) not in choices:
                 raise OptionError(option, f"got {getattr(self, option)!r}, expected one of {_list(choices)}")
