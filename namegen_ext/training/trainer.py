@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from namegen_ext.models import build_model
-from namegen_ext.training.backends import Backend, choose_backend
+from namegen_ext.training.backends import Backend, build_steps, choose_backend
 from namegen_ext.training.checkpoint import RunState, load_checkpoint, save_checkpoint
 from namegen_ext.training.corpus import Corpus, Windows
 from namegen_ext.training.errors import TrainingDivergedError
@@ -23,7 +23,6 @@ from namegen_ext.training.options import TrainOptions
 from namegen_ext.training.progress import Reporter, Silent
 from namegen_ext.training.run_directory import RunDirectory
 from namegen_ext.training.schedules import Schedule
-from namegen_ext.training.steps import AutogradSteps
 
 DEFAULT_LOG_EVERY = 100
 DEFAULT_EVAL_EVERY = 5000
@@ -106,7 +105,6 @@ class Trainer:
         generator = torch.Generator().manual_seed(options.seed)
         config = options.model_config(len(self.corpus.vocabulary))
         self.model = build_model(options.model, config, generator).to(device)
-        self.backend = choose_backend(fused, self.model)
         self.optimizer = build_optimizer(
             options.optimizer,
             self.model.parameters(),
@@ -117,6 +115,7 @@ class Trainer:
             beta1=options.beta1,
             beta2=options.beta2,
         )
+        self.backend = choose_backend(fused, self.model, self.optimizer)
         self._state = RunState(0, 0.0, self.backend.name)
 
     @property
@@ -151,7 +150,7 @@ class Trainer:
         options = self.options
         tokens, targets = self.corpus.train
         loop = TrainingLoop(
-            AutogradSteps(self.model, self.optimizer, tokens, targets),
+            build_steps(self.backend, self.model, self.optimizer, tokens, targets),
             MinibatchIndices(options.seed, len(targets), options.batch_size),
             Schedule(options.schedule, options.learning_rate, options.final_learning_rate, options.steps),
             self,
