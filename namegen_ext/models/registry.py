@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from namegen_ext.models.gpt import GPT
 from namegen_ext.models.mlp import MLP
+from namegen_ext.models.ngram import Bigram, NGram
 from namegen_ext.models.wavenet import WaveNet
 
 
@@ -22,6 +24,9 @@ class ModelSpec:
         build: its class; called with ``vocab_size``, the options and ``generator``.
         options: the names of the options it takes beside ``vocab_size``, all of JSON-able values.
         summary: one line for ``--help``.
+        sequences: whether it predicts all characters of a sequence at once, with targets (B, T); else the one
+            character that follows a window, with targets (B,).
+        counts: whether its method ``set_from_windows`` can set it from counts, with ``init="counts"``.
 
     """
 
@@ -29,9 +34,25 @@ class ModelSpec:
     build: type[nn.Module]
     options: tuple[str, ...]
     summary: str
+    sequences: bool = False
+    counts: bool = False
 
 
 _SPECS = (
+    ModelSpec(
+        name="bigram",
+        build=Bigram,
+        options=("init",),
+        summary="a table of logits for each character, trained, or set from counts",
+        counts=True,
+    ),
+    ModelSpec(
+        name="ngram",
+        build=NGram,
+        options=("block_size", "init"),
+        summary="counts of what follows block-size characters: add-k or Witten-Bell",
+        counts=True,
+    ),
     ModelSpec(
         name="mlp",
         build=MLP,
@@ -60,7 +81,14 @@ _SPECS = (
             "hidden_bias",
             "batch_norm_variance",
         ),
-        summary="neighbouring characters joined level by level, factors[0] first",
+        summary="neighbouring characters joined level by level",
+    ),
+    ModelSpec(
+        name="gpt",
+        build=GPT,
+        options=("block_size", "embedding_dim", "num_layers", "num_heads", "dropout", "tied"),
+        summary="a decoder of causal self-attention over the word so far",
+        sequences=True,
     ),
 )
 

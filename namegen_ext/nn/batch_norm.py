@@ -136,7 +136,8 @@ def batch_norm_channels_last(
     """
     if why_not_tensor("batch_norm", x) is not None:
         return None
-    parameters, buffers = module._parameters, module._buffers  # attribute access is a slow path of nn.Module
+    buffers = module._buffers
+    parameters: dict[str, Any] = module._parameters  # attribute access is a slow path of nn.Module
     try:
         weight, bias = parameters["weight"], parameters["bias"]  # (C,), (C,)
         running_mean, running_var = buffers["running_mean"], buffers["running_var"]  # (C,), (C,)
@@ -160,9 +161,9 @@ def batch_norm_channels_last(
             momentum = 1.0 / float(num_batches_tracked)
     if momentum is None:
         momentum = 0.0
-    eps = module.eps
+    scale, eps = weight, module.eps
     if variance == "unbiased" and use_batch_statistics:
-        weight, eps = unbiased_scale(weight, eps, x)  # (C,)
+        scale, eps = unbiased_scale(weight, module.eps, x)  # (C,)
     return batch_norm(
-        x, running_mean, running_var, weight, bias, use_batch_statistics, momentum, eps, activation
+        x, running_mean, running_var, scale, bias, use_batch_statistics, momentum, eps, activation
     )

@@ -42,7 +42,7 @@ def test_the_contracts_models_are_there() -> None:
 def test_an_unknown_model_lists_those_there_are() -> None:
     with pytest.raises(ValueError, match=f"one of {', '.join(MODELS)}, but got 'rnn'"):
         build_model("rnn", {"vocab_size": 9})
-    with pytest.raises(ValueError, match="one of .*mlp.*, but got 'rnn'"):
+    with pytest.raises(ValueError, match=r"one of .*mlp.*, but got 'rnn'"):
         model_spec("rnn")
 
 
