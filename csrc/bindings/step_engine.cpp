@@ -54,7 +54,8 @@ class PyStepEngine {
       level.unbiased = levels[l]["unbiased"].cast<bool>();
       level.eps = levels[l]["eps"].cast<double>();
       level.momentum = levels[l]["momentum"].cast<double>();
-      require(level.size >= 1 && level.group >= 1 && positions % level.group == 0, "levels: the groups must divide block");
+      require(level.size >= 1 && level.group >= 1 && positions % level.group == 0,
+              "levels: the groups must divide block");
       positions /= level.group;
       has_batch_norm_ = has_batch_norm_ || level.batch_norm;
     }
@@ -121,8 +122,8 @@ class PyStepEngine {
                               std::to_string(n - 1));
       }
     }
-    engine::Steps steps{tokens.data(), targets.data(),        indices.data(), learning_rates.data(),
-                        losses.mutable_data(), 0, batch};
+    engine::Steps steps{tokens.data(), targets.data(), indices.data(), learning_rates.data(), losses.mutable_data(), 0,
+                        batch};
     int64_t slice = 1;
     while (steps_done_ < count) {
       steps.count = std::min(slice, count - steps_done_);
@@ -133,8 +134,8 @@ class PyStepEngine {
         engine_->run(steps, context);
       }
       const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-      slice = std::max<int64_t>(1, std::min<int64_t>(4 * slice, static_cast<int64_t>(
-                                                                    steps.count * kSliceSeconds / (seconds + 1e-9))));
+      slice = std::max<int64_t>(
+          1, std::min<int64_t>(4 * slice, static_cast<int64_t>(steps.count * kSliceSeconds / (seconds + 1e-9))));
       steps_done_ += steps.count;
       steps.indices += steps.count * batch;
       steps.learning_rates += steps.count;
@@ -170,10 +171,9 @@ class PyStepEngine {
     return network_.levels[level].size;
   }
   void check(const py::array& array, int64_t size) const {
-    const bool right_type =
-        float64_ ? py::isinstance<ArrayOf<double>>(array) : py::isinstance<ArrayOf<float>>(array);
-    require(right_type && array.size() == size, "array: expected " + std::to_string(size) + " contiguous values of " +
-                                                    (float64_ ? "float64" : "float32"));
+    const bool right_type = float64_ ? py::isinstance<ArrayOf<double>>(array) : py::isinstance<ArrayOf<float>>(array);
+    require(right_type && array.size() == size,
+            "array: expected " + std::to_string(size) + " contiguous values of " + (float64_ ? "float64" : "float32"));
   }
   const void* checked(const py::array& array, int64_t size) const {
     check(array, size);

@@ -32,7 +32,9 @@ def mean_loss(
         return None
     for name, symbols in (("tokens", tokens), ("targets", targets)):
         if symbols.min() < 0 or symbols.max() >= vocab_size:
-            raise IndexError(f"{name} must be in [0, {vocab_size}), but got {symbols.min()} to {symbols.max()}")
+            raise IndexError(
+                f"{name} must be in [0, {vocab_size}), but got {symbols.min()} to {symbols.max()}"
+            )
     contexts, numbers = distinct_contexts(tokens, vocab_size)  # (m, block_size), (n,)
     # How often each target follows each context.
     pairs, counts = torch.unique(numbers * vocab_size + targets, return_counts=True)  # (p,), (p,)

@@ -66,7 +66,7 @@ class NetworkDescription:
 
     def parameters(self) -> list[Parameter]:
         """All parameters, in the order in which the engine takes them."""
-        found = [self.embedding.weight]
+        found: list[Parameter | None] = [self.embedding.weight]
         for level in self.levels:
             found += [level.linear.weight, level.linear.bias]
             if level.batch_norm is not None:
@@ -138,7 +138,7 @@ class _Reader:
             _refuse("the embedding has scale_grad_by_freq or sparse gradients")
         if self._at_end() or (len(self.layers) == 2 and type(self.layers[1]) is nn.Flatten):
             return self._bigram(embedding)
-        levels = []
+        levels: list[Level] = []
         inputs = embedding.embedding_dim
         while True:
             level, output = self._level(inputs, first=not levels)
@@ -162,7 +162,9 @@ class _Reader:
 
     def _bigram(self, embedding: nn.Embedding) -> NetworkDescription:
         if embedding.embedding_dim != embedding.num_embeddings:
-            _refuse(f"its embedding gives {embedding.embedding_dim} logits for {embedding.num_embeddings} symbols")
+            _refuse(
+                f"its embedding gives {embedding.embedding_dim} logits for {embedding.num_embeddings} symbols"
+            )
         if self.block_size not in (None, 1):
             _refuse(f"its block size is {self.block_size}, and an embedding alone sees one symbol")
         return NetworkDescription(1, embedding, (), None)
@@ -180,7 +182,9 @@ class _Reader:
             _refuse(f"a Linear takes {linear.in_features} values, no multiple of the {inputs} of a position")
         if isinstance(flatten, FlattenConsecutive) and flatten.factor != group:
             _refuse(f"a Linear behind FlattenConsecutive({flatten.factor}) takes {group} positions")
-        if type(flatten) is nn.Flatten and (not first or flatten.end_dim not in (-1, 2) or flatten.start_dim not in (-2, 1)):
+        if type(flatten) is nn.Flatten and (
+            not first or flatten.end_dim not in (-1, 2) or flatten.start_dim not in (-2, 1)
+        ):
             _refuse("an nn.Flatten does not join the positions of the embedding")
         if first and flatten is None:
             _refuse("the embedding is not followed by nn.Flatten or FlattenConsecutive")
@@ -214,12 +218,19 @@ def _check_batch_norm(batch_norm: nn.BatchNorm1d, linear: nn.Linear) -> None:
         _refuse("a batch norm averages its running statistics (momentum is None)")
 
 
+def running_statistics(batch_norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """Return running_mean and running_var, each (C,)."""
+    mean, var = batch_norm.running_mean, batch_norm.running_var
+    if mean is None or var is None:
+        _refuse("a batch norm has no running statistics")
+    return mean, var
+
+
 def _check_tensors(network: NetworkDescription, model: nn.Module) -> None:
     parameters = network.parameters()
     tensors: list[Tensor] = list(parameters)
     for _, batch_norm in network.batch_norms():
-        assert batch_norm.running_mean is not None and batch_norm.running_var is not None
-        tensors += [batch_norm.running_mean, batch_norm.running_var]
+        tensors += running_statistics(batch_norm)
     if network.dtype not in DTYPES:
         _refuse(f"its parameters are {network.dtype}; the engine takes float32 and float64")
     for tensor in tensors:

@@ -61,11 +61,13 @@ def describe_optimizer(optimizer: torch.optim.Optimizer, parameters: list[Parame
             _refuse(f"its dampening is {group['dampening']}, and the engine takes 0")
         settings |= {"momentum": float(group["momentum"]), "nesterov": bool(group["nesterov"])}
         return OptimizerDescription(settings, ("momentum_buffer",) if group["momentum"] != 0 else (), False)
-    if type(optimizer) is torch.optim.AdamW:
-        beta1, beta2 = group["betas"]
-        settings |= {"adamw": True, "beta1": float(beta1), "beta2": float(beta2), "eps": float(group["eps"])}
-        return OptimizerDescription(settings, ("exp_avg", "exp_avg_sq"), True)
-    _refuse(f"it is {type(optimizer).__name__}, and the engine takes torch.optim.SGD and torch.optim.AdamW")
+    if type(optimizer) is not torch.optim.AdamW:
+        _refuse(
+            f"it is {type(optimizer).__name__}, and the engine takes torch.optim.SGD and torch.optim.AdamW"
+        )
+    beta1, beta2 = group["betas"]
+    settings |= {"adamw": True, "beta1": float(beta1), "beta2": float(beta2), "eps": float(group["eps"])}
+    return OptimizerDescription(settings, ("exp_avg", "exp_avg_sq"), True)
 
 
 def read_updates(
@@ -89,7 +91,10 @@ def read_updates(
 
 
 def prepare_state(
-    optimizer: torch.optim.Optimizer, description: OptimizerDescription, parameters: list[Parameter], updates: int
+    optimizer: torch.optim.Optimizer,
+    description: OptimizerDescription,
+    parameters: list[Parameter],
+    updates: int,
 ) -> None:
     """Make the state's tensors where they do not exist yet, and set the number of updates made."""
     for parameter in parameters:

@@ -10,10 +10,13 @@ from torch import Tensor, nn
 
 from namegen_ext._extension import _C
 from namegen_ext.engine.evaluation import mean_loss
-from namegen_ext.engine.network import describe_network
+from namegen_ext.engine.network import describe_network, running_statistics
 from namegen_ext.engine.optimizers import describe_optimizer, prepare_state, read_updates
 
-_VALUE, _FIRST_STATE = 0, 1  # numbers of the arrays beside each parameter, as in csrc/engine/training/step_engine.h
+_VALUE, _FIRST_STATE = (
+    0,
+    1,
+)  # numbers of the arrays beside each parameter, as in csrc/engine/training/step_engine.h
 
 
 class StepEngine:
@@ -190,8 +193,7 @@ class StepEngine:
         for number, parameter in enumerate(self.parameters):
             self._native.take(number, _VALUE, parameter.detach().contiguous().numpy())
         for number, batch_norm in self.network.batch_norms():
-            mean, var = batch_norm.running_mean, batch_norm.running_var
-            assert mean is not None and var is not None
+            mean, var = running_statistics(batch_norm)
             self._native.take_statistics(number, mean.numpy(), var.numpy())
 
     @torch.no_grad()
@@ -206,8 +208,7 @@ class StepEngine:
             for slot, name in enumerate(description.state_names, start=_FIRST_STATE):
                 self._give(number, slot, self.optimizer.state[parameter][name])
         for number, batch_norm in self.network.batch_norms():
-            mean, var = batch_norm.running_mean, batch_norm.running_var
-            assert mean is not None and var is not None
+            mean, var = running_statistics(batch_norm)
             new_mean, new_var = torch.empty_like(mean), torch.empty_like(var)
             self._native.give_statistics(number, new_mean.numpy(), new_var.numpy())
             mean.copy_(new_mean)

@@ -31,9 +31,7 @@ class Backend:
     note: str = ""
 
 
-def choose_backend(
-    fused: str | None, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> Backend:
+def choose_backend(fused: str | None, model: nn.Module, optimizer: torch.optim.Optimizer) -> Backend:
     """Choose a backend, and fuse the model's layers, in place, where that is it.
 
     Args:

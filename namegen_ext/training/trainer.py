@@ -24,6 +24,7 @@ from namegen_ext.training.options import TrainOptions
 from namegen_ext.training.progress import Reporter, Silent
 from namegen_ext.training.run_directory import RunDirectory
 from namegen_ext.training.schedules import Schedule
+from namegen_ext.training.steps import StepRunner
 
 DEFAULT_LOG_EVERY = 100
 DEFAULT_EVAL_EVERY = 5000

@@ -5,8 +5,8 @@
 #include <cstring>
 #include <new>
 
-#include "kernels/cpu/simd.h"
 #include "kernels/cpu/context.h"
+#include "kernels/cpu/simd.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 

@@ -133,8 +133,7 @@ inline void transpose_weight(const LinearLayout& linear, int64_t first, const T*
   for (int64_t segment = 0; segment < linear.segments; ++segment) {
     for (int64_t k = 0; k < linear.inputs; k += kW) {
       const T* source = arena + linear.weight + (segment * linear.inputs + k) * linear.weight_stride + first;
-      T* target =
-          copy + linear.transposed + first * linear.transposed_stride() + segment * linear.segment_stride + k;
+      T* target = copy + linear.transposed + first * linear.transposed_stride() + segment * linear.segment_stride + k;
       transpose<T>(source, linear.weight_stride, smaller(kW, linear.inputs - k), outputs, target,
                    linear.transposed_stride(), kW);
     }

@@ -86,15 +86,14 @@ inline void multiply_transposed(const T* a, int64_t a_stride, int64_t rows, cons
         const WholeRows<T, NV> rows_of_b{b + first * b_stride + column, b_stride};
         for (int64_t i0 = 0; i0 < rows; i0 += kTileRows<NV>) {
           const auto a_of = [&](int64_t) { return ColumnsOfA<T>{a + first * a_stride + i0, a_stride}; };
-          tile_of<NV, T>(smaller(kTileRows<NV>, rows - i0), 1, depth, a_of, rows_of_b,
-                         [&](int i, const Vec<T>* sums) {
-                           T* target = out + (i0 + i) * out_stride + column;
+          tile_of<NV, T>(smaller(kTileRows<NV>, rows - i0), 1, depth, a_of, rows_of_b, [&](int i, const Vec<T>* sums) {
+            T* target = out + (i0 + i) * out_stride + column;
 #pragma GCC unroll 4
-                           for (int v = 0; v < NV; ++v) {
-                             T* at = target + v * kWidth<T>;
-                             store(at, first == 0 ? sums[v] : load(at) + sums[v]);
-                           }
-                         });
+            for (int v = 0; v < NV; ++v) {
+              T* at = target + v * kWidth<T>;
+              store(at, first == 0 ? sums[v] : load(at) + sums[v]);
+            }
+          });
         }
       });
     }

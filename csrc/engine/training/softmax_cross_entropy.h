@@ -14,7 +14,7 @@ inline Vec<T> exp_of(Vec<T> x, T lowest, T shift, T ln2_high, T ln2_low) {
   const Vec<T> shifted = a * T(1.4426950408889634) + shift;
   const Vec<T> k = shifted - shift;
   const Vec<T> r = (a - k * ln2_high) - k * ln2_low;
-  const Vec<T> p = r + r * r * expm1_remainder(r);                                            // exp(r) - 1
+  const Vec<T> p = r + r * r * expm1_remainder(r);                                           // exp(r) - 1
   const Vec<T> power = (Vec<T>)(((Bits)shifted << BitsOf<T>::kMantissa) + BitsOf<T>::kOne);  // 2^k
   const Vec<T> e = power * p + power;
   return x < lowest ? Vec<T>{} : e;

@@ -51,7 +51,8 @@ class StepEngineOf final : public engine::StepEngine {
     for (int64_t l = 0; l < num_levels(); ++l) {
       positions /= network.levels[l].group;
       levels_[l].positions = positions;
-      for (Array<T>* array : {&levels_[l].mean, &levels_[l].invstd, &levels_[l].running_mean, &levels_[l].running_var}) {
+      for (Array<T>* array :
+           {&levels_[l].mean, &levels_[l].invstd, &levels_[l].running_mean, &levels_[l].running_var}) {
         array->resize(stride(l));
       }
     }
@@ -157,7 +158,8 @@ class StepEngineOf final : public engine::StepEngine {
     }
   }
 
-  // ---- forward -------------------------------------------------------------------------------------------------------
+  // ---- forward
+  // -------------------------------------------------------------------------------------------------------
 
   void forward(int64_t batch, bool training) {
     if (num_levels() == 0) return embedding_as_logits(batch);
@@ -221,7 +223,8 @@ class StepEngineOf final : public engine::StepEngine {
     for_chunks(batch, double(rows) * columns * (linear.segments + (norm ? 1 : 20)),
                [&](int64_t, int64_t first, int64_t end) {
                  const int64_t positions = levels_[0].positions;
-                 const auto combine = norm ? &StepEngineOf::template combine_any<false> : &StepEngineOf::template combine_any<true>;
+                 const auto combine =
+                     norm ? &StepEngineOf::template combine_any<false> : &StepEngineOf::template combine_any<true>;
                  (this->*combine)(table, first * positions, end * positions, output);
                });
   }
@@ -240,9 +243,8 @@ class StepEngineOf final : public engine::StepEngine {
         for (int64_t r = first; r < first + count; r += kTileRows<NV>) {
           const int64_t rows = smaller(kTileRows<NV>, first + count - r);
           const auto a_of = [&](int64_t) {
-            return rows_of_a<T>(rows, [&](int64_t i) {
-              return embedding + symbols_.symbols[r + i] * layout_.embedding_stride;
-            });
+            return rows_of_a<T>(
+                rows, [&](int64_t i) { return embedding + symbols_.symbols[r + i] * layout_.embedding_stride; });
           };
           tile_of<NV, T>(rows, 1, linear.inputs, a_of, b, [&](int i, const Vec<T>* sums) {
             T* target = table + (r + i) * columns + column;
@@ -337,7 +339,8 @@ class StepEngineOf final : public engine::StepEngine {
     return scaled;
   }
 
-  // ---- loss ----------------------------------------------------------------------------------------------------------
+  // ---- loss
+  // ----------------------------------------------------------------------------------------------------------
 
   // The sum of the losses in nats; the logits become their gradients.
   double cross_entropy(int64_t batch) {
@@ -354,7 +357,8 @@ class StepEngineOf final : public engine::StepEngine {
     return total;
   }
 
-  // ---- backward ------------------------------------------------------------------------------------------------------
+  // ---- backward
+  // ------------------------------------------------------------------------------------------------------
 
   // Where a chunk puts its share of the gradient of a parameter at `offset` (not a shared one).
   T* chunk_gradient(int64_t chunk, int64_t offset) const {
@@ -394,8 +398,8 @@ class StepEngineOf final : public engine::StepEngine {
     const int64_t columns = linear.weight_stride;
     T* weight = chunk_gradient(chunk, linear.weight);
     for (int64_t segment = 0; segment < linear.segments; ++segment) {
-      multiply_transposed<T>(x + segment * linear.segment_stride, linear.transposed_stride(), linear.inputs, dz, columns,
-                             columns, rows, weight + segment * linear.inputs * columns, columns);
+      multiply_transposed<T>(x + segment * linear.segment_stride, linear.transposed_stride(), linear.inputs, dz,
+                             columns, columns, rows, weight + segment * linear.inputs * columns, columns);
     }
     if (linear.bias >= 0) sum_rows<T>(dz, columns, columns, rows, chunk_gradient(chunk, linear.bias));
   }
@@ -530,7 +534,8 @@ class StepEngineOf final : public engine::StepEngine {
     __builtin_memcpy(gradient(0), sums, size * sizeof(T));
   }
 
-  // ---- update --------------------------------------------------------------------------------------------------------
+  // ---- update
+  // --------------------------------------------------------------------------------------------------------
 
   void update(int64_t batch, double learning_rate) {
     constexpr int64_t kSlice = 4096;
@@ -573,9 +578,8 @@ class StepEngineOf final : public engine::StepEngine {
     for (int64_t l = 0; l <= num_levels(); ++l) {
       const LinearLayout& linear = l < num_levels() ? layout_.levels[l].linear : layout_.output;
       const double micros = double(linear.outputs) * linear.transposed_stride() / 1e4;
-      parallel_for(context, ceil_div(linear.outputs, kWidth<T>), micros, [&](int64_t task) {
-        transpose_weight<T>(linear, task * kWidth<T>, value(0), transposed_.data());
-      });
+      parallel_for(context, ceil_div(linear.outputs, kWidth<T>), micros,
+                   [&](int64_t task) { transpose_weight<T>(linear, task * kWidth<T>, value(0), transposed_.data()); });
     }
   }
 

@@ -10,12 +10,12 @@ namespace namegen::engine {
 
 // A hidden level: `group` neighbouring positions side by side -> linear -> batch norm, where there is one -> tanh.
 struct Level {
-  int64_t group;       // positions taken together
-  int64_t size;        // H, outputs
-  bool bias;           // of the linear
-  bool batch_norm;     // over the minibatch and all positions
-  bool unbiased;       // whether batch norm divides by the unbiased variance of the minibatch
-  double eps = 1e-5;   // of batch norm
+  int64_t group;      // positions taken together
+  int64_t size;       // H, outputs
+  bool bias;          // of the linear
+  bool batch_norm;    // over the minibatch and all positions
+  bool unbiased;      // whether batch norm divides by the unbiased variance of the minibatch
+  double eps = 1e-5;  // of batch norm
   double momentum = 0.1;
 };
 
