@@ -64,9 +64,9 @@ class NetworkDescription:
         """That of all parameters."""
         return self.embedding.weight.dtype
 
-    def parameters(self) -> list[Parameter]:
+    def parameters(self) -> list[Tensor]:
         """All parameters, in the order in which the engine takes them."""
-        found: list[Parameter | None] = [self.embedding.weight]
+        found: list[Tensor | None] = [self.embedding.weight]
         for level in self.levels:
             found += [level.linear.weight, level.linear.bias]
             if level.batch_norm is not None:

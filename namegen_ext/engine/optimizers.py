@@ -7,7 +7,6 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
 from namegen_ext.engine.errors import UnsupportedModelError
 
@@ -28,7 +27,7 @@ class OptimizerDescription:
     counts_steps: bool
 
 
-def describe_optimizer(optimizer: torch.optim.Optimizer, parameters: list[Parameter]) -> OptimizerDescription:
+def describe_optimizer(optimizer: torch.optim.Optimizer, parameters: list[Tensor]) -> OptimizerDescription:
     """Read an optimizer's settings.
 
     Args:
@@ -71,7 +70,7 @@ def describe_optimizer(optimizer: torch.optim.Optimizer, parameters: list[Parame
 
 
 def read_updates(
-    optimizer: torch.optim.Optimizer, description: OptimizerDescription, parameters: list[Parameter]
+    optimizer: torch.optim.Optimizer, description: OptimizerDescription, parameters: list[Tensor]
 ) -> int:
     """Return how many updates the optimizer has made, as far as the next one depends on it.
 
@@ -93,7 +92,7 @@ def read_updates(
 def prepare_state(
     optimizer: torch.optim.Optimizer,
     description: OptimizerDescription,
-    parameters: list[Parameter],
+    parameters: list[Tensor],
     updates: int,
 ) -> None:
     """Make the state's tensors where they do not exist yet, and set the number of updates made."""
