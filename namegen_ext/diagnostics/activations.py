@@ -96,7 +96,9 @@ def activation_statistics(
     return tuple(_describe(name, layers[name], seen) for name, seen in calls.items() if seen)
 
 
-def _note(calls: list[tuple[Tensor, Tensor]], module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _note(
+    calls: list[tuple[Tensor, Tensor]], module: nn.Module, inputs: tuple[Any, ...], output: Tensor
+) -> None:
     """Keep what went into a layer and what came out, for a forward hook."""
     if output.requires_grad:
         output.retain_grad()
@@ -109,7 +111,9 @@ def _ends_in_activation(module: nn.Module) -> bool:
 
 def _is_fused_tanh(module: nn.Module) -> bool:
     """Whether a module computes a tanh last: those of namegen_ext.nn say so in ``activation``."""
-    return type(module).__module__.startswith("namegen_ext.nn.") and getattr(module, "activation", "") == "tanh"
+    return (
+        type(module).__module__.startswith("namegen_ext.nn.") and getattr(module, "activation", "") == "tanh"
+    )
 
 
 def _describe(name: str, module: nn.Module, calls: list[tuple[Tensor, Tensor]]) -> ActivationStatistics:
