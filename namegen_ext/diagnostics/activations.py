@@ -30,6 +30,9 @@ ELEMENTWISE: tuple[type[nn.Module], ...] = (
     nn.SiLU,
 )
 
+# The target of a position that predicts nothing, in a model over sequences.
+IGNORED = -1
+
 _VALUE_BINS = 50
 _UNIT_BINS = 20
 
@@ -77,7 +80,8 @@ def activation_statistics(
     Args:
         model: called as ``model(tokens, targets)``, returns (logits, loss).
         tokens: (B, block_size), integers.
-        targets: (B,), int64.
+        targets: (B,), int64; or (B, block_size) for a model over sequences, with -1 where nothing is to be
+            predicted: positions that are left out here.
         seed: of dropout.
 
     Returns:
@@ -93,7 +97,7 @@ def activation_statistics(
             layers[name], calls[name] = module, []
             module.register_forward_hook(partial(_note, calls[name]))
     forward_backward(copy, tokens, targets, seed=seed)
-    return tuple(_describe(name, layers[name], seen) for name, seen in calls.items() if seen)
+    return tuple(_describe(name, layers[name], seen, targets) for name, seen in calls.items() if seen)
 
 
 def _note(
@@ -116,17 +120,26 @@ def _is_fused_tanh(module: nn.Module) -> bool:
     )
 
 
-def _describe(name: str, module: nn.Module, calls: list[tuple[Tensor, Tensor]]) -> ActivationStatistics:
-    fused = _is_fused_tanh(module)
-    values = torch.cat([output.detach().double().flatten() for _, output in calls])  # (n,)
-    flat = [_slopes(module, *call).abs() < FLAT_SLOPE for call in calls]  # each (..., units)
-    unit_shares = torch.cat([one.double().reshape(-1, one.shape[-1]).mean(0) for one in flat])  # (units,)
+def _describe(
+    name: str, module: nn.Module, calls: list[tuple[Tensor, Tensor]], targets: Tensor
+) -> ActivationStatistics:
+    kept = [_predicting(output, targets) for _, output in calls]  # each bool (...)
+    outputs = [output.detach()[keep].double() for (_, output), keep in zip(calls, kept, strict=True)]
+    flat = [
+        _slopes(module, *call)[keep].abs() < FLAT_SLOPE for call, keep in zip(calls, kept, strict=True)
+    ]  # each (n, units), as the outputs
+    gradients = [
+        output.grad[keep].flatten()
+        for (_, output), keep in zip(calls, kept, strict=True)
+        if output.grad is not None
+    ]
+    values = torch.cat([output.flatten() for output in outputs])
+    unit_shares = torch.cat([one.double().mean(0) for one in flat])  # (units,)
     lower, upper = _range(module, values)
-    gradients = [output.grad.flatten() for _, output in calls if output.grad is not None]
     kind = type(module).__name__
     return ActivationStatistics(
         name=name or kind,
-        kind=f"{kind}, tanh" if fused else kind,
+        kind=f"{kind}, tanh" if _is_fused_tanh(module) else kind,
         values=histogram(values, lower, upper, _VALUE_BINS),
         mean=float(values.mean()),
         std=float(values.std(correction=0)),
@@ -136,6 +149,18 @@ def _describe(name: str, module: nn.Module, calls: list[tuple[Tensor, Tensor]]) 
         stuck_units=int((unit_shares == 1).sum()),
         gradient=gradient_statistics_of(name or kind, values, torch.cat(gradients)) if gradients else None,
     )
+
+
+def _predicting(output: Tensor, targets: Tensor) -> Tensor:
+    """Tell which rows of an output (..., units) count: bool (...), without the units.
+
+    In a model over sequences they are those of the positions that predict something; what follows a word's end
+    is filler.
+    """
+    rows = output.shape[:-1]
+    if targets.dim() > 1 and rows == targets.shape:
+        return targets != IGNORED
+    return torch.ones(rows, dtype=torch.bool, device=output.device)
 
 
 def _slopes(module: nn.Module, x: Tensor, y: Tensor) -> Tensor:

@@ -39,7 +39,8 @@ def next_symbol_probabilities(model: nn.Module, contexts: Tensor, vocab_size: in
     what is left of it when only the last symbol is known.
 
     Args:
-        model: called as ``model(tokens)``; gives logits (n, V), or a tuple that starts with them. It runs in
+        model: called as ``model.next_logits(contexts)`` where it has this method, as models over sequences
+            do, else as ``model(contexts)``; gives logits (n, V), or a tuple that starts with them. It runs in
             evaluation mode and is put back into the mode it came in.
         contexts: (n, block_size), integers, oldest symbol first.
         vocab_size: V.
@@ -52,7 +53,7 @@ def next_symbol_probabilities(model: nn.Module, contexts: Tensor, vocab_size: in
     sums = torch.zeros(vocab_size, vocab_size, dtype=torch.float64)  # (V, V)
     with evaluating(model), torch.no_grad():
         for chunk in contexts.split(_CHUNK):
-            output = model(chunk)
+            output = getattr(model, "next_logits", model)(chunk)
             logits = output[0] if isinstance(output, tuple) else output  # (n, V)
             probabilities = logits.double().softmax(-1).cpu()  # (n, V)
             sums.index_add_(0, chunk[:, -1].cpu(), probabilities)

@@ -32,11 +32,15 @@ class EmbeddingMap:
 def embedding_map(model: nn.Module, vocab_size: int) -> EmbeddingMap | None:
     """Map the first embedding of a model that has a row for each symbol; None where there is none.
 
+    A table that is the model's only parameter holds logits (the bigram), and is no embedding.
+
     Args:
         model: any module.
         vocab_size: V, the number of symbols; tables of another size (of positions, say) are passed over.
 
     """
+    if len(list(model.parameters())) < 2:
+        return None
     for name, module in model.named_modules():
         if isinstance(module, nn.Embedding):
             own, table = "weight", module.weight

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from namegen_ext.diagnostics.histograms import Histogram, histogram
 from namegen_ext.diagnostics.passes import copy_for_training, forward_backward
 
-# One set of bins for everything, so that layers and models can be compared: tenths of a power of ten.
-_LOWEST, _HIGHEST, _BINS = -14.0, 4.0, 180
+# One set of bins for everything, so that layers and models can be compared: fifths of a power of ten.
+_LOWEST, _HIGHEST, _BINS = -14.0, 4.0, 90
 
 
 @dataclass(frozen=True)

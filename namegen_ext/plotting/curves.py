@@ -30,14 +30,14 @@ def draw_loss(diagnosis: Diagnosis) -> Picture | None:
     uniform = math.log(len(diagnosis.symbols))
     label = f"guessing: every symbol alike, ln {len(diagnosis.symbols)} = {uniform:.2f}"
     upper.axhline(uniform, color=GREY, linewidth=1, linestyle=":", label=label)
-    _scale_loss(upper, [loss for curve in (history.train_loss, history.dev_loss) for _, loss in curve])
     upper.set_ylabel("loss (nats per character)")
+    _scale_loss(upper, [loss for curve in (history.train_loss, history.dev_loss) for _, loss in curve])
     upper.set_title("Loss: should fall fast, then flatten; dev rising away from it is overfitting")
-    upper.legend(loc="upper right")
-    lower.plot(*_xy(history.learning_rate), color=BLUE, drawstyle="steps-pre")
+    lower.plot(*_xy(history.learning_rate), color=BLUE)
     lower.set_ylim(bottom=0)
     lower.set_ylabel("learning rate")
     lower.set_xlabel("step")
+    figure.legend(loc="outside lower center", ncols=3)
     return Picture(
         name="loss",
         title="Loss",
@@ -102,6 +102,7 @@ def _scale_loss(axis: Any, losses: list[float]) -> None:
         axis.set_yscale("log", base=2)
         axis.yaxis.set_major_formatter(ScalarFormatter())
         axis.yaxis.set_minor_formatter(NullFormatter())
+        axis.set_ylabel("loss (nats per character, logarithmic)")
 
 
 def _legend_beside(axis: Any, lines: int) -> None:

@@ -12,7 +12,7 @@ from namegen_ext.plotting.picture import NumberTable, Picture
 from namegen_ext.plotting.style import (
     BLUE,
     GREEN,
-    VERMILLION,
+    SHADE,
     evenly_spaced,
     line_styles,
     new_figure,
@@ -36,13 +36,13 @@ def draw_activations(diagnosis: Diagnosis) -> Picture | None:
         _bars(axis, layer.values, BLUE)
         if _is_tanh(layer):
             for side in (-1, 1):
-                axis.axvspan(side * SATURATED_TANH, side * 1.0, color=VERMILLION, alpha=0.35, linewidth=0)
+                axis.axvspan(side * SATURATED_TANH, side * 1.0, color=SHADE, linewidth=0, zorder=0)
         axis.set_title(f"{layer.name} ({layer.kind})\n{layer.saturated:.1%} saturated", fontsize=10)
         axis.set_xlabel("output (no unit)")
         axis.set_ylabel("share of outputs")
         axis.yaxis.set_major_formatter(_percent())
     figure.suptitle(
-        "Activations: a broad hump is healthy, all the weight at the ends is saturation", fontsize=11
+        "Activations: spread over the range is healthy, all at the ends is saturation", fontsize=11
     )
     return Picture(
         name="activations",
@@ -140,10 +140,10 @@ def draw_gradients(diagnosis: Diagnosis) -> Picture | None:
         + ", ".join(f"{one.name} {one.std:.1e}" for one in everything)
         + ".",
         how_to_read=(
-            f"Computed over {diagnosis.examples:,} training examples at the end of the run. Among layers of one "
-            "kind the humps should lie over each other: a shift to the left from layer to layer, going towards "
-            "the input, is a vanishing gradient, one to the right an exploding one. A tail far to the left is "
-            "harmless; exact zeros are not drawn, their share is in the table."
+            f"Computed over {diagnosis.examples:,} training examples with the weights that were saved. Among "
+            "layers of one kind the humps should lie over each other: a shift to the left from layer to layer, "
+            "going towards the input, is a vanishing gradient, one to the right an exploding one. A tail far to "
+            "the left is harmless; exact zeros are not drawn, their share is in the table."
         ),
         png=to_png(figure),
         table=NumberTable(

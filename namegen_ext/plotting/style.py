@@ -12,6 +12,7 @@ from typing import Any
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, ORANGE, SKY, BLACK = "#CC79A7", "#E69F00", "#56B4E9", "#000000"
 GREY = "#595959"
+SHADE = "#F5CDB0"  # light vermillion, for zones behind the bars
 _LINE_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 _LINE_DASHES = ("-", "--", ":", "-.")
 
@@ -52,17 +53,20 @@ def drawing_style() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float) -> Any:
-    """Make a matplotlib figure of a size in inches, outside pyplot and its global state."""
+def new_figure(width: float, height: float, layout: str = "constrained") -> Any:
+    """Make a matplotlib figure of a size in inches, outside pyplot and its global state.
+
+    The layout "compressed" is for images beside each other, whose shape is fixed.
+    """
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def to_png(figure: Any) -> bytes:
     """Draw a figure into the bytes of a PNG file; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", metadata={"Software": None})
     return buffer.getvalue()
 
 

@@ -39,10 +39,8 @@ def draw_embedding(diagnosis: Diagnosis) -> Picture | None:
     ):
         points = [point for point, own in zip(embedding.points, kinds, strict=True) if own == kind]
         if points:
-            x, y = zip(*points, strict=True)
-            axis.scatter(
-                x, y, s=230, color=colour, marker=marker, label=_legend(kind), alpha=0.9, linewidths=0
-            )
+            across, up = [x for x, _ in points], [y for _, y in points]
+            axis.scatter(across, up, s=230, color=colour, marker=marker, label=_legend(kind), linewidths=0)
     for (x, y), label in zip(embedding.points, symbol_labels(diagnosis.symbols), strict=True):
         size = 10 if len(label) == 1 else 5
         axis.annotate(
@@ -53,6 +51,8 @@ def draw_embedding(diagnosis: Diagnosis) -> Picture | None:
     axis.set_ylabel(_axis_label(embedding, 1))
     if embedding.embedding_dim == 1:
         axis.set_yticks([])
+    else:
+        axis.set_aspect("equal", adjustable="datalim")  # so that distances on paper are distances
     axis.set_title(f"Embedding: symbols used alike lie close together\n{_projection(embedding)}")
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, markerscale=0.6)
     return Picture(
@@ -114,18 +114,23 @@ def draw_model_bigrams(diagnosis: Diagnosis) -> Picture:
     labels = symbol_labels(diagnosis.symbols)
     data = [[count / max(sum(row), 1) for count in row] for row in diagnosis.bigram_counts]
     side = 0.75 * _side(len(labels))
-    figure = new_figure(2 * side + 1.2, side + 0.8)
+    figure = new_figure(2 * side + 1.2, side + 0.8, layout="compressed")
     axes = figure.subplots(1, 2)
     model_title = "the model" if diagnosis.is_bigram else "the model, averaged over training contexts"
+    brightest = math.sqrt(
+        max(p for table in (data, diagnosis.model_bigrams) for row in table for p in row if p == p)
+    )
     image: Any = None
     for axis, table, title in zip(
         axes, (data, diagnosis.model_bigrams), ("the training words", model_title), strict=True
     ):
         # The square root spreads the many small probabilities over the colours.
-        image = axis.imshow([[math.sqrt(p) for p in row] for row in table], cmap=SEQUENTIAL, vmin=0, vmax=1)
+        image = axis.imshow(
+            [[math.sqrt(p) for p in row] for row in table], cmap=SEQUENTIAL, vmin=0, vmax=brightest
+        )
         axis.set_title(title, fontsize=10)
         _label_axes(axis, labels, font_size=7)
-    shown = (0, 0.01, 0.05, 0.1, 0.25, 0.5, 1)
+    shown = [share for share in (0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1) if math.sqrt(share) <= brightest]
     bar = figure.colorbar(image, ax=list(axes), shrink=0.7, ticks=[math.sqrt(share) for share in shown])
     bar.ax.set_yticklabels([f"{share:.0%}" for share in shown])
     bar.set_label("probability of the next symbol")
@@ -146,7 +151,7 @@ def draw_model_bigrams(diagnosis: Diagnosis) -> Picture:
         f"the model. On average they differ by {distance:.1%} of the probability.",
         how_to_read=(
             "Each row sums to 100%. A model that has learnt which symbol follows which shows the pattern of the "
-            "words; a side that is even grey has learnt nothing yet. Weighted by how often each row occurs, the "
+            "words; a side that is even in colour has learnt nothing yet. Weighted by how often each row occurs, the "
             f"two sides differ in {distance:.1%} of the probability (total variation).{averages}"
         ),
         png=to_png(figure),
@@ -189,10 +194,11 @@ def _label_axes(axis: Any, labels: Sequence[str], font_size: int = 9) -> None:
     names = [labels[place] for place in places]
     axis.set_xticks(places, names, fontsize=font_size)
     axis.set_yticks(places, names, fontsize=font_size)
-    if any(len(name) > 1 for name in names):
-        axis.tick_params(axis="x", labelrotation=90)
+    for tick in axis.get_xticklabels():
+        if len(tick.get_text()) > 1:
+            tick.set_rotation(90)
     axis.set_xlabel("the next symbol")
-    axis.set_ylabel("a symbol")
+    axis.set_ylabel("symbol")
     axis.grid(visible=False)
 
 
