@@ -8,7 +8,17 @@ from typing import Any
 from namegen_ext.diagnostics import Diagnosis
 from namegen_ext.diagnostics.history import Curve
 from namegen_ext.plotting.picture import NumberTable, Picture
-from namegen_ext.plotting.style import BLACK, BLUE, GREY, VERMILLION, line_styles, new_figure, to_png
+from namegen_ext.plotting.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    VERMILLION,
+    left_out,
+    line_styles,
+    new_figure,
+    some,
+    to_png,
+)
 
 USUAL_UPDATE_RATIO = -3.0
 _MOST_LINES = 28
@@ -60,7 +70,7 @@ def draw_updates(diagnosis: Diagnosis) -> Picture | None:
     ]
     if not weights:
         return None
-    shown = weights[:_MOST_LINES]
+    shown = some(weights, _MOST_LINES)
     figure = new_figure(8.0, 4.6)
     axis = figure.subplots()
     for name, style in zip(shown, line_styles(len(shown)), strict=True):
@@ -82,6 +92,7 @@ def draw_updates(diagnosis: Diagnosis) -> Picture | None:
             "ten. Around -3 (dashed) a step changes the weight by a thousandth. Far below, it hardly learns: "
             "the learning rate is too low; far above, the steps are too coarse. Lines far apart mean layers "
             "that learn at different speeds, often from a poor initialisation."
+            + left_out(weights, shown, "weights")
         ),
         png=to_png(figure),
         table=NumberTable(

@@ -13,10 +13,11 @@ from namegen_ext.plotting.style import (
     BLUE,
     GREEN,
     SHADE,
-    evenly_spaced,
+    left_out,
     line_styles,
     new_figure,
     panels,
+    some,
     to_png,
 )
 
@@ -30,7 +31,7 @@ def draw_activations(diagnosis: Diagnosis) -> Picture | None:
     layers = diagnosis.activations
     if not layers:
         return None
-    shown = _some(layers)
+    shown = some(layers, _MOST_PANELS)
     figure, axes = panels(len(shown), _COLUMNS, 4.0, 2.9)
     for axis, layer in zip(axes, shown, strict=True):
         _bars(axis, layer.values, BLUE)
@@ -78,7 +79,7 @@ def draw_saturation(diagnosis: Diagnosis) -> Picture | None:
     layers = diagnosis.activations
     if not layers:
         return None
-    shown = _some(layers)
+    shown = some(layers, _MOST_PANELS)
     figure, axes = panels(len(shown), _COLUMNS, 4.0, 2.9)
     for axis, layer in zip(axes, shown, strict=True):
         _bars(axis, layer.unit_saturation, GREEN, as_counts=True)
@@ -104,7 +105,7 @@ def draw_saturation(diagnosis: Diagnosis) -> Picture | None:
             "Each unit is counted at the share of examples for which its activation is nearly flat (slope below "
             f"{FLAT_SLOPE:.2f}; for tanh, output beyond ±{SATURATED_TANH}). Units at the left pass gradients "
             "for nearly all examples. A unit at 100% is stuck: no example of this batch moves the weights "
-            "before it." + _left_out(layers, shown)
+            "before it." + left_out(layers, shown, "layers")
         ),
         png=to_png(figure),
     )
@@ -115,7 +116,7 @@ def draw_gradients(diagnosis: Diagnosis) -> Picture | None:
     outputs = [layer.gradient for layer in diagnosis.activations if layer.gradient is not None]
     weights = [gradient for gradient in diagnosis.gradients if gradient.is_weight]
     groups = [
-        (title, group[:_MOST_LINES])
+        (title, some(group, _MOST_LINES))
         for title, group in (("by the outputs of activation layers", outputs), ("by the weights", weights))
         if group
     ]
@@ -144,6 +145,7 @@ def draw_gradients(diagnosis: Diagnosis) -> Picture | None:
             "layers of one kind the humps should lie over each other: a shift to the left from layer to layer, "
             "going towards the input, is a vanishing gradient, one to the right an exploding one. A tail far to "
             "the left is harmless; exact zeros are not drawn, their share is in the table."
+            + left_out(weights, some(weights, _MOST_LINES), "weights")
         ),
         png=to_png(figure),
         table=NumberTable(
@@ -163,14 +165,6 @@ def draw_gradients(diagnosis: Diagnosis) -> Picture | None:
     )
 
 
-def _some(layers: Sequence[ActivationStatistics]) -> list[ActivationStatistics]:
-    return [layers[position] for position in evenly_spaced(len(layers), _MOST_PANELS)]
-
-
-def _left_out(layers: Sequence[ActivationStatistics], shown: Sequence[ActivationStatistics]) -> str:
-    return "" if len(shown) == len(layers) else f" {len(shown)} of {len(layers)} layers are drawn."
-
-
 def _is_tanh(layer: ActivationStatistics) -> bool:
     return layer.kind == "Tanh" or layer.kind.endswith(", tanh")
 
@@ -188,7 +182,7 @@ def _how_to_read_activations(diagnosis: Diagnosis, shown: Sequence[ActivationSta
     )
     if diagnosis.layers == "fused":
         text += " To look at these layers, they were run one by one for this batch; a fused call would not show them."
-    return text + _left_out(diagnosis.activations, shown)
+    return text + left_out(diagnosis.activations, shown, "layers")
 
 
 def _bars(axis: Any, histogram: Histogram, colour: str, *, as_counts: bool = False) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal, TypeVar
+
+T = TypeVar("T")
 
 # Okabe and Ito, "Color Universal Design", 2008: told apart with any colour vision. Their yellow is left out, as
 # it is hard to see on white.
@@ -20,7 +22,7 @@ _LINE_DASHES = ("-", "--", ":", "-.")
 SEQUENTIAL = "cividis"
 
 # An opaque, nearly white ground: the pictures read the same on a light and on a dark page.
-_SETTINGS: dict[str, Any] = {
+_SETTINGS: Any = {
     "figure.facecolor": "#FCFCFC",
     "axes.facecolor": "#FCFCFC",
     "savefig.facecolor": "#FCFCFC",
@@ -53,7 +55,9 @@ def drawing_style() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float, height: float, layout: str = "constrained") -> Any:
+def new_figure(
+    width: float, height: float, layout: Literal["constrained", "compressed"] = "constrained"
+) -> Any:
     """Make a matplotlib figure of a size in inches, outside pyplot and its global state.
 
     The layout "compressed" is for images beside each other, whose shape is fixed.
@@ -123,8 +127,16 @@ def panels(count: int, columns: int, width: float, height: float) -> tuple[Any, 
     return figure, axes[:count]
 
 
-def evenly_spaced(count: int, most: int) -> list[int]:
-    """Choose at most ``most`` of the positions 0..count-1, the first and the last among them."""
+def some(everything: Sequence[T], most: int) -> list[T]:
+    """Choose at most ``most`` things (2 or more), evenly spaced, the first and the last among them."""
+    count = len(everything)
     if count <= most:
-        return list(range(count))
-    return [round(number * (count - 1) / (most - 1)) for number in range(most)]
+        return list(everything)
+    return [everything[round(number * (count - 1) / (most - 1))] for number in range(most)]
+
+
+def left_out(everything: Sequence[object], shown: Sequence[object], what: str) -> str:
+    """Return a sentence that tells how many of some things are drawn; nothing where all of them are."""
+    if len(shown) == len(everything):
+        return ""
+    return f" {len(shown)} of {len(everything)} {what} are drawn, evenly spaced."

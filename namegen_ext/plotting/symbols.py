@@ -41,11 +41,11 @@ def draw_embedding(diagnosis: Diagnosis) -> Picture | None:
         if points:
             across, up = [x for x, _ in points], [y for _, y in points]
             axis.scatter(across, up, s=230, color=colour, marker=marker, label=_legend(kind), linewidths=0)
-    for (x, y), label in zip(embedding.points, symbol_labels(diagnosis.symbols), strict=True):
-        size = 10 if len(label) == 1 else 5
-        axis.annotate(
-            label, (x, y), ha="center", va="center", color="white", fontsize=size, fontweight="bold"
-        )
+    for point, label in zip(embedding.points, symbol_labels(diagnosis.symbols), strict=True):
+        if len(label) == 1:
+            axis.annotate(label, point, ha="center", va="center", color="white", fontweight="bold")
+        else:  # too long to stand inside its marker
+            axis.annotate(label, point, xytext=(9, 0), textcoords="offset points", va="center", fontsize=8)
     axis.margins(0.08)
     axis.set_xlabel(_axis_label(embedding, 0))
     axis.set_ylabel(_axis_label(embedding, 1))

@@ -28,11 +28,11 @@ def write_report(diagnosis: Diagnosis, directory: Path) -> tuple[list[Path], lis
         RunError: a file cannot be written.
 
     """
-    pictures, missing = draw_all(diagnosis)
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PlotError(f"{directory}: cannot be made: {error.strerror or error}") from None
+    pictures, missing = draw_all(diagnosis)
     files = []
     for picture in pictures:
         files.append(directory / f"{picture.name}.png")
