@@ -96,6 +96,7 @@ def _lectures() -> Iterator[Recipe]:
             "all_names": True,
             # The gradient of 0.01 * mean(W**2) over 27 x 27 weights is 0.02 / 729 * W.
             "weight_decay": 0.02 / 729,
+            "steps": 300,
         },
     )
     long: dict[str, Any] = {
