@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     columns = {name: draw(table, alphabet, options.seed) for name, table in tables.items()}
     print("\n" + "".join(f"{name:<26}" for name in columns).rstrip())
     for row in zip(*columns.values(), strict=True):
-        print("".join(f"{word if len(word) <= 24 else word[:21] + '...':<26}" for word in row).rstrip())
+        print("".join(f"{shorten(word):<26}" for word in row).rstrip())
     return 0
 
 
@@ -61,6 +61,11 @@ def most_frequent(counts: list[list[int]], alphabet: str, number: int = 8) -> li
 def draw(table: list[list[float]], alphabet: str, seed: int) -> list[str]:
     """Draw words, each from a generator of its own."""
     return [sample(table, alphabet, random.Random(f"{seed}/{index}")) for index in range(NUM_SAMPLES)]
+
+
+def shorten(word: str) -> str:
+    """Return a word as it fits its column."""
+    return word[:21] + "..." if len(word) > 24 else word or "(empty)"
 
 
 if __name__ == "__main__":
