@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from namegen_ext.data import IGNORED
 from namegen_ext.diagnostics.gradients import GradientStatistics, gradient_statistics_of
 from namegen_ext.diagnostics.histograms import Histogram, histogram
 from namegen_ext.diagnostics.passes import copy_for_training, forward_backward
@@ -29,9 +30,6 @@ ELEMENTWISE: tuple[type[nn.Module], ...] = (
     nn.GELU,
     nn.SiLU,
 )
-
-# The target of a position that predicts nothing, in a model over sequences.
-IGNORED = -1
 
 _VALUE_BINS = 50
 _UNIT_BINS = 20

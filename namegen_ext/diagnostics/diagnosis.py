@@ -14,6 +14,7 @@ from namegen_ext.diagnostics.embedding import EmbeddingMap, embedding_map
 from namegen_ext.diagnostics.gradients import GradientStatistics, parameter_gradients
 from namegen_ext.diagnostics.history import RunHistory, read_history
 from namegen_ext.fusion import fuse
+from namegen_ext.training.corpus import build_examples
 from namegen_ext.training.run_directory import RunDirectory
 from namegen_ext.training.saved_run import Run
 
@@ -37,7 +38,8 @@ class Diagnosis:
         parameters: number of trainable values.
         block_size: characters of context.
         words: number of training words.
-        examples: how many training examples the activations and gradients come from.
+        examples: how many training examples the activations and gradients come from: windows, or words for a
+            model over sequences.
         symbols: the vocabulary, the end marker first.
         activations: of each activation layer.
         gradients: of each parameter.
@@ -92,12 +94,17 @@ def diagnose(run: Run, *, fused: bool = False, examples: int = DEFAULT_EXAMPLES,
     history = read_history(RunDirectory(run.path))
     words = run.splits.train
     report = fuse(model) if fused else None
-    tokens, targets = build_windows(words, vocabulary, options.block_size)  # (n, block_size), (n,)
-    order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(seed))  # (n,)
     device = _device_of(model)
-    batch = tokens[order[:examples]].to(device), targets[order[:examples]].to(device)  # (B, block_size), (B,)
+    tokens, targets = build_examples(options.model, words, vocabulary, options.block_size)
+    order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(seed))[:examples]  # (B,)
+    batch = tokens[order].to(device), targets[order].to(device)  # (B, block_size), (B,) or (B, block_size)
     is_bigram = options.model == "bigram" or options.block_size == 1
-    contexts = _every_symbol(tokens, len(vocabulary)) if is_bigram else tokens[order[:_MODEL_CONTEXTS]]
+    if is_bigram:  # each symbol once, wherever it is looked for
+        contexts = torch.arange(len(vocabulary))[:, None].expand(-1, options.block_size)  # (V, block_size)
+    else:
+        contexts, _ = build_windows(words, vocabulary, options.block_size)  # (n, block_size)
+        drawn = torch.randperm(len(contexts), generator=torch.Generator().manual_seed(seed))  # (n,)
+        contexts = contexts[drawn[:_MODEL_CONTEXTS]]
     return Diagnosis(
         model=options.model,
         recipe=run.config.recipe,
@@ -118,11 +125,6 @@ def diagnose(run: Run, *, fused: bool = False, examples: int = DEFAULT_EXAMPLES,
         is_bigram=is_bigram,
         history=history,
     )
-
-
-def _every_symbol(tokens: Tensor, vocab_size: int) -> Tensor:
-    """One context for each symbol, filled with it: (V, block_size)."""
-    return torch.arange(vocab_size)[:, None].expand(vocab_size, tokens.shape[1])
 
 
 def _table(values: Tensor) -> Table:

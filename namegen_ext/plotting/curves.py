@@ -13,7 +13,9 @@ from namegen_ext.plotting.style import (
     BLUE,
     GREY,
     VERMILLION,
+    add_legend,
     left_out,
+    legend_height,
     line_styles,
     new_figure,
     some,
@@ -71,7 +73,7 @@ def draw_updates(diagnosis: Diagnosis) -> Picture | None:
     if not weights:
         return None
     shown = some(weights, _MOST_LINES)
-    figure = new_figure(8.0, 4.6)
+    figure = new_figure(8.0, 4.6 + legend_height(shown))
     axis = figure.subplots()
     for name, style in zip(shown, line_styles(len(shown)), strict=True):
         axis.plot(*_xy(ratios[name]), label=name, linewidth=1.2, **style)
@@ -79,7 +81,7 @@ def draw_updates(diagnosis: Diagnosis) -> Picture | None:
     axis.set_xlabel("step")
     axis.set_ylabel("log10 of update / data\n(standard deviations, one step)")
     axis.set_title("Update-to-data ratio: lines near -3 learn at a healthy pace")
-    _legend_beside(axis, len(shown))
+    add_legend(axis, shown)
     last = {name: ratios[name][-1][1] for name in weights}
     return Picture(
         name="updates",
@@ -114,10 +116,6 @@ def _scale_loss(axis: Any, losses: list[float]) -> None:
         axis.yaxis.set_major_formatter(ScalarFormatter())
         axis.yaxis.set_minor_formatter(NullFormatter())
         axis.set_ylabel("loss (nats per character, logarithmic)")
-
-
-def _legend_beside(axis: Any, lines: int) -> None:
-    axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), ncols=1 if lines <= 16 else 2)
 
 
 def _loss_in_words(train: Curve, dev: Curve) -> str:

@@ -13,7 +13,9 @@ from namegen_ext.plotting.style import (
     BLUE,
     GREEN,
     SHADE,
+    add_legend,
     left_out,
+    legend_height,
     line_styles,
     new_figure,
     panels,
@@ -42,9 +44,10 @@ def draw_activations(diagnosis: Diagnosis) -> Picture | None:
         axis.set_xlabel("output (no unit)")
         axis.set_ylabel("share of outputs")
         axis.yaxis.set_major_formatter(_percent())
-    figure.suptitle(
-        "Activations: spread over the range is healthy, all at the ends is saturation", fontsize=11
-    )
+    title = "all outputs in one place are a layer that does nothing"
+    if all(map(_is_tanh, shown)):
+        title = "spread over the range is healthy, all at the ends is saturation"
+    figure.suptitle(f"Activations: {title}", fontsize=11)
     return Picture(
         name="activations",
         title="Activations",
@@ -123,7 +126,8 @@ def draw_gradients(diagnosis: Diagnosis) -> Picture | None:
     if not groups:
         return None
     lower, upper = _occupied([one.log10_magnitude for _, group in groups for one in group])
-    figure = new_figure(8.6, 3.4 * len(groups) + 0.4)
+    legends = sum(legend_height([one.name for one in group]) for _, group in groups)
+    figure = new_figure(8.6, 3.4 * len(groups) + 0.4 + legends)
     axes = figure.subplots(len(groups), 1, squeeze=False, sharex=True)[:, 0]
     for axis, (title, group) in zip(axes, groups, strict=True):
         _lines(axis, group)
@@ -180,6 +184,8 @@ def _how_to_read_activations(diagnosis: Diagnosis, shown: Sequence[ActivationSta
         ") lets hardly any gradient through: a few per cent of them are fine, most of them mean that the values "
         "before the activation are too large. All outputs close to 0 mean that they are too small."
     )
+    if not all(map(_is_tanh, shown)):
+        text += " A ReLU and its smooth kin (GELU, SiLU) have many outputs near 0 by nature."
     if diagnosis.layers == "fused":
         text += " To look at these layers, they were run one by one for this batch; a fused call would not show them."
     return text + left_out(diagnosis.activations, shown, "layers")
@@ -199,8 +205,7 @@ def _lines(axis: Any, group: Sequence[GradientStatistics]) -> None:
         middles = [(left + right) / 2 for left, right in pairwise(edges)]
         axis.plot(middles, shares, label=one.name, linewidth=1.3, **style)
     axis.set_ylim(bottom=0)
-    columns = 1 if len(group) <= 12 else 2
-    axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), ncols=columns)
+    add_legend(axis, [one.name for one in group])
 
 
 def _occupied(histograms: Sequence[Histogram]) -> tuple[float, float]:

@@ -41,6 +41,7 @@ _SETTINGS: Any = {
     "text.parse_math": False,  # a $ among the symbols or in a layer's name is just a $
 }
 _DPI = 130
+_MOST_BESIDE = 8  # lines whose legend stands beside them
 SPACE = "\N{OPEN BOX}"
 
 
@@ -140,3 +141,20 @@ def left_out(everything: Sequence[object], shown: Sequence[object], what: str) -
     if len(shown) == len(everything):
         return ""
     return f" {len(shown)} of {len(everything)} {what} are drawn, evenly spaced."
+
+
+def add_legend(axis: Any, names: Sequence[str]) -> None:
+    """Tell the lines of a panel apart: beside it where they are few, else below it."""
+    if len(names) <= _MOST_BESIDE:
+        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    else:
+        axis.legend(loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=_legend_columns(names))
+
+
+def legend_height(names: Sequence[str]) -> float:
+    """Return how much higher a figure must be for the legend of a panel, in inches."""
+    return 0.0 if len(names) <= _MOST_BESIDE else 0.2 * -(-len(names) // _legend_columns(names))
+
+
+def _legend_columns(names: Sequence[str]) -> int:
+    return 3 if max(map(len, names)) <= 30 else 2

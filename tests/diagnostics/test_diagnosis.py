@@ -12,7 +12,7 @@ import torch
 from namegen_ext.data import build_windows
 from namegen_ext.diagnostics import activation_statistics, bigram_counts, diagnose
 from namegen_ext.train import main as train
-from namegen_ext.training import RunError, load_run
+from namegen_ext.training import Run, RunError, load_run
 
 
 @pytest.fixture(scope="module")
@@ -70,16 +70,47 @@ def test_fused_finds_the_same(run_path: Path) -> None:
         assert one_row == pytest.approx(other_row, abs=1e-5)
 
 
+OTHER_MODELS: dict[str, list[str]] = {
+    "bigram": ["--block-size", "1"],
+    "wavenet": ["--block-size", "4", "--hidden-size", "8", "--embedding-dim", "3"],
+    "gpt": ["--block-size", "8", "--embedding-dim", "8", "--num-layers", "2", "--num-heads", "2"],
+}
+
+
+@pytest.fixture(scope="module", params=sorted(OTHER_MODELS))
+def other_run(
+    request: pytest.FixtureRequest, run_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Run:
+    path = tmp_path_factory.mktemp("models") / "run"
+    flags = ["--model", request.param, *OTHER_MODELS[request.param], "--steps", "5", "--threads", "1"]
+    assert train(["--data", str(run_path / "words.txt"), "--out", str(path), *flags]) == 0
+    return load_run(path)
+
+
+def test_every_model(other_run: Run) -> None:
+    found = diagnose(other_run, examples=10**6)
+    name = other_run.config.options.model
+    assert found.model == name
+    assert found.is_bigram == (name == "bigram")
+    assert (found.embedding is None) == (name == "bigram")
+    kinds = [layer.kind for layer in found.activations]
+    assert kinds == {"bigram": [], "wavenet": ["Tanh"] * 2, "gpt": ["GELU"] * 2}[name]
+    assert [one.name for one in found.gradients] == [name for name, _ in other_run.model.named_parameters()]
+    assert all(one.std > 0 for one in found.gradients if one.is_weight)
+    assert all(sum(row) == pytest.approx(1, abs=1e-6) for row in found.model_bigrams)
+    if name == "gpt":  # every character of every training word, and its end, stands once among the targets
+        predicted = sum(len(word) + 1 for word in other_run.splits.train)
+        assert all(layer.values.total == predicted * 4 * 8 for layer in found.activations)
+    if name == "bigram":
+        with torch.no_grad():
+            expected = other_run.model(torch.arange(6)[:, None])[0].double().softmax(1)
+        torch.testing.assert_close(torch.tensor(found.model_bigrams, dtype=torch.float64), expected)
+
+
 def test_a_block_of_one_symbol_is_a_bigram_model(run_path: Path, tmp_path: Path) -> None:
-    small = ["--steps", "5", "--hidden-size", "8", "--block-size", "1", "--threads", "1"]
-    words = run_path / "words.txt"
-    assert train(["--data", str(words), "--out", str(tmp_path / "run"), *small]) == 0
-    run = load_run(tmp_path / "run")
-    found = diagnose(run)
-    assert found.is_bigram
-    with torch.no_grad():
-        expected = run.model(torch.arange(6)[:, None])[0].double().softmax(1)
-    torch.testing.assert_close(torch.tensor(found.model_bigrams, dtype=torch.float64), expected)
+    flags = ["--steps", "5", "--hidden-size", "8", "--block-size", "1", "--threads", "1"]
+    assert train(["--data", str(run_path / "words.txt"), "--out", str(tmp_path / "run"), *flags]) == 0
+    assert diagnose(load_run(tmp_path / "run")).is_bigram
 
 
 def test_the_seed_draws_the_examples(run_path: Path) -> None:
