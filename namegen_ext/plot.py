@@ -12,7 +12,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-DEFAULT_EXAMPLES = 1024
+import torch
+
+from namegen_ext.diagnostics import DEFAULT_EXAMPLES, diagnose
+from namegen_ext.plotting.picture import PlotError, check_matplotlib
+from namegen_ext.plotting.write import write_report
+from namegen_ext.training import RunError, load_run
+
 DEFAULT_SEED = 0
 DEFAULT_FOLDER = "plots"
 
@@ -39,8 +45,6 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     """
     parser = _build_parser(prog)
     options = parser.parse_args(arguments)
-    from namegen_ext.plotting.picture import PlotError, check_matplotlib
-
     try:
         check_matplotlib()
         return _run(parser, options)
@@ -52,12 +56,6 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
 
 
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
-    import torch
-
-    from namegen_ext.diagnostics import diagnose
-    from namegen_ext.plotting.write import write_report
-    from namegen_ext.training import RunError, load_run
-
     torch.set_num_threads(1)  # one batch of a small model: a second thread gains nothing
     try:
         run = load_run(options.run_dir)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -88,23 +87,37 @@ def activation_statistics(
 
     """
     copy = copy_for_training(model)
-    calls: dict[str, list[tuple[Tensor, Tensor]]] = {}
-    layers: dict[str, nn.Module] = {}
+    seen: dict[str, _Calls] = {}
     for name, module in copy.named_modules():
         if _ends_in_activation(module):
-            layers[name], calls[name] = module, []
-            module.register_forward_hook(partial(_note, calls[name]))
+            seen[name] = _Calls(module)
     forward_backward(copy, tokens, targets, seed=seed)
-    return tuple(_describe(name, layers[name], seen, targets) for name, seen in calls.items() if seen)
+    return tuple(_describe(name, calls, targets) for name, calls in seen.items() if calls.outputs)
 
 
-def _note(
-    calls: list[tuple[Tensor, Tensor]], module: nn.Module, inputs: tuple[Any, ...], output: Tensor
-) -> None:
-    """Keep what went into a layer and what came out, for a forward hook."""
-    if output.requires_grad:
-        output.retain_grad()
-    calls.append((inputs[0].detach().clone(), output))  # cloned: an in-place activation overwrites its input
+class _Calls:
+    """What goes into a layer and what comes out, call by call, seen through hooks.
+
+    Attributes:
+        inputs: copied before the call, as an in-place activation overwrites its input.
+        outputs: with their gradients, once the loss has gone backward.
+
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.inputs: list[Tensor] = []
+        self.outputs: list[Tensor] = []
+        module.register_forward_pre_hook(self._before)
+        module.register_forward_hook(self._after)
+
+    def _before(self, module: nn.Module, arguments: tuple[Any, ...]) -> None:
+        self.inputs.append(arguments[0].detach().clone())
+
+    def _after(self, module: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> None:
+        if output.requires_grad:
+            output.retain_grad()
+        self.outputs.append(output)
 
 
 def _ends_in_activation(module: nn.Module) -> bool:
@@ -118,19 +131,15 @@ def _is_fused_tanh(module: nn.Module) -> bool:
     )
 
 
-def _describe(
-    name: str, module: nn.Module, calls: list[tuple[Tensor, Tensor]], targets: Tensor
-) -> ActivationStatistics:
-    kept = [_predicting(output, targets) for _, output in calls]  # each bool (...)
-    outputs = [output.detach()[keep].double() for (_, output), keep in zip(calls, kept, strict=True)]
-    flat = [
-        _slopes(module, *call)[keep].abs() < FLAT_SLOPE for call, keep in zip(calls, kept, strict=True)
-    ]  # each (n, units), as the outputs
-    gradients = [
-        output.grad[keep].flatten()
-        for (_, output), keep in zip(calls, kept, strict=True)
-        if output.grad is not None
-    ]
+def _describe(name: str, calls: _Calls, targets: Tensor) -> ActivationStatistics:
+    module = calls.module
+    outputs, flat, gradients = [], [], []
+    for x, y in zip(calls.inputs, calls.outputs, strict=True):
+        kept = _predicting(y, targets)  # bool (...), of y (..., units)
+        outputs.append(y.detach()[kept].double())  # (n, units)
+        flat.append(_slopes(module, x, y)[kept].abs() < FLAT_SLOPE)  # (n, units)
+        if y.grad is not None:
+            gradients.append(y.grad[kept].flatten())  # (n * units,)
     values = torch.cat([output.flatten() for output in outputs])
     unit_shares = torch.cat([one.double().mean(0) for one in flat])  # (units,)
     lower, upper = _range(module, values)

@@ -13,7 +13,7 @@ from namegen_ext.plotting.symbols import draw_bigram_counts, draw_embedding, dra
 
 # Each with what is said where there is nothing to draw.
 _DRAWERS: tuple[tuple[Callable[[Diagnosis], Picture | None], str], ...] = (
-    (draw_loss, "Loss: the run has logged none (metrics.jsonl is missing or empty)."),
+    (draw_loss, "Loss curve: metrics.jsonl holds no minibatch losses."),
     (
         draw_updates,
         "Update-to-data ratio: the run did not record it; train with --record-updates to have it.",

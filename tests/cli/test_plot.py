@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from namegen_ext import cli
-from namegen_ext.plot import DEFAULT_EXAMPLES, main
+from namegen_ext.diagnostics import DEFAULT_EXAMPLES
+from namegen_ext.plot import main
 from namegen_ext.train import main as train
 
 NAMES = {"loss", "updates", "activations", "saturation", "gradients", "embedding", "next-symbol", "bigrams"}
@@ -118,7 +119,7 @@ def test_without_matplotlib_it_is_one_line(
 @pytest.fixture
 def _matplotlib_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is wrong with the arguments is found without drawing, so also where matplotlib is missing."""
-    monkeypatch.setattr("namegen_ext.plotting.picture.check_matplotlib", lambda: None)
+    monkeypatch.setattr("namegen_ext.plot.check_matplotlib", lambda: None)
 
 
 @pytest.mark.usefixtures("_matplotlib_found")

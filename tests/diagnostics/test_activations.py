@@ -124,6 +124,7 @@ def test_modules_that_end_in_a_fused_tanh(batch: Batch) -> None:
         (nn.ReLU(inplace=True), lambda x: x <= 0),
         (nn.Sigmoid(), lambda x: x.sigmoid() * (1 - x.sigmoid()) < 1 - 0.97**2),
         (nn.SiLU(), lambda x: (x.sigmoid() * (1 + x * (1 - x.sigmoid()))).abs() < 1 - 0.97**2),
+        (nn.SiLU(inplace=True), lambda x: (x.sigmoid() * (1 + x * (1 - x.sigmoid()))).abs() < 1 - 0.97**2),
         (
             nn.GELU(),
             lambda x: (
@@ -132,7 +133,7 @@ def test_modules_that_end_in_a_fused_tanh(batch: Batch) -> None:
             ),
         ),
     ],
-    ids=["relu", "relu-inplace", "sigmoid", "silu", "gelu"],
+    ids=["relu", "relu-inplace", "sigmoid", "silu", "silu-inplace", "gelu"],
 )
 def test_other_activations(activation: nn.Module, flat: Callable[[Tensor], Tensor], batch: Batch) -> None:
     torch.manual_seed(2)

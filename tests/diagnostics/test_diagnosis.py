@@ -107,6 +107,19 @@ def test_every_model(other_run: Run) -> None:
         torch.testing.assert_close(torch.tensor(found.model_bigrams, dtype=torch.float64), expected)
 
 
+def test_every_model_fused(other_run: Run) -> None:
+    stock = diagnose(other_run, examples=200)
+    fused = diagnose(load_run(other_run.path), examples=200, fused=True)
+    assert fused.layers == ("fused" if other_run.config.options.model == "wavenet" else "stock")
+    assert len(stock.activations) == len(fused.activations)
+    # float32 sums of at most 200 * 4 numbers in another order, through two levels with batch norm.
+    for layer, other_layer in zip(stock.activations, fused.activations, strict=True):
+        assert layer.mean == pytest.approx(other_layer.mean, abs=1e-4)
+        assert layer.std == pytest.approx(other_layer.std, abs=1e-4)
+    for one, other in zip(stock.gradients, fused.gradients, strict=True):
+        assert one.std == pytest.approx(other.std, rel=1e-3, abs=1e-7)
+
+
 def test_a_block_of_one_symbol_is_a_bigram_model(run_path: Path, tmp_path: Path) -> None:
     flags = ["--steps", "5", "--hidden-size", "8", "--block-size", "1", "--threads", "1"]
     assert train(["--data", str(run_path / "words.txt"), "--out", str(tmp_path / "run"), *flags]) == 0
