@@ -130,7 +130,7 @@ _ROWS = (
     Row("devlog-7-hierarchical", (Expectation("dev", None, 0.0, 2.236),)),
     _lecture("lecture-mlp-1-plain", 2.1245, 2.1682, 11_897),
     _lecture("lecture-mlp-2-small-output", 2.07, 2.13, 11_897),
-    _lecture("lecture-mlp-3-scaled-hidden", 2.0356, 2.1027, 11_897),
+    _lecture("lecture-mlp-3-unsaturated", 2.0356, 2.1027, 11_897),
     _lecture("lecture-mlp-4-kaiming", 2.0377, 2.1070, 11_897),
     _lecture("lecture-mlp-5-batch-norm", 2.0668, 2.1048, 12_097, _UNBIASED),
     _lecture("lecture-mlp-6-backprop", 2.0705, 2.1099, 12_297, _UNBIASED),

@@ -110,9 +110,7 @@ def _lectures() -> Iterator[Recipe]:
     normalised = {**long, "batch_norm": True, "batch_norm_variance": "unbiased"}
     yield Recipe("lecture-mlp-1-plain", "MLP, every weight standard normal", {**plain, "init": "plain"})
     yield Recipe("lecture-mlp-2-small-output", "output layer scaled down", {**plain, "init": "small-output"})
-    yield Recipe(
-        "lecture-mlp-3-scaled-hidden", "tanh no longer saturated", {**plain, "init": "scaled-hidden"}
-    )
+    yield Recipe("lecture-mlp-3-unsaturated", "tanh no longer saturated", {**plain, "init": "unsaturated"})
     yield Recipe("lecture-mlp-4-kaiming", "scaled by Kaiming's rule", {**plain, "init": "kaiming"})
     yield Recipe(
         "lecture-mlp-5-batch-norm",

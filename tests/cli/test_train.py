@@ -338,7 +338,11 @@ def test_the_summary_of_the_first_part_goes_when_the_second_begins(
         ("--embedding-dim", "x", "expected a whole number"),
         ("--hidden-size", "99999999999", "expected a whole number from 1"),
         ("--num-hidden-layers", "0", "expected a whole number from 1"),
-        ("--init", "xavier", "expected one of plain, small-output, scaled-hidden, kaiming, counts"),
+        (
+            "--init",
+            "xavier",
+            "expected one of plain, small-output, scaled-hidden, kaiming, unsaturated, counts",
+        ),
         ("--optimizer", "lion", "expected one of sgd, adamw"),
         ("--learning-rate", "0", "expected a number above 0"),
         ("--learning-rate", "nan", "expected a number above 0"),
