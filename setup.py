@@ -33,7 +33,12 @@ setup(
     version=version(),
     # numpy is what safetensors.torch saves through; it does not ask for it by itself.
     install_requires=[torch_requirement(), "safetensors>=0.4.3", "numpy>=1.26", "rich>=13"],
-    packages=find_packages(include=["namegen_ext", "namegen_ext.*"]),
+    # The plain-Python references and the lessons live apart from the package, under names of their own.
+    packages=[
+        *find_packages(include=["namegen_ext", "namegen_ext.*"]),
+        *find_packages("python", include=["namegen_reference", "namegen_reference.*"]),
+    ],
+    package_dir={"namegen_reference": "python/namegen_reference"},
     package_data={"namegen_ext": ["py.typed", "_build.json"], "namegen_ext.data": ["files/*"]},
     ext_modules=[Extension("namegen_ext._C", sources=[])],
     cmdclass={"build_ext": CMakeBuild},

@@ -162,7 +162,7 @@ def _run_batch_norm(x: Tensor, batch_norm: nn.BatchNorm1d, tanh: nn.Tanh | None 
 def _run_channels_last_batch_norm(
     x: Tensor, batch_norm: ChannelsLastBatchNorm1d, tanh: nn.Tanh | None = None
 ) -> Tensor | None:
-    if not isinstance(x, Tensor) or x.dim() < 1 or x.numel() == 0:
+    if not isinstance(x, Tensor) or x.dim() < 2 or x.numel() == 0:
         return None
     activation = "none" if tanh is None else "tanh"
     return batch_norm_channels_last(batch_norm, x, activation, batch_norm.variance)

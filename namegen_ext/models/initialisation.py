@@ -46,6 +46,8 @@ SCHEMES: dict[str, Initialisation] = {
     "scaled-hidden": Initialisation(0.1, 0.1, 0.01, 0.0),
     # And its scale derived from the width of the layer instead of tried.
     "kaiming": Initialisation(TANH_GAIN, 0.01, 0.01, 0.0, scale_by_fan_in=True),
+    # The scale between the last two that the makemore lecture tries before it turns to Kaiming's rule.
+    "unsaturated": Initialisation(0.2, 0.01, 0.01, 0.0),
 }
 
 

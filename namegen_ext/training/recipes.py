@@ -96,6 +96,7 @@ def _lectures() -> Iterator[Recipe]:
             "all_names": True,
             # The gradient of 0.01 * mean(W**2) over 27 x 27 weights is 0.02 / 729 * W.
             "weight_decay": 0.02 / 729,
+            "steps": 300,
         },
     )
     long: dict[str, Any] = {
@@ -109,9 +110,7 @@ def _lectures() -> Iterator[Recipe]:
     normalised = {**long, "batch_norm": True, "batch_norm_variance": "unbiased"}
     yield Recipe("lecture-mlp-1-plain", "MLP, every weight standard normal", {**plain, "init": "plain"})
     yield Recipe("lecture-mlp-2-small-output", "output layer scaled down", {**plain, "init": "small-output"})
-    yield Recipe(
-        "lecture-mlp-3-scaled-hidden", "tanh no longer saturated", {**plain, "init": "scaled-hidden"}
-    )
+    yield Recipe("lecture-mlp-3-unsaturated", "tanh no longer saturated", {**plain, "init": "unsaturated"})
     yield Recipe("lecture-mlp-4-kaiming", "scaled by Kaiming's rule", {**plain, "init": "kaiming"})
     yield Recipe(
         "lecture-mlp-5-batch-norm",

@@ -25,6 +25,8 @@ from namegen_ext.training.progress import Reporter, Silent
 from namegen_ext.training.run_directory import RunDirectory
 from namegen_ext.training.schedules import Schedule
 from namegen_ext.training.steps import StepRunner
+from namegen_ext.training.update_ratios import METRIC as UPDATE_METRIC
+from namegen_ext.training.update_ratios import UpdateRecorder
 
 DEFAULT_LOG_EVERY = 100
 DEFAULT_EVAL_EVERY = 5000
@@ -76,6 +78,8 @@ class Trainer:
         log_every: a line in the metrics every so many steps.
         eval_every: evaluate on dev, and save, every so many steps; 0 only at the end.
         should_stop: asked about ten times a second; True ends the run early and cleanly.
+        record_updates: whether each line in the metrics also tells how large the last step's updates were
+            against the parameters.
 
     Raises:
         DataError: the words are not fit to train on.
@@ -94,6 +98,7 @@ class Trainer:
         log_every: int = DEFAULT_LOG_EVERY,
         eval_every: int = DEFAULT_EVAL_EVERY,
         should_stop: Callable[[], bool] = lambda: False,
+        record_updates: bool = False,
     ) -> None:
         self.options = options
         self.directory: RunDirectory | None = None
@@ -101,6 +106,8 @@ class Trainer:
         self.log_every = log_every
         self.eval_every = eval_every
         self.should_stop = should_stop
+        self.record_updates = record_updates
+        self._updates: UpdateRecorder | None = None
         self.corpus = Corpus.build(
             words,
             block_size=options.block_size,
@@ -164,8 +171,11 @@ class Trainer:
         options = self.options
         tokens, targets = self.corpus.train
         self._steps = build_steps(self.backend, self.model, self.optimizer, tokens, targets)
+        runner = self._steps
+        if self.record_updates:
+            runner = self._updates = UpdateRecorder(runner, self.model)
         loop = TrainingLoop(
-            self._steps,
+            runner,
             self._indices(len(targets)),
             Schedule(
                 options.schedule,
@@ -201,7 +211,10 @@ class Trainer:
 
     def log(self, step: int, loss: float, learning_rate: float) -> None:
         """Write a line of metrics."""
-        self._write_metrics({"step": step, "loss": loss, "learning_rate": learning_rate})
+        record: dict[str, Any] = {"step": step, "loss": loss, "learning_rate": learning_rate}
+        if self._updates is not None:
+            record[UPDATE_METRIC] = self._updates.ratios()
+        self._write_metrics(record)
 
     def milestone(self, step: int, seconds: float) -> None:
         """Evaluate on dev, and save."""

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import torch
 
+from namegen_ext import Generator
 from namegen_ext.data import load_words
 from namegen_ext.train import main
 from namegen_ext.training import RECIPES, Trainer, TrainOptions, TrainResult, load_run
@@ -152,6 +153,18 @@ def test_flags_reach_the_run(word_file: Path, tmp_path: Path) -> None:
         "seed": 3,
         "split_seed": 9,
         "batch_norm": False,
+        "hidden_bias": False,
+        "batch_norm_variance": "unbiased",
+        "factors": "2x2",
+        "num_layers": 3,
+        "num_heads": 1,
+        "dropout": 0.25,
+        "tied": True,
+        "estimator": "witten-bell",
+        "smoothing": 0.5,
+        "switch_at": 0.75,
+        "full_batch": True,
+        "all_names": True,
         "nesterov": True,
         "model": "mlp",
     }
@@ -301,11 +314,16 @@ def test_the_summary_of_the_first_part_goes_when_the_second_begins(
 @pytest.mark.parametrize(
     ("flag", "value", "expected"),
     [
-        ("--model", "rnn", "expected one of mlp"),
-        ("--model", "gpt", "'gpt' is not part of this version; available: mlp"),
-        ("--model", "wavenet", "'wavenet' is not part of this version"),
-        ("--model", "bigram", "'bigram' is not part of this version"),
+        ("--model", "rnn", "expected one of bigram, ngram, mlp, wavenet, gpt"),
         ("--recipe", "unknown", "devlog-5-batch-norm"),
+        ("--batch-norm-variance", "both", "expected one of biased, unbiased"),
+        ("--num-layers", "0", "expected a whole number from 1"),
+        ("--num-heads", "0", "expected a whole number from 1"),
+        ("--dropout", "1", "expected a number from 0, below 1"),
+        ("--estimator", "kneser-ney", "expected one of add-k, witten-bell"),
+        ("--smoothing", "-1", "expected a number from 0"),
+        ("--switch-at", "1.5", "expected a number from 0 to 1"),
+        ("--init", "counts", "expected --model bigram or ngram"),
         ("--fused", "fast", "expected one of auto, layers, step"),
         ("--fused", "step", "the native step engine is not part of this version"),
         ("--data", "nowhere.txt", "nowhere.txt"),
@@ -320,7 +338,11 @@ def test_the_summary_of_the_first_part_goes_when_the_second_begins(
         ("--embedding-dim", "x", "expected a whole number"),
         ("--hidden-size", "99999999999", "expected a whole number from 1"),
         ("--num-hidden-layers", "0", "expected a whole number from 1"),
-        ("--init", "xavier", "expected one of plain, small-output, scaled-hidden, kaiming"),
+        (
+            "--init",
+            "xavier",
+            "expected one of plain, small-output, scaled-hidden, kaiming, unsaturated, counts",
+        ),
         ("--optimizer", "lion", "expected one of sgd, adamw"),
         ("--learning-rate", "0", "expected a number above 0"),
         ("--learning-rate", "nan", "expected a number above 0"),
@@ -353,6 +375,70 @@ def test_a_wrong_value_is_one_line_that_names_the_flag(
     assert value in message
     assert expected in message
     assert list(tmp_path.iterdir()) == []  # nothing was written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flag", "expected"),
+    [
+        (["--model", "wavenet", "--factors", "2x2"], "--factors", "whose product is the block-size 8"),
+        (["--model", "wavenet", "--factors", "2,2,2"], "--factors", "got '2,2,2', expected auto"),
+        (["--model", "gpt", "--num-heads", "5"], "--num-heads", "a divisor of the embedding-dim 64"),
+        (["--model", "bigram", "--block-size", "2"], "--block-size", "expected 1 with --model bigram"),
+        (["--model", "bigram", "--steps", "0"], "--steps", "expected a whole number from 1"),
+    ],
+)
+def test_values_that_do_not_fit_the_model(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], flag: str, expected: str
+) -> None:
+    message = wrong(capsys, *arguments)
+    assert f"argument {flag}: " in message
+    assert expected in message
+
+
+def test_a_recipe_without_a_name_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
+    message = wrong(capsys, "--recipe")
+    assert "argument --recipe: got no name, expected one of " in message
+    assert all(name in message for name in RECIPES)
+
+
+# Each model in small, with what it needs to be so.
+MODELS_IN_SMALL: dict[str, list[str]] = {
+    "bigram": ["--steps", "20"],
+    "bigram from counts": ["--init", "counts", "--steps", "0"],
+    "ngram": ["--block-size", "2"],
+    "mlp": SMALL,
+    "wavenet": [*SMALL, "--block-size", "6"],
+    "gpt": ["--embedding-dim", "8", "--num-heads", "2", "--num-layers", "1", "--steps", "10"],
+    "tied gpt": ["--embedding-dim", "8", "--block-size", "4", "--tied", "--dropout", "0.1", "--steps", "10"],
+}
+
+
+@pytest.mark.parametrize("model", MODELS_IN_SMALL)
+def test_every_model_trains_and_is_loaded_again(model: str, word_file: Path, tmp_path: Path) -> None:
+    name = model.split(" from ")[0].split()[-1]
+    path = tmp_path / "run"
+    flags = ["--model", name, *MODELS_IN_SMALL[model], "--data", str(word_file), "--out", str(path)]
+    assert main([*flags, "--fused", "--samples", "5"]) == 0
+    summary = summary_of(path)
+    assert summary["model"] == name
+    assert len(summary["samples"]) == 5
+    generator = Generator.from_run(path)
+    assert generator.config.options.model == name
+    assert json.loads((path / "config.json").read_text())["model"] == {"name": name, **generator.model.config}
+    # The same float32 arithmetic on other batch shapes and on stock layers: 1e-5 is some 50 roundings.
+    assert generator.nll(generator.splits.dev) == pytest.approx(summary["dev_loss"], abs=1e-5)
+    assert generator.sample(5, seed=generator.config.options.seed) == summary["samples"]
+
+
+@pytest.mark.parametrize("name", ["wavenet", "gpt"])
+def test_every_model_is_resumed_exactly(name: str, word_file: Path, tmp_path: Path) -> None:
+    small = ["--embedding-dim", "8", "--schedule", "constant", "--data", str(word_file), "--samples", "2"]
+    flags = ["--model", name, *small]
+    assert main([*flags, "--steps", "10", "--out", str(tmp_path / "parted")]) == 0
+    assert main(["--resume", str(tmp_path / "parted"), "--steps", "15"]) == 0
+    assert main([*flags, "--steps", "15", "--out", str(tmp_path / "whole")]) == 0
+    parted, whole = ((tmp_path / run / "model.safetensors").read_bytes() for run in ("parted", "whole"))
+    assert parted == whole
 
 
 def test_an_unknown_flag_is_named(capsys: pytest.CaptureFixture[str]) -> None:

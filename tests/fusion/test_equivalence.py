@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import namegen_ext
+from namegen_ext.nn import ChannelsLastBatchNorm1d, FlattenConsecutive
 
 FEATURES = 4
 BLOCK = 3
@@ -28,6 +29,8 @@ MIDDLE = {
     "batch_norm_plain": lambda: nn.BatchNorm1d(FEATURES, affine=False),
     "batch_norm_average": lambda: nn.BatchNorm1d(FEATURES, momentum=None),
     "batch_norm_untracked": lambda: nn.BatchNorm1d(FEATURES, track_running_stats=False),
+    "batch_norm_last": lambda: ChannelsLastBatchNorm1d(FEATURES),
+    "batch_norm_last_unbiased": lambda: ChannelsLastBatchNorm1d(FEATURES, variance="unbiased"),
     "tanh": nn.Tanh,
     "linear": lambda: nn.Linear(FEATURES, FEATURES),
     "relu": nn.ReLU,
@@ -38,6 +41,15 @@ MIDDLE = {
 START = {
     "plain": lambda: [nn.Embedding(5, 2), nn.Flatten(), nn.Linear(2 * BLOCK, FEATURES)],
     "no bias": lambda: [nn.Embedding(5, 2), nn.Flatten(-2), nn.Linear(2 * BLOCK, FEATURES, bias=False)],
+    "consecutive": lambda: [nn.Embedding(5, 2), FlattenConsecutive(BLOCK), nn.Linear(2 * BLOCK, FEATURES)],
+    "one by one": lambda: [
+        nn.Embedding(5, 2),
+        FlattenConsecutive(1),
+        nn.Linear(2, 2),
+        nn.Tanh(),
+        FlattenConsecutive(BLOCK),
+        nn.Linear(2 * BLOCK, FEATURES),
+    ],
     "padded": lambda: [nn.Embedding(5, 2, padding_idx=0), nn.Flatten(), nn.Linear(2 * BLOCK, FEATURES)],
     "normed": lambda: [nn.Embedding(5, 2, max_norm=0.5), nn.Flatten(), nn.Linear(2 * BLOCK, FEATURES)],
     "by frequency": lambda: [
@@ -164,7 +176,7 @@ def test_every_layer_of_a_pattern_is_reported_once(architecture):
     model = build(architecture)
     register(model, architecture, late=False)
     report = namegen_ext.fuse(model)
-    relevant = (nn.Embedding, nn.Flatten, nn.Linear, nn.BatchNorm1d, nn.Tanh)
+    relevant = (nn.Embedding, nn.Flatten, FlattenConsecutive, nn.Linear, nn.BatchNorm1d, nn.Tanh)
     expected = Counter(id(module) for module in model.modules() if isinstance(module, relevant))
     reported = Counter(id(module) for site in report for module in site.modules)
     assert reported == expected
@@ -183,7 +195,9 @@ def test_the_report_tells_what_runs(fused_calls, architecture, training):
 
 
 @pytest.mark.parametrize("shape", [(6, FEATURES), (6, FEATURES, 5), (1, FEATURES, 5), (0, FEATURES)])
-@pytest.mark.parametrize("name", [name for name in MIDDLE if name.startswith("batch_norm")])
+@pytest.mark.parametrize(
+    "name", [name for name in MIDDLE if name.startswith("batch_norm") and "last" not in name]
+)
 @pytest.mark.parametrize("training", [True, False])
 def test_batch_norm_layouts(shape, name, training):
     torch.manual_seed(0)

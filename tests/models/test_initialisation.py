@@ -13,12 +13,13 @@ from namegen_ext.models import MLP, SCHEMES
 V, E, BLOCK, H = 27, 10, 3, 200
 KAIMING = (5 / 3) / math.sqrt(BLOCK * E)
 
-# The factors of the four schemes: W1, b1, W2, b2.
+# The factors of the schemes: W1, b1, W2, b2.
 FACTORS = {
     "plain": (1.0, 1.0, 1.0, 1.0),
     "small-output": (1.0, 1.0, 0.01, 0.0),
     "scaled-hidden": (0.1, 0.1, 0.01, 0.0),
     "kaiming": (KAIMING, 0.01, 0.01, 0.0),
+    "unsaturated": (0.2, 0.01, 0.01, 0.0),
 }
 
 
@@ -53,7 +54,7 @@ def test_weights_are_the_draws_times_the_factors(scheme: str, batch_norm: bool) 
         assert torch.equal(got, want)
 
 
-@pytest.mark.parametrize("scheme", ["small-output", "scaled-hidden", "kaiming"])
+@pytest.mark.parametrize("scheme", ["small-output", "scaled-hidden", "kaiming", "unsaturated"])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_small_output_starts_at_the_uniform_loss(scheme: str, batch_norm: bool) -> None:
     model = MLP(V, batch_norm=batch_norm, init=scheme, generator=torch.Generator().manual_seed(1))

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from namegen_ext.models import MLP
+from namegen_ext.data import IGNORED
+from namegen_ext.models import GPT, MLP
 from namegen_ext.training import evaluate
 
 
@@ -41,6 +42,24 @@ def test_equals_one_example_at_a_time(chunk_size: int) -> None:
 def test_takes_a_model_that_returns_logits_alone() -> None:
     model, tokens, targets = model_and_windows(50)
     assert evaluate(model.net, tokens, targets) == evaluate(model, tokens, targets)
+
+
+@pytest.mark.parametrize("chunk_size", [1, 30, 8192])
+def test_sequences_weigh_every_target_the_same(chunk_size: int) -> None:
+    g = torch.Generator().manual_seed(0)
+    model = GPT(9, 5, 8, 1, 2, generator=g)
+    tokens, targets = (torch.randint(9, (20, 5), generator=g) for _ in range(2))
+    targets[torch.rand(20, 5, generator=g) < 0.5] = IGNORED
+    targets[3] = IGNORED  # a sequence without targets has no weight
+    total = 0.0
+    for sequence, following in zip(tokens, targets.tolist(), strict=True):
+        logits, _ = model(sequence[None])  # (1, T, V)
+        for position, target in enumerate(following):
+            if target != IGNORED:
+                total -= float(logits[0, position].detach().double().log_softmax(0)[target])
+    expected = total / int((targets != IGNORED).sum())
+    assert evaluate(model, tokens, targets, chunk_size=chunk_size) == pytest.approx(expected, abs=1e-5)
+    assert evaluate(model, tokens, torch.full_like(targets, IGNORED)) is None
 
 
 def test_every_module_keeps_its_mode() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from namegen_ext.training import MinibatchIndices
+from namegen_ext.training.minibatches import WholeSetIndices
 
 
 def test_shape_type_and_range() -> None:
@@ -72,3 +73,9 @@ def test_wrong_sizes_are_named(num_examples: int, batch_size: int, named: str) -
 def test_wrong_steps_are_refused(start: int, stop: int) -> None:
     with pytest.raises(ValueError, match=f"got {start} and {stop}"):
         MinibatchIndices(1, 10, 4).steps(start, stop)
+
+
+def test_the_whole_set_in_every_step() -> None:
+    indices = WholeSetIndices(5)
+    assert indices.batch_size == indices.num_examples == 5
+    assert indices.steps(3, 6).tolist() == [[0, 1, 2, 3, 4]] * 3

@@ -21,6 +21,22 @@ WRONG = [
     ("num_hidden_layers", 0),
     ("batch_norm", 1),
     ("init", "xavier"),
+    ("init", "counts"),
+    ("hidden_bias", 0),
+    ("batch_norm_variance", "both"),
+    ("factors", 2),
+    ("num_layers", 0),
+    ("num_heads", 0),
+    ("dropout", 1.0),
+    ("dropout", -0.1),
+    ("tied", "yes"),
+    ("estimator", "kneser-ney"),
+    ("smoothing", -0.5),
+    ("smoothing", float("inf")),
+    ("switch_at", -0.1),
+    ("switch_at", 1.1),
+    ("full_batch", 1),
+    ("all_names", 1),
     ("optimizer", "lion"),
     ("learning_rate", 0.0),
     ("learning_rate", -0.1),
@@ -60,6 +76,13 @@ def test_a_wrong_value_is_named(option: str, value: Any) -> None:
     [
         ("batch_size", {"batch_size": 1, "batch_norm": True}),
         ("nesterov", {"nesterov": True}),
+        ("factors", {"model": "wavenet", "block_size": 8, "factors": "2x2"}),
+        ("factors", {"model": "wavenet", "block_size": 8, "factors": "2xx4"}),
+        ("factors", {"model": "wavenet", "block_size": 8, "factors": "-2x-4"}),
+        ("num_heads", {"model": "gpt", "embedding_dim": 10, "num_heads": 4}),
+        ("block_size", {"model": "bigram", "block_size": 3}),
+        ("init", {"model": "gpt", "embedding_dim": 8, "init": "counts"}),
+        ("steps", {"model": "bigram", "block_size": 1, "steps": 0}),
         ("nesterov", {"nesterov": True, "momentum": 0.9, "optimizer": "adamw"}),
         ("momentum", {"momentum": 0.9, "optimizer": "adamw"}),
     ],
@@ -73,6 +96,11 @@ def test_values_that_do_not_go_together(option: str, options: dict[str, Any]) ->
 def test_limits_themselves_are_allowed() -> None:
     TrainOptions(batch_size=1, batch_norm=False)
     TrainOptions(batch_size=2, batch_norm=True)
+    TrainOptions(batch_size=1, batch_norm=True, full_batch=True)
+    TrainOptions(model="gpt", embedding_dim=8, batch_size=1, batch_norm=True)
+    TrainOptions(model="bigram", block_size=1, init="counts", steps=0, smoothing=0)
+    TrainOptions(switch_at=0, dropout=0)
+    TrainOptions(switch_at=1)
     TrainOptions(learning_rate=1, final_learning_rate=0, seed=2**64 - 1, split_seed=0, momentum=0.999)
 
 
@@ -92,3 +120,12 @@ def test_the_default_is_the_batch_normalised_mlp() -> None:
     assert (options.batch_size, options.steps) == (32, 20_001)
     assert options.batch_norm
     assert options.init == "kaiming"
+
+
+@pytest.mark.parametrize(
+    ("factors", "block_size", "expected"),
+    [("auto", 8, [2, 2, 2]), ("auto", 12, [2, 2, 3]), ("auto", 1, [1]), ("8", 8, [8]), ("4x2", 8, [4, 2])],
+)
+def test_factors(factors: str, block_size: int, expected: list[int]) -> None:
+    options = TrainOptions(model="wavenet", block_size=block_size, factors=factors)
+    assert options.model_config(27)["factors"] == expected

@@ -19,6 +19,14 @@ def test_two_step_drops_at_half_way() -> None:
     assert rates == [0.08] * 10_000 + [0.0006] * 10_001
 
 
+@pytest.mark.parametrize(("switch_at", "first"), [(0.0, 0), (0.5, 100_000), (0.75, 150_000), (1.0, 200_000)])
+def test_two_step_drops_where_told(switch_at: float, first: int) -> None:
+    schedule = Schedule("two-step", 0.1, 0.01, 200_000, switch_at)
+    assert schedule.switch_step == first
+    assert all(schedule(step) == (0.1 if step < first else 0.01) for step in range(0, 200_000, 1000))
+    assert first in (0, 200_000) or (schedule(first - 1), schedule(first)) == (0.1, 0.01)
+
+
 def test_cosine_ends_and_middle() -> None:
     schedule = Schedule("cosine", 0.1, 0.02, 101)
     assert schedule(0) == pytest.approx(0.1, rel=1e-12)

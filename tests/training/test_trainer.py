@@ -11,7 +11,16 @@ import pytest
 import torch
 
 from namegen_ext.data import load_words
-from namegen_ext.training import Trainer, TrainingDivergedError, TrainOptions, TrainResult, load_run
+from namegen_ext.models import Bigram
+from namegen_ext.models.counting import count_windows
+from namegen_ext.training import (
+    RECIPES,
+    Trainer,
+    TrainingDivergedError,
+    TrainOptions,
+    TrainResult,
+    load_run,
+)
 from namegen_ext.training.run_directory import RunDirectory
 
 Options = Callable[..., TrainOptions]
@@ -40,6 +49,10 @@ def logged(directory: RunDirectory) -> list[dict[str, Any]]:
         {"num_hidden_layers": 2, "momentum": 0.5, "learning_rate": 0.05},
         {"batch_norm": False, "optimizer": "adamw", "learning_rate": 0.002},
         {"batch_size": 256},
+        {"hidden_bias": False, "batch_norm_variance": "unbiased"},
+        {"model": "wavenet", "block_size": 8, "hidden_size": 68, "hidden_bias": False},
+        {"model": "wavenet", "block_size": 8, "batch_norm_variance": "unbiased", "learning_rate": 0.1},
+        {"model": "wavenet", "block_size": 4, "batch_norm": False, "learning_rate": 0.1},
     ],
     ids=lambda options: ",".join(f"{name}={value}" for name, value in options.items()) or "default",
 )
@@ -242,3 +255,82 @@ def test_the_saved_run_is_the_trained_model(words: list[str], small_options: Opt
     assert run.words == words
     assert run.splits.train == trainer.corpus.splits.train
     assert_same_bits(run.model.state_dict(), state_of(result))
+
+
+def test_the_wavenet_of_the_lectures_fused_and_stock(tmp_path: Path) -> None:
+    words = load_words("census").words
+    options = RECIPES["lecture-wavenet-3-large"].train_options({"steps": 200})
+    results = [Trainer(words, options, fused=fused).run() for fused in (None, "layers")]
+    assert [result.backend.name for result in results] == ["stock", "fused-layers"]
+    for name, value in results[0].model.state_dict().items():
+        torch.testing.assert_close(results[1].model.state_dict()[name], value, rtol=1e-3, atol=1e-3, msg=name)
+
+
+def test_a_full_batch_takes_every_example_in_every_step(words: list[str], tmp_path: Path) -> None:
+    options = RECIPES["default"].train_options({"model": "bigram", "steps": 3, "learning_rate": 1.0})
+    assert options.full_batch
+    directory = RunDirectory.create(tmp_path / "run")
+    trainer = Trainer(words, options, log_every=1)
+    tokens, targets = trainer.corpus.train
+    weight = trainer.model.table.weight.detach().clone().requires_grad_()  # (V, V)
+    expected = []
+    for _ in range(3):
+        loss = torch.nn.functional.cross_entropy(weight[tokens[:, 0]], targets)
+        expected.append(loss.item())
+        (gradient,) = torch.autograd.grad(loss, weight)
+        weight = (weight - gradient).detach().requires_grad_()
+    trainer.run(directory)
+    losses = [record["loss"] for record in logged(directory) if "loss" in record]
+    assert losses == pytest.approx(expected, abs=1e-5)  # float32 means over some 1,500 examples
+
+
+def test_counts_need_no_steps(words: list[str], tmp_path: Path) -> None:
+    options = TrainOptions(model="bigram", block_size=1, init="counts", steps=0, smoothing=0.5)
+    directory = RunDirectory.create(tmp_path / "run")
+    result = Trainer(words, options).run(directory)
+    tokens, targets = result.corpus.train
+    expected = Bigram.from_counts(count_windows(tokens, targets, len(result.corpus.vocabulary)), 0.5)
+    assert torch.equal(result.model.table.weight, expected.table.weight)
+    assert (result.steps, result.train_seconds, result.interrupted) == (0, 0.0, False)
+    assert result.dev_loss is not None
+
+
+def test_training_goes_on_from_counts(words: list[str]) -> None:
+    counted, trained = (
+        Trainer(
+            words,
+            TrainOptions(model="bigram", block_size=1, init="counts", steps=steps, full_batch=True),
+        ).run()
+        for steps in (0, 50)
+    )
+    assert counted.train_loss is not None
+    assert trained.train_loss is not None
+    # Add-1 is off the minimum of the train loss, so that a step down its gradient can only help.
+    assert trained.train_loss < counted.train_loss
+
+
+def test_all_names_leave_none_to_judge_by(words: list[str]) -> None:
+    trainer = Trainer(words, TrainOptions(hidden_size=4, steps=3, all_names=True))
+    result = trainer.run()
+    assert result.corpus.splits.train == words
+    assert result.corpus.splits.dev == result.corpus.splits.test == []
+    assert result.train_loss is not None
+    assert (result.dev_loss, result.test_loss, result.unseen_dev_loss) == (None, None, None)
+
+
+def test_a_gpt_learns_and_is_judged_on_every_character(words: list[str]) -> None:
+    options = RECIPES["default"].train_options(
+        {"model": "gpt", "embedding_dim": 16, "num_layers": 2, "block_size": 5, "steps": 300, "seed": 1}
+    )
+    result = Trainer(words, options).run()
+    model, vocabulary = result.model, result.corpus.vocabulary
+    total, count = 0.0, 0
+    for word in result.corpus.splits.dev:
+        symbols = [0, *vocabulary.encode(word), 0]
+        for end in range(1, len(symbols)):
+            logits, _ = model(torch.tensor([symbols[:end][-5:]]))  # (1, T, V)
+            total -= float(logits[0, -1].detach().double().log_softmax(0)[symbols[end]])
+            count += 1
+    # float32 logits of a few units, in other shapes of batch.
+    assert result.dev_loss == pytest.approx(total / count, abs=1e-5)
+    assert result.dev_loss < 2.0  # as for the MLP above: 14 symbols, consonants and vowels in turn

@@ -1,0 +1,162 @@
+"""Running a row, and holding its losses against the published ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from namegen_ext.reproduction.rows import Expectation, Row
+from namegen_ext.training import RECIPES, Trainer, TrainingDivergedError, TrainResult
+from namegen_ext.training.progress import Silent
+
+OK, OUT, DIVERGED = "ok", "out of tolerance", "diverged"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A published figure beside what was measured.
+
+    Attributes:
+        expectation: the published figure and its range.
+        measured: what came out; None where the training diverged.
+
+    """
+
+    expectation: Expectation
+    measured: float | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is near enough."""
+        return self.measured is not None and self.expectation.low <= self.measured <= self.expectation.high
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a row came to.
+
+    Attributes:
+        row: the row.
+        backend: "stock", "fused-layers" or "fused-step".
+        steps: number of steps.
+        parameters: number of parameters.
+        losses: by metric, in nats per character; what does not apply is None.
+        checks: the published figures.
+        verdict: "ok", "out of tolerance" or "diverged".
+        seconds: of the whole row, evaluation included.
+        train_seconds: of its training steps.
+
+    """
+
+    row: Row
+    backend: str
+    steps: int
+    parameters: int
+    losses: dict[str, float | None]
+    checks: tuple[Check, ...]
+    verdict: str
+    seconds: float
+    train_seconds: float
+    options: dict[str, Any] = field(repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether all that was published about the row was met."""
+        return self.verdict == OK
+
+
+class _FirstLoss(Silent):
+    """Keeps the loss of the first step, which the training loop tells about alone."""
+
+    def __init__(self) -> None:
+        self.loss: float | None = None
+
+    def progress(self, step: int, loss: float) -> None:
+        if step == 1:
+            self.loss = loss
+
+
+def run_row(row: Row, words: Sequence[str], *, fused: str | None = None, seed: int | None = None) -> Outcome:
+    """Train (or count) a row's recipe and compare.
+
+    Args:
+        row: what to run.
+        words: the word list.
+        fused: None for the stock layers, or "auto", "layers", "step".
+        seed: in place of the recipe's, for the initial weights and the minibatches.
+
+    Raises:
+        DataError: the words are not fit to train on.
+        BackendError: the backend cannot be had.
+
+    """
+    began = time.perf_counter()
+    overrides = {} if seed is None else {"seed": seed}
+    options = RECIPES[row.recipe].train_options(overrides)
+    # There is nothing to fuse in a table of counts, and nothing to train.
+    first = _FirstLoss()
+    trainer = Trainer(words, options, fused=fused if options.steps else None, reporter=first, eval_every=0)
+    result: TrainResult | None = None
+    try:
+        result = trainer.run()
+    except TrainingDivergedError:
+        losses: dict[str, float | None] = {}
+    else:
+        losses = _losses(result, row, first.loss)
+    checks = tuple(Check(expected, losses.get(expected.metric)) for expected in row.expectations)
+    return Outcome(
+        row=row,
+        backend=trainer.backend.name,
+        steps=options.steps,
+        parameters=trainer.num_parameters,
+        losses=losses,
+        checks=checks,
+        verdict=_verdict(result, checks, row, trainer.num_parameters),
+        seconds=time.perf_counter() - began,
+        train_seconds=0.0 if result is None else result.train_seconds,
+        options=options.to_json(),
+    )
+
+
+def _verdict(result: TrainResult | None, checks: Sequence[Check], row: Row, parameters: int) -> str:
+    if result is None:
+        return DIVERGED
+    as_large = row.parameters is None or row.parameters == parameters
+    return OK if as_large and all(check.ok for check in checks) else OUT
+
+
+def _losses(result: TrainResult, row: Row, initial: float | None) -> dict[str, float | None]:
+    return {
+        "initial": initial,
+        "train": result.train_loss,
+        "dev": result.dev_loss,
+        "seen_dev": _seen_dev_loss(result),
+        "unseen_dev": result.unseen_dev_loss,
+        "test": result.test_loss,
+        "objective": _objective(result, row.regulariser),
+    }
+
+
+def _seen_dev_loss(result: TrainResult) -> float | None:
+    """The loss over the dev names that also stand among the training names."""
+    if result.dev_loss is None or result.unseen_dev_loss is None:
+        return None
+    total, unseen = (_num_characters(part[1]) for part in (result.corpus.dev, result.corpus.unseen_dev))
+    if total == unseen:
+        return None
+    return (result.dev_loss * total - result.unseen_dev_loss * unseen) / (total - unseen)
+
+
+def _num_characters(targets: torch.Tensor) -> int:
+    return int((targets >= 0).sum())
+
+
+def _objective(result: TrainResult, regulariser: float) -> float | None:
+    if result.train_loss is None or regulariser == 0.0:
+        return None
+    (weight,) = result.model.parameters()  # (V, V)
+    return result.train_loss + regulariser * float(weight.detach().double().square().mean())

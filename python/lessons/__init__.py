@@ -1,0 +1,19 @@
+"""Lessons: each a short script that prints what it explains, from tensors to a GPT.
+
+``python -m namegen_ext.lessons`` lists and runs them; each also runs by itself, ``python python/lessons/tensors.py``.
+They are installed as the package ``namegen_lessons``.
+"""
+
+# In the order in which to take them.
+LESSONS = {
+    "tensors": "element by element, broadcasting, matrix products, shapes and storage, reductions, indexing",
+    "autograd": "gradients by the chain rule, what accumulates, and the update rule",
+    "nn_basics": "Linear, ReLU and its variants, losses, and the training loop",
+    "micrograd": "a scalar engine: the graph, the chain rule by hand, a network that learns four examples",
+    "bigram": "which character follows which: by counting, and by gradient descent",
+    "mlp": "embeddings and a hidden layer: three characters of context instead of one",
+    "initialisation": "the first loss, saturated tanh, Kaiming's factor, and batch normalisation by hand",
+    "backprop": "all 26 gradients of the network by hand, against autograd and the fused kernels",
+    "wavenet": "eight characters merged two by two: a tree of layers, and why it is a convolution",
+    "gpt": "attention from a running mean to a causal decoder, by hand against torch",
+}

@@ -1,0 +1,100 @@
+"""Autograd: how much would the result change, if this number changed a little?"""
+
+from __future__ import annotations
+
+import torch
+
+
+def main() -> None:
+    """Run the lesson."""
+    derivative_as_slope()
+    chain_rule()
+    accumulation()
+    update_rule()
+    leaving_the_graph()
+
+
+def derivative_as_slope() -> None:
+    """z = x*x*y, its gradients, and the same by nudging."""
+    print("1. A gradient is a slope")
+    x = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    y = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
+    z = x * x * y
+    z.backward()
+    print(f"   z = x*x*y at x=2, y=3 is {z.item():g}")
+    print(f"   z.backward() gives dz/dx = 2xy = {gradient_of(x):g} and dz/dy = x*x = {gradient_of(y):g}")
+    h = 1e-6
+    nudged_x = ((2 + h) * (2 + h) * 3 - (2 - h) * (2 - h) * 3) / (2 * h)
+    nudged_y = (2 * 2 * (3 + h) - 2 * 2 * (3 - h)) / (2 * h)
+    print(f"   nudged by {h:g} both ways: {nudged_x:.6f} and {nudged_y:.6f}")
+    print("   nudging costs two evaluations for each number; backward() one pass for all of them\n")
+
+
+def chain_rule() -> None:
+    """Each operation knows its own derivative; the chain rule multiplies along the way and adds up the ways."""
+    print("2. The chain rule: multiply along a way, add up the ways")
+    x = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    u = x**2
+    v = torch.sin(u)
+    result = v * x  # x goes in twice: through v, and directly
+    result.backward()
+    through_v = x.item() * u.cos().item() * 2 * x.item()  # d result/dv * dv/du * du/dx
+    directly = v.item()
+    print("   result = sin(x^2) * x at x = 0.5")
+    print(f"   through v:  x * cos(x^2) * 2x = {through_v:.6f}")
+    print(f"   directly:   sin(x^2)          = {directly:.6f}")
+    print(f"   their sum {through_v + directly:.6f}; autograd {gradient_of(x):.6f}\n")
+
+
+def accumulation() -> None:
+    """torch adds to .grad; the namegen_reference engine starts anew."""
+    print("3. torch adds each backward() to what .grad already holds")
+    x = torch.tensor(2.0, requires_grad=True)
+    for times in (1, 2):
+        (x * x).backward()
+        print(f"   after {times} backward() of x*x: x.grad = {gradient_of(x):g}")
+    x.grad = None
+    (x * x).backward()
+    print(f"   after x.grad = None (what optimizer.zero_grad() does) and one more: {gradient_of(x):g}")
+    print("   forgetting it is the commonest mistake in a training loop\n")
+
+
+def update_rule() -> None:
+    """Against the gradient, by the learning rate."""
+    print("4. The update rule: w = w - learning_rate * gradient")
+    print("   f(w) = (w - 3)^2 has its minimum at 3; from w = 0:")
+    for learning_rate in (0.1, 0.9, 1.1):
+        w = torch.tensor(0.0, requires_grad=True)
+        path = []
+        for _ in range(6):
+            loss = (w - 3) ** 2
+            w.grad = None
+            loss.backward()
+            with torch.no_grad():  # the update itself is no part of the graph
+                w -= learning_rate * gradient_of(w)
+            path.append(w.item())
+        verdict = "nearer each step" if abs(path[-1] - 3) < abs(path[0] - 3) else "further off each step"
+        print(f"   rate {learning_rate}: " + " ".join(f"{w:7.3f}" for w in path) + f"   {verdict}")
+    print("   each step multiplies the distance by 1 - 2 * rate: beyond a rate of 1 that grows\n")
+
+
+def leaving_the_graph() -> None:
+    """What is computed without a graph costs no memory for it, and has no gradient."""
+    print("5. Leaving the graph")
+    x = torch.tensor(2.0, requires_grad=True)
+    with torch.no_grad():
+        silent = x * x
+    print(f"   computed under no_grad(): requires_grad = {silent.requires_grad}")
+    (x * x.detach()).backward()  # the second factor counts as a plain number
+    print(f"   x * x.detach(): x.grad = {gradient_of(x):g}, half of that of x * x")
+
+
+def gradient_of(tensor: torch.Tensor) -> float:
+    """Return the gradient of a tensor of one number."""
+    if tensor.grad is None:
+        raise ValueError("tensor must have a gradient: call backward() first")
+    return tensor.grad.item()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""MLP: an embedding and a hidden layer, so that three characters of context count instead of one."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from namegen_ext.data import END_MARKER, Vocabulary, build_windows, load_words, split_words
+
+SEED = 2147483647
+BLOCK_SIZE = 3
+EMBEDDING_DIM = 10
+HIDDEN_SIZE = 100
+BATCH_SIZE = 32
+STEPS = 4000
+
+Parameters = list[torch.Tensor]
+
+
+def main() -> None:
+    """Run the lesson."""
+    words = load_words("census").words
+    vocabulary = Vocabulary.from_words(words)
+    show_windows(vocabulary)
+    splits = split_words(words)
+    train = build_windows(splits.train, vocabulary, BLOCK_SIZE)  # (n, block_size), (n,)
+    dev = build_windows(splits.dev, vocabulary, BLOCK_SIZE)  # (m, block_size), (m,)
+    parameters = make_parameters(len(vocabulary))
+    show_forward(parameters, train[0][:BATCH_SIZE])
+    train_it(parameters, *train)
+    judge(parameters, train, dev)
+    sample(parameters, vocabulary)
+
+
+def show_windows(vocabulary: Vocabulary) -> None:
+    """A table of all contexts of three would have 27^3 rows; a network needs none."""
+    print("1. Windows: three characters of context, and what comes next")
+    symbols = END_MARKER + "".join(vocabulary.symbols)
+    for context, target in zip(*build_windows(["emma"], vocabulary, BLOCK_SIZE), strict=True):
+        print(f"   {''.join(symbols[token] for token in context)} -> {symbols[target]}")
+    num_contexts = len(vocabulary) ** BLOCK_SIZE
+    print(f"   a table of counts would need {num_contexts:,} rows, most of them without an example;")
+    print("   a network gives similar contexts similar answers, through the embedding\n")
+
+
+def make_parameters(vocab_size: int) -> Parameters:
+    """Return the embedding, and weight and bias of the hidden and of the output layer."""
+    generator = torch.Generator().manual_seed(SEED)
+    num_inputs = BLOCK_SIZE * EMBEDDING_DIM
+    parameters = [
+        torch.randn(vocab_size, EMBEDDING_DIM, generator=generator),  # C (V, E)
+        torch.randn(num_inputs, HIDDEN_SIZE, generator=generator) * (5 / 3) / num_inputs**0.5,  # W1 (T*E, H)
+        torch.zeros(HIDDEN_SIZE),  # b1 (H,)
+        torch.randn(HIDDEN_SIZE, vocab_size, generator=generator) * 0.01,  # W2 (H, V)
+        torch.zeros(vocab_size),  # b2 (V,)
+    ]
+    for parameter in parameters:
+        parameter.requires_grad_()
+    return parameters
+
+
+def forward(parameters: Parameters, tokens: torch.Tensor) -> torch.Tensor:
+    """Return the logits (B, V) of the characters after the contexts (B, block_size)."""
+    embedding, w1, b1, w2, b2 = parameters
+    embedded = embedding[tokens]  # (B, block_size, E)
+    joined = embedded.view(len(tokens), -1)  # (B, block_size * E)
+    hidden = torch.tanh(joined @ w1 + b1)  # (B, H)
+    return hidden @ w2 + b2  # (B, V)
+
+
+def show_forward(parameters: Parameters, tokens: torch.Tensor) -> None:
+    """Print the shapes along the way."""
+    print("2. The way through the network, of a batch of 32")
+    embedding = parameters[0]
+    embedded = embedding[tokens]
+    print(f"   tokens {tuple(tokens.shape)} -> a row of the embedding for each {tuple(embedded.shape)}")
+    print(f"   -> side by side {tuple(embedded.flatten(1).shape)} -> hidden, tanh ({BATCH_SIZE}, {HIDDEN_SIZE})")
+    print(f"   -> logits {tuple(forward(parameters, tokens).shape)}")
+    print(f"   parameters: {sum(parameter.numel() for parameter in parameters):,}\n")
+
+
+def train_it(parameters: Parameters, tokens: torch.Tensor, targets: torch.Tensor) -> None:
+    """Train on minibatches: a rough gradient now is worth more than an exact one later."""
+    print(f"3. Training on minibatches of {BATCH_SIZE}, at a tenth of the learning rate from step {STEPS * 3 // 4:,} on")
+    generator = torch.Generator().manual_seed(SEED)
+    recent = 0.0
+    for step in range(STEPS):
+        indices = torch.randint(len(tokens), (BATCH_SIZE,), generator=generator)  # (B,)
+        loss = F.cross_entropy(forward(parameters, tokens[indices]), targets[indices])
+        gradients = torch.autograd.grad(loss, parameters)
+        learning_rate = 0.2 if step < STEPS * 3 // 4 else 0.02
+        with torch.no_grad():
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter -= learning_rate * gradient
+        recent += loss.item()
+        if step == 0:
+            print(f"   first loss {loss.item():.4f}: knowing nothing costs log V = {math.log(parameters[-1].numel()):.4f}")
+        if (step + 1) % 1000 == 0:
+            print(f"   mean loss of steps {step - 999:>5,} to {step:>5,}: {recent / 1000:.4f}")
+            recent = 0.0
+    print()
+
+
+@torch.no_grad()
+def judge(
+    parameters: Parameters, train: tuple[torch.Tensor, torch.Tensor], dev: tuple[torch.Tensor, torch.Tensor]
+) -> None:
+    """Compare the loss on the names learnt from with that on others."""
+    print("4. Judged on names it has not seen")
+    losses = [F.cross_entropy(forward(parameters, tokens), targets).item() for tokens, targets in (train, dev)]
+    print(f"   train {losses[0]:.4f}, dev {losses[1]:.4f} (the bigram's dev loss on this split: {bigram_loss(train, dev):.4f})")
+    print("   where train goes on falling and dev does not, the network is learning the names by heart\n")
+
+
+def bigram_loss(
+    train: tuple[torch.Tensor, torch.Tensor], dev: tuple[torch.Tensor, torch.Tensor]
+) -> float:
+    """Return the dev loss of bigram counts with 1 added to each: only the last character of a context counts."""
+    vocab_size = int(train[1].max()) + 1
+    counts = torch.ones(vocab_size, vocab_size)  # (V, V)
+    counts.index_put_((train[0][:, -1], train[1]), torch.ones(len(train[1])), accumulate=True)
+    logprobs = (counts / counts.sum(1, keepdim=True)).log()  # (V, V)
+    return -logprobs[dev[0][:, -1], dev[1]].mean().item()
+
+
+@torch.no_grad()
+def sample(parameters: Parameters, vocabulary: Vocabulary) -> None:
+    """Draw names: the context moves on by one character each time."""
+    print("5. Names")
+    generator = torch.Generator().manual_seed(SEED)
+    names = []
+    for _ in range(10):
+        context, numbers = [0] * BLOCK_SIZE, []
+        while len(numbers) < 30:
+            probabilities = forward(parameters, torch.tensor([context])).softmax(1)  # (1, V)
+            token = int(torch.multinomial(probabilities, 1, generator=generator))
+            if token == 0:
+                break
+            numbers.append(token)
+            context = [*context[1:], token]
+        names.append(vocabulary.decode(numbers))
+    print("   " + " ".join(name or "(empty)" for name in names))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)  # the tensors are small: a second thread gains nothing
+    main()

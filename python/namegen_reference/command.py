@@ -1,0 +1,37 @@
+"""What the runnable parts share: the arguments, and one clear line where the words cannot be read."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+from namegen_reference.words import WordsError, read_words
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Write the line to standard error and exit with status 2."""
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def build_parser(part: str, description: str, words: bool = True) -> Parser:
+    """Build the parser of ``python -m namegen_reference.<part>``."""
+    parser = Parser(prog=f"python -m namegen_reference.{part}", description=description, allow_abbrev=False)
+    if words:
+        parser.add_argument("words", metavar="NAMES_FILE", help="a UTF-8 file with a word on each line")
+    parser.add_argument(
+        "--seed", metavar="N", type=int, default=1, help="of everything drawn (default: %(default)s)"
+    )
+    return parser
+
+
+def read_words_or_exit(parser: Parser, path: str) -> list[str]:
+    """Read the words; where that fails, say why in one line and exit with status 2."""
+    try:
+        return read_words(path)
+    except OSError as error:
+        parser.error(f"argument NAMES_FILE: {path}: {error.strerror or error}")
+    except WordsError as error:
+        parser.error(f"argument NAMES_FILE: {error}")

@@ -1,0 +1,7 @@
+"""Counting models: how often each symbol followed each history, smoothed. The baseline every network must beat."""
+
+from namegen_reference.ngram.add_k import AddK
+from namegen_reference.ngram.model import CountingModel
+from namegen_reference.ngram.witten_bell import WittenBell
+
+__all__ = ["AddK", "CountingModel", "WittenBell"]
