@@ -39,18 +39,15 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
         "names", nargs="*", metavar="NAME", help="lessons to run in this order, or 'all' (default: list them)"
     )
     names = parser.parse_args(arguments).names
-    if not names:
-        width = max(map(len, lessons))
-        for number, (name, summary) in enumerate(lessons.items(), start=1):
-            print(f"{number:2}  {name:<{width}}  {summary}")
-        print(f"\n{prog} NAME ... runs them, {prog} all every one")
-        return 0
     for name in names:
         if name not in lessons and name != "all":
             parser.error(f"argument NAME: got {name!r}, expected one of {', '.join(lessons)}, or all")
     try:
+        if not names:
+            list_lessons(lessons, prog)
         for name in list(lessons) if "all" in names else names:
             run_lesson(name)
+        sys.stdout.flush()
     except BrokenPipeError:  # the reader has had enough: what is still buffered for it goes nowhere
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -58,6 +55,14 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0
+
+
+def list_lessons(lessons: dict[str, str], prog: str) -> None:
+    """Print the lessons in the order in which to take them."""
+    width = max(map(len, lessons))
+    for number, (name, summary) in enumerate(lessons.items(), start=1):
+        print(f"{number:2}  {name:<{width}}  {summary}")
+    print(f"\n{prog} NAME ... runs them, {prog} all every one")
 
 
 def run_lesson(name: str) -> None:
