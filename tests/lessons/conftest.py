@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import re
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -10,7 +11,9 @@ from functools import cache
 
 import pytest
 
+from namegen_ext.data import load_words
 from namegen_ext.lessons import main
+from namegen_reference.ngram import WittenBell
 
 
 @cache
@@ -36,3 +39,20 @@ def number_after() -> Callable[[str, str], float]:
         return float(found.group(1).rstrip(".,").replace(",", ""))
 
     return find
+
+
+@pytest.fixture(scope="session")
+def spelling_gain() -> Callable[[list[str]], float]:
+    """Return a function from names to how much likelier their spelling is, in nats a character, than chance.
+
+    Chance is the same letters of each name in another order; likely is what counts of up to four letters
+    before each one, in the list that the lessons learn from, say.
+    """
+    model = WittenBell(4, "abcdefghijklmnopqrstuvwxyz").fit(load_words("census").words)
+
+    def gain(names: list[str]) -> float:
+        rng = random.Random(0)
+        shuffled = ["".join(rng.sample(name, len(name))) for name in names * 20]
+        return model.nll(shuffled) - model.nll(names)
+
+    return gain

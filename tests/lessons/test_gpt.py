@@ -52,3 +52,11 @@ def test_the_model_learns(
     assert len(losses) == 4
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < 2.36  # the bigram's dev loss on this split, see the lesson mlp
+
+
+def test_names_are_spelled_as_names(
+    run_lesson: Callable[[str], str], spelling_gain: Callable[[list[str]], float]
+) -> None:
+    names = run_lesson("gpt").split("names: ")[1].split()
+    assert len(names) == 8
+    assert spelling_gain([name for name in names if name != "(empty)"]) > 0.5

@@ -29,3 +29,11 @@ def test_it_beats_the_bigram(
     # Three characters of context against one.
     assert number_after(out, ", dev") < bigram - 0.15
     assert number_after(out, "   train") < number_after(out, ", dev")
+
+
+def test_names_are_spelled_as_names(
+    run_lesson: Callable[[str], str], spelling_gain: Callable[[list[str]], float]
+) -> None:
+    names = run_lesson("mlp").split("5. Names")[1].split()
+    assert len(names) == 10
+    assert spelling_gain([name for name in names if name != "(empty)"]) > 0.5

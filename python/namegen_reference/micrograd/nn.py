@@ -119,7 +119,7 @@ class MLP(Module):
         activations = [activation] * (len(layer_sizes) - 1) + ["none"]
         self.layers = [
             Layer(inputs, outputs, layer_activation, rng)
-            for inputs, outputs, layer_activation in zip(sizes, layer_sizes, activations)  # noqa: B905
+            for inputs, outputs, layer_activation in zip(sizes[:-1], layer_sizes, activations, strict=True)
         ]
 
     def __call__(self, inputs: Sequence[Value | float]) -> list[Value]:

@@ -65,7 +65,7 @@ class Value:
             value.grad = 0.0
         self.grad = 1.0
         for value in reversed(order):  # each value before its operands: its own gradient is then complete
-            for operand, derivative in zip(value.operands, value.derivatives):  # noqa: B905  (set together)
+            for operand, derivative in zip(value.operands, value.derivatives, strict=True):
                 operand.grad += derivative * value.grad
 
     def graph(self) -> Iterator[Value]:
