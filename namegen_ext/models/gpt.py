@@ -166,7 +166,7 @@ class GPT(nn.Module):
 
     def new_cache(self) -> KeyValueCache:
         """Return an empty cache for :meth:`step`."""
-        return KeyValueCache(self.num_layers)
+        return KeyValueCache(self.num_layers, self.block_size)
 
     def step(self, tokens: Tensor, cache: KeyValueCache) -> Tensor:
         """Compute the logits after one more token of each sequence, from the keys and values of those before.
@@ -188,6 +188,7 @@ class GPT(nn.Module):
         hidden = self._embed(tokens[:, None], position)  # (N, 1, E)
         for layer, block in enumerate(self.blocks):
             hidden = block(hidden, cache, layer)  # (N, 1, E)
+        cache.advance()
         return self.head(self.norm(hidden[:, 0]))  # (N, V)
 
     def _embed(self, tokens: Tensor, first_position: int) -> Tensor:
