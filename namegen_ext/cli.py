@@ -1,4 +1,4 @@
-"""The console script: ``namegen train|sample|reproduce|bench ...``."""
+"""The console script: ``namegen train|sample|plot|reproduce|bench ...``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from namegen_ext._version import __version__
 COMMANDS = {
     "train": "train a name generator on a list of words",
     "sample": "draw names from a trained model",
+    "plot": "draw what went on in a run and its model",
     "reproduce": "reproduce published results and compare",
     "bench": "measure speed and memory",
 }

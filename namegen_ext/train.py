@@ -129,6 +129,7 @@ def _train(parsed: argparse.Namespace) -> int:
                 log_every=parsed.log_every,
                 eval_every=parsed.eval_every,
                 should_stop=should_stop,
+                record_updates=parsed.record_updates,
             )
         directory = _prepare_directory(trainer, plan, parsed.out)
         return _run(trainer, plan, directory, parsed.samples)

@@ -124,6 +124,12 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         help="evaluate on dev, and save, every N steps; 0: only at the end (default: %(default)s)",
     )
     add(
+        "--record-updates",
+        action="store_true",
+        help="with each line in metrics.jsonl, also how large the last step's updates were against the "
+        "parameters, for `namegen plot` (default: off)",
+    )
+    add(
         "--samples",
         type=_whole_number(0, 10_000),
         metavar="N",

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from namegen_ext.engine import StepEngine, UnsupportedModelError
 from namegen_ext.fusion import fuse, unfuse
+from namegen_ext.training.engine_steps import EngineSteps
 from namegen_ext.training.errors import BackendError
+from namegen_ext.training.steps import AutogradSteps, StepRunner
 
 STOCK, FUSED_LAYERS, FUSED_STEP = "stock", "fused-layers", "fused-step"
 FUSED_CHOICES = ("auto", "layers", "step")
@@ -28,13 +31,15 @@ class Backend:
     note: str = ""
 
 
-def choose_backend(fused: str | None, model: nn.Module) -> Backend:
+def choose_backend(fused: str | None, model: nn.Module, optimizer: torch.optim.Optimizer) -> Backend:
     """Choose a backend, and fuse the model's layers, in place, where that is it.
 
     Args:
         fused: None for the stock layers, "layers" or "step" for these and nothing else, "auto" for the
-            fastest that can be had.
+            fastest that can be had: whole native steps where the engine covers model and optimizer, else
+            fused layers, else the stock ones.
         model: on the device that it will be trained on.
+        optimizer: of its parameters.
 
     Raises:
         BackendError: "layers" or "step" cannot be had; the message says why.
@@ -45,21 +50,48 @@ def choose_backend(fused: str | None, model: nn.Module) -> Backend:
         return Backend(STOCK)
     if fused not in FUSED_CHOICES:
         raise ValueError(f"fused must be None or one of {', '.join(FUSED_CHOICES)}, but got {fused!r}")
-    if fused == "step":
-        raise BackendError(f"got 'step', but {_why_no_step_engine()}")
-    # "auto" would take the step engine first; with none in this version, fused layers are the fastest.
+    note = ""
+    if fused != "layers":
+        reason = _why_no_step_engine(model, optimizer)
+        if reason is None:
+            return Backend(FUSED_STEP)
+        if fused == "step":
+            raise BackendError(f"got 'step', but {reason}")
+        note = f"{reason}\n"
     report = fuse(model)
     if report.fused:
-        return Backend(FUSED_LAYERS, f"fused layers: {report}")
+        return Backend(FUSED_LAYERS, f"{note}fused layers: {report}")
     unfuse(model)
-    reason = "; ".join(f"{site.name}: {site.reason}" for site in report) or "it has no layers that can be"
+    reasons = "; ".join(f"{site.name}: {site.reason}" for site in report) or "it has no layers that can be"
     if fused == "layers":
-        raise BackendError(f"got 'layers', but no layer of the model can be fused: {reason}")
-    return Backend(STOCK, f"no layer of the model can be fused, it runs on the stock ones: {reason}")
+        raise BackendError(f"got 'layers', but no layer of the model can be fused: {reasons}")
+    return Backend(STOCK, f"{note}no layer of the model can be fused, it runs on the stock ones: {reasons}")
 
 
-def _why_no_step_engine() -> str:
-    return "the native step engine is not part of this version"
+def build_steps(
+    backend: Backend, model: nn.Module, optimizer: torch.optim.Optimizer, tokens: Tensor, targets: Tensor
+) -> StepRunner:
+    """Make what runs the steps of a backend.
+
+    Args:
+        backend: as :func:`choose_backend` chose it for this model and optimizer.
+        model: called as ``model(tokens, targets)``.
+        optimizer: of its parameters.
+        tokens: int64 (n, block_size), on the model's device.
+        targets: int64 (n,), on the model's device.
+
+    """
+    if backend.name == FUSED_STEP:
+        return EngineSteps(model, optimizer, tokens, targets)
+    return AutogradSteps(model, optimizer, tokens, targets)
+
+
+def _why_no_step_engine(model: nn.Module, optimizer: torch.optim.Optimizer) -> str | None:
+    try:
+        StepEngine(model, optimizer)
+    except UnsupportedModelError as error:
+        return str(error)
+    return None
 
 
 def choose_device(name: str) -> torch.device:

@@ -11,9 +11,10 @@ import torch
 from torch import nn
 
 from namegen_ext.models import COUNTS, NGram, build_model
-from namegen_ext.training.backends import Backend, choose_backend
+from namegen_ext.training.backends import Backend, build_steps, choose_backend
 from namegen_ext.training.checkpoint import RunState, load_checkpoint, save_checkpoint
 from namegen_ext.training.corpus import Corpus, Windows
+from namegen_ext.training.engine_steps import EngineSteps
 from namegen_ext.training.errors import TrainingDivergedError
 from namegen_ext.training.evaluation import evaluate
 from namegen_ext.training.loop import TrainingLoop
@@ -23,7 +24,9 @@ from namegen_ext.training.options import TrainOptions
 from namegen_ext.training.progress import Reporter, Silent
 from namegen_ext.training.run_directory import RunDirectory
 from namegen_ext.training.schedules import Schedule
-from namegen_ext.training.steps import AutogradSteps
+from namegen_ext.training.steps import StepRunner
+from namegen_ext.training.update_ratios import METRIC as UPDATE_METRIC
+from namegen_ext.training.update_ratios import UpdateRecorder
 
 DEFAULT_LOG_EVERY = 100
 DEFAULT_EVAL_EVERY = 5000
@@ -75,6 +78,8 @@ class Trainer:
         log_every: a line in the metrics every so many steps.
         eval_every: evaluate on dev, and save, every so many steps; 0 only at the end.
         should_stop: asked about ten times a second; True ends the run early and cleanly.
+        record_updates: whether each line in the metrics also tells how large the last step's updates were
+            against the parameters.
 
     Raises:
         DataError: the words are not fit to train on.
@@ -93,6 +98,7 @@ class Trainer:
         log_every: int = DEFAULT_LOG_EVERY,
         eval_every: int = DEFAULT_EVAL_EVERY,
         should_stop: Callable[[], bool] = lambda: False,
+        record_updates: bool = False,
     ) -> None:
         self.options = options
         self.directory: RunDirectory | None = None
@@ -100,6 +106,8 @@ class Trainer:
         self.log_every = log_every
         self.eval_every = eval_every
         self.should_stop = should_stop
+        self.record_updates = record_updates
+        self._updates: UpdateRecorder | None = None
         self.corpus = Corpus.build(
             words,
             block_size=options.block_size,
@@ -117,7 +125,6 @@ class Trainer:
             self.model.set_from_windows(
                 tokens, targets, estimator=options.estimator, smoothing=options.smoothing
             )
-        self.backend = choose_backend(fused, self.model)
         self.optimizer = build_optimizer(
             options.optimizer,
             self.model.parameters(),
@@ -128,7 +135,9 @@ class Trainer:
             beta1=options.beta1,
             beta2=options.beta2,
         )
+        self.backend = choose_backend(fused, self.model, self.optimizer)
         self._state = RunState(0, 0.0, self.backend.name)
+        self._steps: StepRunner | None = None
 
     @property
     def num_parameters(self) -> int:
@@ -161,8 +170,12 @@ class Trainer:
         self.directory = directory
         options = self.options
         tokens, targets = self.corpus.train
+        self._steps = build_steps(self.backend, self.model, self.optimizer, tokens, targets)
+        runner = self._steps
+        if self.record_updates:
+            runner = self._updates = UpdateRecorder(runner, self.model)
         loop = TrainingLoop(
-            AutogradSteps(self.model, self.optimizer, tokens, targets),
+            runner,
             self._indices(len(targets)),
             Schedule(
                 options.schedule,
@@ -198,7 +211,10 @@ class Trainer:
 
     def log(self, step: int, loss: float, learning_rate: float) -> None:
         """Write a line of metrics."""
-        self._write_metrics({"step": step, "loss": loss, "learning_rate": learning_rate})
+        record: dict[str, Any] = {"step": step, "loss": loss, "learning_rate": learning_rate}
+        if self._updates is not None:
+            record[UPDATE_METRIC] = self._updates.ratios()
+        self._write_metrics(record)
 
     def milestone(self, step: int, seconds: float) -> None:
         """Evaluate on dev, and save."""
@@ -227,7 +243,10 @@ class Trainer:
         )
 
     def _loss(self, windows: Windows) -> float | None:
-        loss = evaluate(self.model, *windows)
+        if isinstance(self._steps, EngineSteps):
+            loss = self._steps.engine.evaluate(*windows)
+        else:
+            loss = evaluate(self.model, *windows)
         if loss is not None and not math.isfinite(loss):
             step = self._state.step
             raise TrainingDivergedError(step, f"training diverged: the loss after step {step} is {loss}")

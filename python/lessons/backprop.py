@@ -40,7 +40,9 @@ def main() -> None:
     for name in GRADIENTS:
         shape = str(tuple(by_hand[True][name].shape))
         print(f"   d{name:<15}{shape:<14}{differences[True][name]:9.1e}{differences[False][name]:9.1e}")
-    print(f"   db1 is 0 but for rounding ({by_hand[True]['b1'].abs().max():.0e}): batch norm takes the bias away\n")
+    print(
+        f"   db1 is 0 but for rounding ({by_hand[True]['b1'].abs().max():.0e}): batch norm takes the bias away\n"
+    )
 
     in_one_step(parameters, tokens, targets)
     against_the_fused_kernels(parameters, tokens, targets, by_hand[False])
@@ -151,7 +153,9 @@ def autograd(v: Tensors) -> Tensors:
 
 def compare(actual: Tensors, expected: Tensors) -> dict[str, float]:
     """Return the largest difference for each name that both have."""
-    return {name: (actual[name] - expected[name]).abs().max().item() for name in GRADIENTS if name in expected}
+    return {
+        name: (actual[name] - expected[name]).abs().max().item() for name in GRADIENTS if name in expected
+    }
 
 
 @torch.no_grad()
@@ -175,8 +179,12 @@ def in_one_step(parameters: Tensors, tokens: torch.Tensor, targets: torch.Tensor
         dhprebn = v["bngain"] * v["bnvar_inv"] / n * centred  # (B, H)
         difference = (dhprebn - expected["hprebn"]).abs().max()
         which = "n/(n-1) * xhat" if unbiased else "xhat"
-        print(f"   dhprebn = gain * inv / n * (n dy - sum dy - {which} sum(dy xhat)): difference {difference:.1e}")
-    print("   the first with the variance divided by n - 1, the second, as torch.nn.BatchNorm1d has it, by n\n")
+        print(
+            f"   dhprebn = gain * inv / n * (n dy - sum dy - {which} sum(dy xhat)): difference {difference:.1e}"
+        )
+    print(
+        "   the first with the variance divided by n - 1, the second, as torch.nn.BatchNorm1d has it, by n\n"
+    )
 
 
 def against_the_fused_kernels(
@@ -196,7 +204,9 @@ def against_the_fused_kernels(
     for name, difference in compare(by_hand, gradients).items():
         print(f"   d{name:<10}{difference:9.1e}")
     print("   batch_norm with tanh goes from dh to dhprebn, dbngain and dbnbias in one pass over the batch;")
-    print("   embedding_concat_linear from dhprebn to dC, dW1 and db1, summing first over examples that share a symbol")
+    print(
+        "   embedding_concat_linear from dhprebn to dC, dW1 and db1, summing first over examples that share a symbol"
+    )
 
 
 if __name__ == "__main__":

@@ -22,8 +22,12 @@ def main() -> None:
     tokens = tokens.squeeze(1)  # (n,)
     print(f"   {len(words):,} first names of the US census of 1990, {len(tokens):,} pairs of neighbours")
     symbols = END_MARKER + "".join(vocabulary.symbols)
-    first = ", ".join(f"{symbols[token]}{symbols[target]}" for token, target in zip(tokens[:5], targets[:5], strict=True))
-    print(f"   the first name is {words[0]!r}; its first pairs: {first} ({END_MARKER} is its beginning and its end)\n")
+    first = ", ".join(
+        f"{symbols[token]}{symbols[target]}" for token, target in zip(tokens[:5], targets[:5], strict=True)
+    )
+    print(
+        f"   the first name is {words[0]!r}; its first pairs: {first} ({END_MARKER} is its beginning and its end)\n"
+    )
 
     counted = by_counting(tokens, targets, len(vocabulary))  # (V, V)
     untrained, trained = by_descent(tokens, targets, len(vocabulary))  # (V, V) each
@@ -45,7 +49,9 @@ def by_counting(tokens: torch.Tensor, targets: torch.Tensor, vocab_size: int) ->
     counts.index_put_((tokens, targets), torch.ones(len(tokens)), accumulate=True)
     probabilities = counts / counts.sum(1, keepdim=True)  # (V, V) / (V, 1)
     nll = -probabilities[tokens, targets].log().mean()
-    print(f"   mean negative log-likelihood {nll:.4f} nats a character; knowing nothing costs {math.log(vocab_size):.4f}")
+    print(
+        f"   mean negative log-likelihood {nll:.4f} nats a character; knowing nothing costs {math.log(vocab_size):.4f}"
+    )
     print("   no other table does better on these pairs: it is the maximum-likelihood estimate\n")
     return probabilities
 
@@ -67,7 +73,9 @@ def by_descent(
         (gradient,) = torch.autograd.grad(loss, weight)  # (V, V)
         with torch.no_grad():
             weight -= 50 * gradient  # so large, because most rows see few of the examples
-    print("   it goes where counting is at once. The way by gradients is the one that larger models leave open\n")
+    print(
+        "   it goes where counting is at once. The way by gradients is the one that larger models leave open\n"
+    )
     return untrained, weight.detach().softmax(1)
 
 

@@ -37,26 +37,34 @@ def first_loss() -> None:
         logits = hidden @ (weight * factor)  # (B, V)
         loss = F.cross_entropy(logits, targets)
         print(f"   output weights times {factor:4g}: logits of size {logits.std():7.4f}, loss {loss:.4f}")
-    print(f"   all symbols equally likely: log 27 = {math.log(VOCAB_SIZE):.4f}. Training from above that is spent on")
+    print(
+        f"   all symbols equally likely: log 27 = {math.log(VOCAB_SIZE):.4f}. Training from above that is spent on"
+    )
     print("   making the logits smaller first\n")
 
 
 def saturation() -> None:
     """Where tanh is flat, nothing comes back."""
-    print("2. Saturation: tanh passes back 1 - tanh^2 of the gradient, next to nothing where it is near 1 or -1")
+    print(
+        "2. Saturation: tanh passes back 1 - tanh^2 of the gradient, next to nothing where it is near 1 or -1"
+    )
     x = normal(1000, 30)  # (B, in) 3 embeddings of 10
     weight = normal(30, 200, seed=2)  # (in, H)
     for name, factor in (("1", 1.0), ("(5/3) / sqrt(30)", (5 / 3) / math.sqrt(30)), ("0.01", 0.01)):
         h = torch.tanh(x @ (weight * factor))  # (B, H)
         saturated = (h.abs() > 0.97).float().mean() * 100
         passed = (1 - h**2).mean()
-        print(f"   weights times {name:<17}: std {h.std():.3f}, beyond 0.97 {saturated:5.1f}%, passed back {passed:.3f}")
+        print(
+            f"   weights times {name:<17}: std {h.std():.3f}, beyond 0.97 {saturated:5.1f}%, passed back {passed:.3f}"
+        )
     print("   at 0.01 nothing is saturated, but the layer has become linear, and small\n")
 
 
 def depth() -> None:
     """Each layer multiplies the size; many layers multiply it many times."""
-    print("3. Depth: the standard deviation after each of six layers of 100, weights normal * gain / sqrt(fan_in)")
+    print(
+        "3. Depth: the standard deviation after each of six layers of 100, weights normal * gain / sqrt(fan_in)"
+    )
     for name, gain, activation in (
         ("linear, gain 1", 1.0, nn.Identity()),
         ("tanh, gain 1", 1.0, nn.Tanh()),
@@ -70,24 +78,31 @@ def depth() -> None:
             x = activation(x @ (normal(100, 100, seed=layer) * gain / math.sqrt(100)))  # (B, 100)
             sizes.append(x.std().item())
         print(f"   {name:<20}" + " ".join(f"{size:10.4g}" for size in sizes))
-    print("   a sum of n products has a variance n times as large, hence 1 / sqrt(fan_in); tanh shrinks what it is")
+    print(
+        "   a sum of n products has a variance n times as large, hence 1 / sqrt(fan_in); tanh shrinks what it is"
+    )
     print("   given, ReLU drops half: the gain makes up for it (He et al. 2015)\n")
 
 
 def batch_norm_by_hand() -> None:
     """Instead of hoping for a size, set it."""
-    print("4. Batch norm by hand: each channel is brought to mean 0 and variance 1 over the batch, then gain and bias")
+    print(
+        "4. Batch norm by hand: each channel is brought to mean 0 and variance 1 over the batch, then gain and bias"
+    )
     x = normal(32, 4) * torch.tensor([0.1, 1.0, 5.0, 20.0]) + 3  # (B, C)
     layer = nn.BatchNorm1d(4)
     mean = x.mean(0, keepdim=True)  # (1, C)
     variance = x.var(0, keepdim=True, correction=0)  # (1, C) divided by n
     by_hand = (x - mean) / torch.sqrt(variance + layer.eps) * layer.weight + layer.bias  # (B, C)
     difference = (by_hand - layer(x)).abs().max()
-    print(f"   std of the channels before {numbers(x.std(0, correction=0))}, after {numbers(by_hand.std(0, correction=0))}")
+    before, after = x.std(0, correction=0), by_hand.std(0, correction=0)  # (C,), (C,)
+    print(f"   std of the channels before {numbers(before)}, after {numbers(after)}")
     print(f"   largest difference to torch.nn.BatchNorm1d: {difference:.1e}")
     unbiased = (x - mean) / torch.sqrt(x.var(0, keepdim=True) + layer.eps)  # (B, C) divided by n - 1
-    print(f"   with the variance divided by n - 1 it would be {(unbiased / by_hand).mean():.5f} times that:"
-          f" sqrt(31/32) = {math.sqrt(31 / 32):.5f}\n")
+    print(
+        f"   with the variance divided by n - 1 it would be {(unbiased / by_hand).mean():.5f} times that:"
+        f" sqrt(31/32) = {math.sqrt(31 / 32):.5f}\n"
+    )
 
 
 def running_statistics() -> None:
@@ -100,10 +115,14 @@ def running_statistics() -> None:
             mean, variance = layer.running_mean, layer.running_var
             assert mean is not None
             assert variance is not None
-            print(f"   after {step + 1:3} batches: running mean {mean.item():.3f}, variance {variance.item():.3f}")
+            print(
+                f"   after {step + 1:3} batches: running mean {mean.item():.3f}, variance {variance.item():.3f}"
+            )
     layer.eval()
     print("   they were drawn with mean 5 and variance 4; running = 0.9 * running + 0.1 * batch")
-    print(f"   one number alone, 7, a standard deviation above the mean: {layer(torch.tensor([[7.0]])).item():.3f}\n")
+    print(
+        f"   one number alone, 7, a standard deviation above the mean: {layer(torch.tensor([[7.0]])).item():.3f}\n"
+    )
 
 
 def the_useless_bias() -> None:
@@ -114,7 +133,9 @@ def the_useless_bias() -> None:
     bias = torch.zeros(4, dtype=torch.float64, requires_grad=True)  # (C,)
     output = F.batch_norm(x @ weight + bias, None, None, training=True)  # (B, C)
     (gradient,) = torch.autograd.grad((output * normal(32, 4, seed=3)).sum(), bias)  # (C,)
-    print(f"   its gradient is 0: {gradient.abs().max():.0e}. Leave it out (bias=False); batch norm has its own")
+    print(
+        f"   its gradient is 0: {gradient.abs().max():.0e}. Leave it out (bias=False); batch norm has its own"
+    )
 
 
 def numbers(tensor: torch.Tensor) -> str:

@@ -88,7 +88,9 @@ def training() -> None:
     """Forward, backward, update."""
     print("4. A network of neurons: forward, backward, update")
     model = MLP(3, [4, 4, 1], rng=random.Random(1))
-    print(f"   3 inputs, layers of 4, 4 and 1: {len(model.parameters())} parameters; targets {SAMPLE_TARGETS}")
+    print(
+        f"   3 inputs, layers of 4, 4 and 1: {len(model.parameters())} parameters; targets {SAMPLE_TARGETS}"
+    )
     for step in range(61):
         predictions = [model(example)[0] for example in SAMPLE_INPUTS]  # (4,)
         loss = mean_squared_error(predictions, SAMPLE_TARGETS)

@@ -76,14 +76,18 @@ def show_forward(parameters: Parameters, tokens: torch.Tensor) -> None:
     embedding = parameters[0]
     embedded = embedding[tokens]
     print(f"   tokens {tuple(tokens.shape)} -> a row of the embedding for each {tuple(embedded.shape)}")
-    print(f"   -> side by side {tuple(embedded.flatten(1).shape)} -> hidden, tanh ({BATCH_SIZE}, {HIDDEN_SIZE})")
+    print(
+        f"   -> side by side {tuple(embedded.flatten(1).shape)} -> hidden, tanh ({BATCH_SIZE}, {HIDDEN_SIZE})"
+    )
     print(f"   -> logits {tuple(forward(parameters, tokens).shape)}")
     print(f"   parameters: {sum(parameter.numel() for parameter in parameters):,}\n")
 
 
 def train_it(parameters: Parameters, tokens: torch.Tensor, targets: torch.Tensor) -> None:
     """Train on minibatches: a rough gradient now is worth more than an exact one later."""
-    print(f"3. Training on minibatches of {BATCH_SIZE}, at a tenth of the learning rate from step {STEPS * 3 // 4:,} on")
+    print(
+        f"3. Training on minibatches of {BATCH_SIZE}, at a tenth of the learning rate from step {STEPS * 3 // 4:,} on"
+    )
     generator = torch.Generator().manual_seed(SEED)
     recent = 0.0
     for step in range(STEPS):
@@ -96,7 +100,9 @@ def train_it(parameters: Parameters, tokens: torch.Tensor, targets: torch.Tensor
                 parameter -= learning_rate * gradient
         recent += loss.item()
         if step == 0:
-            print(f"   first loss {loss.item():.4f}: knowing nothing costs log V = {math.log(parameters[-1].numel()):.4f}")
+            print(
+                f"   first loss {loss.item():.4f}: knowing nothing costs log V = {math.log(parameters[-1].numel()):.4f}"
+            )
         if (step + 1) % 1000 == 0:
             print(f"   mean loss of steps {step - 999:>5,} to {step:>5,}: {recent / 1000:.4f}")
             recent = 0.0
@@ -109,14 +115,17 @@ def judge(
 ) -> None:
     """Compare the loss on the names learnt from with that on others."""
     print("4. Judged on names it has not seen")
-    losses = [F.cross_entropy(forward(parameters, tokens), targets).item() for tokens, targets in (train, dev)]
-    print(f"   train {losses[0]:.4f}, dev {losses[1]:.4f} (the bigram's dev loss on this split: {bigram_loss(train, dev):.4f})")
+    losses = [
+        F.cross_entropy(forward(parameters, tokens), targets).item() for tokens, targets in (train, dev)
+    ]
+    bigram = bigram_loss(train, dev)
+    print(
+        f"   train {losses[0]:.4f}, dev {losses[1]:.4f} (the bigram's dev loss on this split: {bigram:.4f})"
+    )
     print("   where train goes on falling and dev does not, the network is learning the names by heart\n")
 
 
-def bigram_loss(
-    train: tuple[torch.Tensor, torch.Tensor], dev: tuple[torch.Tensor, torch.Tensor]
-) -> float:
+def bigram_loss(train: tuple[torch.Tensor, torch.Tensor], dev: tuple[torch.Tensor, torch.Tensor]) -> float:
     """Return the dev loss of bigram counts with 1 added to each: only the last character of a context counts."""
     vocab_size = int(train[1].max()) + 1
     counts = torch.ones(vocab_size, vocab_size)  # (V, V)
@@ -132,7 +141,8 @@ def sample(parameters: Parameters, vocabulary: Vocabulary) -> None:
     generator = torch.Generator().manual_seed(SEED)
     names = []
     for _ in range(10):
-        context, numbers = [0] * BLOCK_SIZE, []
+        context = [0] * BLOCK_SIZE
+        numbers: list[int] = []
         while len(numbers) < 30:
             probabilities = forward(parameters, torch.tensor([context])).softmax(1)  # (1, V)
             token = int(torch.multinomial(probabilities, 1, generator=generator))

@@ -27,10 +27,10 @@ def linear() -> None:
     count = sum(parameter.numel() for parameter in torch_linear.parameters())
     print(f"   (2, 3) goes in, {tuple(by_hand.shape)} comes out; by hand the same to {difference:.0e}")
     print(f"   parameters: 3 * 4 + 4 = {count}")
-    stacked = nn.Sequential(seeded_linear(3, 8), seeded_linear(8, 4, bias=False))
-    merged = stacked[1].weight @ stacked[0].weight  # (4, 3)
-    bias = stacked[1].weight @ stacked[0].bias  # (4,)
-    difference = (stacked(x) - (x @ merged.T + bias)).abs().max()
+    first, second = seeded_linear(3, 8), seeded_linear(8, 4, bias=False)
+    merged = second.weight @ first.weight  # (4, 8) @ (8, 3)
+    bias = second.weight @ first.bias  # (4,)
+    difference = (second(first(x)) - (x @ merged.T + bias)).abs().max()
     print(f"   two of them in a row are still one linear layer (difference {difference:.0e}):")
     print("   something that is not linear has to stand between them\n")
 
@@ -69,17 +69,22 @@ def losses() -> None:
     classes = torch.tensor([0, 2])  # (2,)
     probabilities = logits.exp() / logits.exp().sum(1, keepdim=True)  # (2, 3) softmax
     by_hand = -probabilities[range(2), classes].log().mean()
-    print(f"   cross-entropy {F.cross_entropy(logits, classes):.4f}; by hand, -log softmax of the right one {by_hand:.4f}")
+    print(
+        f"   cross-entropy {F.cross_entropy(logits, classes):.4f}; by hand, -log softmax of the right one {by_hand:.4f}"
+    )
     print(f"   equal logits for 3 classes cost log 3 = {math.log(3):.4f}: what knowing nothing costs")
     huge = torch.tensor([[1000.0, 0.0]])  # (1, 2)
     naive = huge.exp() / huge.exp().sum()  # (1, 2)
-    print(f"   logits of 1000: exp overflows by hand ({naive[0, 0].item()}), F.cross_entropy subtracts the largest first"
-          f" ({F.cross_entropy(huge, torch.tensor([1])).item():g})")
+    print(
+        f"   logits of 1000: exp overflows by hand ({naive[0, 0].item()}), F.cross_entropy subtracts the largest first"
+        f" ({F.cross_entropy(huge, torch.tensor([1])).item():g})"
+    )
 
     logit, label = torch.tensor([0.3]), torch.tensor([1.0])  # (1,), (1,)
     two_classes = F.cross_entropy(torch.tensor([[0.0, 0.3]]), torch.tensor([1]))
     binary = F.binary_cross_entropy_with_logits(logit, label)
-    print(f"   two classes: binary cross-entropy of one logit {binary:.4f} = cross-entropy of (0, logit) {two_classes:.4f}\n")
+    print(f"   two classes: binary cross-entropy of one logit {binary:.4f},")
+    print(f"   cross-entropy of the logits (0, that logit) {two_classes:.4f}\n")
 
 
 def training_loop() -> None:

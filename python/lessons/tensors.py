@@ -61,8 +61,12 @@ def shapes_and_storage() -> None:
     numbers = torch.arange(6)  # (6,)
     grid = numbers.view(2, 3)  # (2, 3)
     grid[0, 0] = 100
-    print(f"   after grid = numbers.view(2, 3); grid[0, 0] = 100, numbers is {numbers.tolist()}: no copy was made")
-    print(f"   grid has strides {grid.stride()}, its transpose {grid.T.stride()}: the same memory, read otherwise")
+    print(
+        f"   after grid = numbers.view(2, 3); grid[0, 0] = 100, numbers is {numbers.tolist()}: no copy was made"
+    )
+    print(
+        f"   grid has strides {grid.stride()}, its transpose {grid.T.stride()}: the same memory, read otherwise"
+    )
     try:
         grid.T.view(6)
     except RuntimeError:
@@ -81,7 +85,9 @@ def reductions() -> None:
     print(f"   sum() = {x.sum():g}, sum(0) = {x.sum(0).tolist()}, sum(1) = {x.sum(1).tolist()}")
     print(f"   max(1) gives values {x.max(1).values.tolist()} and places {x.max(1).indices.tolist()}")
     row = x[1]  # (3,)
-    print(f"   the variance of {row.tolist()}: {row.var():g} divides by n - 1, {row.var(correction=0):g} by n\n")
+    print(
+        f"   the variance of {row.tolist()}: {row.var():g} divides by n - 1, {row.var(correction=0):g} by n\n"
+    )
 
 
 def indexing() -> None:

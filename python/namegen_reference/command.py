@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 from namegen_reference.words import WordsError, read_words
@@ -35,3 +38,19 @@ def read_words_or_exit(parser: Parser, path: str) -> list[str]:
         parser.error(f"argument NAMES_FILE: {path}: {error.strerror or error}")
     except WordsError as error:
         parser.error(f"argument NAMES_FILE: {error}")
+
+
+def run(main: Callable[[], int]) -> int:
+    """Run a command; return its exit status, 0 where the reader of a pipe has had enough, 130 after Ctrl-C."""
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still buffered goes nowhere, so that its flush at exit does not fail.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return status

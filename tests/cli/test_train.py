@@ -94,7 +94,7 @@ def test_the_default_run_writes_its_directory_and_prints_names(tmp_path: Path) -
     assert summary.keys() >= SUMMARY_KEYS
     assert summary["model"] == "mlp"
     assert summary["recipe"] == "default"
-    assert summary["backend"] == "fused-layers"
+    assert summary["backend"] == "fused-step"
     assert summary["device"] == "cpu"
     assert summary["parameters"] == 12_297
     assert summary["steps"] == 40

@@ -6,7 +6,7 @@ import random
 import sys
 
 from namegen_reference.bigram import BigramNetwork, count_pairs, mean_nll, row_probabilities, sample
-from namegen_reference.command import build_parser, read_words_or_exit
+from namegen_reference.command import build_parser, read_words_or_exit, run
 from namegen_reference.words import END_MARKER, alphabet_of
 
 NUM_SAMPLES = 10
@@ -69,4 +69,4 @@ def shorten(word: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

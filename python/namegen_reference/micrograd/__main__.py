@@ -6,7 +6,7 @@ import random
 import sys
 from pathlib import Path
 
-from namegen_reference.command import build_parser
+from namegen_reference.command import build_parser, run
 from namegen_reference.micrograd import (
     MLP,
     SAMPLE_INPUTS,
@@ -49,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         show_gradients(options.out)
         show_sample(options.seed)
         show_moons(options.seed, options.steps, options.out)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 1
@@ -109,4 +111,4 @@ def show_moons(seed: int, steps: int, out: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

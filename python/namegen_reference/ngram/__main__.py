@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 
-from namegen_reference.command import build_parser, read_words_or_exit
+from namegen_reference.command import build_parser, read_words_or_exit, run
 from namegen_reference.ngram import AddK, CountingModel, WittenBell
 from namegen_reference.words import alphabet_of, split_words
 
@@ -43,4 +43,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

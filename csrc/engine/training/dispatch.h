@@ -1,0 +1,17 @@
+// The step engine of the instruction set in use.
+#pragma once
+
+#include <memory>
+
+#include "engine/training/step_engine.h"
+#include "kernels/types.h"
+
+namespace namegen::engine {
+
+// For float32 or float64, with the instruction set that the kernels use (kernels/cpu/dispatch.h) or a named one.
+// Throws std::runtime_error where that cannot be had.
+std::unique_ptr<StepEngine> make_step_engine(const Network& network, const Optimizer& optimizer, DType dtype);
+std::unique_ptr<StepEngine> make_step_engine(const Network& network, const Optimizer& optimizer, DType dtype,
+                                             const char* isa);
+
+}  // namespace namegen::engine

@@ -1,0 +1,102 @@
+// The step engine's memory: arrays that live as long as it does, and the scratch memory of one step.
+#pragma once
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "kernels/cpu/context.h"
+#include "kernels/cpu/simd.h"
+
+namespace namegen::cpu::NAMEGEN_ISA {
+
+inline void* allocate_zeros(size_t bytes) {
+  const size_t rounded = (bytes + 63) / 64 * 64 + 64;
+  void* p = std::aligned_alloc(64, rounded);
+  if (p == nullptr) throw std::bad_alloc();
+  std::memset(p, 0, rounded);
+  return p;
+}
+
+// The scratch memory of a step is used again by the next one; threads are those of the caller's context.
+class StepContext final : public Context {
+ public:
+  StepContext() = default;
+  StepContext(const StepContext&) = delete;
+  StepContext& operator=(const StepContext&) = delete;
+  ~StepContext() override {
+    while (first_ != nullptr) {
+      Block* next = first_->next;
+      std::free(first_);
+      first_ = next;
+    }
+  }
+
+  void begin_step(Context& outer) {
+    outer_ = &outer;
+    current_ = first_;
+    used_ = 0;
+  }
+
+  void* scratch(size_t bytes) override {
+    const size_t rounded = (bytes + 63) / 64 * 64;
+    while (current_ != nullptr && used_ + rounded > current_->bytes && current_->next != nullptr) {
+      current_ = current_->next;
+      used_ = 0;
+    }
+    if (current_ == nullptr || used_ + rounded > current_->bytes) append(rounded > kBlockBytes ? rounded : kBlockBytes);
+    void* result = reinterpret_cast<char*>(current_) + sizeof(Block) + used_;
+    used_ += rounded;
+    return result;
+  }
+
+  void parallel(int64_t tasks, double micros, Task task, void* state) override {
+    outer_->parallel(tasks, micros, task, state);
+  }
+
+ private:
+  static constexpr size_t kBlockBytes = 256 * 1024;
+  struct alignas(64) Block {  // the memory follows
+    Block* next;
+    size_t bytes;
+  };
+
+  void append(size_t bytes) {
+    Block* block = static_cast<Block*>(allocate_zeros(sizeof(Block) + bytes));
+    block->bytes = bytes;
+    (current_ == nullptr ? first_ : current_->next) = block;
+    current_ = block;
+    used_ = 0;
+  }
+
+  Block* first_ = nullptr;
+  Block* current_ = nullptr;
+  size_t used_ = 0;
+  Context* outer_ = nullptr;
+};
+
+// `count` zeros that live as long as the array does.
+template <class T>
+class Array {
+ public:
+  Array() = default;
+  Array(const Array&) = delete;
+  Array& operator=(const Array&) = delete;
+  ~Array() { std::free(memory_); }
+
+  // New zeros, and `spare` more behind them: tiles read a little beyond the end.
+  void resize(int64_t count, int64_t spare = 0) {
+    std::free(memory_);
+    memory_ = nullptr;
+    memory_ = static_cast<T*>(allocate_zeros(static_cast<size_t>(count + spare) * sizeof(T)));
+    size_ = count;
+  }
+  T* data() const { return memory_; }
+  int64_t size() const { return size_; }
+
+ private:
+  T* memory_ = nullptr;
+  int64_t size_ = 0;
+};
+
+}  // namespace namegen::cpu::NAMEGEN_ISA

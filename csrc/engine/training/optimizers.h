@@ -1,0 +1,80 @@
+// The updates of torch.optim.SGD and torch.optim.AdamW on arrays of whole vectors.
+#pragma once
+
+#include "engine/training/step_engine.h"
+#include "kernels/cpu/simd.h"
+
+namespace namegen::cpu::NAMEGEN_ISA {
+
+// The arrays of one piece of the parameters; states that the optimizer lacks are null.
+template <class T>
+struct UpdatePiece {
+  T* value;
+  T* first_state;
+  T* second_state;
+  const T* gradient;          // the sum of these
+  const T* partial_gradient;  // `partials` more pieces of the gradient, `partial_stride` apart
+  int64_t partials;
+  int64_t partial_stride;
+  int64_t count;
+};
+
+template <class T>
+inline Vec<T> whole_gradient(const UpdatePiece<T>& piece, int64_t i) {
+  Vec<T> g = load(piece.gradient + i);
+  for (int64_t p = 0; p < piece.partials; ++p) g += load(piece.partial_gradient + p * piece.partial_stride + i);
+  return g;
+}
+
+// `updates` is the number of updates made before this one.
+template <class T>
+inline void update_sgd(const engine::Optimizer& o, const UpdatePiece<T>& piece, T learning_rate, int64_t updates) {
+  const T decay = T(o.weight_decay), momentum = T(o.momentum);
+  for (int64_t i = 0; i < piece.count; i += kWidth<T>) {
+    const Vec<T> value = load(piece.value + i);
+    Vec<T> g = whole_gradient(piece, i);
+    if (decay != 0) g += value * decay;
+    if (momentum != 0) {
+      const Vec<T> buffer = updates == 0 ? g : load(piece.first_state + i) * momentum + g;
+      store(piece.first_state + i, buffer);
+      g = o.nesterov ? g + buffer * momentum : buffer;
+    }
+    store(piece.value + i, value - g * learning_rate);
+  }
+}
+
+inline Vec<float> square_roots(Vec<float> v) {
+#if defined(__AVX512F__)
+  return (Vec<float>)_mm512_sqrt_ps((__m512)v);
+#else
+  for (int i = 0; i < kWidth<float>; ++i) v[i] = square_root(v[i]);
+  return v;
+#endif
+}
+inline Vec<double> square_roots(Vec<double> v) {
+  for (int i = 0; i < kWidth<double>; ++i) v[i] = square_root(v[i]);
+  return v;
+}
+
+template <class T>
+inline void update_adamw(const engine::Optimizer& o, const UpdatePiece<T>& piece, double learning_rate,
+                         int64_t updates) {
+  const double correction1 = 1 - __builtin_pow(o.beta1, double(updates + 1));
+  const double correction2 = 1 - __builtin_pow(o.beta2, double(updates + 1));
+  const T keep = T(1 - learning_rate * o.weight_decay), beta1 = T(o.beta1), beta2 = T(o.beta2);
+  const T rate = T(learning_rate / correction1), root = T(__builtin_sqrt(correction2)), eps = T(o.eps);
+  const T rest1 = T(1 - o.beta1), rest2 = T(1 - o.beta2);
+  (void)beta1;
+  for (int64_t i = 0; i < piece.count; i += kWidth<T>) {
+    const Vec<T> g = whole_gradient(piece, i);
+    const Vec<T> old = load(piece.first_state + i);
+    const Vec<T> mean = old + (g - old) * rest1;
+    const Vec<T> square = load(piece.second_state + i) * beta2 + g * g * rest2;
+    store(piece.first_state + i, mean);
+    store(piece.second_state + i, square);
+    const Vec<T> step = mean * rate / (square_roots(square) / root + eps);
+    store(piece.value + i, load(piece.value + i) * keep - step);
+  }
+}
+
+}  // namespace namegen::cpu::NAMEGEN_ISA

@@ -1,0 +1,121 @@
+// The matrix products of a network whose matrices all have rows of whole vectors: activations, weights, gradients. What
+// is beyond a row's columns is 0 and stays 0, so nothing is masked.
+#pragma once
+
+#include "kernels/cpu/gemm.h"
+
+namespace namegen::cpu::NAMEGEN_ISA {
+
+template <class T>
+inline int64_t padded(int64_t columns) {
+  return ceil_div(columns, kWidth<T>) * kWidth<T>;
+}
+
+// A by row, rows `stride` apart. Reads up to kMostTileRows rows: arrays end with that many to spare.
+template <class T>
+struct StridedRowsOfA {
+  const T* first;
+  int64_t stride;
+  T operator()(int i, int64_t k) const { return first[i * stride + k]; }
+};
+
+// A by column: a(i, k) = first[k * stride + i].
+template <class T>
+struct ColumnsOfA {
+  const T* first;
+  int64_t stride;
+  T operator()(int i, int64_t k) const { return first[k * stride + i]; }
+};
+
+template <class T, int NV>
+struct WholeRows {
+  const T* rows;
+  int64_t stride;
+  Vec<T> operator()(int64_t k, int v) const { return load(rows + k * stride + v * kWidth<T>); }
+};
+
+// The left operand of `multiply`: rows `stride` apart, each made of `segments` pieces of `depth` values that lie
+// `segment_stride` apart (neighbouring positions, whose rows are padded).
+template <class T>
+struct LeftRows {
+  const T* rows;
+  int64_t stride;
+  int64_t segments;
+  int64_t segment_stride;
+  int64_t depth;
+};
+
+// finish(row, column, Constant<NV>, sums): sums[v] = (left @ b)[row][column + v * width ...] for `count` rows, where b
+// has segments * depth rows of `columns` columns (whole vectors), `b_stride` apart.
+template <class T, class Finish>
+inline void multiply(const LeftRows<T>& left, int64_t count, const T* b, int64_t b_stride, int64_t columns,
+                     const Finish& finish) {
+  const Panels<T> panels{columns};
+  for (int64_t panel = 0; panel < panels.count(); ++panel) {
+    with_vectors(panels.vectors(panel), [&](auto nv) {
+      constexpr int NV = decltype(nv)::value;
+      const int64_t column = panels.first(panel);
+      const WholeRows<T, NV> rows_of_b{b + column, b_stride};
+      for (int64_t r = 0; r < count; r += kTileRows<NV>) {
+        const int64_t rows = smaller(kTileRows<NV>, count - r);
+        const auto a_of = [&](int64_t segment) {
+          return StridedRowsOfA<T>{left.rows + r * left.stride + segment * left.segment_stride, left.stride};
+        };
+        tile_of<NV, T>(rows, left.segments, left.depth, a_of, rows_of_b,
+                       [&](int i, const Vec<T>* sums) { finish(r + i, column, nv, sums); });
+      }
+    });
+  }
+}
+
+// Rows that are summed before a product goes to memory: two operands' worth of one panel stays in the L1 cache.
+inline constexpr int64_t kDepthRows = 64;
+
+// out[i][c] = sum over rows r < count of a[r][i] * b[r][c], for i < rows and c < columns (whole vectors).
+// Reads a few values beyond a's columns.
+template <class T>
+inline void multiply_transposed(const T* a, int64_t a_stride, int64_t rows, const T* b, int64_t b_stride,
+                                int64_t columns, int64_t count, T* out, int64_t out_stride) {
+  const Panels<T> panels{columns};
+  for (int64_t first = 0; first < count; first += kDepthRows) {
+    const int64_t depth = smaller(kDepthRows, count - first);
+    for (int64_t panel = 0; panel < panels.count(); ++panel) {
+      with_vectors(panels.vectors(panel), [&](auto nv) {
+        constexpr int NV = decltype(nv)::value;
+        const int64_t column = panels.first(panel);
+        const WholeRows<T, NV> rows_of_b{b + first * b_stride + column, b_stride};
+        for (int64_t i0 = 0; i0 < rows; i0 += kTileRows<NV>) {
+          const auto a_of = [&](int64_t) { return ColumnsOfA<T>{a + first * a_stride + i0, a_stride}; };
+          tile_of<NV, T>(smaller(kTileRows<NV>, rows - i0), 1, depth, a_of, rows_of_b, [&](int i, const Vec<T>* sums) {
+            T* target = out + (i0 + i) * out_stride + column;
+#pragma GCC unroll 4
+            for (int v = 0; v < NV; ++v) {
+              T* at = target + v * kWidth<T>;
+              store(at, first == 0 ? sums[v] : load(at) + sums[v]);
+            }
+          });
+        }
+      });
+    }
+  }
+}
+
+// out[c] = sum over rows r < count of a[r][c], c < columns (whole vectors).
+template <class T>
+inline void sum_rows(const T* a, int64_t stride, int64_t columns, int64_t count, T* out) {
+  const Panels<T> panels{columns};
+  for (int64_t panel = 0; panel < panels.count(); ++panel) {
+    with_vectors(panels.vectors(panel), [&](auto nv) {
+      constexpr int NV = decltype(nv)::value;
+      const T* source = a + panels.first(panel);
+      Vec<T> sums[NV] = {};
+      for (int64_t r = 0; r < count; ++r, source += stride) {
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v) sums[v] += load(source + v * kWidth<T>);
+      }
+      for (int v = 0; v < NV; ++v) store(out + panels.first(panel) + v * kWidth<T>, sums[v]);
+    });
+  }
+}
+
+}  // namespace namegen::cpu::NAMEGEN_ISA

@@ -1,0 +1,136 @@
+"""Everything that can be said of a run, gathered as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from namegen_ext.data import END_MARKER, build_windows
+from namegen_ext.diagnostics.activations import ActivationStatistics, activation_statistics
+from namegen_ext.diagnostics.bigrams import bigram_counts, next_symbol_probabilities
+from namegen_ext.diagnostics.embedding import EmbeddingMap, embedding_map
+from namegen_ext.diagnostics.gradients import GradientStatistics, parameter_gradients
+from namegen_ext.diagnostics.history import RunHistory, read_history
+from namegen_ext.fusion import fuse
+from namegen_ext.training.corpus import build_examples
+from namegen_ext.training.run_directory import RunDirectory
+from namegen_ext.training.saved_run import Run
+
+DEFAULT_EXAMPLES = 1024
+_MODEL_CONTEXTS = 20_000  # training contexts that the model's bigram table is averaged over, at most
+
+Table = tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What there is to see in a run.
+
+    Attributes:
+        model: the model's name, such as "mlp".
+        recipe: the recipe it was trained by.
+        data: the word list's name.
+        layers: "stock" or "fused": how the model ran while it was looked at.
+        fusion: what was fused and what not, in words; empty for stock layers.
+        step: number of steps it was trained for.
+        parameters: number of trainable values.
+        block_size: characters of context.
+        words: number of training words.
+        examples: how many training examples the activations and gradients come from: windows, or words for a
+            model over sequences.
+        symbols: the vocabulary, the end marker first.
+        activations: of each activation layer.
+        gradients: of each parameter.
+        embedding: the map of the symbols; None for a model without an embedding.
+        bigram_counts: how often one symbol follows another in the training words; V rows of V.
+        model_bigrams: the model's probabilities of the next symbol after each one; a row of NaN where the
+            training words never have the symbol.
+        is_bigram: whether the model looks at one symbol only, so that ``model_bigrams`` is all of it;
+            otherwise they are averages over training contexts.
+        history: the curves of metrics.jsonl.
+
+    """
+
+    model: str
+    recipe: str
+    data: str
+    layers: str
+    fusion: str
+    step: int
+    parameters: int
+    block_size: int
+    words: int
+    examples: int
+    symbols: tuple[str, ...]
+    activations: tuple[ActivationStatistics, ...]
+    gradients: tuple[GradientStatistics, ...]
+    embedding: EmbeddingMap | None
+    bigram_counts: tuple[tuple[int, ...], ...]
+    model_bigrams: Table
+    is_bigram: bool
+    history: RunHistory
+
+
+def diagnose(run: Run, *, fused: bool = False, examples: int = DEFAULT_EXAMPLES, seed: int = 0) -> Diagnosis:
+    """Look into a run: its history, its training words, and its model at work on a batch of them.
+
+    Args:
+        run: a loaded run; with ``fused`` its model is fused, in place, otherwise it is not changed.
+        fused: whether to fuse the model first, where its layers can be.
+        examples: how many training examples go through the model, drawn without replacement; all of them
+            where there are fewer.
+        seed: of that draw, and of dropout.
+
+    Raises:
+        RunError: the run's words or metrics are missing or damaged; one line that names the file.
+        ValueError: ``examples`` is less than 1.
+
+    """
+    if examples < 1:
+        raise ValueError(f"examples must be at least 1, but got {examples}")
+    model, vocabulary, options = run.model, run.vocabulary, run.config.options
+    history = read_history(RunDirectory(run.path))
+    words = run.splits.train
+    report = fuse(model) if fused else None
+    device = _device_of(model)
+    tokens, targets = build_examples(options.model, words, vocabulary, options.block_size)
+    order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(seed))[:examples]  # (B,)
+    batch = tokens[order].to(device), targets[order].to(device)  # (B, block_size), (B,) or (B, block_size)
+    is_bigram = options.model == "bigram" or options.block_size == 1
+    if is_bigram:  # each symbol once, wherever it is looked for
+        contexts = torch.arange(len(vocabulary))[:, None].expand(-1, options.block_size)  # (V, block_size)
+    else:
+        contexts, _ = build_windows(words, vocabulary, options.block_size)  # (n, block_size)
+        drawn = torch.randperm(len(contexts), generator=torch.Generator().manual_seed(seed))  # (n,)
+        contexts = contexts[drawn[:_MODEL_CONTEXTS]]
+    return Diagnosis(
+        model=options.model,
+        recipe=run.config.recipe,
+        data=run.config.data_name,
+        layers="fused" if report is not None and report.fused else "stock",
+        fusion="" if report is None else str(report),
+        step=run.step,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        block_size=options.block_size,
+        words=len(words),
+        examples=len(batch[1]),
+        symbols=(END_MARKER, *vocabulary.symbols),
+        activations=activation_statistics(model, *batch, seed=seed),
+        gradients=parameter_gradients(model, *batch, seed=seed),
+        embedding=embedding_map(model, len(vocabulary)),
+        bigram_counts=tuple(tuple(row) for row in bigram_counts(words, vocabulary).tolist()),
+        model_bigrams=_table(next_symbol_probabilities(model, contexts.to(device), len(vocabulary))),
+        is_bigram=is_bigram,
+        history=history,
+    )
+
+
+def _table(values: Tensor) -> Table:
+    return tuple(tuple(row) for row in values.tolist())
+
+
+def _device_of(model: nn.Module) -> torch.device:
+    tensors = [*model.parameters(), *model.buffers()]
+    return tensors[0].device if tensors else torch.device("cpu")

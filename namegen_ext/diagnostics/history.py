@@ -1,0 +1,90 @@
+"""How a run went: what metrics.jsonl holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from namegen_ext.training.errors import RunError
+from namegen_ext.training.files import read_text
+from namegen_ext.training.run_directory import RunDirectory
+from namegen_ext.training.update_ratios import METRIC as UPDATE_METRIC
+
+# (step, value) by ascending step.
+Curve = tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class RunHistory:
+    """Values over the steps of a run.
+
+    Attributes:
+        train_loss: mean loss of the minibatches since the point before, in nats per character.
+        dev_loss: loss over the whole dev split, in nats per character.
+        learning_rate: of the last step before each point.
+        update_ratios: for each parameter, log10 of the standard deviation of one step's update over that of
+            the parameter; empty for a run that did not record it.
+
+    """
+
+    train_loss: Curve
+    dev_loss: Curve
+    learning_rate: Curve
+    update_ratios: Mapping[str, Curve]
+
+
+def read_history(directory: RunDirectory) -> RunHistory:
+    """Read the metrics of a run; where it has none, every curve is empty.
+
+    A last line that was cut short, as happens when a run is killed, is left out.
+
+    Raises:
+        RunError: the file cannot be read, or is damaged; one line that names it.
+
+    """
+    records = _read(directory) if directory.metrics.exists() else []
+    updates: dict[str, list[tuple[int, float]]] = {}
+    for record in records:
+        for name, ratio in (record.get(UPDATE_METRIC) or {}).items():
+            if ratio is not None:
+                updates.setdefault(name, []).append((record["step"], float(ratio)))
+    return RunHistory(
+        train_loss=_curve(records, "loss"),
+        dev_loss=_curve(records, "dev_loss"),
+        learning_rate=_curve(records, "learning_rate"),
+        update_ratios={name: tuple(points) for name, points in updates.items()},
+    )
+
+
+def _curve(records: list[dict[str, Any]], key: str) -> Curve:
+    points = {record["step"]: float(record[key]) for record in records if record.get(key) is not None}
+    return tuple(sorted(points.items()))
+
+
+def _read(directory: RunDirectory) -> list[dict[str, Any]]:
+    lines = read_text(directory.metrics).splitlines()
+    records = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = json.loads(line)
+        except (json.JSONDecodeError, RecursionError):
+            if number == len(lines):
+                break
+            raise RunError(f"{directory.metrics}: line {number} is not JSON") from None
+        if not _is_record(record):
+            raise RunError(f"{directory.metrics}: line {number} does not hold a step and numbers")
+        records.append(record)
+    return records
+
+
+def _is_record(record: Any) -> bool:
+    """Whether a line holds what this module reads: a step, and numbers or nulls."""
+    if not isinstance(record, dict) or isinstance(record.get("step"), bool):
+        return False
+    updates = record.get(UPDATE_METRIC) or {}
+    if not isinstance(record.get("step"), int) or not isinstance(updates, dict):
+        return False
+    numbers = [record.get(key) for key in ("loss", "dev_loss", "learning_rate")]
+    return all(number is None or isinstance(number, (int, float)) for number in (*numbers, *updates.values()))

@@ -1,0 +1,13 @@
+"""The native engine: whole training steps in one call, without Python or autograd between them.
+
+network.py reads what the engine needs to know from a model made of torch.nn layers, and says why where it does not
+cover one; optimizers.py does the same for an optimizer; step_engine.py runs the steps; evaluation.py is the loss over
+a whole split. The C++ is in csrc/engine/training.
+"""
+
+from namegen_ext.engine.errors import UnsupportedModelError
+from namegen_ext.engine.network import describe_network
+from namegen_ext.engine.optimizers import describe_optimizer
+from namegen_ext.engine.step_engine import StepEngine
+
+__all__ = ["StepEngine", "UnsupportedModelError", "describe_network", "describe_optimizer"]

@@ -1,0 +1,7 @@
+"""What the engine raises."""
+
+from __future__ import annotations
+
+
+class UnsupportedModelError(ValueError):
+    """The engine does not cover the model or the optimizer; the message says why."""

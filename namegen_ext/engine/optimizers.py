@@ -1,0 +1,113 @@
+"""From a torch optimizer to the settings and the state that the engine takes up, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+
+from namegen_ext.engine.errors import UnsupportedModelError
+
+
+@dataclass(frozen=True)
+class OptimizerDescription:
+    """An optimizer's settings, and the names of its state's tensors.
+
+    Attributes:
+        settings: as the native engine takes them.
+        state_names: of the tensors beside each parameter that the updates read and write.
+        counts_steps: whether the state has a "step".
+
+    """
+
+    settings: dict[str, Any]
+    state_names: tuple[str, ...]
+    counts_steps: bool
+
+
+def describe_optimizer(optimizer: torch.optim.Optimizer, parameters: list[Tensor]) -> OptimizerDescription:
+    """Read an optimizer's settings.
+
+    Args:
+        optimizer: torch.optim.SGD or AdamW, of just these parameters, in one group.
+        parameters: those that the engine trains.
+
+    Raises:
+        UnsupportedModelError: the engine does not cover the optimizer; the message says why.
+
+    """
+    if len(optimizer.param_groups) != 1:
+        _refuse(f"it has {len(optimizer.param_groups)} parameter groups, and the engine takes one")
+    (group,) = optimizer.param_groups
+    if {id(parameter) for parameter in group["params"]} != {id(parameter) for parameter in parameters}:
+        _refuse("its parameters are not those of the model")
+    for option in ("maximize", "differentiable", "amsgrad"):
+        if group.get(option):
+            _refuse(f"it has {option} set")
+    settings = {
+        "adamw": False,
+        "weight_decay": float(group["weight_decay"]),
+        "momentum": 0.0,
+        "nesterov": False,
+        "beta1": 0.0,
+        "beta2": 0.0,
+        "eps": 0.0,
+    }
+    if type(optimizer) is torch.optim.SGD:
+        if group["dampening"] != 0:
+            _refuse(f"its dampening is {group['dampening']}, and the engine takes 0")
+        settings |= {"momentum": float(group["momentum"]), "nesterov": bool(group["nesterov"])}
+        return OptimizerDescription(settings, ("momentum_buffer",) if group["momentum"] != 0 else (), False)
+    if type(optimizer) is not torch.optim.AdamW:
+        _refuse(
+            f"it is {type(optimizer).__name__}, and the engine takes torch.optim.SGD and torch.optim.AdamW"
+        )
+    beta1, beta2 = group["betas"]
+    settings |= {"adamw": True, "beta1": float(beta1), "beta2": float(beta2), "eps": float(group["eps"])}
+    return OptimizerDescription(settings, ("exp_avg", "exp_avg_sq"), True)
+
+
+def read_updates(
+    optimizer: torch.optim.Optimizer, description: OptimizerDescription, parameters: list[Tensor]
+) -> int:
+    """Return how many updates the optimizer has made, as far as the next one depends on it.
+
+    Raises:
+        UnsupportedModelError: the parameters have seen different numbers of updates.
+
+    """
+    if description.counts_steps:
+        counts = {int(optimizer.state[p]["step"]) if "step" in optimizer.state[p] else 0 for p in parameters}
+    elif description.state_names:
+        counts = {int(optimizer.state[p].get("momentum_buffer") is not None) for p in parameters}
+    else:
+        return 0
+    if len(counts) != 1:
+        _refuse(f"its parameters have seen different numbers of updates: {sorted(counts)}")
+    return counts.pop()
+
+
+def prepare_state(
+    optimizer: torch.optim.Optimizer,
+    description: OptimizerDescription,
+    parameters: list[Tensor],
+    updates: int,
+) -> None:
+    """Make the state's tensors where they do not exist yet, and set the number of updates made."""
+    for parameter in parameters:
+        state = optimizer.state[parameter]
+        for name in description.state_names:
+            if state.get(name) is None:
+                state[name] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+        if description.counts_steps:
+            step = state.get("step")
+            if isinstance(step, Tensor):
+                step.fill_(updates)
+            else:
+                state["step"] = torch.tensor(float(updates))
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise UnsupportedModelError(f"the step engine does not cover this optimizer: {reason}")
