@@ -94,7 +94,7 @@ def test_the_gpt_of_the_lectures() -> None:
 
 def test_the_bigram_network_of_the_lectures() -> None:
     options = RECIPES["lecture-bigram-network"].train_options({})
-    assert (options.model, options.full_batch, options.all_names) == ("bigram", True, True)
+    assert (options.model, options.full_batch, options.split) == ("bigram", True, "all")
     assert (options.learning_rate, options.schedule) == (50.0, "constant")
     # What SGD adds to the gradient is the derivative of 0.01 * mean(W**2).
     weight = torch.randn(27, 27, dtype=torch.float64, requires_grad=True)
