@@ -126,3 +126,9 @@ def test_overrides_beat_a_models_defaults() -> None:
     assert (options.learning_rate, options.optimizer) == (0.1, "sgd")
     recipe = RECIPES["lecture-wavenet-1-flat"]
     assert recipe.train_options({"model": "wavenet"}) == recipe.train_options({})
+
+
+def test_counts_leave_nothing_to_train() -> None:
+    assert RECIPES["default"].train_options({"model": "bigram", "init": "counts"}).steps == 0
+    options = RECIPES["default"].train_options({"model": "bigram", "init": "counts", "steps": 9})
+    assert options.steps == 9
