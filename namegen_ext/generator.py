@@ -19,6 +19,7 @@ from namegen_ext.data import (
     Vocabulary,
     WordList,
     load_words,
+    split_words,
 )
 from namegen_ext.sampling import NameStream, iter_names
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH
@@ -32,7 +33,7 @@ from namegen_ext.training import (
     evaluate,
     load_run,
 )
-from namegen_ext.training.corpus import build_examples, split
+from namegen_ext.training.corpus import build_examples
 from namegen_ext.training.files import write_bytes
 from namegen_ext.training.progress import reporter_for
 from namegen_ext.training.run_config import words_sha256
@@ -124,7 +125,7 @@ class Generator:
         self.config = config
         self.vocabulary: Vocabulary = config.vocabulary
         options = config.options
-        self.splits: Splits = split(words, split_seed=options.split_seed, all_names=options.all_names)
+        self.splits: Splits = split_words(words, options.split_seed, options.split)
         self.steps = steps
         self._words = words
         self._training_names = frozenset(self.splits.train)

@@ -19,11 +19,11 @@ from rich.console import Console
 from namegen_ext._version import __version__
 from namegen_ext.data import DataError, WordList, load_words
 from namegen_ext.reproduction import ROWS, Outcome, Row, run_row
-from namegen_ext.reproduction.report import print_table, summarise, to_json
+from namegen_ext.reproduction.report import print_table, summarise, to_json, to_markdown
 from namegen_ext.training.arguments import Parser
 from namegen_ext.training.backends import FUSED_CHOICES
 from namegen_ext.training.errors import BackendError, RunError
-from namegen_ext.training.files import write_json
+from namegen_ext.training.files import write_bytes, write_json
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 DEFAULT_DATA = "makemore"
@@ -55,8 +55,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     """
     parser = _build_parser(prog)
     options = parser.parse_args(arguments)
-    if options.json is not None and not options.json.absolute().parent.is_dir():
-        parser.error(f"argument --json: got {str(options.json)!r}, whose directory does not exist")
+    for flag, path in (("--json", options.json), ("--markdown", options.markdown)):
+        if path is not None and not path.absolute().parent.is_dir():
+            parser.error(f"argument {flag}: got {str(path)!r}, whose directory does not exist")
     try:
         words = load_words(options.data)
     except DataError as error:
@@ -97,6 +98,8 @@ def _run(rows: Sequence[Row], options: argparse.Namespace, words: WordList, outc
         outcomes.append(run_row(row, words.words, fused=options.fused, seed=options.seed))
         if options.json is not None:  # after each row, so that a long run can be looked at, or stopped
             write_json(options.json, _content(outcomes, options, words, finished=number == len(rows)))
+    if options.markdown is not None:
+        write_bytes(options.markdown, to_markdown(outcomes).encode())
     print_table(outcomes, console)
     console.print(summarise(outcomes), highlight=False, markup=False)
 
@@ -162,6 +165,7 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         help="run on the fused kernels; --fused alone means auto (default: off, stock torch.nn layers)",
     )
     add("--json", type=Path, metavar="FILE", help="write the results there (default: nowhere)")
+    add("--markdown", type=Path, metavar="FILE", help="write the table there (default: nowhere)")
     add(
         "--seed",
         type=_whole_number,

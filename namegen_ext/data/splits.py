@@ -7,10 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
+
 from namegen_ext.data.errors import DataError, shorten
 
 # The fewest words of which 80/10/10 leaves one at least in each part: int(0.8 * 6) = 4, int(0.9 * 6) = 5.
 MIN_WORDS = 6
+
+# How a list is divided: 80, 10 and 10 percent; as makemore.py does it; or not at all.
+SPLITS = ("80-10-10", "makemore", "all")
+
+_MAKEMORE_TEST_WORDS = 1000  # at most; of a short list a tenth
 
 
 @dataclass(frozen=True)
@@ -45,19 +52,25 @@ class Splits:
         return [word for word in part if word not in seen]
 
 
-def split_words(words: Sequence[str], seed: int = 42) -> Splits:
-    """Shuffle the words and cut them into 80, 10 and 10 percent.
+def split_words(words: Sequence[str], seed: int = 42, scheme: str = "80-10-10") -> Splits:
+    """Shuffle the words and cut them into train, dev and test: by default 80, 10 and 10 percent.
 
     Seed 42 is the split of Andrej Karpathy's makemore lectures (2022): ``random.seed(42)``,
     ``random.shuffle(words)``, cuts at ``int(0.8 * n)`` and ``int(0.9 * n)``. The same seed gives the same
     split in every version of Python that the package supports.
 
+    The scheme "makemore" is that of his makemore.py: the last 1,000 words (a tenth, of a shorter list) of
+    ``torch.randperm`` are the test words, the others the training words, and no dev words are kept. There
+    the seed is 3407 by default. "all" makes all words training words, in their order.
+
     Args:
         words: the words; left as they are.
         seed: decides which word goes into which part; torch's and Python's global generators are left alone.
+        scheme: one of :data:`SPLITS`.
 
     Raises:
         TypeError: ``words`` is one string, or the seed is not an integer.
+        ValueError: ``scheme`` is unknown.
         DataError: there are fewer than six words, so that a part would be empty.
 
     """
@@ -65,11 +78,17 @@ def split_words(words: Sequence[str], seed: int = 42) -> Splits:
         raise TypeError(f"words must be a list of strings, but got the string {shorten(words)}")
     if not isinstance(seed, int):
         raise TypeError(f"seed must be an integer, but got {seed!r}")
+    if scheme not in SPLITS:
+        raise ValueError(f"scheme must be one of {', '.join(SPLITS)}, but got {scheme!r}")
+    if scheme == "all":
+        return Splits(train=list(words), dev=[], test=[])
     num_words = len(words)
     if num_words < MIN_WORDS:
         raise DataError(
             f"a split into train, dev and test words needs at least {MIN_WORDS} words, but got {num_words}"
         )
+    if scheme == "makemore":
+        return _makemore_split(words, seed)
     shuffled = list(words)
     random.Random(seed).shuffle(shuffled)
     dev_begin, test_begin = int(0.8 * num_words), int(0.9 * num_words)
@@ -78,3 +97,10 @@ def split_words(words: Sequence[str], seed: int = 42) -> Splits:
         dev=shuffled[dev_begin:test_begin],
         test=shuffled[test_begin:],
     )
+
+
+def _makemore_split(words: Sequence[str], seed: int) -> Splits:
+    order = torch.randperm(len(words), generator=torch.Generator().manual_seed(seed)).tolist()
+    shuffled = [words[index] for index in order]
+    test_begin = len(words) - min(_MAKEMORE_TEST_WORDS, max(1, int(len(words) * 0.1)))
+    return Splits(train=shuffled[:test_begin], dev=[], test=shuffled[test_begin:])

@@ -99,11 +99,10 @@ def _why_not_child(children: tuple[nn.Module, ...], position: int) -> str:
         return _why_not_subclass(child)
     if not all_plain((child,)):
         return _why_not_plain(child)
-    within = "; ".join(
-        ", ".join(layer.__name__ for layer in pattern.types)
-        for pattern in PATTERNS
-        if type(child) in pattern.types
-    )
+    around = [pattern.types for pattern in PATTERNS if type(child) in pattern.types]
+    # Where the beginning of a pattern is one itself, it says enough.
+    shortest = [types for types in around if not any(types[:end] in around for end in range(len(types)))]
+    within = "; ".join(", ".join(layer.__name__ for layer in types) for types in shortest)
     if any(type(child) is pattern.types[0] for pattern in PATTERNS):
         after = children[position + 1 : position + LONGEST_PATTERN]
         place = "is followed by " + (", ".join(type(module).__name__ for module in after) or "nothing")

@@ -2,50 +2,67 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 
 class KeyValueCache:
-    """The keys and values of the tokens so far, layer by layer.
+    """The keys and values of the tokens so far, layer by layer, with room for a whole block.
 
     Args:
         num_layers: number of blocks of the model.
+        capacity: the most tokens that it can hold.
+
+    Attributes:
+        length: number of tokens that it holds; moved on by :meth:`advance`, once all layers have added theirs.
 
     """
 
-    def __init__(self, num_layers: int) -> None:
-        self._layers: list[tuple[Tensor, Tensor] | None] = [None] * num_layers
-
-    @property
-    def length(self) -> int:
-        """Number of tokens that it holds."""
-        last = self._layers[-1]
-        return 0 if last is None else last[0].shape[2]
+    def __init__(self, num_layers: int, capacity: int) -> None:
+        self.length = 0
+        self._capacity = capacity
+        self._layers: list[tuple[Tensor, Tensor] | None] = [
+            None
+        ] * num_layers  # (N, heads, capacity, E / heads)
 
     @property
     def num_sequences(self) -> int:
         """Number of sequences that it holds; 0 where it is empty."""
-        last = self._layers[-1]
-        return 0 if last is None else last[0].shape[0]
+        first = self._layers[0]
+        return 0 if first is None else len(first[0])
 
     def add(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add those of new tokens, (N, heads, T, E / heads); return those of all tokens of the layer."""
-        before = self._layers[layer]
-        if before is not None:
-            keys = torch.cat([before[0], keys], dim=2)  # (N, heads, T, E / heads)
-            values = torch.cat([before[1], values], dim=2)  # (N, heads, T, E / heads)
-        self._layers[layer] = keys, values
-        return keys, values
+        """Add those of one new token, (N, heads, 1, E / heads); return those of all tokens of the layer."""
+        room = self._layers[layer]
+        if room is None:
+            room = self._room_like(keys, len(keys)), self._room_like(values, len(values))
+            self._layers[layer] = room
+        together = []
+        for held, new in zip(room, (keys, values), strict=True):
+            held[:, :, self.length : self.length + 1] = new
+            together.append(held[:, :, : self.length + 1])  # (N, heads, tokens so far, E / heads), a view
+        return together[0], together[1]
+
+    def advance(self) -> None:
+        """Count the token that all layers have added."""
+        self.length += 1
 
     def select(self, rows: Tensor) -> None:
         """Keep the sequences of some rows (M,) int64, in that order; a row may be taken more than once."""
         self._layers = [
-            None if kept is None else (kept[0].index_select(0, rows), kept[1].index_select(0, rows))
-            for kept in self._layers
+            None if held is None else (self._selected(held[0], rows), self._selected(held[1], rows))
+            for held in self._layers
         ]
+
+    def _selected(self, held: Tensor, rows: Tensor) -> Tensor:
+        room = self._room_like(held, len(rows))
+        room[:, :, : self.length] = held[:, :, : self.length].index_select(0, rows)
+        return room
+
+    def _room_like(self, tensor: Tensor, num_sequences: int) -> Tensor:
+        _, heads, _, size = tensor.shape
+        return tensor.new_empty(num_sequences, heads, self._capacity, size)
 
 
 class CausalSelfAttention(nn.Module):

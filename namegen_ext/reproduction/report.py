@@ -78,6 +78,24 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def to_markdown(outcomes: Sequence[Outcome]) -> str:
+    """Return the table as Markdown: a line for each published figure, the row's other columns in the first."""
+    lines = [
+        "| recipe | steps | parameters | train | dev | unseen dev | published | measured | tolerance | verdict | s |",
+        "| --- | --: | --: | --: | --: | --: | --: | --: | --: | --- | --: |",
+    ]
+    for outcome in outcomes:
+        before = [f"`{outcome.row.recipe}`", f"{outcome.steps:,}", f"{outcome.parameters:,}"]
+        before += [_loss(outcome.losses.get(metric)) for metric in ("train", "dev", "unseen_dev")]
+        after = [outcome.verdict, f"{outcome.seconds:.1f}"]
+        for number, check in enumerate(outcome.checks):
+            figures = [_published(check), _digits(check, check.measured), check.expectation.tolerance]
+            cells = [*before, *figures, *after] if number == 0 else ["", "", "", "", "", "", *figures, "", ""]
+            lines.append(f"| {' | '.join(cells)} |")
+    notes = [f"- `{outcome.row.recipe}`: {outcome.row.note}." for outcome in outcomes if outcome.row.note]
+    return "\n".join([*lines, "", *notes, ""])
+
+
 def _published(check: Check) -> str:
     metric = check.expectation.metric.replace("_", " ")
     value = check.expectation.published

@@ -54,7 +54,8 @@ class CachedDistribution:
             return  # it is not asked again
         if self._cache.num_sequences == 1:  # what all names share: the start and the prefix
             rows = torch.zeros_like(rows)
-        self._cache.select(rows)
+        if len(rows) != self._cache.num_sequences:
+            self._cache.select(rows)
 
     def _invert(self, logits: Tensor, uniforms: Tensor, *, allow_end: bool) -> Tensor:
         probabilities = self._direct.shaping.probabilities(logits, allow_end=allow_end)

@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
+from namegen_ext.data import SPLITS
 from namegen_ext.models import COUNTS, MODELS, SCHEMES
 from namegen_ext.models.counting import ESTIMATORS
 from namegen_ext.nn.channels_last_batch_norm import VARIANCES
@@ -108,7 +109,12 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     add("--resume", type=Path, metavar="DIR", help="go on with an interrupted run (default: a new run)")
     _option(group, "seed", "of the initial weights and the minibatches")
     _option(group, "split_seed", "of the split into train, dev and test")
-    _flag(group, "all_names", "train on all names and keep none for dev and test")
+    _option(
+        group,
+        "split",
+        "train, dev and test in percent; makemore: as makemore.py, 1,000 to test and none for dev; all: to train",
+        metavar="|".join(SPLITS),
+    )
     add(
         "--log-every",
         type=_whole_number(1),

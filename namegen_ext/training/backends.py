@@ -8,13 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from namegen_ext.engine import StepEngine, UnsupportedModelError
-from namegen_ext.fusion import fuse, unfuse
+from namegen_ext.fusion import FusionReport, fuse, unfuse
 from namegen_ext.training.engine_steps import EngineSteps
 from namegen_ext.training.errors import BackendError
 from namegen_ext.training.steps import AutogradSteps, StepRunner
 
 STOCK, FUSED_LAYERS, FUSED_STEP = "stock", "fused-layers", "fused-step"
 FUSED_CHOICES = ("auto", "layers", "step")
+
+_TOLD_SITES = 3  # a deep model repeats itself
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def choose_backend(fused: str | None, model: nn.Module, optimizer: torch.optim.O
     if report.fused:
         return Backend(FUSED_LAYERS, f"{note}fused layers: {report}")
     unfuse(model)
-    reasons = "; ".join(f"{site.name}: {site.reason}" for site in report) or "it has no layers that can be"
+    reasons = _reasons(report)
     if fused == "layers":
         raise BackendError(f"got 'layers', but no layer of the model can be fused: {reasons}")
     return Backend(STOCK, f"{note}no layer of the model can be fused, it runs on the stock ones: {reasons}")
@@ -84,6 +86,15 @@ def build_steps(
     if backend.name == FUSED_STEP:
         return EngineSteps(model, optimizer, tokens, targets)
     return AutogradSteps(model, optimizer, tokens, targets)
+
+
+def _reasons(report: FusionReport) -> str:
+    """Name the first places that cannot be fused, with the reason of each, and how many more there are."""
+    told = [f"{site.name}: {site.reason}" for site in report.skipped]
+    if not told:
+        return "it has no layers that can be"
+    more = f"; and so on for {len(told) - _TOLD_SITES} more" if len(told) > _TOLD_SITES else ""
+    return "; ".join(told[:_TOLD_SITES]) + more
 
 
 def _why_no_step_engine(model: nn.Module, optimizer: torch.optim.Optimizer) -> str | None:

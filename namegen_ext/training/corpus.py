@@ -46,7 +46,7 @@ class Corpus:
         split_seed: int,
         device: torch.device | str = "cpu",
         model: str = "mlp",
-        all_names: bool = False,
+        split: str = "80-10-10",
     ) -> Corpus:
         """Split the words and cut them into windows.
 
@@ -56,14 +56,14 @@ class Corpus:
             split_seed: decides which word goes into which split.
             device: where the windows are put.
             model: name of the model; it decides between windows and whole sequences.
-            all_names: whether all words are to train on, and none are kept for dev and test.
+            split: how they are divided, one of :data:`namegen_ext.data.SPLITS`.
 
         Raises:
             DataError: the words are not fit to train on.
 
         """
         vocabulary = Vocabulary.from_words(words)
-        splits = split(words, split_seed=split_seed, all_names=all_names)
+        splits = split_words(words, split_seed, split)
 
         def windows(part: Sequence[str]) -> Windows:
             tokens, targets = build_examples(model, part, vocabulary, block_size)
@@ -77,16 +77,6 @@ class Corpus:
             test=windows(splits.test),
             unseen_dev=windows(splits.unseen_dev),
         )
-
-
-def split(words: Sequence[str], *, split_seed: int, all_names: bool) -> Splits:
-    """Split the words into train, dev and test, or put all of them into train.
-
-    Raises:
-        DataError: there are too few of them.
-
-    """
-    return Splits(list(words), [], []) if all_names else split_words(words, seed=split_seed)
 
 
 def build_examples(model: str, words: Sequence[str], vocabulary: Vocabulary, block_size: int) -> Windows:

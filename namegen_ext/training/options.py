@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from namegen_ext.data import SPLITS
 from namegen_ext.models import COUNTS, MODELS, SCHEMES
 from namegen_ext.models.arguments import check_factors
 from namegen_ext.models.counting import ESTIMATORS
@@ -69,7 +70,8 @@ class TrainOptions:
         steps: number of steps.
         seed: of the initial weights and of the minibatches.
         split_seed: of the split into train, dev and test.
-        all_names: whether to train on all names, with none kept for dev and test.
+        split: how the names are divided: "80-10-10", "makemore" (as makemore.py, no dev names) or "all" (none for
+            dev and test).
 
     Raises:
         OptionError: a value is out of range, in one line.
@@ -107,7 +109,7 @@ class TrainOptions:
     steps: int = 20_001
     seed: int = 42
     split_seed: int = 42
-    all_names: bool = False
+    split: str = "80-10-10"
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -217,6 +219,7 @@ _CHOICES: dict[str, Any] = {
     "estimator": ESTIMATORS,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
+    "split": SPLITS,
 }
 
 _AT_LEAST_ONE = (

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from namegen_ext.models import COUNTS
 from namegen_ext.training.options import TrainOptions
 
 # AdamW's steps do not scale with the gradient: a rate that suits SGD is far too high for it.
@@ -55,7 +56,7 @@ class Recipe:
 
         A change of the model brings its :data:`MODEL_DEFAULTS` along, and a change of the optimizer to AdamW
         brings :data:`ADAMW_LEARNING_RATE` with a cosine schedule down to 0, as far as ``overrides`` says
-        nothing else.
+        nothing else. Asking for an initialisation from counts leaves nothing to train.
 
         Raises:
             OptionError: an option is unknown or out of range.
@@ -65,6 +66,8 @@ class Recipe:
         model = overrides.get("model", TrainOptions.model)
         if "model" in overrides and model != own.get("model", TrainOptions.model):
             own |= MODEL_DEFAULTS.get(model, {})
+        if overrides.get("init") == COUNTS:
+            own["steps"] = 0
         options = {**own, **overrides}
         if options.get("optimizer") == "adamw" and own.get("optimizer") != "adamw":
             rates = {

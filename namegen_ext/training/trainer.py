@@ -114,7 +114,7 @@ class Trainer:
             split_seed=options.split_seed,
             device=device,
             model=options.model,
-            all_names=options.all_names,
+            split=options.split,
         )
         generator = torch.Generator().manual_seed(options.seed)
         config = options.model_config(len(self.corpus.vocabulary))

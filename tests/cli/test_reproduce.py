@@ -138,6 +138,7 @@ def test_what_was_done_before_an_interruption_is_written(
         (["--seed", "-1"], "--seed", "got '-1', expected a whole number from 0"),
         (["--seed", "x"], "--seed", "got 'x', expected a whole number from 0"),
         (["--json", "nowhere/results.json"], "--json", "whose directory does not exist"),
+        (["--markdown", "nowhere/table.md"], "--markdown", "whose directory does not exist"),
         (["--only"], "--only", "expected at least one argument"),
     ],
 )
@@ -154,7 +155,7 @@ def test_help_shows_every_default_and_row(capsys: pytest.CaptureFixture[str]) ->
         main(["--help"])
     assert caught.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
-    for flag in ("data", "only", "quick", "fused", "json", "seed", "threads"):
+    for flag in ("data", "only", "quick", "fused", "json", "markdown", "seed", "threads"):
         assert re.search(rf"--{flag}\b[^()]*\(default: [^)]+\)", text), flag
     assert all(name in text for name in ROWS)
 

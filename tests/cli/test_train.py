@@ -164,7 +164,7 @@ def test_flags_reach_the_run(word_file: Path, tmp_path: Path) -> None:
         "smoothing": 0.5,
         "switch_at": 0.75,
         "full_batch": True,
-        "all_names": True,
+        "split": "makemore",
         "nesterov": True,
         "model": "mlp",
     }
@@ -322,6 +322,7 @@ def test_the_summary_of_the_first_part_goes_when_the_second_begins(
         ("--dropout", "1", "expected a number from 0, below 1"),
         ("--estimator", "kneser-ney", "expected one of add-k, witten-bell"),
         ("--smoothing", "-1", "expected a number from 0"),
+        ("--split", "half", "expected one of 80-10-10, makemore, all"),
         ("--switch-at", "1.5", "expected a number from 0 to 1"),
         ("--init", "counts", "expected --model bigram or ngram"),
         ("--fused", "fast", "expected one of auto, layers, step"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,3 +106,31 @@ def test_too_few_words(num_words: int) -> None:
 def test_arguments_of_other_types(arguments: tuple[Any, ...], message: str) -> None:
     with pytest.raises(TypeError, match=f"^{message}$"):
         split_words(*arguments)
+
+
+def test_all_words_to_train_on() -> None:
+    words = ["b", "a", "b"]
+    splits = split_words(words, scheme="all")
+    assert splits.train == words
+    assert splits.train is not words
+    assert splits.dev == splits.test == []
+
+
+@pytest.mark.parametrize(("num_words", "num_test"), [(6, 1), (25, 2), (5000, 500), (12_000, 1000)])
+def test_the_split_of_makemore(num_words: int, num_test: int) -> None:
+    words = [str(number) for number in range(num_words)]
+    before = torch.get_rng_state()
+    splits = split_words(words, seed=3407, scheme="makemore")
+    assert torch.equal(torch.get_rng_state(), before)
+    # As its author's program does it, with torch's global generator.
+    with torch.random.fork_rng():
+        torch.manual_seed(3407)
+        order = torch.randperm(num_words).tolist()
+    assert splits.train == [words[index] for index in order[:-num_test]]
+    assert splits.test == [words[index] for index in order[-num_test:]]
+    assert splits.dev == []
+
+
+def test_an_unknown_scheme_is_named() -> None:
+    with pytest.raises(ValueError, match="scheme must be one of 80-10-10, makemore, all, but got 'half'"):
+        split_words(["a"] * 10, scheme="half")

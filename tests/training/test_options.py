@@ -36,7 +36,7 @@ WRONG = [
     ("switch_at", -0.1),
     ("switch_at", 1.1),
     ("full_batch", 1),
-    ("all_names", 1),
+    ("split", "half"),
     ("optimizer", "lion"),
     ("learning_rate", 0.0),
     ("learning_rate", -0.1),

@@ -94,7 +94,7 @@ def test_the_gpt_of_the_lectures() -> None:
 
 def test_the_bigram_network_of_the_lectures() -> None:
     options = RECIPES["lecture-bigram-network"].train_options({})
-    assert (options.model, options.full_batch, options.all_names) == ("bigram", True, True)
+    assert (options.model, options.full_batch, options.split) == ("bigram", True, "all")
     assert (options.learning_rate, options.schedule) == (50.0, "constant")
     # What SGD adds to the gradient is the derivative of 0.01 * mean(W**2).
     weight = torch.randn(27, 27, dtype=torch.float64, requires_grad=True)
@@ -126,3 +126,9 @@ def test_overrides_beat_a_models_defaults() -> None:
     assert (options.learning_rate, options.optimizer) == (0.1, "sgd")
     recipe = RECIPES["lecture-wavenet-1-flat"]
     assert recipe.train_options({"model": "wavenet"}) == recipe.train_options({})
+
+
+def test_counts_leave_nothing_to_train() -> None:
+    assert RECIPES["default"].train_options({"model": "bigram", "init": "counts"}).steps == 0
+    options = RECIPES["default"].train_options({"model": "bigram", "init": "counts", "steps": 9})
+    assert options.steps == 9

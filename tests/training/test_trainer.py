@@ -310,7 +310,7 @@ def test_training_goes_on_from_counts(words: list[str]) -> None:
 
 
 def test_all_names_leave_none_to_judge_by(words: list[str]) -> None:
-    trainer = Trainer(words, TrainOptions(hidden_size=4, steps=3, all_names=True))
+    trainer = Trainer(words, TrainOptions(hidden_size=4, steps=3, split="all"))
     result = trainer.run()
     assert result.corpus.splits.train == words
     assert result.corpus.splits.dev == result.corpus.splits.test == []
