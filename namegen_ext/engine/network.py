@@ -147,8 +147,6 @@ class _Reader:
             assert level is not None
             levels.append(level)
             inputs = level.linear.out_features
-        if not levels:
-            _refuse("it has no hidden layer")
         if len(levels) > MOST_LEVELS:
             _refuse(f"it has {len(levels)} hidden layers, and the engine takes at most {MOST_LEVELS}")
         if output.out_features != embedding.num_embeddings:
@@ -175,7 +173,9 @@ class _Reader:
         linear = self._take(nn.Linear)
         if linear is None:
             _refuse(f"an nn.Linear is expected, but there stands {self._describe_next()}")
-        if self._at_end() and flatten is None:
+        if self._at_end():
+            if first or flatten is not None:
+                _refuse("no hidden layer with a tanh stands before its last linear layer")
             return None, linear
         group = 1 if flatten is None else linear.in_features // inputs
         if linear.in_features != group * inputs:

@@ -80,7 +80,7 @@ class OwnForward(MLP):
         (layers(output=nn.Linear(6, 8)), "8 logits for 9 symbols"),
         (layers(flatten=nn.Flatten(0)), "Flatten does not join"),
         (nn.Sequential(nn.Embedding(9, 4)), "4 logits for 9 symbols"),
-        (nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(12, 9)), "no hidden layer"),
+        (nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(12, 9)), "no hidden layer with a tanh"),
         (MLP(9, num_hidden_layers=17), "17 hidden layers, and the engine takes at most 16"),
         (with_hook(), "layer 2 (Linear) has hooks"),
         (frozen(), "does not require gradients"),
