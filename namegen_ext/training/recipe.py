@@ -31,7 +31,7 @@ MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
         "learning_rate": 0.0005,
         "weight_decay": 0.01,
         "beta2": 0.99,
-        "schedule": "constant",
+        "schedule": "cosine",
     },
 }
 

@@ -87,7 +87,7 @@ def test_the_gpt_of_the_lectures() -> None:
         16,
     )
     assert (options.optimizer, options.learning_rate, options.weight_decay) == ("adamw", 5e-4, 0.01)
-    assert (options.beta1, options.beta2, options.schedule) == (0.9, 0.99, "constant")
+    assert (options.beta1, options.beta2, options.schedule) == (0.9, 0.99, "cosine")
     model = build_model("gpt", options.model_config(27))
     assert sum(parameter.numel() for parameter in model.parameters()) == 204_544
 
