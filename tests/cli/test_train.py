@@ -326,7 +326,6 @@ def test_the_summary_of_the_first_part_goes_when_the_second_begins(
         ("--switch-at", "1.5", "expected a number from 0 to 1"),
         ("--init", "counts", "expected --model bigram or ngram"),
         ("--fused", "fast", "expected one of auto, layers, step"),
-        ("--fused", "step", "the native step engine is not part of this version"),
         ("--data", "nowhere.txt", "nowhere.txt"),
         ("--device", "tpu", "expected one of cpu, cuda, auto"),
         ("--threads", "0", "expected a whole number from 1"),

@@ -2,48 +2,72 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 from namegen_ext.models import MLP
-from namegen_ext.training import BackendError, choose_backend, choose_device
+from namegen_ext.training import BackendError, build_optimizer, choose_backend, choose_device
+from namegen_ext.training.backends import Backend, build_steps
+from namegen_ext.training.engine_steps import EngineSteps
+
+
+def sgd(model: nn.Module, **options: Any) -> torch.optim.Optimizer:
+    return build_optimizer("sgd", model.parameters(), learning_rate=0.1, **options)
 
 
 def test_nothing_asked_for_is_stock() -> None:
     model = MLP(9)
-    assert choose_backend(None, model).name == "stock"
+    assert choose_backend(None, model, sgd(model)).name == "stock"
     assert type(model.net) is nn.Sequential
 
 
-@pytest.mark.parametrize("fused", ["auto", "layers"])
-def test_fused_layers(fused: str) -> None:
+def test_fused_layers() -> None:
     model = MLP(9)
-    backend = choose_backend(fused, model)
+    backend = choose_backend("layers", model, sgd(model))
     assert backend.name == "fused-layers"
     assert "embedding_concat_linear" in backend.note
     assert type(model.net) is not nn.Sequential
 
 
-def test_the_step_engine_is_not_there() -> None:
-    with pytest.raises(BackendError, match="the native step engine is not part of this version"):
-        choose_backend("step", MLP(9))
+@pytest.mark.parametrize("fused", ["auto", "step"])
+def test_whole_steps(fused: str) -> None:
+    model = MLP(9)
+    optimizer = sgd(model)
+    backend = choose_backend(fused, model, optimizer)
+    assert backend == Backend("fused-step")
+    tokens, targets = torch.zeros(4, 3, dtype=torch.int64), torch.zeros(4, dtype=torch.int64)
+    assert isinstance(build_steps(backend, model, optimizer, tokens, targets), EngineSteps)
+    assert type(model.net) is nn.Sequential  # left as it was
+
+
+def test_where_the_engine_does_not_cover_the_optimizer() -> None:
+    model = MLP(9)
+    optimizer = torch.optim.Adam(model.parameters())
+    with pytest.raises(BackendError, match="got 'step', but the step engine does not cover this optimizer: it is Adam"):
+        choose_backend("step", model, optimizer)
+    backend = choose_backend("auto", model, optimizer)
+    assert backend.name == "fused-layers"
+    assert backend.note.splitlines()[0].startswith("the step engine does not cover this optimizer: it is Adam")
 
 
 def test_a_model_with_nothing_to_fuse() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
-    backend = choose_backend("auto", model)
+    backend = choose_backend("auto", model, sgd(model))
     assert backend.name == "stock"
     assert "stock" in backend.note
     assert type(model) is nn.Sequential  # left as it was
     with pytest.raises(BackendError, match="no layer of the model can be fused") as caught:
-        choose_backend("layers", model)
+        choose_backend("layers", model, sgd(model))
     assert "\n" not in str(caught.value)
 
 
 def test_an_unknown_backend_is_named() -> None:
+    model = MLP(9)
     with pytest.raises(ValueError, match="auto, layers, step, but got 'fast'"):
-        choose_backend("fast", MLP(9))
+        choose_backend("fast", model, sgd(model))
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,50 +26,50 @@ inline Vec<double> exp(Vec<double> x) {
   return exp_of(x, -708.0, 6755399441055744.0, 6.93147180369123816490e-01, 1.90821492927058770002e-10);
 }
 
+// a in the first n lanes, b in the others.
+inline Vec<float> lanes_below(int64_t n, Vec<float> a, Vec<float> b) {
+#if defined(__AVX512F__)
+  return (Vec<float>)_mm512_mask_mov_ps((__m512)b, (__mmask16)((1u << n) - 1), (__m512)a);
+#else
+  for (int i = 0; i < kWidth<float>; ++i) b[i] = i < n ? a[i] : b[i];
+  return b;
+#endif
+}
+inline Vec<double> lanes_below(int64_t n, Vec<double> a, Vec<double> b) {
+  for (int i = 0; i < kWidth<double>; ++i) b[i] = i < n ? a[i] : b[i];
+  return b;
+}
+
 inline float log(float x) { return __builtin_logf(x); }
 inline double log(double x) { return __builtin_log(x); }
 
-// The largest lane; NaN where a lane is NaN and none after it is larger.
-template <class T>
-inline T largest_lane(Vec<T> v) {
-  alignas(kVectorBytes) T lanes[kWidth<T>];
-  store(lanes, v);
-#pragma GCC unroll 8
-  for (int half = kWidth<T> / 2; half > 0; half /= 2) {
-#pragma GCC unroll 16
-    for (int i = 0; i < half; ++i) lanes[i] = lanes[i] < lanes[i + half] ? lanes[i + half] : lanes[i];
-  }
-  return lanes[0];
-}
-
-// One row: logits[0 ... vocab) become (softmax - onehot(target)) * scale, what is beyond becomes 0. Returns the loss in
-// nats. A row that holds NaN or +infinity gives NaN.
+// One row: logits[0 ... vocab] become (softmax - onehot(target)) * scale, what is beyond becomes 0. Returns the loss in
+// nats; a row that holds NaN or +infinity gives NaN.
 template <class T>
 inline T softmax_cross_entropy_row(T* logits, int64_t vocab, int64_t target, T scale) {
   constexpr int64_t kW = kWidth<T>;
-  const int64_t whole = vocab / kW * kW, rest = vocab - whole;
-  const Vec<T> lowest = broadcast(-__builtin_inf() < 0 ? T(-__builtin_inf()) : T(0));
-  Vec<T> most = lowest;
-  // The lanes beyond the vocabulary count as -infinity: exp makes 0 of them.
-  if (rest > 0) {
-    Vec<T> last = load(logits + whole);
-    for (int i = 0; i < kW; ++i) last[i] = i < rest ? last[i] : lowest[0];
-    store(logits + whole, last);
-  }
-  const int64_t end = whole + (rest > 0 ? kW : 0);
-  for (int64_t v = 0; v < end; v += kW) {
-    const Vec<T> x = load(logits + v);
+  const T infinity = T(__builtin_inf());
+  const int64_t vectors = ceil_div(vocab, kW), last = vocab - (vectors - 1) * kW;
+  // Lanes beyond the vocabulary count as -infinity: exp makes 0 of them.
+  const auto read = [&](int64_t v) {
+    const Vec<T> x = load(logits + v * kW);
+    return v < vectors - 1 ? x : lanes_below(last, x, broadcast(-infinity));
+  };
+  Vec<T> most = read(0);
+  for (int64_t v = 1; v < vectors; ++v) {
+    const Vec<T> x = read(v);
     most = x > most ? x : most;
   }
-  const T top = largest_lane<T>(most), wanted = logits[target] - top;
+  const Vec<T> top = combine_lanes<T>(most, [](Vec<T> a, Vec<T> b) { return a > b ? a : b; });
+  const T wanted = logits[target] - top[0];
   Vec<T> sums = {};
-  for (int64_t v = 0; v < end; v += kW) {
-    const Vec<T> e = exp(load(logits + v) - top);
+  for (int64_t v = 0; v < vectors; ++v) {
+    const Vec<T> e = exp(read(v) - top);
     sums += e;
-    store(logits + v, e);
+    store(logits + v * kW, e);
   }
   const T sum = sum_lanes<T>(sums), factor = scale / sum;
-  for (int64_t v = 0; v < end; v += kW) store(logits + v, load(logits + v) * factor);
+  for (int64_t v = 0; v < vectors; ++v) store(logits + v * kW, load(logits + v * kW) * factor);
   logits[target] -= scale;
   return log(sum) - wanted;
 }

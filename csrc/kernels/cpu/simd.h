@@ -7,6 +7,8 @@
 #include <immintrin.h>
 #endif
 
+#include <utility>
+
 #include "kernels/types.h"
 
 #if !defined(NAMEGEN_ISA)
@@ -211,17 +213,27 @@ inline void store_data(Data* p, Vec<Compute<Data>> v, int64_t n) {
   }
 }
 
-// The sum of all lanes, by halves.
+// ---- across lanes ---------------------------------------------------------------------------------------------------
+
+template <class T, int Distance, int... I>
+inline Vec<T> rotate_lanes(Vec<T> v, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(v, v, ((I + Distance) % kWidth<T>)...);
+}
+
+// All lanes become combine of all lanes, by halves, in registers (through memory a row of 27 logits took twice as long).
+template <class T, int Distance = kWidth<T> / 2, class Combine>
+inline Vec<T> combine_lanes(Vec<T> v, const Combine& combine) {
+  if constexpr (Distance == 0) {
+    return v;
+  } else {
+    const Vec<T> other = rotate_lanes<T, Distance>(v, std::make_integer_sequence<int, kWidth<T>>{});
+    return combine_lanes<T, Distance / 2>(combine(v, other), combine);
+  }
+}
+
 template <class T>
 inline T sum_lanes(Vec<T> v) {
-  alignas(kVectorBytes) T lanes[kWidth<T>];
-  store(lanes, v);
-#pragma GCC unroll 8
-  for (int half = kWidth<T> / 2; half > 0; half /= 2) {
-#pragma GCC unroll 16
-    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  }
-  return lanes[0];
+  return combine_lanes<T>(v, [](Vec<T> a, Vec<T> b) { return a + b; })[0];
 }
 
 }  // namespace namegen::cpu::NAMEGEN_ISA
