@@ -141,7 +141,8 @@ _ROWS = (
         "lecture-gpt",
         (_near("test", 1.92, _LECTURE),),
         204_544,
-        note="published as about 1.92, on the split of makemore.py: 1,000 test names, no dev names; its steps and schedule were not published",
+        note="published as about 1.92, on the split of makemore.py (1,000 test names, no dev names), its steps and"
+        " schedule unstated",
     ),
 )
 
