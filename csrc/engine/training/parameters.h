@@ -19,7 +19,7 @@ struct LinearLayout {
   int64_t outputs;
   int64_t weight;          // offset of (segments * inputs, padded outputs)
   int64_t bias;            // offset of (padded outputs), or -1
-  int64_t transposed;      // offset of (outputs, segments * padded inputs) in the second copy
+  int64_t transposed;      // offset of (outputs, segments * padded inputs) in the second copy; the first level has none
   int64_t weight_stride;   // padded outputs
   int64_t segment_stride;  // padded inputs
   int64_t transposed_stride() const { return segments * segment_stride; }
@@ -65,7 +65,7 @@ struct ParameterLayout {
         layout.norm_weight = matrix(1, level.size, false).offset;
         layout.norm_bias = matrix(1, level.size, false).offset;
       }
-      if (l == 0) place_linear(layout.linear, level.bias);
+      if (l == 0) place_weight(layout.linear, level.bias);
       inputs = level.size;
     }
     shared = size;
@@ -94,10 +94,13 @@ struct ParameterLayout {
     return place;
   }
   void place_linear(LinearLayout& linear, bool bias) {
-    linear.weight = matrix(linear.outputs, linear.segments * linear.inputs, true).offset;
-    linear.bias = bias ? matrix(1, linear.outputs, false).offset : -1;
+    place_weight(linear, bias);
     linear.transposed = transposed_size;
     transposed_size += linear.outputs * linear.transposed_stride();
+  }
+  void place_weight(LinearLayout& linear, bool bias) {
+    linear.weight = matrix(linear.outputs, linear.segments * linear.inputs, true).offset;
+    linear.bias = bias ? matrix(1, linear.outputs, false).offset : -1;
   }
   void add_linear(const LinearLayout& linear) {
     add({linear.weight, linear.outputs, linear.segments * linear.inputs, linear.weight_stride, true});

@@ -100,6 +100,53 @@ inline void multiply_transposed(const T* a, int64_t a_stride, int64_t rows, cons
   }
 }
 
+// The sums of the lanes of `kWidth` vectors: lane i of the result is that of v[i]. As many shuffles as a transpose
+// takes.
+template <class T>
+inline Vec<T> sums_of_lanes(Vec<T>* v) {
+  constexpr auto kLanes = std::make_integer_sequence<int, kWidth<T>>{};
+#pragma GCC unroll 4
+  for (int half = kWidth<T> / 2; half > 0; half /= 2) {
+#pragma GCC unroll 8
+    for (int i = 0; i < half; ++i) {
+      v[i] = interleave<T, 0>(v[i], v[i + half], kLanes) + interleave<T, 1>(v[i], v[i + half], kLanes);
+    }
+  }
+  return v[0];
+}
+
+// finish(i, j, sum over c of a[i][c] * b[j][c]) for i < a_rows and j < b_rows: both operands as they lie, for results
+// that are narrower than a vector.
+template <class T, class Finish>
+inline void multiply_rows(const T* a, int64_t a_stride, int64_t a_rows, const T* b, int64_t b_stride, int64_t b_rows,
+                          int64_t columns, const Finish& finish) {
+  constexpr int NR = kWidth<T> >= 8 ? 4 : 2, MR = kWidth<T> / NR;
+  for (int64_t i0 = 0; i0 < a_rows; i0 += MR) {
+    for (int64_t j0 = 0; j0 < b_rows; j0 += NR) {
+      const T *row_a[MR], *row_b[NR];
+      for (int i = 0; i < MR; ++i) row_a[i] = a + smaller(i0 + i, a_rows - 1) * a_stride;
+      for (int j = 0; j < NR; ++j) row_b[j] = b + smaller(j0 + j, b_rows - 1) * b_stride;
+      Vec<T> sums[MR * NR] = {};
+      for (int64_t c = 0; c < columns; c += kWidth<T>) {
+        Vec<T> value_b[NR];
+#pragma GCC unroll 4
+        for (int j = 0; j < NR; ++j) value_b[j] = load(row_b[j] + c);
+#pragma GCC unroll 4
+        for (int i = 0; i < MR; ++i) {
+          const Vec<T> value_a = load(row_a[i] + c);
+#pragma GCC unroll 4
+          for (int j = 0; j < NR; ++j) sums[i * NR + j] += value_a * value_b[j];
+        }
+      }
+      alignas(kVectorBytes) T results[kWidth<T>];
+      store(results, sums_of_lanes<T>(sums));
+      for (int64_t i = 0; i < smaller(MR, a_rows - i0); ++i) {
+        for (int64_t j = 0; j < smaller(NR, b_rows - j0); ++j) finish(i0 + i, j0 + j, results[i * NR + j]);
+      }
+    }
+  }
+}
+
 // out[c] = sum over rows r < count of a[r][c], c < columns (whole vectors).
 template <class T>
 inline void sum_rows(const T* a, int64_t stride, int64_t columns, int64_t count, T* out) {

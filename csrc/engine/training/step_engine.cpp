@@ -469,15 +469,10 @@ class StepEngineOf final : public engine::StepEngine {
       constexpr int64_t kRows = 24;
       parallel_for(context_, ceil_div(count, kRows), flops / linear.segments / kFlopsPerMicro, [&](int64_t task) {
         const int64_t first = base + task * kRows, rows = smaller(kRows, base + count - first);
-        const LeftRows<T> left{sums + first * columns, columns, 1, 0, linear.outputs};
-        multiply<T>(left, rows, transposed_.data() + linear.transposed + t * linear.segment_stride,
-                    linear.transposed_stride(), linear.segment_stride,
-                    [&](int64_t r, int64_t column, auto nv, const Vec<T>* products) {
-                      T* target = gradient(symbols_.symbols[first + r] * layout_.embedding_stride) + column;
-                      for (int v = 0; v < decltype(nv)::value; ++v) {
-                        store(target + v * kWidth<T>, load(target + v * kWidth<T>) + products[v]);
-                      }
-                    });
+        multiply_rows<T>(sums + first * columns, columns, rows, value(linear.weight) + t * embed * columns, columns,
+                         embed, columns, [&](int64_t r, int64_t e, T product) {
+                           gradient(symbols_.symbols[first + r] * layout_.embedding_stride)[e] += product;
+                         });
       });
     }
   }
@@ -575,7 +570,7 @@ class StepEngineOf final : public engine::StepEngine {
 
   void transpose_weights(Context& context) {
     if (num_levels() == 0) return;
-    for (int64_t l = 0; l <= num_levels(); ++l) {
+    for (int64_t l = 1; l <= num_levels(); ++l) {  // the first level's backward pass reads weights as they lie
       const LinearLayout& linear = l < num_levels() ? layout_.levels[l].linear : layout_.output;
       const double micros = double(linear.outputs) * linear.transposed_stride() / 1e4;
       parallel_for(context, ceil_div(linear.outputs, kWidth<T>), micros,

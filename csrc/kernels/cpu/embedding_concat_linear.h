@@ -22,7 +22,7 @@ inline SymbolRows number_symbols(const EmbeddingConcatLinearShape& shape, const 
   SymbolRows result;
   result.block = block;
   result.base = scratch_array<int64_t>(context, block + 1);
-  result.symbols = scratch_array<int32_t>(context, block * smaller(vocab, batch));
+  result.symbols = scratch_array<int32_t>(context, block * smaller(vocab, batch) + 1);
   result.row_of = scratch_array<int32_t>(context, batch * block);
   int32_t* row_of_symbol = scratch_array<int32_t>(context, block * vocab);  // (T, V): 1 where it occurs, then its row
 
@@ -33,10 +33,13 @@ inline SymbolRows number_symbols(const EmbeddingConcatLinearShape& shape, const 
   int32_t row = 0;
   for (int64_t t = 0; t < block; ++t) {
     result.base[t] = row;
+    // Without a branch, which would be guessed wrong every other time: of a symbol that does not occur, the row is
+    // written over by the next one's.
     for (int64_t s = 0; s < vocab; ++s) {
-      if (row_of_symbol[t * vocab + s] == 0) continue;
+      const int32_t occurs = row_of_symbol[t * vocab + s];
       result.symbols[row] = static_cast<int32_t>(s);
-      row_of_symbol[t * vocab + s] = row++;
+      row_of_symbol[t * vocab + s] = row;
+      row += occurs;
     }
   }
   result.base[block] = row;

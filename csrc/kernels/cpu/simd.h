@@ -220,7 +220,8 @@ inline Vec<T> rotate_lanes(Vec<T> v, std::integer_sequence<int, I...>) {
   return __builtin_shufflevector(v, v, ((I + Distance) % kWidth<T>)...);
 }
 
-// All lanes become combine of all lanes, by halves, in registers (through memory a row of 27 logits took twice as long).
+// All lanes become combine of all lanes, by halves, in registers (through memory a row of 27 logits took twice as
+// long).
 template <class T, int Distance = kWidth<T> / 2, class Combine>
 inline Vec<T> combine_lanes(Vec<T> v, const Combine& combine) {
   if constexpr (Distance == 0) {
