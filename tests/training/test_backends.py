@@ -46,11 +46,15 @@ def test_whole_steps(fused: str) -> None:
 def test_where_the_engine_does_not_cover_the_optimizer() -> None:
     model = MLP(9)
     optimizer = torch.optim.Adam(model.parameters())
-    with pytest.raises(BackendError, match="got 'step', but the step engine does not cover this optimizer: it is Adam"):
+    with pytest.raises(
+        BackendError, match="got 'step', but the step engine does not cover this optimizer: it is Adam"
+    ):
         choose_backend("step", model, optimizer)
     backend = choose_backend("auto", model, optimizer)
     assert backend.name == "fused-layers"
-    assert backend.note.splitlines()[0].startswith("the step engine does not cover this optimizer: it is Adam")
+    assert backend.note.splitlines()[0].startswith(
+        "the step engine does not cover this optimizer: it is Adam"
+    )
 
 
 def test_a_model_with_nothing_to_fuse() -> None:
