@@ -320,7 +320,15 @@ def test_all_names_leave_none_to_judge_by(words: list[str]) -> None:
 
 def test_a_gpt_learns_and_is_judged_on_every_character(words: list[str]) -> None:
     options = RECIPES["default"].train_options(
-        {"model": "gpt", "embedding_dim": 16, "num_layers": 2, "block_size": 5, "steps": 300, "seed": 1}
+        {
+            "model": "gpt",
+            "embedding_dim": 16,
+            "num_layers": 2,
+            "block_size": 5,
+            "steps": 300,
+            "seed": 1,
+            "learning_rate": 0.002,
+        }
     )
     result = Trainer(words, options).run()
     model, vocabulary = result.model, result.corpus.vocabulary
