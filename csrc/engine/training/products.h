@@ -102,17 +102,20 @@ inline void multiply_transposed(const T* a, int64_t a_stride, int64_t rows, cons
 
 // The sums of the lanes of `kWidth` vectors: lane i of the result is that of v[i]. As many shuffles as a transpose
 // takes.
-template <class T>
+// By recursion, so that each v[i] is a register of its own.
+template <class T, int Count = kWidth<T>>
 inline Vec<T> sums_of_lanes(Vec<T>* v) {
-  constexpr auto kLanes = std::make_integer_sequence<int, kWidth<T>>{};
-#pragma GCC unroll 4
-  for (int half = kWidth<T> / 2; half > 0; half /= 2) {
+  if constexpr (Count == 1) {
+    return v[0];
+  } else {
+    constexpr auto kLanes = std::make_integer_sequence<int, kWidth<T>>{};
+    Vec<T> sums[Count / 2];
 #pragma GCC unroll 8
-    for (int i = 0; i < half; ++i) {
-      v[i] = interleave<T, 0>(v[i], v[i + half], kLanes) + interleave<T, 1>(v[i], v[i + half], kLanes);
+    for (int i = 0; i < Count / 2; ++i) {
+      sums[i] = interleave<T, 0>(v[i], v[i + Count / 2], kLanes) + interleave<T, 1>(v[i], v[i + Count / 2], kLanes);
     }
+    return sums_of_lanes<T, Count / 2>(sums);
   }
-  return v[0];
 }
 
 // finish(i, j, sum over c of a[i][c] * b[j][c]) for i < a_rows and j < b_rows: both operands as they lie, for results

@@ -211,6 +211,7 @@ class StepEngineOf final : public engine::StepEngine {
     const int64_t rows = batch * levels_[0].positions, columns = linear.weight_stride;
     symbols_ = number_symbols({rows, linear.segments, network_.vocab, linear.inputs, linear.outputs}, tokens_.data(),
                               context_);
+    gather_embedding();
     T* table = scratch_array<T>(context_, (symbols_.rows() + kMostTileRows) * columns);
     const RowTiles tiles(symbols_, context_);
     const double flops = 2.0 * symbols_.rows() * linear.inputs * columns;
@@ -229,33 +230,31 @@ class StepEngineOf final : public engine::StepEngine {
                });
   }
 
+  // The embedding of every row of symbols_.
+  void gather_embedding() {
+    const int64_t columns = layout_.embedding_stride;
+    T* rows = scratch_array<T>(context_, (symbols_.rows() + kMostTileRows) * columns);
+    for (int64_t r = 0; r < symbols_.rows(); ++r) {
+      const T* source = value(symbols_.symbols[r] * columns);
+      for (int64_t c = 0; c < columns; c += kWidth<T>) store(rows + r * columns + c, load(source + c));
+    }
+    embedding_rows_ = rows;
+  }
+
   void table_rows(const LinearLayout& linear, int64_t t, int64_t first, int64_t count, T* table) {
     const int64_t columns = linear.weight_stride;
-    const T* embedding = value(0);
-    const T* weight = value(linear.weight) + t * linear.inputs * columns;
     const T* bias = t == 0 && linear.bias >= 0 ? value(linear.bias) : nullptr;
-    const Panels<T> panels{columns};
-    for (int64_t panel = 0; panel < panels.count(); ++panel) {
-      with_vectors(panels.vectors(panel), [&](auto nv) {
-        constexpr int NV = decltype(nv)::value;
-        const int64_t column = panels.first(panel);
-        const WholeRows<T, NV> b{weight + column, columns};
-        for (int64_t r = first; r < first + count; r += kTileRows<NV>) {
-          const int64_t rows = smaller(kTileRows<NV>, first + count - r);
-          const auto a_of = [&](int64_t) {
-            return rows_of_a<T>(
-                rows, [&](int64_t i) { return embedding + symbols_.symbols[r + i] * layout_.embedding_stride; });
-          };
-          tile_of<NV, T>(rows, 1, linear.inputs, a_of, b, [&](int i, const Vec<T>* sums) {
-            T* target = table + (r + i) * columns + column;
-            for (int v = 0; v < NV; ++v) {
-              const Vec<T> z = bias == nullptr ? sums[v] : sums[v] + load(bias + column + v * kWidth<T>);
-              store(target + v * kWidth<T>, z);
-            }
-          });
-        }
-      });
-    }
+    const LeftRows<T> left{embedding_rows_ + first * layout_.embedding_stride, layout_.embedding_stride, 1, 0,
+                           linear.inputs};
+    multiply<T>(left, count, value(linear.weight) + t * linear.inputs * columns, columns, columns,
+                [&](int64_t r, int64_t column, auto nv, const Vec<T>* sums) {
+                  T* target = table + (first + r) * columns + column;
+#pragma GCC unroll 4
+                  for (int v = 0; v < decltype(nv)::value; ++v) {
+                    const Vec<T> z = bias == nullptr ? sums[v] : sums[v] + load(bias + column + v * kWidth<T>);
+                    store(target + v * kWidth<T>, z);
+                  }
+                });
   }
 
   template <bool Tanh>
@@ -446,21 +445,10 @@ class StepEngineOf final : public engine::StepEngine {
     const Panels<T> panels{columns};
     parallel_for(context_, linear.segments * panels.count(), flops / kFlopsPerMicro, [&](int64_t task) {
       const int64_t t = task / panels.count(), panel = task % panels.count();
-      with_vectors(panels.vectors(panel), [&](auto nv) {
-        constexpr int NV = decltype(nv)::value;
-        const int64_t column = panels.first(panel), base = symbols_.base[t];
-        const WholeRows<T, NV> b{sums + base * columns + column, columns};
-        for (int64_t e = 0; e < embed; e += kTileRows<NV>) {
-          const int64_t rows = smaller(kTileRows<NV>, embed - e);
-          const auto a_of = [&](int64_t) {
-            return GatheredColumnsOfA<T>{value(e), layout_.embedding_stride, symbols_.symbols + base, 1, rows - 1};
-          };
-          tile_of<NV, T>(rows, 1, symbols_.base[t + 1] - base, a_of, b, [&](int i, const Vec<T>* products) {
-            T* target = gradient(linear.weight) + (t * embed + e + i) * columns + column;
-            for (int v = 0; v < NV; ++v) store(target + v * kWidth<T>, products[v]);
-          });
-        }
-      });
+      const int64_t column = panels.first(panel), base = symbols_.base[t];
+      multiply_transposed<T>(embedding_rows_ + base * layout_.embedding_stride, layout_.embedding_stride, embed,
+                             sums + base * columns + column, columns, panels.width(panel), symbols_.base[t + 1] - base,
+                             gradient(linear.weight) + t * embed * columns + column, columns);
     });
 
     fill_zero(gradient(0), network_.vocab * layout_.embedding_stride);
@@ -593,7 +581,8 @@ class StepEngineOf final : public engine::StepEngine {
   Array<int32_t> targets_;
   Array<T> logits_;  // then their gradients
   LevelState<T> levels_[Network::kMostLevels];
-  SymbolRows symbols_{};  // of the minibatch, in scratch memory
+  SymbolRows symbols_{};               // of the minibatch, in scratch memory
+  const T* embedding_rows_ = nullptr;  // the embedding of each row of symbols_, in scratch memory
   StepContext context_;
 };
 
