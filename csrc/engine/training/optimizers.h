@@ -26,20 +26,25 @@ inline Vec<T> whole_gradient(const UpdatePiece<T>& piece, int64_t i) {
   return g;
 }
 
-// `updates` is the number of updates made before this one.
+// The SGD update of one vector of parameters, and of its momentum where there is one. `updates` is the number of
+// updates made before this one.
+template <class T>
+inline void update_sgd_at(const engine::Optimizer& o, T* value_at, T* momentum_at, Vec<T> g, T learning_rate,
+                          int64_t updates) {
+  const Vec<T> value = load(value_at);
+  if (o.weight_decay != 0) g += value * T(o.weight_decay);
+  if (o.momentum != 0) {
+    const Vec<T> buffer = updates == 0 ? g : load(momentum_at) * T(o.momentum) + g;
+    store(momentum_at, buffer);
+    g = o.nesterov ? g + buffer * T(o.momentum) : buffer;
+  }
+  store(value_at, value - g * learning_rate);
+}
+
 template <class T>
 inline void update_sgd(const engine::Optimizer& o, const UpdatePiece<T>& piece, T learning_rate, int64_t updates) {
-  const T decay = T(o.weight_decay), momentum = T(o.momentum);
   for (int64_t i = 0; i < piece.count; i += kWidth<T>) {
-    const Vec<T> value = load(piece.value + i);
-    Vec<T> g = whole_gradient(piece, i);
-    if (decay != 0) g += value * decay;
-    if (momentum != 0) {
-      const Vec<T> buffer = updates == 0 ? g : load(piece.first_state + i) * momentum + g;
-      store(piece.first_state + i, buffer);
-      g = o.nesterov ? g + buffer * momentum : buffer;
-    }
-    store(piece.value + i, value - g * learning_rate);
+    update_sgd_at<T>(o, piece.value + i, piece.first_state + i, whole_gradient(piece, i), learning_rate, updates);
   }
 }
 
@@ -61,10 +66,9 @@ inline void update_adamw(const engine::Optimizer& o, const UpdatePiece<T>& piece
                          int64_t updates) {
   const double correction1 = 1 - __builtin_pow(o.beta1, double(updates + 1));
   const double correction2 = 1 - __builtin_pow(o.beta2, double(updates + 1));
-  const T keep = T(1 - learning_rate * o.weight_decay), beta1 = T(o.beta1), beta2 = T(o.beta2);
+  const T keep = T(1 - learning_rate * o.weight_decay), beta2 = T(o.beta2);
   const T rate = T(learning_rate / correction1), root = T(__builtin_sqrt(correction2)), eps = T(o.eps);
   const T rest1 = T(1 - o.beta1), rest2 = T(1 - o.beta2);
-  (void)beta1;
   for (int64_t i = 0; i < piece.count; i += kWidth<T>) {
     const Vec<T> g = whole_gradient(piece, i);
     const Vec<T> old = load(piece.first_state + i);

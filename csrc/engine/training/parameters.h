@@ -47,9 +47,12 @@ struct ParameterLayout {
   LevelLayout levels[Network::kMostLevels];
   LinearLayout output;
   int64_t embedding_stride;
-  // Offsets [0, shared): embedding, the first level's linear and all batch norms, whose gradients are formed whole.
-  // [shared, size): the other linears, whose gradients are sums over chunks of examples.
+  // Offsets [0, shared): embedding, the first level's linear and all batch norms, whose gradients are formed whole; its
+  // weight comes last, from first_weight on. [shared, size): the other linears, whose gradients are sums over chunks of
+  // examples; their weights come last, from other_weights on.
+  int64_t first_weight = 0;
   int64_t shared = 0;
+  int64_t other_weights = 0;
   int64_t size = 0;
   int64_t transposed_size = 0;
 
@@ -65,13 +68,18 @@ struct ParameterLayout {
         layout.norm_weight = matrix(1, level.size, false).offset;
         layout.norm_bias = matrix(1, level.size, false).offset;
       }
-      if (l == 0) place_weight(layout.linear, level.bias);
+      if (l == 0) place_bias(layout.linear, level.bias);
       inputs = level.size;
     }
+    first_weight = size;
+    if (network.level_count > 0) place_weight(levels[0].linear);
     shared = size;
-    for (int64_t l = 1; l < network.level_count; ++l) place_linear(levels[l].linear, network.levels[l].bias);
     output = {1, inputs, network.vocab, -1, -1, -1, padded<T>(network.vocab), padded<T>(inputs)};
-    if (network.level_count > 0) place_linear(output, network.output_bias);
+    for (int64_t l = 1; l < network.level_count; ++l) place_bias(levels[l].linear, network.levels[l].bias);
+    if (network.level_count > 0) place_bias(output, network.output_bias);
+    other_weights = size;
+    for (int64_t l = 1; l < network.level_count; ++l) place_second_copy(levels[l].linear);
+    if (network.level_count > 0) place_second_copy(output);
 
     add(embedding);
     for (int64_t l = 0; l < network.level_count; ++l) {
@@ -93,14 +101,16 @@ struct ParameterLayout {
     size += (transposed ? columns : rows) * stride;
     return place;
   }
-  void place_linear(LinearLayout& linear, bool bias) {
-    place_weight(linear, bias);
+  void place_bias(LinearLayout& linear, bool bias) {
+    linear.bias = bias ? matrix(1, linear.outputs, false).offset : -1;
+  }
+  void place_weight(LinearLayout& linear) {
+    linear.weight = matrix(linear.outputs, linear.segments * linear.inputs, true).offset;
+  }
+  void place_second_copy(LinearLayout& linear) {
+    place_weight(linear);
     linear.transposed = transposed_size;
     transposed_size += linear.outputs * linear.transposed_stride();
-  }
-  void place_weight(LinearLayout& linear, bool bias) {
-    linear.weight = matrix(linear.outputs, linear.segments * linear.inputs, true).offset;
-    linear.bias = bias ? matrix(1, linear.outputs, false).offset : -1;
   }
   void add_linear(const LinearLayout& linear) {
     add({linear.weight, linear.outputs, linear.segments * linear.inputs, linear.weight_stride, true});

@@ -71,14 +71,15 @@ inline void multiply(const LeftRows<T>& left, int64_t count, const T* b, int64_t
 // Rows that are summed before a product goes to memory: two operands' worth of one panel stays in the L1 cache.
 inline constexpr int64_t kDepthRows = 64;
 
-// out[i][c] = sum over rows r < count of a[r][i] * b[r][c], for i < rows and c < columns (whole vectors).
-// Reads a few values beyond a's columns.
-template <class T>
+// finish(at, sum over rows r < count of a[r][i] * b[r][c]) for i < rows and each vector of c < columns (whole vectors),
+// where at = i * out_stride + c. Sums over the first rows are kept in out[at]. Reads a few values beyond a's columns.
+template <class T, class Finish>
 inline void multiply_transposed(const T* a, int64_t a_stride, int64_t rows, const T* b, int64_t b_stride,
-                                int64_t columns, int64_t count, T* out, int64_t out_stride) {
+                                int64_t columns, int64_t count, T* out, int64_t out_stride, const Finish& finish) {
   const Panels<T> panels{columns};
   for (int64_t first = 0; first < count; first += kDepthRows) {
     const int64_t depth = smaller(kDepthRows, count - first);
+    const bool begin = first == 0, last = first + depth == count;
     for (int64_t panel = 0; panel < panels.count(); ++panel) {
       with_vectors(panels.vectors(panel), [&](auto nv) {
         constexpr int NV = decltype(nv)::value;
@@ -87,11 +88,15 @@ inline void multiply_transposed(const T* a, int64_t a_stride, int64_t rows, cons
         for (int64_t i0 = 0; i0 < rows; i0 += kTileRows<NV>) {
           const auto a_of = [&](int64_t) { return ColumnsOfA<T>{a + first * a_stride + i0, a_stride}; };
           tile_of<NV, T>(smaller(kTileRows<NV>, rows - i0), 1, depth, a_of, rows_of_b, [&](int i, const Vec<T>* sums) {
-            T* target = out + (i0 + i) * out_stride + column;
 #pragma GCC unroll 4
             for (int v = 0; v < NV; ++v) {
-              T* at = target + v * kWidth<T>;
-              store(at, first == 0 ? sums[v] : load(at) + sums[v]);
+              const int64_t at = (i0 + i) * out_stride + column + v * kWidth<T>;
+              const Vec<T> sum = begin ? sums[v] : load(out + at) + sums[v];
+              if (last) {
+                finish(at, sum);
+              } else {
+                store(out + at, sum);
+              }
             }
           });
         }

@@ -86,13 +86,15 @@ class StepEngineOf final : public engine::StepEngine {
   void run(const Steps& steps, Context& context) override {
     reserve(steps.batch);
     refresh_transposed(context);
+    update_at_once_ = optimizer_.kind == OptimizerKind::kSgd && ExampleChunks{steps.batch}.count() == 1;
     for (int64_t k = 0; k < steps.count; ++k) {
       context_.begin_step(context);
+      learning_rate_ = steps.learning_rates[k];
       gather(steps, steps.indices + k * steps.batch);
       forward(steps.batch, true);
       steps.losses[k] = cross_entropy(steps.batch) / double(steps.batch);
       backward(steps.batch);
-      update(steps.batch, steps.learning_rates[k]);
+      update(steps.batch, learning_rate_);
       ++updates_;
     }
   }
@@ -397,10 +399,34 @@ class StepEngineOf final : public engine::StepEngine {
     const int64_t columns = linear.weight_stride;
     T* weight = chunk_gradient(chunk, linear.weight);
     for (int64_t segment = 0; segment < linear.segments; ++segment) {
-      multiply_transposed<T>(x + segment * linear.segment_stride, linear.transposed_stride(), linear.inputs, dz,
-                             columns, columns, rows, weight + segment * linear.inputs * columns, columns);
+      multiply_weight(linear, segment, x + segment * linear.segment_stride, linear.transposed_stride(), dz, 0, columns,
+                      rows, weight);
     }
     if (linear.bias >= 0) sum_rows<T>(dz, columns, columns, rows, chunk_gradient(chunk, linear.bias));
+  }
+
+  // The gradient of columns [column, column + count) of one segment of a weight, x^T @ dz; with one chunk SGD moves the
+  // weight at once, and its gradient goes through no memory.
+  void multiply_weight(const LinearLayout& linear, int64_t segment, const T* x, int64_t x_stride, const T* dz,
+                       int64_t column, int64_t count, int64_t rows, T* gradient_of_weight) {
+    const int64_t columns = linear.weight_stride, first = segment * linear.inputs * columns + column;
+    T* target = gradient_of_weight + first;
+    const auto multiply_and = [&](const auto& finish) {
+      multiply_transposed<T>(x, x_stride, linear.inputs, dz + column, columns, count, rows, target, columns, finish);
+    };
+    if (update_at_once_) {
+      T* weight = value(linear.weight) + first;
+      const T rate = T(learning_rate_);
+      if (optimizer_.momentum == 0 && optimizer_.weight_decay == 0) {
+        multiply_and([=](int64_t at, Vec<T> g) { store(weight + at, load(weight + at) - g * rate); });
+      } else {
+        T* momentum = optimizer_.momentum != 0 ? state_at(Slot::kFirstState, linear.weight) + first : nullptr;
+        multiply_and(
+            [&](int64_t at, Vec<T> g) { update_sgd_at<T>(optimizer_, weight + at, momentum + at, g, rate, updates_); });
+      }
+    } else {
+      multiply_and([&](int64_t at, Vec<T> g) { store(target + at, g); });
+    }
   }
 
   // The gradient of the linear's input, which is the output of `level`: of z where that has no batch norm, else of y.
@@ -442,15 +468,6 @@ class StepEngineOf final : public engine::StepEngine {
     if (linear.bias >= 0) sum_rows<T>(sums, columns, columns, symbols_.base[1], gradient(linear.bias));
 
     const double flops = 2.0 * symbols_.rows() * embed * columns;
-    const Panels<T> panels{columns};
-    parallel_for(context_, linear.segments * panels.count(), flops / kFlopsPerMicro, [&](int64_t task) {
-      const int64_t t = task / panels.count(), panel = task % panels.count();
-      const int64_t column = panels.first(panel), base = symbols_.base[t];
-      multiply_transposed<T>(embedding_rows_ + base * layout_.embedding_stride, layout_.embedding_stride, embed,
-                             sums + base * columns + column, columns, panels.width(panel), symbols_.base[t + 1] - base,
-                             gradient(linear.weight) + t * embed * columns + column, columns);
-    });
-
     fill_zero(gradient(0), network_.vocab * layout_.embedding_stride);
     for (int64_t t = 0; t < linear.segments; ++t) {  // in order: positions share symbols
       const int64_t base = symbols_.base[t], count = symbols_.base[t + 1] - base;
@@ -463,6 +480,14 @@ class StepEngineOf final : public engine::StepEngine {
                          });
       });
     }
+
+    const Panels<T> panels{columns};
+    parallel_for(context_, linear.segments * panels.count(), flops / kFlopsPerMicro, [&](int64_t task) {
+      const int64_t t = task / panels.count(), panel = task % panels.count(), base = symbols_.base[t];
+      multiply_weight(linear, t, embedding_rows_ + base * layout_.embedding_stride, layout_.embedding_stride,
+                      sums + base * columns, panels.first(panel), panels.vectors(panel) * kWidth<T>,
+                      symbols_.base[t + 1] - base, gradient(linear.weight));
+    });
   }
 
   // (rows of symbols_, columns): the sum of dz over the examples that have the symbol at the position.
@@ -521,29 +546,31 @@ class StepEngineOf final : public engine::StepEngine {
   // --------------------------------------------------------------------------------------------------------
 
   void update(int64_t batch, double learning_rate) {
+    const int64_t partials = ExampleChunks{batch}.count() - 1;
+    update_range(0, update_at_once_ ? layout_.first_weight : layout_.shared, 0, learning_rate);
+    update_range(layout_.shared, update_at_once_ ? layout_.other_weights : layout_.size, partials, learning_rate);
+    transpose_weights(context_);
+  }
+
+  void update_range(int64_t begin, int64_t end, int64_t partials, double learning_rate) {
     constexpr int64_t kSlice = 4096;
-    const int64_t partials = ExampleChunks{batch}.count() - 1, chunked = layout_.size - layout_.shared;
-    const int64_t shared_slices = ceil_div(layout_.shared, kSlice);
-    const double micros = double(layout_.size) * (4 + partials) / kFlopsPerMicro;
-    parallel_for(context_, shared_slices + ceil_div(chunked, kSlice), micros, [&](int64_t task) {
-      const bool is_shared = task < shared_slices;
-      const int64_t first = is_shared ? task * kSlice : layout_.shared + (task - shared_slices) * kSlice;
-      const int64_t end = smaller(first + kSlice, is_shared ? layout_.shared : layout_.size);
+    const double micros = double(end - begin) * (4 + partials) / kFlopsPerMicro;
+    parallel_for(context_, ceil_div(end - begin, kSlice), micros, [&](int64_t task) {
+      const int64_t first = begin + task * kSlice;
       const UpdatePiece<T> piece{value(first),
                                  state_at(Slot::kFirstState, first),
                                  state_at(Slot::kSecondState, first),
                                  gradient(first),
-                                 is_shared ? nullptr : partial_.data() + first - layout_.shared,
-                                 is_shared ? 0 : partials,
-                                 chunked,
-                                 end - first};
+                                 partials == 0 ? nullptr : partial_.data() + first - layout_.shared,
+                                 partials,
+                                 layout_.size - layout_.shared,
+                                 smaller(kSlice, end - first)};
       if (optimizer_.kind == OptimizerKind::kAdamW) {
         update_adamw<T>(optimizer_, piece, learning_rate, updates_);
       } else {
         update_sgd<T>(optimizer_, piece, T(learning_rate), updates_);
       }
     });
-    transpose_weights(context_);
   }
 
   T* state_at(Slot slot, int64_t offset) const {
@@ -575,6 +602,8 @@ class StepEngineOf final : public engine::StepEngine {
   Array<T> transposed_;
   bool transposed_is_current_ = false;
   int64_t updates_ = 0;
+  double learning_rate_ = 0;     // of the present step
+  bool update_at_once_ = false;  // whether SGD moves a weight as soon as its gradient is known
 
   int64_t capacity_ = 0;  // examples
   Array<int32_t> tokens_;
