@@ -202,7 +202,7 @@ __device__ void form_weight_gradient(const Arguments& a, int t, int64_t h) {
   Data* grad = static_cast<Data*>(p.grad_linear_weight) + (h * p.shape.block + t) * embed;
   for (int e = warp * kEmbed; e < embed; e += warps * kEmbed) {
     T totals[kEmbed] = {};
-#pragma unroll 4
+#pragma unroll 2
     for (int s = 0; s < vocab; ++s) {
       if (occurred[s] == 0) continue;
       const T g = sums[s * p.shape.hidden];
