@@ -97,7 +97,16 @@ def compile_one(nvcc: str, include: Path, source: Path, architecture: str) -> st
 
     """
     with tempfile.TemporaryDirectory() as folder:
-        command = [nvcc, "-std=c++17", "-O3", f"-arch={architecture}", "-cubin", "-Xptxas=-v", "-I", str(include)]
+        command = [
+            nvcc,
+            "-std=c++17",
+            "-O3",
+            f"-arch={architecture}",
+            "-cubin",
+            "-Xptxas=-v",
+            "-I",
+            str(include),
+        ]
         command += ["-Werror", "all-warnings", str(source), "-o", str(Path(folder, "kernel.cubin"))]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -110,7 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--nvcc", default="nvcc", help="the compiler (default: %(default)s)")
     parser.add_argument("--include", type=Path, required=True, help="folder of the headers")
-    parser.add_argument("--architectures", nargs="+", required=True, metavar="sm_NN", help="what to compile for")
+    parser.add_argument(
+        "--architectures", nargs="+", required=True, metavar="sm_NN", help="what to compile for"
+    )
     parser.add_argument("sources", nargs="+", type=Path, metavar="FILE.cu")
     options = parser.parse_args(arguments)
 

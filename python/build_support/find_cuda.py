@@ -75,7 +75,9 @@ def _find(torch: Torch, environment: Mapping[str, str]) -> Cuda:
         return Cuda(None, (), f"torch {torch.version} is built without CUDA")
     nvcc = find_nvcc(environment)
     if nvcc is None:
-        return Cuda(None, (), f"no nvcc was found when it was built (torch {torch.version} has CUDA {torch.cuda})")
+        return Cuda(
+            None, (), f"no nvcc was found when it was built (torch {torch.version} has CUDA {torch.cuda})"
+        )
     version = nvcc_version(nvcc)
     if version.partition(".")[0] != torch.cuda.partition(".")[0]:
         return Cuda(None, (), f"nvcc is of CUDA {version}, torch {torch.version} of CUDA {torch.cuda}")
@@ -141,7 +143,9 @@ def choose_architectures(known: tuple[str, ...], environment: Mapping[str, str])
             raise CudaError(f"TORCH_CUDA_ARCH_LIST: got {entry!r}, expected numbers such as 8.0;9.0+PTX")
         if match.group(1) not in known or _number(match.group(1)) < OLDEST_ARCHITECTURE:
             usable = [name for name in known if _number(name) >= OLDEST_ARCHITECTURE]
-            raise CudaError(f"TORCH_CUDA_ARCH_LIST: {entry} is not among those that can be had: {', '.join(usable)}")
+            raise CudaError(
+                f"TORCH_CUDA_ARCH_LIST: {entry} is not among those that can be had: {', '.join(usable)}"
+            )
     if listed:
         return tuple(dict.fromkeys(listed))
     visible = [name for name in visible_architectures() if _number(name) >= OLDEST_ARCHITECTURE]
