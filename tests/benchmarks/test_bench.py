@@ -113,7 +113,7 @@ def test_a_changed_header_is_refused_before_anything_is_measured(
     ("arguments", "expected"),
     [
         (["speed"], "argument SUITE: got 'speed', expected ops or train"),
-        (["ops", "gpu"], "argument SUITE: got 'gpu'"),
+        (["ops", "tpu"], "argument SUITE: got 'tpu'"),
         (["--threads", "0"], "argument --threads: got '0', expected a whole number from 1 to 1024"),
         (["--threads", "two"], "argument --threads: got 'two'"),
         (["--peers", "stock,tensorflow"], "argument --peers: got 'tensorflow', expected some of stock"),

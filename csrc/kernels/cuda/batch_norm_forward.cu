@@ -1,9 +1,9 @@
 // y = activation((x - mean) * invstd * weight + bias), by channel, x (N, C).
 //
 // Training: a thread owns some columns and every so manieth row of its block's chunk. It forms the mean and the squared
-// deviations of a few rows at a time, by two passes over registers, and merges such pieces, then threads, then chunks, in a
-// fixed order. Rows are kept in shared memory until all statistics are known; those that do not fit are read again, the
-// last ones first, which the L2 cache still has.
+// deviations of a few rows at a time, by two passes over registers, and merges such pieces, then threads, then chunks,
+// in a fixed order. Rows are kept in shared memory until all statistics are known; those that do not fit are read
+// again, the last ones first, which the L2 cache still has.
 #include "kernels/cuda/batch_norm.h"
 
 namespace namegen::cuda {
