@@ -54,7 +54,7 @@ HAS_CUDA: bool = CUDA_NOTE == ""
 
 def cuda_architectures() -> list[str]:
     """Return what the CUDA kernels were compiled for, as TORCH_CUDA_ARCH_LIST has it: ["8.0", "9.0+PTX"]."""
-    parts = [entry.partition("-") for entry in _C.CUDA_ARCHITECTURES.split(";") if entry]
+    parts = [entry.partition("-") for entry in _C.CUDA_ARCHITECTURES.split(",") if entry]
     with_ptx = {number for number, _, kind in parts if kind == "virtual"}
     compiled = []
     for number in dict.fromkeys(number for number, _, _ in parts):

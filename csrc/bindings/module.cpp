@@ -24,7 +24,7 @@ PYBIND11_MODULE(_C, m) {
   m.attr("TORCH_VERSION") = NAMEGEN_TORCH_VERSION;  // of the torch that this was compiled against
   m.attr("COMPILER") = kCompiler;
   m.attr("CUDA_NOTE") = kCudaNote;                    // empty, or why there are no CUDA kernels
-  m.attr("CUDA_ARCHITECTURES") = kCudaArchitectures;  // as CMake writes them: "80-real;90-real;90-virtual"
+  m.attr("CUDA_ARCHITECTURES") = kCudaArchitectures;  // as CMake names them: "80-real,90-real,90-virtual"
   m.def("compiled_isas", &namegen::cpu::compiled_isas, "Instruction sets that kernels were compiled for.");
   m.def("supported_isas", &namegen::cpu::supported_isas, "Those of them that this CPU has.");
   m.def(

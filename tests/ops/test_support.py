@@ -74,7 +74,7 @@ def test_what_runs_where(capability: tuple[int, int], compiled: list[str], runs:
 
 
 def test_architectures_are_told_as_torch_writes_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    build(monkeypatch, "", "80-real;86-real;90a-real;120-real;120-virtual")
+    build(monkeypatch, "", "80-real,86-real,90a-real,120-real,120-virtual")
     assert _extension.cuda_architectures() == ["8.0", "8.6", "9.0a", "12.0+PTX"]
     build(monkeypatch, "none", "")
     assert _extension.cuda_architectures() == []

@@ -128,8 +128,8 @@ Exact on_cpu(const Shape& s, const std::vector<int64_t>& tokens, const std::vect
   return exact;
 }
 
-// A sum of n terms taken in any order is off by at most n * epsilon/2 * the sum of their sizes (Higham 2002, 4.2); then
-// it is rounded to the data type.
+// A sum of n terms taken in another order is off by at most n * epsilon/2 * the sum of their sizes (Higham 2002, 4.2);
+// then it is rounded to the data type.
 template <class Data>
 std::vector<double> bounds(const std::vector<double>& value, const std::vector<double>& size, double terms) {
   std::vector<double> result;
@@ -160,9 +160,9 @@ void test_kernels(const Shape& s, const Options& o, const cuda::Device& device) 
   if (run_forward(p, o, device, first.output)) {
     compare(as_double(first.output), expected.output, bounds<Data>(expected.output, sizes.output, s.block * s.embed),
             what + " output");
-    in_each_order([&] {
+    in_another_order([&] {
       run_forward(p, o, device, again.output);
-      check(same_bits(first.output, again.output), what + " output: the same bits in any order");
+      check(same_bits(first.output, again.output), what + " output: the same bits in another order");
     });
   } else {
     first.output = as_data<Data>(expected.output);
@@ -180,11 +180,11 @@ void test_kernels(const Shape& s, const Options& o, const cuda::Device& device) 
     compare(as_double(first.grad_bias), gradients.grad_bias,
             bounds<Data>(gradients.grad_bias, sizes.grad_bias, s.batch + s.vocab), what + " grad_bias");
   }
-  in_each_order([&] {
+  in_another_order([&] {
     run_backward(p, o, device, again);
     check(same_bits(first.grad_embedding, again.grad_embedding) && same_bits(first.grad_weight, again.grad_weight) &&
               (!o.bias || same_bits(first.grad_bias, again.grad_bias)),
-          what + " gradients: the same bits in any order");
+          what + " gradients: the same bits in another order");
   });
 }
 
