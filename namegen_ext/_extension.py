@@ -48,7 +48,20 @@ def _load() -> ModuleType:
 
 
 _C: Any = _load()
-HAS_CUDA: bool = _C.CUDA_NOTE == ""
+CUDA_NOTE: str = _C.CUDA_NOTE
+HAS_CUDA: bool = CUDA_NOTE == ""
+
+
+def cuda_architectures() -> list[str]:
+    """Return what the CUDA kernels were compiled for, as TORCH_CUDA_ARCH_LIST has it: ["8.0", "9.0+PTX"]."""
+    parts = [entry.partition("-") for entry in _C.CUDA_ARCHITECTURES.split(",") if entry]
+    with_ptx = {number for number, _, kind in parts if kind == "virtual"}
+    compiled = []
+    for number in dict.fromkeys(number for number, _, _ in parts):
+        digits = number.rstrip("af")
+        suffix = "+PTX" if number in with_ptx else ""
+        compiled.append(f"{digits[:-1]}.{digits[-1]}{number[len(digits) :]}{suffix}")
+    return compiled
 
 
 def build_info() -> dict[str, Any]:
@@ -57,7 +70,7 @@ def build_info() -> dict[str, Any]:
     Returns:
         A dict with the keys ``version``, ``torch`` (imported), ``built_against_torch``, ``compiler``, ``python``,
         ``cpu_isas_compiled``, ``cpu_isas_supported``, ``cpu_isa`` (in use), ``cuda`` (whether there are CUDA kernels),
-        ``cuda_note`` (why not), ``cuda_architectures``.
+        ``cuda_note`` (why not), ``cuda_architectures`` (what they were compiled for, as in TORCH_CUDA_ARCH_LIST).
 
     Raises:
         RuntimeError: NAMEGEN_CPU_ISA asks for an instruction set that was not compiled or that the CPU lacks.
@@ -75,6 +88,6 @@ def build_info() -> dict[str, Any]:
         "cpu_isas_supported": list(_C.supported_isas()),
         "cpu_isa": _C.chosen_isa(),
         "cuda": HAS_CUDA,
-        "cuda_note": _C.CUDA_NOTE,
-        "cuda_architectures": [],
+        "cuda_note": CUDA_NOTE,
+        "cuda_architectures": cuda_architectures(),
     }

@@ -19,10 +19,11 @@ from rich.console import Console
 from namegen_ext.benchmarks.agreement import DisagreementError
 from namegen_ext.benchmarks.comparison import STOCK, Comparison
 from namegen_ext.benchmarks.csv_file import CsvFile, CsvFileError, rows_of
+from namegen_ext.benchmarks.gpu import NoGpuError
 from namegen_ext.benchmarks.machine import Machine, this_machine
 from namegen_ext.benchmarks.plot import FORMATS, PlotError, check_plot, draw
 from namegen_ext.benchmarks.settings import FULL, QUICK
-from namegen_ext.benchmarks.suites import PEERS, SUITES
+from namegen_ext.benchmarks.suites import DEFAULT_SUITES, PEERS, SUITES
 from namegen_ext.benchmarks.tables import LEGEND, print_comparisons
 from namegen_ext.training.arguments import Parser
 
@@ -38,7 +39,8 @@ all peers have been found equal. Leave the machine alone meanwhile."""
 _SUITES_HELP = """\
 suites:
   ops     each operator: inference, forward, forward+backward, and its peak memory, over batches
-  train   whole training steps of the MLP: minibatch, forward, backward, update"""
+  train   whole training steps of the MLP: minibatch, forward, backward, update
+  gpu     each operator on a CUDA device, timed by CUDA events, and the bandwidth of a copy"""
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_ext.bench") -> int:
@@ -71,7 +73,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     try:
         with _threads(options.threads):
             _run(options, machine, csv_file)
-    except (DisagreementError, CsvFileError, PlotError) as error:
+    except (DisagreementError, CsvFileError, NoGpuError, PlotError) as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -90,7 +92,7 @@ def _run(options: argparse.Namespace, machine: Machine, csv_file: CsvFile | None
     console.print(f"{LEGEND}\n", highlight=False)
 
     everything: list[Comparison] = []
-    for suite in dict.fromkeys(options.suites or SUITES):
+    for suite in dict.fromkeys(options.suites or DEFAULT_SUITES):
         comparisons = _measured(suite, options, machine, csv_file, everything)
         for _, table in groupby(comparisons, key=_table_of):
             print_comparisons(list(table), console)
@@ -154,7 +156,7 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         nargs="*",
         type=_suite,
         metavar="SUITE",
-        help=f"what to measure: {', '.join(SUITES)} (default: all of them)",
+        help=f"what to measure: {', '.join(SUITES)} (default: {' '.join(DEFAULT_SUITES)})",
     )
     add("--csv", type=Path, metavar="FILE", help="add the results to a CSV file (default: none)")
     add(

@@ -5,11 +5,27 @@
 #include "bindings/bindings.h"
 #include "kernels/cpu/dispatch.h"
 
+namespace {
+
+#if defined(NAMEGEN_CUDA_ARCHITECTURES)
+constexpr const char* kCompiler = NAMEGEN_COMPILER ", " NAMEGEN_CUDA_COMPILER;
+constexpr const char* kCudaNote = "";
+constexpr const char* kCudaArchitectures = NAMEGEN_CUDA_ARCHITECTURES;
+#else
+constexpr const char* kCompiler = NAMEGEN_COMPILER;
+constexpr const char* kCudaNote =
+    NAMEGEN_CUDA_NOTE[0] != '\0' ? NAMEGEN_CUDA_NOTE : "the build was not told to compile any";
+constexpr const char* kCudaArchitectures = "";
+#endif
+
+}  // namespace
+
 PYBIND11_MODULE(_C, m) {
   m.doc() = "Compiled part of namegen_ext: operators under torch.ops.namegen_ext, and what was built.";
   m.attr("TORCH_VERSION") = NAMEGEN_TORCH_VERSION;  // of the torch that this was compiled against
-  m.attr("COMPILER") = NAMEGEN_COMPILER;
-  m.attr("CUDA_NOTE") = NAMEGEN_CUDA_NOTE;  // empty, or why there are no CUDA kernels
+  m.attr("COMPILER") = kCompiler;
+  m.attr("CUDA_NOTE") = kCudaNote;                    // empty, or why there are no CUDA kernels
+  m.attr("CUDA_ARCHITECTURES") = kCudaArchitectures;  // as CMake names them: "80-real,90-real,90-virtual"
   m.def("compiled_isas", &namegen::cpu::compiled_isas, "Instruction sets that kernels were compiled for.");
   m.def("supported_isas", &namegen::cpu::supported_isas, "Those of them that this CPU has.");
   m.def(

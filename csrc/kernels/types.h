@@ -15,6 +15,14 @@ enum class Activation : int { kNone = 0, kTanh = 1 };
 // The dtype of token tensors.
 enum class TokenType : int { kUInt8 = 0, kInt32 = 1, kInt64 = 2 };
 
+struct EmbeddingConcatLinearShape {
+  int64_t batch;   // N, examples
+  int64_t block;   // T, tokens an example
+  int64_t vocab;   // V, rows of the embedding
+  int64_t embed;   // E, columns of the embedding
+  int64_t hidden;  // H, outputs
+};
+
 struct BFloat16 {
   uint16_t bits;
 };

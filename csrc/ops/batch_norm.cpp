@@ -1,5 +1,6 @@
-// torch.ops.namegen_ext.batch_norm: schema, checks, CPU and fake kernels, autograd. Under autocast it takes what it is
-// given, as torch's batch norm does: x in the lower precision and float32 parameters.
+// torch.ops.namegen_ext.batch_norm: schema, checks, CPU and fake kernels, autograd; ops/cuda/batch_norm.cpp has its
+// CUDA kernels. Under autocast it takes what it is given, as torch's batch norm does: x in the lower precision and
+// float32 parameters.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -7,12 +8,10 @@
 #include <torch/library.h>
 
 #include "kernels/cpu/dispatch.h"
-#include "ops/common.h"
+#include "ops/batch_norm.h"
 
-namespace namegen::ops {
+namespace namegen::ops::batch_norm {
 namespace {
-
-using Triple = std::tuple<Tensor, Tensor, Tensor>;
 
 TORCH_LIBRARY_FRAGMENT(namegen_ext, m) {
   m.def(
@@ -31,8 +30,6 @@ TORCH_LIBRARY_FRAGMENT(namegen_ext, m) {
       {at::Tag::pt2_compliant_tag});
 }
 
-bool given(const optional<Tensor>& tensor) { return tensor.has_value() && tensor->defined(); }
-
 // ---- checks ---------------------------------------------------------------------------------------------------------
 
 void check_channels(const char* argument, const optional<Tensor>& tensor, const Tensor& x) {
@@ -45,6 +42,8 @@ void check_channels(const char* argument, const optional<Tensor>& tensor, const 
   TORCH_CHECK(type == x.scalar_type() || type == compute_type(x.scalar_type()), argument, " must have the dtype of x, ",
               x.scalar_type(), ", or ", compute_type(x.scalar_type()), ", but has ", type);
 }
+
+}  // namespace
 
 void check(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
            const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double eps) {
@@ -87,6 +86,8 @@ void check_gradient(const Tensor& grad_output, const Tensor& x, const optional<T
   check_channels("invstd", invstd, x);
 }
 
+namespace {
+
 // ---- fake kernels: shapes alone -------------------------------------------------------------------------------------
 
 Tensor output_like(const Tensor& x) { return at::empty_symint(x.sym_sizes(), x.options()); }
@@ -118,37 +119,6 @@ Triple backward_meta(const Tensor& grad_output, const Tensor& x, const optional<
 }
 
 // ---- CPU ------------------------------------------------------------------------------------------------------------
-
-int64_t rows_of(const Tensor& x) {
-  int64_t rows = 1;
-  for (int64_t d = 0; d < x.dim() - 1; ++d) rows *= x.size(d);
-  return rows;
-}
-
-optional<Tensor> parameter(const optional<Tensor>& tensor, at::ScalarType compute) {
-  return given(tensor) ? optional<Tensor>(contiguous_as(*tensor, compute)) : std::nullopt;
-}
-
-// The running statistics as the kernel wants them, contiguous and in the compute dtype, and back to where they live.
-class Running {
- public:
-  Running(const optional<Tensor>& tensor, at::ScalarType compute) {
-    if (!given(tensor)) return;
-    tensor_ = *tensor;
-    working_ = contiguous_as(*tensor, compute);
-  }
-  void* data() const { return working_.defined() ? working_.mutable_data_ptr() : nullptr; }
-  const Tensor& working() const { return working_; }
-  void write_back() const {
-    if (!tensor_.defined()) return;
-    if (!working_.is_same(tensor_)) tensor_.copy_(working_);
-    // Autograd must see that it changed; below its dispatch keys nothing counts that by itself.
-    if (!tensor_.is_inference()) tensor_.unsafeGetTensorImpl()->bump_version();
-  }
-
- private:
-  Tensor tensor_, working_;
-};
 
 Triple forward_cpu(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
                    const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum,
@@ -341,4 +311,4 @@ TORCH_LIBRARY_IMPL(namegen_ext, Meta, m) {
 TORCH_LIBRARY_IMPL(namegen_ext, Autograd, m) { m.impl("batch_norm", output_autograd); }
 
 }  // namespace
-}  // namespace namegen::ops
+}  // namespace namegen::ops::batch_norm

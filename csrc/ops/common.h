@@ -32,6 +32,8 @@ std::string describe(const char* argument, const Tensor& tensor);
 // A contiguous tensor of the given dtype, the same one where it is that already.
 Tensor contiguous_as(const Tensor& tensor, at::ScalarType type);
 
+inline bool given(const optional<Tensor>& tensor) { return tensor.has_value() && tensor->defined(); }
+
 template <class T = void>
 const void* data_or_null(const optional<Tensor>& tensor) {
   return tensor.has_value() && tensor->defined() ? tensor->const_data_ptr() : nullptr;

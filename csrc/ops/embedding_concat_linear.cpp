@@ -1,4 +1,5 @@
-// torch.ops.namegen_ext.embedding_concat_linear: schema, checks, CPU and fake kernels, autograd, autocast.
+// torch.ops.namegen_ext.embedding_concat_linear: schema, checks, CPU and fake kernels, autograd, autocast;
+// ops/cuda/embedding_concat_linear.cpp has its CUDA kernels.
 #include <ATen/autocast_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
@@ -6,12 +7,10 @@
 #include <torch/library.h>
 
 #include "kernels/cpu/dispatch.h"
-#include "ops/common.h"
+#include "ops/embedding_concat_linear.h"
 
-namespace namegen::ops {
+namespace namegen::ops::embedding_concat_linear {
 namespace {
-
-using Gradients = std::tuple<Tensor, Tensor, Tensor>;
 
 TORCH_LIBRARY_FRAGMENT(namegen_ext, m) {
   m.def(
@@ -34,6 +33,8 @@ void check_weight(const char* argument, const Tensor& weight, const Tensor& embe
   TORCH_CHECK(weight.device() == embedding_weight.device(), argument, " must be on the device of embedding_weight, ",
               embedding_weight.device(), ", but is on ", weight.device());
 }
+
+}  // namespace
 
 void check(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& linear_weight,
            const optional<Tensor>& linear_bias) {
@@ -77,6 +78,15 @@ void check_gradient(const Tensor& grad_output, const Tensor& tokens, const Tenso
               grad_output.sym_sizes(), ", but got ", describe("output", *output));
 }
 
+EmbeddingConcatLinearShape shape_of(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& linear_weight) {
+  const int64_t block = tokens.size(-1);
+  int64_t batch = 1;
+  for (int64_t d = 0; d < tokens.dim() - 1; ++d) batch *= tokens.size(d);
+  return {batch, block, embedding_weight.size(0), embedding_weight.size(1), linear_weight.size(0)};
+}
+
+namespace {
+
 // ---- fake kernels: shapes alone -------------------------------------------------------------------------------------
 
 Tensor forward_meta(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& linear_weight,
@@ -99,14 +109,6 @@ Gradients backward_meta(const Tensor& grad_output, const Tensor& tokens, const T
 }
 
 // ---- CPU ------------------------------------------------------------------------------------------------------------
-
-cpu::EmbeddingConcatLinearShape shape_of(const Tensor& tokens, const Tensor& embedding_weight,
-                                         const Tensor& linear_weight) {
-  const int64_t block = tokens.size(-1);
-  int64_t batch = 1;
-  for (int64_t d = 0; d < tokens.dim() - 1; ++d) batch *= tokens.size(d);
-  return {batch, block, embedding_weight.size(0), embedding_weight.size(1), linear_weight.size(0)};
-}
 
 // Tokens as int32, each known to lie in [0, V).
 template <class Token>
@@ -314,4 +316,4 @@ TORCH_LIBRARY_IMPL(namegen_ext, AutocastCUDA, m) {
 }
 
 }  // namespace
-}  // namespace namegen::ops
+}  // namespace namegen::ops::embedding_concat_linear

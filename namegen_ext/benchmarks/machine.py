@@ -58,6 +58,8 @@ def this_machine(threads: int) -> Machine:
     info = namegen_ext.build_info()
     versions = [f"namegen_ext {info['version']}", f"torch {torch.__version__}", f"Python {info['python']}"]
     versions += [f"{name} {version}" for name in _PEER_PACKAGES if (version := _installed(name))]
+    if torch.cuda.is_available():
+        versions += [f"CUDA {torch.version.cuda}", torch.cuda.get_device_name()]
     affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
     return Machine(
         cpu=_cpu_model(),

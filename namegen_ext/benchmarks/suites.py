@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from namegen_ext.benchmarks.comparison import STOCK, Comparison
+from namegen_ext.benchmarks.gpu import run_gpu
+from namegen_ext.benchmarks.gpu.suite import PEERS as GPU_PEERS
 from namegen_ext.benchmarks.ops import run_ops
 from namegen_ext.benchmarks.ops.case import PEERS as OPS_PEERS
 from namegen_ext.benchmarks.settings import Settings
@@ -15,9 +17,11 @@ from namegen_ext.benchmarks.train.suite import PEERS as TRAIN_PEERS
 # that is told what is being measured.
 Suite = Callable[[Settings, int, "frozenset[str] | None", Callable[[str], None]], Iterator[Comparison]]
 
-SUITES: dict[str, Suite] = {"ops": run_ops, "train": run_train}
+SUITES: dict[str, Suite] = {"ops": run_ops, "train": run_train, "gpu": run_gpu}
+# Measured where none is named.
+DEFAULT_SUITES = ("ops", "train")
 
-PEERS = tuple(dict.fromkeys((*OPS_PEERS, *TRAIN_PEERS)))
+PEERS = tuple(dict.fromkeys((*OPS_PEERS, *TRAIN_PEERS, *GPU_PEERS)))
 # The peers that the target of a comparison is meant for.
 FUSED_PEERS = ("fused-layers", "fused-op")
 

@@ -19,6 +19,8 @@ from namegen_ext.benchmarks.settings import Settings
 
 # Does its work as many times as it is told.
 Sampler = Callable[[int], object]
+# Takes a sampler and how many times it is to do its work; returns how many seconds that took.
+Clock = Callable[[Sampler, int], float]
 
 
 @dataclass(frozen=True)
@@ -65,40 +67,45 @@ class Timing:
         return Quartiles.of(tuple(other / own for other, own in pairs))
 
 
-def measure(samplers: Mapping[str, Sampler], settings: Settings) -> dict[str, Timing]:
+def measure(
+    samplers: Mapping[str, Sampler], settings: Settings, clock: Clock | None = None
+) -> dict[str, Timing]:
     """Measure peers against each other.
 
     Args:
         samplers: each peer's name and work.
         settings: how long and how often.
+        clock: takes the time; None for the process's own clock.
 
     Returns:
         Each peer's timing, all of the same number of rounds.
 
     """
+    clock = clock or _elapsed
     with no_garbage_collection():
         calls = {}
         for name, sampler in samplers.items():
             _warm_up(sampler, settings.warm_up_seconds)
-            calls[name] = calls_per_sample(sampler, settings.sample_seconds)
+            calls[name] = calls_per_sample(sampler, settings.sample_seconds, clock)
         samples: dict[str, list[float]] = {name: [] for name in samplers}
         names = list(samplers)
         began = time.perf_counter()
         for round_number in range(settings.rounds):
             first = round_number % len(names)
             for name in names[first:] + names[:first]:
-                samples[name].append(_elapsed(samplers[name], calls[name]) / calls[name])
+                samples[name].append(clock(samplers[name], calls[name]) / calls[name])
             enough = round_number + 1 >= settings.min_rounds
             if enough and time.perf_counter() - began > settings.budget_seconds:
                 break
     return {name: Timing(tuple(samples[name]), calls[name]) for name in names}
 
 
-def calls_per_sample(sampler: Sampler, sample_seconds: float) -> int:
+def calls_per_sample(sampler: Sampler, sample_seconds: float, clock: Clock | None = None) -> int:
     """Find how many calls take ``sample_seconds`` at least."""
+    clock = clock or _elapsed
     calls = 1
     while True:
-        elapsed = _elapsed(sampler, calls)
+        elapsed = clock(sampler, calls)
         if elapsed >= sample_seconds:
             return calls
         # A tenth more than what should do; never more than tenfold at once, as a first call may mislead.

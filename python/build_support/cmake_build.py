@@ -10,6 +10,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from find_cuda import Cuda, CudaError, choose_cuda
 from find_torch import Torch, find_torch
 from setuptools import Extension
 from setuptools.command.build_ext import build_ext
@@ -35,6 +36,7 @@ class CMakeBuild(build_ext):
         torch = find_torch()
         if torch is None:
             raise BuildError("no torch was found", "pip install torch, or build without --no-build-isolation")
+        cuda = _cuda(torch)
         target = Path(self.get_ext_fullpath(ext.name)).resolve()
         folder = ROOT / "build" / f"{sysconfig.get_config_var('SOABI')}-torch{torch.version}"
         cmake, ninja = _tool("cmake"), _tool("ninja")
@@ -47,6 +49,9 @@ class CMakeBuild(build_ext):
                 "-DNAMEGEN_EXTENSION=ON",
                 "-DNAMEGEN_TESTS=OFF",
                 "-DCMAKE_BUILD_TYPE=Release",
+                f"-DNAMEGEN_CUDA_ARCHITECTURES={cuda.cmake_architectures}",
+                f"-DNAMEGEN_CUDA_NOTE={cuda.note}",
+                *([f"-DCMAKE_CUDA_COMPILER={cuda.nvcc}"] if cuda.nvcc else []),
             ],
             "CMake could not configure the build",
             "install a C++ compiler with C++20 (gcc 12 or newer) and the headers of Python "
@@ -67,6 +72,24 @@ class CMakeBuild(build_ext):
         for ext in self.extensions:
             built = Path(self.build_lib, *ext.name.split(".")[:-1], NOTE)
             shutil.copy2(built, ROOT.joinpath(*ext.name.split(".")[:-1], NOTE))
+
+
+def _cuda(torch: Torch) -> Cuda:
+    """Decide about CUDA kernels, and say what was decided where the torch has CUDA."""
+    try:
+        cuda = choose_cuda(torch, os.environ)
+    except CudaError as error:
+        raise BuildError(
+            str(error), "correct the setting, or set NAMEGEN_CUDA=0 to build the CPU kernels alone"
+        ) from error
+    if cuda.nvcc is not None:
+        print(f"namegen_ext: CUDA kernels for {', '.join(cuda.architectures)} by {cuda.nvcc}", flush=True)
+    elif torch.cuda is not None:
+        print(
+            f"namegen_ext: CPU kernels only: {cuda.note}; models on CUDA devices run on PyTorch's own layers",
+            flush=True,
+        )
+    return cuda
 
 
 def _tool(name: str) -> str:

@@ -8,13 +8,7 @@
 
 namespace namegen::cpu {
 
-struct EmbeddingConcatLinearShape {
-  int64_t batch;   // N, examples
-  int64_t block;   // T, tokens an example
-  int64_t vocab;   // V, rows of the embedding
-  int64_t embed;   // E, columns of the embedding
-  int64_t hidden;  // H, outputs
-};
+using namegen::EmbeddingConcatLinearShape;
 
 // How the products are formed: per symbol and position, per example, or whichever is cheaper.
 enum class Algorithm : int { kByCost = 0, kTable = 1, kPlain = 2 };

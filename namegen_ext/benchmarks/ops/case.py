@@ -125,7 +125,14 @@ class OpCase(ABC):
         """Return the same case at other batches."""
         return replace(self, batches=batches)
 
-    def peer(self, name: str, batch: int, mode: str, dtype: torch.dtype = torch.float32) -> OpPeer:
+    def peer(
+        self,
+        name: str,
+        batch: int,
+        mode: str,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> OpPeer:
         """Build a peer; all of a case start from the same numbers.
 
         Args:
@@ -133,6 +140,7 @@ class OpCase(ABC):
             batch: number of examples.
             mode: one of MODES.
             dtype: of the parameters and the floating-point input.
+            device: of all tensors.
 
         Raises:
             ValueError: there is no such peer.
@@ -140,8 +148,8 @@ class OpCase(ABC):
         """
         if name not in PEERS:
             raise ValueError(f"name must be one of {', '.join(PEERS)}, but got {name!r}")
-        module = self.stock_module().to(dtype).train(mode != INFERENCE)
-        input = self.make_input(batch)
+        module = self.stock_module().to(device, dtype).train(mode != INFERENCE)
+        input = self.make_input(batch).to(device)
         if input.is_floating_point():
             input = input.to(dtype).requires_grad_()
         leaves: dict[str, Tensor] = dict(module.named_parameters())
@@ -154,7 +162,9 @@ class OpCase(ABC):
             report = fuse(module)
             assert [site.fused for site in report] == [True], str(report)
         generator = torch.Generator().manual_seed(2)
-        output_gradient = torch.randn(batch, self.output_size, generator=generator).to(dtype)  # (B, H)
+        output_gradient = torch.randn(batch, self.output_size, generator=generator).to(
+            device, dtype
+        )  # (B, H)
         states = {key: state for key, state in module.named_buffers() if state.is_floating_point()}
         return OpPeer(call, input, leaves, states, output_gradient)
 

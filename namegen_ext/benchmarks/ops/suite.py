@@ -80,7 +80,7 @@ def _compare(
     case: OpCase, batch: int, mode: str, names: list[str], settings: Settings, threads: int, where: str
 ) -> Comparison:
     peers = {name: case.peer(name, batch, mode) for name in names}
-    _check(case, batch, mode, peers, where)
+    check_peers(case, batch, mode, peers, where)
     timings = measure({name: _sampler(peer, mode) for name, peer in peers.items()}, settings)
     peaks: dict[str, PeakMemory] = {}
     notes: list[str] = []
@@ -111,9 +111,16 @@ def _compare(
     )
 
 
-def _check(case: OpCase, batch: int, mode: str, peers: dict[str, OpPeer], where: str) -> None:
-    """Compare what all peers compute with the stock layers in float64."""
-    reference = case.peer(STOCK, batch, mode, torch.float64).results(mode)
+def check_peers(
+    case: OpCase, batch: int, mode: str, peers: dict[str, OpPeer], where: str, device: str = "cpu"
+) -> None:
+    """Compare what all peers compute with the stock layers in float64.
+
+    Raises:
+        DisagreementError: a peer computes something else.
+
+    """
+    reference = case.peer(STOCK, batch, mode, torch.float64, device).results(mode)
     results = {name: peer.results(mode) for name, peer in peers.items()}
     stock = results.pop(STOCK)
     check_tensors(where, reference, stock, results, case.terms(batch))

@@ -1,0 +1,50 @@
+// What the CPU and the CUDA side of batch_norm share: the checks of its arguments, and the running statistics.
+#pragma once
+
+#include <array>
+#include <tuple>
+
+#include "ops/common.h"
+
+namespace namegen::ops::batch_norm {
+
+using Triple = std::tuple<Tensor, Tensor, Tensor>;
+
+// Raise RuntimeError or ValueError, naming the argument, where one does not fit.
+void check(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
+           const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double eps);
+void check_gradient(const Tensor& grad_output, const Tensor& x, const optional<Tensor>& output,
+                    const optional<Tensor>& weight, const Tensor& mean, const Tensor& invstd, Activation activation);
+
+inline int64_t rows_of(const Tensor& x) {
+  int64_t rows = 1;
+  for (int64_t d = 0; d < x.dim() - 1; ++d) rows *= x.size(d);
+  return rows;
+}
+
+inline optional<Tensor> parameter(const optional<Tensor>& tensor, at::ScalarType compute) {
+  return given(tensor) ? optional<Tensor>(contiguous_as(*tensor, compute)) : std::nullopt;
+}
+
+// The running statistics as the kernel wants them, contiguous and in the compute dtype, and back to where they live.
+class Running {
+ public:
+  Running(const optional<Tensor>& tensor, at::ScalarType compute) {
+    if (!given(tensor)) return;
+    tensor_ = *tensor;
+    working_ = contiguous_as(*tensor, compute);
+  }
+  void* data() const { return working_.defined() ? working_.mutable_data_ptr() : nullptr; }
+  const Tensor& working() const { return working_; }
+  void write_back() const {
+    if (!tensor_.defined()) return;
+    if (!working_.is_same(tensor_)) tensor_.copy_(working_);
+    // Autograd must see that it changed; below its dispatch keys nothing counts that by itself.
+    if (!tensor_.is_inference()) tensor_.unsafeGetTensorImpl()->bump_version();
+  }
+
+ private:
+  Tensor tensor_, working_;
+};
+
+}  // namespace namegen::ops::batch_norm
