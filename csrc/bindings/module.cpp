@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "bindings/sampling.h"
 #include "kernels/cpu/dispatch.h"
 
 PYBIND11_MODULE(_C, m) {
@@ -14,4 +15,5 @@ PYBIND11_MODULE(_C, m) {
   m.def(
       "chosen_isa", [] { return std::string(namegen::cpu::kernels().isa); },
       "The instruction set in use. Raises RuntimeError where NAMEGEN_CPU_ISA asks for one that cannot be had.");
+  namegen::bindings::define_sampling(m);
 }
