@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from torch import nn
 
 from namegen_ext.data import (
@@ -17,9 +18,7 @@ from namegen_ext.data import (
     Splits,
     Vocabulary,
     WordList,
-    build_windows,
     load_words,
-    split_words,
 )
 from namegen_ext.sampling import NameStream, iter_names
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH
@@ -33,6 +32,7 @@ from namegen_ext.training import (
     evaluate,
     load_run,
 )
+from namegen_ext.training.corpus import build_examples, split
 from namegen_ext.training.files import write_bytes
 from namegen_ext.training.progress import reporter_for
 from namegen_ext.training.run_config import words_sha256
@@ -123,7 +123,8 @@ class Generator:
         self.model = model
         self.config = config
         self.vocabulary: Vocabulary = config.vocabulary
-        self.splits: Splits = split_words(words, seed=config.options.split_seed)
+        options = config.options
+        self.splits: Splits = split(words, split_seed=options.split_seed, all_names=options.all_names)
         self.steps = steps
         self._words = words
         self._training_names = frozenset(self.splits.train)
@@ -205,7 +206,8 @@ class Generator:
         if not words:
             raise ValueError("names must hold a name at least, but got none")
         device = next(self.model.parameters()).device
-        tokens, targets = build_windows(words, self.vocabulary, self.config.options.block_size)
+        options = self.config.options
+        tokens, targets = build_examples(options.model, words, self.vocabulary, options.block_size)
         loss = evaluate(self.model, tokens.to(device), targets.to(device))
         assert loss is not None  # there are examples: every name has an end
         return loss
@@ -221,7 +223,10 @@ class Generator:
         """
         directory = RunDirectory.create(Path(path))
         self.config.write(directory, self._words)
-        tensors = {name: tensor.cpu().contiguous() for name, tensor in self.model.state_dict().items()}
+        tensors = {
+            name: tensor.cpu().clone(memory_format=torch.contiguous_format)
+            for name, tensor in self.model.state_dict().items()
+        }
         write_bytes(directory.model, safetensors.torch.save(tensors, metadata={"step": str(self.steps)}))
 
     def __repr__(self) -> str:

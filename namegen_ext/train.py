@@ -135,9 +135,10 @@ def _train(parsed: argparse.Namespace) -> int:
 
 
 def _new_run(parsed: argparse.Namespace) -> _Plan:
-    name = parsed.recipe or DEFAULT_RECIPE
+    name = DEFAULT_RECIPE if parsed.recipe is None else parsed.recipe
     if name not in RECIPES:
-        raise _ArgumentError(f"argument --recipe: got {name!r}, expected one of {', '.join(RECIPES)}")
+        came = f"got {name!r}" if name else "got no name"
+        raise _ArgumentError(f"argument --recipe: {came}, expected one of {', '.join(RECIPES)}")
     with _blame("--recipe"):
         options = RECIPES[name].train_options(given_options(parsed))
     with _blame("--data", DataError):

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from namegen_ext.nn._conditions import FLOATING_POINT, PLAIN_TENSORS, why_not_tensor
-from namegen_ext.nn.batch_norm import batch_norm_1d
+from namegen_ext.nn.batch_norm import batch_norm_1d, batch_norm_channels_last
+from namegen_ext.nn.channels_last_batch_norm import ChannelsLastBatchNorm1d
+from namegen_ext.nn.flatten_consecutive import FlattenConsecutive
 from namegen_ext.ops import embedding_concat_linear, is_supported
 
 TOKENS = (torch.int64, torch.int32)  # what nn.Embedding takes
@@ -39,13 +41,18 @@ class Pattern:
 
 
 def _why_not_embedding_concat_linear(
-    embedding: nn.Embedding, flatten: nn.Flatten, linear: nn.Linear, tanh: nn.Tanh | None = None
+    embedding: nn.Embedding,
+    flatten: nn.Flatten | FlattenConsecutive,
+    linear: nn.Linear,
+    tanh: nn.Tanh | None = None,
 ) -> str | None:
     reason = _why_not_options(embedding)
     if reason is not None:
         return reason
     # Dimensions counted from the front are judged on each call, when the number of dimensions is known.
-    if flatten.end_dim < -1 or flatten.start_dim < -2 or flatten.start_dim == -1:
+    if isinstance(flatten, nn.Flatten) and (
+        flatten.end_dim < -1 or flatten.start_dim < -2 or flatten.start_dim == -1
+    ):
         return f"Flatten({flatten.extra_repr()}) does not join the last two dimensions"
     if embedding.embedding_dim < 1 or linear.in_features % embedding.embedding_dim != 0:
         return f"in_features {linear.in_features} is no multiple of embedding_dim {embedding.embedding_dim}"
@@ -80,12 +87,36 @@ def _run_embedding_concat_linear(
     linear: nn.Linear,
     tanh: nn.Tanh | None = None,
 ) -> Tensor | None:
-    if type(tokens) not in PLAIN_TENSORS or tokens.dtype not in TOKENS:
-        return None
-    if _why_not_options(embedding) is not None:
+    if type(tokens) not in PLAIN_TENSORS:
         return None
     last = tokens.dim()  # of the embedded tokens, (..., block_size, E)
     if last < 1 or flatten.start_dim not in (-2, last - 1) or flatten.end_dim not in (-1, last):
+        return None
+    return _run_embedding_linear(tokens, embedding, linear, tanh)
+
+
+def _run_embedding_consecutive_linear(
+    tokens: Tensor,
+    embedding: nn.Embedding,
+    flatten: FlattenConsecutive,
+    linear: nn.Linear,
+    tanh: nn.Tanh | None = None,
+) -> Tensor | None:
+    if type(tokens) not in PLAIN_TENSORS or tokens.dim() < 1:
+        return None
+    length, factor = tokens.shape[-1], flatten.factor
+    if length % factor != 0 or length == 0:
+        return None
+    if length != factor:
+        tokens = tokens.unflatten(-1, (length // factor, factor))  # (..., T / factor, factor), a view
+    return _run_embedding_linear(tokens, embedding, linear, tanh)
+
+
+def _run_embedding_linear(
+    tokens: Tensor, embedding: nn.Embedding, linear: nn.Linear, tanh: nn.Tanh | None
+) -> Tensor | None:
+    """Run the operator on contexts (..., block_size); the result is (..., H)."""
+    if tokens.dtype not in TOKENS or _why_not_options(embedding) is not None:
         return None
     try:
         embedding_weight: Any = embedding._parameters["weight"]  # (V, E)
@@ -128,6 +159,15 @@ def _run_batch_norm(x: Tensor, batch_norm: nn.BatchNorm1d, tanh: nn.Tanh | None 
     return batch_norm_1d(batch_norm, x, "none" if tanh is None else "tanh")
 
 
+def _run_channels_last_batch_norm(
+    x: Tensor, batch_norm: ChannelsLastBatchNorm1d, tanh: nn.Tanh | None = None
+) -> Tensor | None:
+    if not isinstance(x, Tensor) or x.dim() < 1 or x.numel() == 0:
+        return None
+    activation = "none" if tanh is None else "tanh"
+    return batch_norm_channels_last(batch_norm, x, activation, batch_norm.variance)
+
+
 # Where two start alike, the longer one stands first.
 PATTERNS = (
     Pattern(
@@ -143,6 +183,18 @@ PATTERNS = (
         run=_run_embedding_concat_linear,
     ),
     Pattern(
+        operator="embedding_concat_linear",
+        types=(nn.Embedding, FlattenConsecutive, nn.Linear, nn.Tanh),
+        why_not=_why_not_embedding_concat_linear,
+        run=_run_embedding_consecutive_linear,
+    ),
+    Pattern(
+        operator="embedding_concat_linear",
+        types=(nn.Embedding, FlattenConsecutive, nn.Linear),
+        why_not=_why_not_embedding_concat_linear,
+        run=_run_embedding_consecutive_linear,
+    ),
+    Pattern(
         operator="batch_norm",
         types=(nn.BatchNorm1d, nn.Tanh),
         why_not=_why_not_batch_norm,
@@ -153,5 +205,17 @@ PATTERNS = (
         types=(nn.BatchNorm1d,),
         why_not=_why_not_batch_norm,
         run=_run_batch_norm,
+    ),
+    Pattern(
+        operator="batch_norm",
+        types=(ChannelsLastBatchNorm1d, nn.Tanh),
+        why_not=_why_not_batch_norm,
+        run=_run_channels_last_batch_norm,
+    ),
+    Pattern(
+        operator="batch_norm",
+        types=(ChannelsLastBatchNorm1d,),
+        why_not=_why_not_batch_norm,
+        run=_run_channels_last_batch_norm,
     ),
 )

@@ -59,14 +59,33 @@ def fill_linear(
     and hidden draws for every scheme.
     """
     weight = torch.randn(linear.in_features, linear.out_features, generator=generator)  # (in, out)
-    bias = torch.randn(linear.out_features, generator=generator)  # (out,)
     with torch.no_grad():
         linear.weight.copy_(weight.T * weight_factor)  # (out, in)
-        linear.bias.copy_(bias * bias_factor)  # (out,)
+        if linear.bias is not None:
+            bias = torch.randn(linear.out_features, generator=generator)  # (out,)
+            linear.bias.copy_(bias * bias_factor)  # (out,)
 
 
-def fill_embedding(embedding: nn.Embedding, generator: torch.Generator | None) -> None:
-    """Fill an embedding table, in place, with standard normal draws."""
+def fill_embedding(embedding: nn.Embedding, generator: torch.Generator | None, factor: float = 1.0) -> None:
+    """Fill an embedding table, in place, with standard normal draws times the factor."""
     table = torch.randn(embedding.num_embeddings, embedding.embedding_dim, generator=generator)  # (V, E)
     with torch.no_grad():
-        embedding.weight.copy_(table)
+        embedding.weight.copy_(table * factor)
+
+
+def fill_layers(net: nn.Sequential, scheme: Initialisation, generator: torch.Generator | None) -> None:
+    """Fill a stack of layers by a scheme, in their order; the last linear layer is the output layer.
+
+    Batch norm starts as torch starts it: no running statistics, scale 1, shift 0.
+    """
+    output = [layer for layer in net if isinstance(layer, nn.Linear)][-1]
+    for layer in net:
+        if isinstance(layer, nn.Embedding):
+            fill_embedding(layer, generator)
+        elif isinstance(layer, nn.BatchNorm1d):
+            layer.reset_parameters()
+        elif layer is output:
+            fill_linear(output, scheme.output_weight, scheme.output_bias, generator)
+        elif isinstance(layer, nn.Linear):
+            factor = scheme.hidden_weight_factor(layer.in_features)
+            fill_linear(layer, factor, scheme.hidden_bias, generator)

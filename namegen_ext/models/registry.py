@@ -9,7 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from namegen_ext.models.gpt import GPT
 from namegen_ext.models.mlp import MLP
+from namegen_ext.models.ngram import Bigram, NGram
+from namegen_ext.models.wavenet import WaveNet
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,9 @@ class ModelSpec:
         build: its class; called with ``vocab_size``, the options and ``generator``.
         options: the names of the options it takes beside ``vocab_size``, all of JSON-able values.
         summary: one line for ``--help``.
+        sequences: whether it predicts all characters of a sequence at once, with targets (B, T); else the one
+            character that follows a window, with targets (B,).
+        counts: whether its method ``set_from_windows`` can set it from counts, with ``init="counts"``.
 
     """
 
@@ -28,19 +34,65 @@ class ModelSpec:
     build: type[nn.Module]
     options: tuple[str, ...]
     summary: str
+    sequences: bool = False
+    counts: bool = False
 
 
-MODELS: dict[str, ModelSpec] = {
-    "mlp": ModelSpec(
+_SPECS = (
+    ModelSpec(
+        name="bigram",
+        build=Bigram,
+        options=("init",),
+        summary="a table of logits for each character, trained, or set from counts",
+        counts=True,
+    ),
+    ModelSpec(
+        name="ngram",
+        build=NGram,
+        options=("block_size", "init"),
+        summary="counts of what follows block-size characters: add-k or Witten-Bell",
+        counts=True,
+    ),
+    ModelSpec(
         name="mlp",
         build=MLP,
-        options=("block_size", "embedding_dim", "hidden_size", "num_hidden_layers", "batch_norm", "init"),
+        options=(
+            "block_size",
+            "embedding_dim",
+            "hidden_size",
+            "num_hidden_layers",
+            "batch_norm",
+            "init",
+            "hidden_bias",
+            "batch_norm_variance",
+        ),
         summary="multi-layer perceptron over the last block-size characters",
     ),
-}
+    ModelSpec(
+        name="wavenet",
+        build=WaveNet,
+        options=(
+            "block_size",
+            "embedding_dim",
+            "hidden_size",
+            "factors",
+            "batch_norm",
+            "init",
+            "hidden_bias",
+            "batch_norm_variance",
+        ),
+        summary="neighbouring characters joined level by level",
+    ),
+    ModelSpec(
+        name="gpt",
+        build=GPT,
+        options=("block_size", "embedding_dim", "num_layers", "num_heads", "dropout", "tied"),
+        summary="a decoder of causal self-attention over the word so far",
+        sequences=True,
+    ),
+)
 
-# Names that the command line already knows and this version does not build.
-PLANNED_MODELS = ("bigram", "wavenet", "gpt")
+MODELS: dict[str, ModelSpec] = {spec.name: spec for spec in _SPECS}
 
 
 def model_spec(name: str) -> ModelSpec:
@@ -52,10 +104,7 @@ def model_spec(name: str) -> ModelSpec:
     """
     if name in MODELS:
         return MODELS[name]
-    available = ", ".join(MODELS)
-    if name in PLANNED_MODELS:
-        raise ValueError(f"model {name!r} is not part of this version; available: {available}")
-    raise ValueError(f"model must be one of {available}, but got {name!r}")
+    raise ValueError(f"model must be one of {', '.join(MODELS)}, but got {name!r}")
 
 
 def build_model(name: str, config: Mapping[str, Any], generator: torch.Generator | None = None) -> nn.Module:

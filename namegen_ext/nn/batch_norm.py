@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from namegen_ext.nn._conditions import PLAIN_TENSORS, why_not_now, why_not_tensor
+from namegen_ext.nn.channels_last_batch_norm import unbiased_scale
 from namegen_ext.ops import batch_norm
 
 ACTIVATIONS = ("none", "tanh")
@@ -118,13 +119,16 @@ def batch_norm_1d(module: nn.BatchNorm1d, x: Tensor, activation: str) -> Tensor 
     return None if normalised is None else normalised.transpose(1, 2).contiguous()  # (N, C, L)
 
 
-def batch_norm_channels_last(module: nn.BatchNorm1d, x: Tensor, activation: str) -> Tensor | None:
+def batch_norm_channels_last(
+    module: nn.BatchNorm1d, x: Tensor, activation: str, variance: str = "biased"
+) -> Tensor | None:
     """Run the fused operator for a batch-norm module over all dimensions but the last.
 
     Args:
         module: whose parameters, buffers, mode and options are used, and whose buffers are updated.
         x: (..., C).
         activation: "none" or "tanh".
+        variance: "biased" or "unbiased": which one of the batch it is divided by.
 
     Returns:
         (..., C), or None where this call belongs to the stock layer; then nothing has been changed.
@@ -132,7 +136,8 @@ def batch_norm_channels_last(module: nn.BatchNorm1d, x: Tensor, activation: str)
     """
     if why_not_tensor("batch_norm", x) is not None:
         return None
-    parameters, buffers = module._parameters, module._buffers  # attribute access is a slow path of nn.Module
+    buffers = module._buffers
+    parameters: dict[str, Any] = module._parameters  # attribute access is a slow path of nn.Module
     try:
         weight, bias = parameters["weight"], parameters["bias"]  # (C,), (C,)
         running_mean, running_var = buffers["running_mean"], buffers["running_var"]  # (C,), (C,)
@@ -156,6 +161,9 @@ def batch_norm_channels_last(module: nn.BatchNorm1d, x: Tensor, activation: str)
             momentum = 1.0 / float(num_batches_tracked)
     if momentum is None:
         momentum = 0.0
+    scale, eps = weight, module.eps
+    if variance == "unbiased" and use_batch_statistics:
+        scale, eps = unbiased_scale(weight, module.eps, x)  # (C,)
     return batch_norm(
-        x, running_mean, running_var, weight, bias, use_batch_statistics, momentum, module.eps, activation
+        x, running_mean, running_var, scale, bias, use_batch_statistics, momentum, eps, activation
     )

@@ -101,7 +101,7 @@ class ModelDistribution:
 
     Args:
         model: maps (N, block_size) int64 tokens to logits (N, vocab_size), or to a tuple that starts with
-            them.
+            them; by its method ``next_logits`` where it has one.
         vocab_size: the number of symbols, the end marker included.
         block_size: the number of symbols in a context.
         shaping: temperature and top-k.
@@ -118,7 +118,7 @@ class ModelDistribution:
 
     def probabilities(self, contexts: Tensor, *, allow_end: bool = True) -> Tensor:
         """Give the probabilities of the next symbol: (N, block_size) int64 -> (N, V) float64."""
-        return self.shaping.probabilities(self._logits(contexts), allow_end=allow_end)
+        return self.shaping.probabilities(self.logits(contexts), allow_end=allow_end)
 
     def first_probabilities(self) -> Tensor:
         """Give the probabilities of a name's first symbol: (1, V) float64, that of the end marker 0."""
@@ -136,14 +136,25 @@ class ModelDistribution:
         return (cumulative <= uniforms[:, None]).sum(dim=1)  # (N,)
 
     @torch.no_grad()
-    def _logits(self, contexts: Tensor) -> Tensor:
+    def logits(self, contexts: Tensor) -> Tensor:
+        """Ask the model: (N, block_size) int64 -> (N, V), checked."""
         with evaluating(self.model):
-            output = self.model(contexts)
-        logits: Tensor = output[0] if isinstance(output, tuple) else output
-        expected = (contexts.shape[0], self.vocab_size)
+            # A model over sequences tells by itself where in a context the word begins.
+            output = getattr(self.model, "next_logits", self.model)(contexts)
+        return self.checked(output[0] if isinstance(output, tuple) else output, len(contexts))
+
+    def checked(self, logits: Tensor, num_contexts: int) -> Tensor:
+        """Return logits that are as they must be: (num_contexts, V), all finite.
+
+        Raises:
+            ValueError: they have another shape.
+            SamplingError: they are not all finite.
+
+        """
+        expected = (num_contexts, self.vocab_size)
         if logits.shape != expected:
             raise ValueError(
-                f"model must give logits of shape {expected} (contexts, vocab_size) for {contexts.shape[0]} "
+                f"model must give logits of shape {expected} (contexts, vocab_size) for {num_contexts} "
                 f"contexts, but gave {tuple(logits.shape)}"
             )
         if not torch.isfinite(logits).all():

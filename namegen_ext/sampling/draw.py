@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from namegen_ext.sampling.cached import CachedDistribution
 from namegen_ext.sampling.distribution import NextSymbolDistribution
 from namegen_ext.sampling.philox import WORDS_PER_BLOCK, uniform_block
 
@@ -56,6 +57,8 @@ def draw_symbols(
         if len(going_on) == 0:
             break
         contexts = torch.cat([contexts[:, 1:], drawn[:, None]], dim=1)  # (A, block_size)
+        if isinstance(distribution, CachedDistribution):
+            distribution.keep(going_on)
         active = active.index_select(0, going_on)
         contexts = contexts.index_select(0, going_on)
         uniforms = [uniform.index_select(0, going_on) for uniform in uniforms]  # (A',) each

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from namegen_ext.data import END_MARKER, Vocabulary
 from namegen_ext.sampling.arguments import check_count, check_prefix, check_temperature, check_top_k
+from namegen_ext.sampling.cached import CACHED_NAMES, CachedDistribution
 from namegen_ext.sampling.distribution import (
     ModelDistribution,
     NextSymbolDistribution,
@@ -54,6 +56,7 @@ class NameSampler:
         method: "direct" asks the model for each symbol; "table" asks it once for every context there is;
             "auto" takes the table where it has few contexts against the names to be drawn. Both draw the
             same names, up to float rounding.
+        use_cache: whether "direct" keeps the keys and values of the symbols before, where the model can.
 
     Raises:
         ValueError: an argument that cannot be; the message names it.
@@ -73,6 +76,7 @@ class NameSampler:
         prefix: str = "",
         max_length: int = DEFAULT_MAX_LENGTH,
         method: Method = "auto",
+        use_cache: bool = True,
     ) -> None:
         max_length = check_count(max_length, minimum=1, name="max_length")
         shaping = Shaping(
@@ -86,6 +90,7 @@ class NameSampler:
         self.distribution: NextSymbolDistribution = direct
         if _choose_method(method, len(vocabulary), direct.block_size, expected_names) == "table":
             self.distribution = TableDistribution(direct)
+        self._direct = direct if use_cache and CachedDistribution.serves(direct) else None
         code_points = [ord(symbol) for symbol in (END_MARKER, *vocabulary.symbols)]
         self._code_points = torch.tensor(code_points, dtype=torch.int32)  # (V,)
 
@@ -93,16 +98,27 @@ class NameSampler:
         """Draw names number ``first`` to ``first + count - 1`` of the seed's stream."""
         if count == 0:
             return []
-        symbols = draw_symbols(
-            self.distribution,
-            self._prefix_symbols,
-            seed=seed,
-            first_sample=first,
-            count=count,
-            max_steps=self._max_steps,
-        )  # (N, L)
-        endings = self._to_text(symbols.cpu()).split(END_MARKER)[:-1]
-        return [self._prefix + ending for ending in endings] if self._prefix else endings
+        names: list[str] = []
+        for distribution, start, size in self._parts(first, count):
+            symbols = draw_symbols(
+                distribution,
+                self._prefix_symbols,
+                seed=seed,
+                first_sample=start,
+                count=size,
+                max_steps=self._max_steps,
+            )  # (N, L)
+            names += self._to_text(symbols.cpu()).split(END_MARKER)[:-1]
+        return [self._prefix + name for name in names] if self._prefix else names
+
+    def _parts(self, first: int, count: int) -> Iterator[tuple[NextSymbolDistribution, int, int]]:
+        """Yield what to draw from, the number of the first name, and how many: all, or a cache's worth."""
+        if self._direct is None or self.distribution is not self._direct:
+            yield self.distribution, first, count
+            return
+        for start in range(first, first + count, CACHED_NAMES):
+            size = min(CACHED_NAMES, first + count - start)
+            yield CachedDistribution(self._direct), start, size
 
     def _to_text(self, symbols: Tensor) -> str:
         """Write rows of symbols (N, L), each ending in zeros, as one text: an end marker after each row."""

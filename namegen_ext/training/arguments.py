@@ -8,7 +8,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
-from namegen_ext.models import MODELS, SCHEMES
+from namegen_ext.models import COUNTS, MODELS, SCHEMES
+from namegen_ext.models.counting import ESTIMATORS
+from namegen_ext.nn.channels_last_batch_norm import VARIANCES
 from namegen_ext.training.backends import FUSED_CHOICES
 from namegen_ext.training.optimizers import OPTIMIZERS
 from namegen_ext.training.options import TrainOptions
@@ -67,7 +69,13 @@ def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
 def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the run")
     add = group.add_argument
-    add("--recipe", metavar="NAME", help=f"a named set of options, see below (default: {DEFAULT_RECIPE})")
+    add(
+        "--recipe",
+        nargs="?",
+        const="",  # no name, which lists them
+        metavar="NAME",
+        help=f"a named set of options, see below (default: {DEFAULT_RECIPE})",
+    )
     add(
         "--data",
         metavar="census|surnames|makemore|PATH",
@@ -100,6 +108,7 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     add("--resume", type=Path, metavar="DIR", help="go on with an interrupted run (default: a new run)")
     _option(group, "seed", "of the initial weights and the minibatches")
     _option(group, "split_seed", "of the split into train, dev and test")
+    _flag(group, "all_names", "train on all names and keep none for dev and test")
     add(
         "--log-every",
         type=_whole_number(1),
@@ -125,41 +134,56 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
 
 def _add_model_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the model")
-    _option(group, "model", "which model", metavar="bigram|mlp|wavenet|gpt")
+    _option(group, "model", "which model", metavar="|".join(MODELS))
     _option(group, "block_size", "characters of context")
     _option(group, "embedding_dim", "length of a character's embedding")
     _option(group, "hidden_size", "width of each hidden layer")
     _option(group, "num_hidden_layers", "number of hidden layers")
-    default = "on" if TrainOptions.batch_norm else "off"
-    group.add_argument(
-        "--batch-norm",
-        action=argparse.BooleanOptionalAction,
-        default=argparse.SUPPRESS,
-        help=f"batch-normalise the hidden layers (default: {default})",
+    _flag(group, "batch_norm", "batch-normalise the hidden layers")
+    _option(
+        group,
+        "batch_norm_variance",
+        "which variance of a batch it is divided by",
+        metavar="|".join(VARIANCES),
     )
-    _option(group, "init", "initialisation of the weights", metavar="|".join(SCHEMES))
+    _flag(group, "hidden_bias", "biases in the hidden linear layers of mlp and wavenet")
+    _option(
+        group,
+        "factors",
+        "how many neighbours each level of wavenet joins, as in 2x2x2; auto: the block size's prime factors",
+        metavar="NxN...",
+    )
+    _option(group, "num_layers", "number of blocks of gpt")
+    _option(group, "num_heads", "heads of each attention of gpt")
+    _option(group, "dropout", "share of gpt's values dropped in training")
+    _flag(group, "tied", "one weight for gpt's token embedding and its head")
+    _option(
+        group,
+        "init",
+        "initialisation of the weights; counts, for bigram and ngram, sets them from the training names",
+        metavar="|".join((*SCHEMES, COUNTS)),
+    )
+    _option(group, "estimator", "how counts become probabilities", metavar="|".join(ESTIMATORS))
+    _option(group, "smoothing", "the k of add-k")
 
 
 def _add_optimization_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the optimization")
     _option(group, "steps", "number of steps")
     _option(group, "batch_size", "examples in a step, drawn with replacement")
+    _flag(group, "full_batch", "all examples in each step instead")
     _option(group, "optimizer", "which optimizer", metavar="|".join(OPTIMIZERS))
     _option(group, "learning_rate", f"of the first step; with adamw the default is {ADAMW_LEARNING_RATE}")
     _option(group, "final_learning_rate", "where the schedule ends")
     _option(
         group,
         "schedule",
-        "constant; two-step: the final rate from half-way on; cosine: half a cosine to the final rate",
+        "constant; two-step: the final rate from --switch-at on; cosine: half a cosine to the final rate",
         metavar="|".join(SCHEDULES),
     )
+    _option(group, "switch_at", "where two-step changes the rate, as a share of the steps")
     _option(group, "momentum", "of sgd")
-    group.add_argument(
-        "--nesterov",
-        action=argparse.BooleanOptionalAction,
-        default=argparse.SUPPRESS,
-        help="Nesterov's form of the momentum (default: off)",
-    )
+    _flag(group, "nesterov", "Nesterov's form of the momentum")
     _option(group, "weight_decay", "added to the gradient by sgd, decoupled from it by adamw")
     _option(group, "beta1", "of adamw")
     _option(group, "beta2", "of adamw")
@@ -174,6 +198,17 @@ def _option(group: Any, name: str, description: str, *, metavar: str | None = No
         type=parse,
         default=argparse.SUPPRESS,
         metavar=metavar or {int: "N", float: "X"}.get(type(default), "NAME"),
+        help=f"{description} (default: {default})",
+    )
+
+
+def _flag(group: Any, name: str, description: str) -> None:
+    """Add the two flags, --NAME and --no-NAME, of an option of TrainOptions that is true or false."""
+    default = "on" if getattr(TrainOptions, name) else "off"
+    group.add_argument(
+        flag_of(name),
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
         help=f"{description} (default: {default})",
     )
 

@@ -121,7 +121,11 @@ def _fill_optimizer(
 
 
 def _write_tensors(path: Path, tensors: dict[str, Tensor], step: int) -> None:
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Copies, as safetensors writes no two names for the same memory, which tied weights have.
+    plain = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
     write_bytes(path, safetensors.torch.save(plain, metadata={"step": str(step)}))
 
 

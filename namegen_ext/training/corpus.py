@@ -9,9 +9,10 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from namegen_ext.data import Splits, Vocabulary, build_windows, split_words
+from namegen_ext.data import Splits, Vocabulary, build_sequences, build_windows, split_words
+from namegen_ext.models import model_spec
 
-# (tokens int64 (n, block_size), targets int64 (n,))
+# (tokens int64 (n, block_size), targets int64 (n,)), or targets (n, block_size) for a model over sequences
 Windows: TypeAlias = tuple[Tensor, Tensor]
 
 
@@ -38,7 +39,14 @@ class Corpus:
 
     @classmethod
     def build(
-        cls, words: Sequence[str], *, block_size: int, split_seed: int, device: torch.device | str = "cpu"
+        cls,
+        words: Sequence[str],
+        *,
+        block_size: int,
+        split_seed: int,
+        device: torch.device | str = "cpu",
+        model: str = "mlp",
+        all_names: bool = False,
     ) -> Corpus:
         """Split the words and cut them into windows.
 
@@ -47,16 +55,18 @@ class Corpus:
             block_size: number of characters of context.
             split_seed: decides which word goes into which split.
             device: where the windows are put.
+            model: name of the model; it decides between windows and whole sequences.
+            all_names: whether all words are to train on, and none are kept for dev and test.
 
         Raises:
             DataError: the words are not fit to train on.
 
         """
         vocabulary = Vocabulary.from_words(words)
-        splits = split_words(words, seed=split_seed)
+        splits = split(words, split_seed=split_seed, all_names=all_names)
 
         def windows(part: Sequence[str]) -> Windows:
-            tokens, targets = build_windows(part, vocabulary, block_size)
+            tokens, targets = build_examples(model, part, vocabulary, block_size)
             return tokens.to(device), targets.to(device)
 
         return cls(
@@ -67,3 +77,30 @@ class Corpus:
             test=windows(splits.test),
             unseen_dev=windows(splits.unseen_dev),
         )
+
+
+def split(words: Sequence[str], *, split_seed: int, all_names: bool) -> Splits:
+    """Split the words into train, dev and test, or put all of them into train.
+
+    Raises:
+        DataError: there are too few of them.
+
+    """
+    return Splits(list(words), [], []) if all_names else split_words(words, seed=split_seed)
+
+
+def build_examples(model: str, words: Sequence[str], vocabulary: Vocabulary, block_size: int) -> Windows:
+    """Turn words into what a model trains on and is judged by: windows, or whole sequences.
+
+    Args:
+        model: a key of :data:`namegen_ext.models.MODELS`.
+        words: the words.
+        vocabulary: gives the numbers.
+        block_size: of the model.
+
+    Raises:
+        DataError: a word has a character that is not in the vocabulary.
+
+    """
+    build = build_sequences if model_spec(model).sequences else build_windows
+    return build(words, vocabulary, block_size)

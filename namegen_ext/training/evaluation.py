@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from namegen_ext.data import IGNORED
+
 
 def evaluate(model: nn.Module, tokens: Tensor, targets: Tensor, *, chunk_size: int = 8192) -> float | None:
     """Compute the mean negative log-likelihood over all examples, in evaluation mode.
@@ -13,10 +15,11 @@ def evaluate(model: nn.Module, tokens: Tensor, targets: Tensor, *, chunk_size: i
     Every target counts the same, and nothing is sampled. Afterwards each module is in the mode it came in.
 
     Args:
-        model: called as ``model(tokens)``; gives logits (n, V), or a tuple that starts with them.
+        model: called as ``model(tokens)``; gives logits (n, V), or (n, T, V) for a model over sequences, or a
+            tuple that starts with them.
         tokens: int64 (n, block_size).
-        targets: int64 (n,).
-        chunk_size: how many examples go through the model at a time.
+        targets: int64 (n,), or (n, T) with -1 where nothing is to be predicted.
+        chunk_size: how many targets go through the model at a time.
 
     Returns:
         The loss in nats, or None where there are no examples.
@@ -29,13 +32,14 @@ def evaluate(model: nn.Module, tokens: Tensor, targets: Tensor, *, chunk_size: i
         raise ValueError(f"chunk_size must be at least 1, but got {chunk_size}")
     if len(tokens) != len(targets):
         raise ValueError(f"tokens and targets must be as many, but got {len(tokens)} and {len(targets)}")
-    if len(targets) == 0:
+    num_targets = int((targets != IGNORED).sum())
+    if num_targets == 0:
         return None
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         with torch.no_grad():
-            return _total_loss(model, tokens, targets, chunk_size) / len(targets)
+            return _total_loss(model, tokens, targets, chunk_size) / num_targets
     finally:
         for module, training in modes:
             module.training = training
@@ -43,10 +47,12 @@ def evaluate(model: nn.Module, tokens: Tensor, targets: Tensor, *, chunk_size: i
 
 def _total_loss(model: nn.Module, tokens: Tensor, targets: Tensor, chunk_size: int) -> float:
     total = torch.zeros((), dtype=torch.float64, device=targets.device)
-    for contexts, following in zip(tokens.split(chunk_size), targets.split(chunk_size), strict=True):
+    examples = max(1, chunk_size * len(targets) // targets.numel())
+    for contexts, following in zip(tokens.split(examples), targets.split(examples), strict=True):
         output = model(contexts)
-        logits = output[0] if isinstance(output, tuple) else output  # (n, V)
+        logits = output[0] if isinstance(output, tuple) else output  # (n, V) or (n, T, V)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bfloat16 would round the sum
-        losses = F.cross_entropy(logits, following, reduction="none")  # (n,)
+        rows = logits.flatten(0, -2)  # (n, V) or (n * T, V)
+        losses = F.cross_entropy(rows, following.flatten(), ignore_index=IGNORED, reduction="none")
         total += losses.sum(dtype=torch.float64)
     return float(total)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from namegen_ext.training.errors import TrainingDivergedError
-from namegen_ext.training.minibatches import MinibatchIndices
+from namegen_ext.training.minibatches import MinibatchIndices, WholeSetIndices
 from namegen_ext.training.schedules import Schedule
 from namegen_ext.training.steps import StepRunner
 
@@ -54,7 +54,7 @@ class TrainingLoop:
     def __init__(
         self,
         runner: StepRunner,
-        indices: MinibatchIndices,
+        indices: MinibatchIndices | WholeSetIndices,
         schedule: Schedule,
         observer: LoopObserver,
         *,

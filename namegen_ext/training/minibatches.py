@@ -71,3 +71,19 @@ class MinibatchIndices:
             self._block = torch.randint(self.num_examples, shape, generator=self._generator)
             self._block_number = block_number
         return self._block  # (steps_per_block, B)
+
+
+class WholeSetIndices:
+    """All examples in every step, in their order: what :class:`MinibatchIndices` is for full-batch training.
+
+    Args:
+        num_examples: number of examples, at least 1.
+
+    """
+
+    def __init__(self, num_examples: int) -> None:
+        self.num_examples = self.batch_size = num_examples
+
+    def steps(self, start: int, stop: int) -> Tensor:
+        """Return the indices of the steps from ``start`` to before ``stop``: int64 (stop - start, n)."""
+        return torch.arange(self.num_examples).expand(stop - start, -1)  # (stop - start, n)

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from namegen_ext.models import MODELS, PLANNED_MODELS, SCHEMES
+from namegen_ext.models import COUNTS, MODELS, SCHEMES
+from namegen_ext.models.arguments import check_factors
+from namegen_ext.models.counting import ESTIMATORS
+from namegen_ext.nn.channels_last_batch_norm import VARIANCES
 from namegen_ext.training.optimizers import OPTIMIZERS
 from namegen_ext.training.schedules import SCHEDULES
 
@@ -40,20 +43,33 @@ class TrainOptions:
         hidden_size: width of each hidden layer.
         num_hidden_layers: number of hidden layers.
         batch_norm: whether the hidden layers are batch-normalised.
-        init: initialisation scheme, see :data:`namegen_ext.models.SCHEMES`.
+        hidden_bias: whether the hidden linear layers have biases.
+        batch_norm_variance: which variance of a batch it is normalised by, "biased" or "unbiased".
+        factors: how many neighbours each level of the wavenet joins, such as "2x2x2"; "auto": the prime
+            factors of ``block_size``.
+        num_layers: number of blocks of the gpt.
+        num_heads: heads of each of its attentions.
+        dropout: share of the gpt's values that is dropped in training.
+        tied: whether the gpt's head shares the weight of its token embedding.
+        init: initialisation scheme, see :data:`namegen_ext.models.SCHEMES`; or "counts".
+        estimator: how "counts" makes probabilities: "add-k" or "witten-bell".
+        smoothing: the k of "add-k".
         optimizer: "sgd" or "adamw".
         learning_rate: rate of the first step.
         final_learning_rate: rate that the schedule ends with.
-        schedule: "constant", "two-step" (the final rate from half-way) or "cosine".
+        schedule: "constant", "two-step" (the final rate from ``switch_at`` on) or "cosine".
+        switch_at: where "two-step" changes, as a share of the steps.
         momentum: of SGD.
         nesterov: Nesterov's form of SGD's momentum.
         weight_decay: added to the gradient by SGD, decoupled from it by AdamW.
         beta1: of AdamW.
         beta2: of AdamW.
         batch_size: examples in a step.
+        full_batch: whether each step takes all examples instead.
         steps: number of steps.
         seed: of the initial weights and of the minibatches.
         split_seed: of the split into train, dev and test.
+        all_names: whether to train on all names, with none kept for dev and test.
 
     Raises:
         OptionError: a value is out of range, in one line.
@@ -66,30 +82,41 @@ class TrainOptions:
     hidden_size: int = 200
     num_hidden_layers: int = 1
     batch_norm: bool = True
+    hidden_bias: bool = True
+    batch_norm_variance: str = "biased"
+    factors: str = "auto"
+    num_layers: int = 4
+    num_heads: int = 4
+    dropout: float = 0.0
+    tied: bool = False
     init: str = "kaiming"
+    estimator: str = "add-k"
+    smoothing: float = 1.0
     optimizer: str = "sgd"
     learning_rate: float = 0.2
     final_learning_rate: float = 0.0
     schedule: str = "cosine"
+    switch_at: float = 0.5
     momentum: float = 0.0
     nesterov: bool = False
     weight_decay: float = 0.0
     beta1: float = 0.9
     beta2: float = 0.999
     batch_size: int = 32
+    full_batch: bool = False
     steps: int = 20_001
     seed: int = 42
     split_seed: int = 42
+    all_names: bool = False
 
     def __post_init__(self) -> None:
         self._check_types()
-        if self.model in PLANNED_MODELS:
-            available = _list(MODELS)
-            raise OptionError("model", f"{self.model!r} is not part of this version; available: {available}")
         for option, choices in _CHOICES.items():
             if getattr(self, option) not in choices:
                 raise OptionError(option, f"got {getattr(self, option)!r}, expected one of {_list(choices)}")
         for option in _AT_LEAST_ONE:
+            if option == "steps" and self.steps == 0 and self.init == COUNTS:
+                continue  # counted, and not trained
             if not 1 <= getattr(self, option) < 2**31:
                 expected = "a whole number from 1 to 2,147,483,647"
                 raise OptionError(option, f"got {getattr(self, option)}, expected {expected}")
@@ -114,7 +141,18 @@ class TrainOptions:
     def _check_combinations(self) -> None:
         if self.learning_rate == 0:
             raise OptionError("learning_rate", "got 0.0, expected a number above 0")
-        if self.batch_norm and self.batch_size < 2:
+        model_options = MODELS[self.model].options
+        if self.model == "bigram" and self.block_size != 1:
+            raise OptionError("block_size", f"got {self.block_size}, expected 1 with --model bigram")
+        if self.init == COUNTS and not MODELS[self.model].counts:
+            raise OptionError("init", f"got {COUNTS!r}, expected --model bigram or ngram with it")
+        if "factors" in model_options:
+            self._check_factors()
+        if "num_heads" in model_options and self.embedding_dim % self.num_heads != 0:
+            problem = f"got {self.num_heads}, expected a divisor of the embedding-dim {self.embedding_dim}"
+            raise OptionError("num_heads", problem)
+        normalised = self.batch_norm and "batch_norm" in model_options and not self.full_batch
+        if normalised and self.batch_size < 2:
             raise OptionError(
                 "batch_size", f"got {self.batch_size}, expected at least 2 (batch norm needs a variance)"
             )
@@ -123,9 +161,23 @@ class TrainOptions:
         if self.momentum != 0 and self.optimizer != "sgd":
             raise OptionError("momentum", f"expected --optimizer sgd with it, got {self.optimizer}")
 
+    def _check_factors(self) -> None:
+        try:
+            check_factors(self._factors(), self.block_size)
+        except ValueError:
+            expected = (
+                f"auto, or numbers whose product is the block-size {self.block_size}, such as 2x2x2 for 8"
+            )
+            raise OptionError("factors", f"got {self.factors!r}, expected {expected}") from None
+
+    def _factors(self) -> tuple[int, ...] | None:
+        return None if self.factors == "auto" else tuple(map(int, self.factors.split("x")))
+
     def model_config(self, vocab_size: int) -> dict[str, Any]:
         """Return what :func:`namegen_ext.models.build_model` needs for these options."""
         options = {name: getattr(self, name) for name in MODELS[self.model].options}
+        if "factors" in options:
+            options["factors"] = list(check_factors(self._factors(), self.block_size))
         return {"vocab_size": vocab_size, **options}
 
     def to_json(self) -> dict[str, Any]:
@@ -160,7 +212,9 @@ _TYPE_NAMES: dict[type, str] = {
 
 _CHOICES: dict[str, Any] = {
     "model": MODELS,
-    "init": SCHEMES,
+    "init": (*SCHEMES, COUNTS),
+    "batch_norm_variance": VARIANCES,
+    "estimator": ESTIMATORS,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
 }
@@ -170,6 +224,8 @@ _AT_LEAST_ONE = (
     "embedding_dim",
     "hidden_size",
     "num_hidden_layers",
+    "num_layers",
+    "num_heads",
     "batch_size",
     "steps",
 )
@@ -177,6 +233,9 @@ _AT_LEAST_ONE = (
 _RANGES: dict[str, tuple[float, float, str]] = {
     "learning_rate": (0.0, math.inf, "a number above 0"),
     "final_learning_rate": (0.0, math.inf, "a number from 0"),
+    "switch_at": (0.0, math.nextafter(1.0, 2.0), "a number from 0 to 1"),
+    "smoothing": (0.0, math.inf, "a number from 0"),
+    "dropout": (0.0, 1.0, "a number from 0, below 1"),
     "momentum": (0.0, 1.0, "a number from 0, below 1"),
     "weight_decay": (0.0, math.inf, "a number from 0"),
     "beta1": (0.0, 1.0, "a number from 0, below 1"),

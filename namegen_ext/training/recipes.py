@@ -1,96 +1,152 @@
-"""Named sets of options. Flags given beside a recipe override it."""
+"""Named sets of options: each published result, and the default. Flags given beside a recipe override it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
-from namegen_ext.training.options import TrainOptions
+from namegen_ext.training.recipe import ADAMW_LEARNING_RATE, MODEL_DEFAULTS, Recipe
+
+__all__ = ["ADAMW_LEARNING_RATE", "DEFAULT_RECIPE", "MODEL_DEFAULTS", "RECIPES", "Recipe"]
 
 DEFAULT_RECIPE = "default"
 
-# AdamW's steps do not scale with the gradient: a rate that suits SGD is far too high for it.
-ADAMW_LEARNING_RATE = 0.002
+
+def _counting() -> Iterator[Recipe]:
+    counted: dict[str, Any] = {"init": "counts", "steps": 0}
+    bigram: dict[str, Any] = {**counted, "model": "bigram", "block_size": 1}
+    ngram: dict[str, Any] = {**counted, "model": "ngram"}
+    yield Recipe(
+        "bigram-counts",
+        "bigram counts of all names, not smoothed",
+        {**bigram, "smoothing": 0.0, "all_names": True},
+    )
+    yield Recipe(
+        "bigram-counts-add-1",
+        "bigram counts of all names, 1 added to each",
+        {**bigram, "smoothing": 1.0, "all_names": True},
+    )
+    yield Recipe(
+        "bigram-counts-split",
+        "bigram counts of the training names, 1 added to each",
+        {**bigram, "smoothing": 1.0},
+    )
+    yield Recipe(
+        "4-gram-counts",
+        "counts of what follows 3 characters, 0.1 added to each",
+        {**ngram, "block_size": 3, "smoothing": 0.1},
+    )
+    yield Recipe(
+        "witten-bell",
+        "counts after 0 to 4 characters, interpolated by Witten and Bell's rule",
+        {**ngram, "block_size": 4, "estimator": "witten-bell"},
+    )
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """A named set of options.
+def _devlog() -> Iterator[Recipe]:
+    # 20,001 steps of plain SGD, the rate dropped at half-way: what the stages share.
+    plain: dict[str, Any] = {
+        "batch_norm": False,
+        "schedule": "two-step",
+        "learning_rate": 0.08,
+        "final_learning_rate": 0.0006,
+    }
+    normalised: dict[str, Any] = {
+        "batch_norm": True,
+        "schedule": "two-step",
+        "learning_rate": 0.06,
+        "final_learning_rate": 0.0003,
+    }
+    yield Recipe(
+        "devlog-1-plain",
+        "MLP, every weight standard normal: starts confidently wrong",
+        {**plain, "init": "plain"},
+    )
+    yield Recipe(
+        "devlog-2-small-output",
+        "output layer scaled down: the loss starts at that of uniform predictions",
+        {**plain, "init": "small-output"},
+    )
+    yield Recipe(
+        "devlog-3-scaled-hidden",
+        "hidden layer scaled too: tanh no longer saturates",
+        {**plain, "init": "scaled-hidden"},
+    )
+    yield Recipe(
+        "devlog-4-kaiming",
+        "the hidden layer's scale by Kaiming's rule",
+        {**plain, "init": "kaiming"},
+    )
+    yield Recipe("devlog-5-batch-norm", "batch norm before the tanh", {**normalised, "init": "kaiming"})
+    yield Recipe("devlog-6-block-8", "8 characters of context in place of 3", {**normalised, "block_size": 8})
+    yield Recipe(
+        "devlog-7-hierarchical",
+        "the 8 characters joined two by two, as in a WaveNet",
+        {**normalised, "model": "wavenet", "block_size": 8, "hidden_size": 68, "hidden_bias": False},
+    )
 
-    Attributes:
-        name: what ``--recipe`` calls it.
-        summary: one line about it.
-        options: those that differ from the defaults of :class:`TrainOptions`.
 
-    """
+def _lectures() -> Iterator[Recipe]:
+    yield Recipe(
+        "lecture-bigram-network",
+        "one linear layer over one-hot characters, full batch, all names",
+        {
+            **MODEL_DEFAULTS["bigram"],
+            "model": "bigram",
+            "all_names": True,
+            # The gradient of 0.01 * mean(W**2) over 27 x 27 weights is 0.02 / 729 * W.
+            "weight_decay": 0.02 / 729,
+        },
+    )
+    long: dict[str, Any] = {
+        "steps": 200_000,
+        "schedule": "two-step",
+        "learning_rate": 0.1,
+        "final_learning_rate": 0.01,
+    }
+    plain = {**long, "batch_norm": False}
+    # The lectures normalise by the unbiased variance.
+    normalised = {**long, "batch_norm": True, "batch_norm_variance": "unbiased"}
+    yield Recipe("lecture-mlp-1-plain", "MLP, every weight standard normal", {**plain, "init": "plain"})
+    yield Recipe("lecture-mlp-2-small-output", "output layer scaled down", {**plain, "init": "small-output"})
+    yield Recipe(
+        "lecture-mlp-3-scaled-hidden", "tanh no longer saturated", {**plain, "init": "scaled-hidden"}
+    )
+    yield Recipe("lecture-mlp-4-kaiming", "scaled by Kaiming's rule", {**plain, "init": "kaiming"})
+    yield Recipe(
+        "lecture-mlp-5-batch-norm",
+        "batch norm, no hidden bias",
+        {**normalised, "hidden_bias": False},
+    )
+    yield Recipe("lecture-mlp-6-backprop", "batch norm with a hidden bias beside it", normalised)
+    wavenet = {**normalised, "model": "wavenet", "block_size": 8, "hidden_bias": False}
+    yield Recipe(
+        "lecture-wavenet-1-flat",
+        "8 characters joined at once",
+        {**wavenet, "hidden_size": 200, "factors": "8"},
+    )
+    yield Recipe(
+        "lecture-wavenet-2-hierarchical",
+        "8 characters joined two by two",
+        {**wavenet, "hidden_size": 68, "factors": "2x2x2"},
+    )
+    yield Recipe(
+        "lecture-wavenet-3-large",
+        "the same with embedding 24 and hidden 128",
+        {**wavenet, "embedding_dim": 24, "hidden_size": 128, "factors": "2x2x2", "switch_at": 0.75},
+    )
+    yield Recipe(
+        "lecture-gpt",
+        "4 layers, 4 heads, width 64, block 16, AdamW",
+        {**MODEL_DEFAULTS["gpt"], "model": "gpt", "steps": 20_000},
+    )
 
-    name: str
-    summary: str
-    options: Mapping[str, Any]
-
-    def train_options(self, overrides: Mapping[str, Any]) -> TrainOptions:
-        """Return the recipe's options, with those of ``overrides`` in place of its own.
-
-        A change of the optimizer to AdamW brings :data:`ADAMW_LEARNING_RATE` along, with a cosine schedule
-        down to 0, as far as ``overrides`` says nothing else.
-
-        Raises:
-            OptionError: an option is unknown or out of range.
-
-        """
-        options = {**self.options, **overrides}
-        if options.get("optimizer") == "adamw" and self.options.get("optimizer") != "adamw":
-            rates = {
-                "learning_rate": ADAMW_LEARNING_RATE,
-                "final_learning_rate": 0.0,
-                "schedule": "cosine",
-            }
-            options = {**options, **rates, **overrides}
-        return TrainOptions.from_json(options)
-
-
-# 20,001 steps of plain SGD, the rate dropped at half-way: what the five stages share.
-_DEVLOG: dict[str, Any] = {
-    "batch_norm": False,
-    "schedule": "two-step",
-    "learning_rate": 0.08,
-    "final_learning_rate": 0.0006,
-}
 
 _RECIPES = (
     Recipe(DEFAULT_RECIPE, "MLP with batch norm, Kaiming initialisation, cosine schedule", {}),
-    Recipe(
-        "devlog-1-plain",
-        "MLP, every weight standard normal: starts confidently wrong",
-        {**_DEVLOG, "init": "plain"},
-    ),
-    Recipe(
-        "devlog-2-small-output",
-        "output layer scaled down: the loss starts at that of uniform predictions",
-        {**_DEVLOG, "init": "small-output"},
-    ),
-    Recipe(
-        "devlog-3-scaled-hidden",
-        "hidden layer scaled too: tanh no longer saturates",
-        {**_DEVLOG, "init": "scaled-hidden"},
-    ),
-    Recipe(
-        "devlog-4-kaiming",
-        "the hidden layer's scale by Kaiming's rule",
-        {**_DEVLOG, "init": "kaiming"},
-    ),
-    Recipe(
-        "devlog-5-batch-norm",
-        "batch norm before the tanh",
-        {
-            **_DEVLOG,
-            "init": "kaiming",
-            "batch_norm": True,
-            "learning_rate": 0.06,
-            "final_learning_rate": 0.0003,
-        },
-    ),
+    *_counting(),
+    *_devlog(),
+    *_lectures(),
 )
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in _RECIPES}

@@ -10,9 +10,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from namegen_ext.data import Splits, Vocabulary, split_words
+from namegen_ext.data import Splits, Vocabulary
 from namegen_ext.models import build_model
 from namegen_ext.training.checkpoint import load_model_state
+from namegen_ext.training.corpus import split
 from namegen_ext.training.errors import RunError
 from namegen_ext.training.run_config import RunConfig, read_config
 from namegen_ext.training.run_directory import RunDirectory
@@ -50,7 +51,8 @@ class Run:
     @cached_property
     def splits(self) -> Splits:
         """The words of each split, made anew at first use."""
-        return split_words(self.words, seed=self.config.options.split_seed)
+        options = self.config.options
+        return split(self.words, split_seed=options.split_seed, all_names=options.all_names)
 
 
 def load_run(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Run:

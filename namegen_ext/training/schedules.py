@@ -13,12 +13,14 @@ class Schedule:
     """The learning rate of each step of a run.
 
     Attributes:
-        name: "constant": ``learning_rate`` throughout. "two-step": ``final_learning_rate`` from half-way on.
+        name: "constant": ``learning_rate`` throughout. "two-step": ``final_learning_rate`` from
+            a share ``switch_at`` of the steps on.
             "cosine": half a cosine from ``learning_rate`` at step 0 down to ``final_learning_rate`` at the
             last step (Loshchilov and Hutter, "SGDR", 2017, without restarts).
         learning_rate: the first rate.
         final_learning_rate: the last one; "constant" does not look at it.
         steps: number of steps of the whole run.
+        switch_at: where "two-step" changes, as a share of the steps.
 
     Raises:
         ValueError: ``name`` is not one of :data:`SCHEDULES`.
@@ -29,6 +31,7 @@ class Schedule:
     learning_rate: float
     final_learning_rate: float
     steps: int
+    switch_at: float = 0.5
 
     def __post_init__(self) -> None:
         if self.name not in SCHEDULES:
@@ -37,9 +40,14 @@ class Schedule:
     def __call__(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
         if self.name == "two-step":
-            return self.learning_rate if step < self.steps // 2 else self.final_learning_rate
+            return self.learning_rate if step < self.switch_step else self.final_learning_rate
         if self.name == "cosine":
             progress = min(step / max(self.steps - 1, 1), 1.0)
             share = 0.5 * (1.0 + math.cos(math.pi * progress))
             return self.final_learning_rate + share * (self.learning_rate - self.final_learning_rate)
         return self.learning_rate
+
+    @property
+    def switch_step(self) -> int:
+        """The first step with the final rate of "two-step", counted from 0."""
+        return int(self.steps * self.switch_at)

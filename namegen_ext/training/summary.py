@@ -25,7 +25,7 @@ def summarize(
         "device": parameters[0].device.type,
         "parameters": sum(parameter.numel() for parameter in parameters),
         "steps": result.steps,
-        "batch_size": options.batch_size,
+        "batch_size": len(result.corpus.train[1]) if options.full_batch else options.batch_size,
         "train_loss": result.train_loss,
         "dev_loss": result.dev_loss,
         "test_loss": result.test_loss,

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from namegen_ext.models import build_model
+from namegen_ext.models import COUNTS, NGram, build_model
 from namegen_ext.training.backends import Backend, choose_backend
 from namegen_ext.training.checkpoint import RunState, load_checkpoint, save_checkpoint
 from namegen_ext.training.corpus import Corpus, Windows
 from namegen_ext.training.errors import TrainingDivergedError
 from namegen_ext.training.evaluation import evaluate
 from namegen_ext.training.loop import TrainingLoop
-from namegen_ext.training.minibatches import MinibatchIndices
+from namegen_ext.training.minibatches import MinibatchIndices, WholeSetIndices
 from namegen_ext.training.optimizers import build_optimizer
 from namegen_ext.training.options import TrainOptions
 from namegen_ext.training.progress import Reporter, Silent
@@ -101,11 +101,22 @@ class Trainer:
         self.eval_every = eval_every
         self.should_stop = should_stop
         self.corpus = Corpus.build(
-            words, block_size=options.block_size, split_seed=options.split_seed, device=device
+            words,
+            block_size=options.block_size,
+            split_seed=options.split_seed,
+            device=device,
+            model=options.model,
+            all_names=options.all_names,
         )
         generator = torch.Generator().manual_seed(options.seed)
         config = options.model_config(len(self.corpus.vocabulary))
         self.model = build_model(options.model, config, generator).to(device)
+        if options.init == COUNTS:
+            tokens, targets = self.corpus.train
+            assert isinstance(self.model, NGram)  # the options see to it
+            self.model.set_from_windows(
+                tokens, targets, estimator=options.estimator, smoothing=options.smoothing
+            )
         self.backend = choose_backend(fused, self.model)
         self.optimizer = build_optimizer(
             options.optimizer,
@@ -152,19 +163,32 @@ class Trainer:
         tokens, targets = self.corpus.train
         loop = TrainingLoop(
             AutogradSteps(self.model, self.optimizer, tokens, targets),
-            MinibatchIndices(options.seed, len(targets), options.batch_size),
-            Schedule(options.schedule, options.learning_rate, options.final_learning_rate, options.steps),
+            self._indices(len(targets)),
+            Schedule(
+                options.schedule,
+                options.learning_rate,
+                options.final_learning_rate,
+                options.steps,
+                options.switch_at,
+            ),
             self,
             log_every=self.log_every,
             eval_every=self.eval_every,
             should_stop=self.should_stop,
         )
         self.model.train()
-        with self.reporter:
-            self.reporter.begin(self._state.step, options.steps)
-            finished = loop.run(self._state.step, self._state.train_seconds)
+        finished = True
+        if options.steps > 0:  # else it was set from counts
+            with self.reporter:
+                self.reporter.begin(self._state.step, options.steps)
+                finished = loop.run(self._state.step, self._state.train_seconds)
         self._save(loop.step, loop.seconds)
         return self._result(interrupted=not finished)
+
+    def _indices(self, num_examples: int) -> MinibatchIndices | WholeSetIndices:
+        if self.options.full_batch:
+            return WholeSetIndices(num_examples)
+        return MinibatchIndices(self.options.seed, num_examples, self.options.batch_size)
 
     # The three methods of LoopObserver.
 

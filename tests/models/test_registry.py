@@ -7,7 +7,7 @@ import inspect
 import pytest
 import torch
 
-from namegen_ext.models import MLP, MODELS, PLANNED_MODELS, build_model, model_spec
+from namegen_ext.models import MLP, MODELS, build_model, model_spec
 
 
 def test_building_by_name_is_calling_the_class() -> None:
@@ -26,15 +26,24 @@ def test_options_are_the_constructors_arguments(name: str) -> None:
     assert arguments == {"vocab_size", "generator", *MODELS[name].options}
 
 
-@pytest.mark.parametrize("name", PLANNED_MODELS)
-def test_a_planned_model_says_so(name: str) -> None:
-    with pytest.raises(ValueError, match=f"'{name}' is not part of this version; available: mlp"):
-        model_spec(name)
+@pytest.mark.parametrize("name", MODELS)
+def test_a_models_configuration_rebuilds_it(name: str) -> None:
+    first = build_model(name, {"vocab_size": 9}, torch.Generator().manual_seed(1))
+    again = build_model(name, first.config, torch.Generator().manual_seed(1))
+    assert again.config == first.config
+    for key, value in first.state_dict().items():
+        assert torch.equal(again.state_dict()[key], value), key
+
+
+def test_the_contracts_models_are_there() -> None:
+    assert {"bigram", "mlp", "wavenet", "gpt"} <= set(MODELS)
 
 
 def test_an_unknown_model_lists_those_there_are() -> None:
-    with pytest.raises(ValueError, match="one of mlp, but got 'rnn'"):
+    with pytest.raises(ValueError, match=f"one of {', '.join(MODELS)}, but got 'rnn'"):
         build_model("rnn", {"vocab_size": 9})
+    with pytest.raises(ValueError, match=r"one of .*mlp.*, but got 'rnn'"):
+        model_spec("rnn")
 
 
 def test_an_unknown_option_is_named() -> None:

@@ -11,7 +11,7 @@ from namegen_ext.training import OptionError, TrainOptions
 
 WRONG = [
     ("model", "rnn"),
-    ("model", "gpt"),
+    ("model", "lstm"),
     ("model", 3),
     ("block_size", 0),
     ("block_size", 2.5),

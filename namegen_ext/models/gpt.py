@@ -1,0 +1,211 @@
+"""A small GPT: a decoder that predicts every character of a word at once, and draws them one by one."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import skip_init
+
+from namegen_ext.data import IGNORED
+from namegen_ext.models.arguments import check_flags, check_sizes
+from namegen_ext.models.gpt_block import Block, KeyValueCache
+from namegen_ext.models.initialisation import fill_embedding, fill_linear
+
+WEIGHT_FACTOR = 0.02  # of every weight, as in GPT-2
+
+
+class GPT(nn.Module):
+    """Predicts each character of a sequence from those before it: a pre-norm decoder.
+
+    Token and position embeddings, ``num_layers`` blocks of causal self-attention and a GELU network four
+    times as wide, each behind a layer norm and beside a residual path, a last layer norm, and the head.
+
+    Args:
+        vocab_size: number of symbols V, the end marker included.
+        block_size: T, the longest sequence.
+        embedding_dim: E, the width of the residual path.
+        num_layers: number of blocks.
+        num_heads: heads of each attention; divides ``embedding_dim``.
+        dropout: the share of values dropped while training, in [0, 1).
+        tied: whether the head's weight is that of the token embedding.
+        generator: where the initial weights are drawn from; None takes torch's global generator.
+
+    Raises:
+        ValueError: a size is not a positive integer, ``num_heads`` does not divide ``embedding_dim``,
+            ``dropout`` is outside [0, 1), or ``tied`` not a bool.
+
+    Sources: Vaswani et al., "Attention Is All You Need", 2017; Radford et al., "Language Models are
+    Unsupervised Multitask Learners", 2019 (pre-norm, the weights' scale, that of the residual projections);
+    Press and Wolf, "Using the Output Embedding to Improve Language Models", 2017 (tied weights).
+
+    """
+
+    name = "gpt"
+
+    def __init__(
+        self,
+        vocab_size: int,
+        block_size: int = 16,
+        embedding_dim: int = 64,
+        num_layers: int = 4,
+        num_heads: int = 4,
+        dropout: float = 0.0,
+        tied: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        check_sizes(
+            {
+                "vocab_size": vocab_size,
+                "block_size": block_size,
+                "embedding_dim": embedding_dim,
+                "num_layers": num_layers,
+                "num_heads": num_heads,
+            }
+        )
+        check_flags({"tied": tied})
+        if embedding_dim % num_heads != 0:
+            raise ValueError(f"num_heads must divide embedding_dim {embedding_dim}, but got {num_heads}")
+        if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be a number from 0, below 1, but got {dropout!r}")
+        self.vocab_size = vocab_size
+        self.block_size = block_size
+        self.embedding_dim = embedding_dim
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        self.dropout = float(dropout)
+        self.tied = tied
+        self.token_embedding = skip_init(nn.Embedding, vocab_size, embedding_dim)
+        self.position_embedding = skip_init(nn.Embedding, block_size, embedding_dim)
+        self.drop = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList([Block(embedding_dim, num_heads, dropout) for _ in range(num_layers)])
+        self.norm = nn.LayerNorm(embedding_dim)
+        self.head = skip_init(nn.Linear, embedding_dim, vocab_size, bias=False)
+        if tied:
+            self.head.weight = self.token_embedding.weight
+        self.reset_parameters(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw the weights anew: standard normal times 0.02, biases 0, layer norms the identity.
+
+        The two projections of each block that end in the residual path have their factor divided by the
+        square root of how many there are, so that the path's variance does not grow with the depth.
+        """
+        residual = WEIGHT_FACTOR / math.sqrt(2 * self.num_layers)
+        fill_embedding(self.token_embedding, generator, WEIGHT_FACTOR)
+        fill_embedding(self.position_embedding, generator, WEIGHT_FACTOR)
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            fill_linear(block.attention.projections, WEIGHT_FACTOR, 0.0, generator)
+            fill_linear(block.attention.output, residual, 0.0, generator)
+            fill_linear(block.widen, WEIGHT_FACTOR, 0.0, generator)
+            fill_linear(block.narrow, residual, 0.0, generator)
+        for module in self.modules():
+            if isinstance(module, nn.LayerNorm):
+                module.reset_parameters()
+        if not self.tied:
+            fill_linear(self.head, WEIGHT_FACTOR, 0.0, generator)
+
+    def forward(self, tokens: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Compute the logits after every position and, given the right characters, the loss.
+
+        Args:
+            tokens: (..., T), integers in [0, vocab_size), 1 <= T <= block_size. A word begins with 0; what
+                stands after its end changes nothing before it.
+            targets: (..., T), int64, the characters that follow each position, -1 where none is to be
+                predicted; or None.
+
+        Returns:
+            The logits (..., T, vocab_size), and the mean negative log-likelihood in nats over the targets
+            that are not -1 (a scalar; None without targets).
+
+        Raises:
+            ValueError: T is not in 1 to ``block_size``.
+            IndexError: a token lies outside [0, vocab_size).
+
+        """
+        if tokens.dim() == 0 or not 1 <= tokens.shape[-1] <= self.block_size:
+            raise ValueError(
+                f"tokens must be (..., T) with T from 1 to block_size {self.block_size}, "
+                f"but got {tuple(tokens.shape)}"
+            )
+        length = tokens.shape[-1]
+        hidden = self._embed(tokens.reshape(-1, length), 0)  # (B, T, E)
+        for block in self.blocks:
+            hidden = block(hidden)  # (B, T, E)
+        logits = self.head(self.norm(hidden))  # (B, T, V)
+        loss = None
+        if targets is not None:
+            rows = logits.reshape(-1, self.vocab_size)  # (B * T, V)
+            loss = F.cross_entropy(rows, targets.reshape(-1), ignore_index=IGNORED)
+        return logits.view(*tokens.shape, self.vocab_size), loss
+
+    def next_logits(self, contexts: Tensor) -> Tensor:
+        """Compute the logits of the character after each context, as sampling gives them.
+
+        Args:
+            contexts: (N, block_size) int64, oldest first, filled with 0 from the left. What stands before
+                the last 0, the start of the word, is left out.
+
+        Returns:
+            (N, V)
+
+        """
+        places = torch.arange(1, self.block_size + 1, device=contexts.device)  # (T,)
+        last_start = (contexts == 0).mul(places).amax(dim=1)  # (N,), counted from 1; 0 where there is none
+        lengths = self.block_size - (last_start - 1).clamp(min=0)  # (N,), the start mark included
+        longest = int(lengths.max()) if len(lengths) else 1
+        # Moved to the left, so that the start stands at position 0; the model looks at nothing after it.
+        moved = (places[:longest] - 1) + (self.block_size - lengths)[:, None]  # (N, longest)
+        logits, _ = self(contexts.gather(1, moved.clamp(max=self.block_size - 1)))  # (N, longest, V)
+        return logits[torch.arange(len(contexts), device=contexts.device), lengths - 1]  # (N, V)
+
+    def new_cache(self) -> KeyValueCache:
+        """Return an empty cache for :meth:`step`."""
+        return KeyValueCache(self.num_layers)
+
+    def step(self, tokens: Tensor, cache: KeyValueCache) -> Tensor:
+        """Compute the logits after one more token of each sequence, from the keys and values of those before.
+
+        Args:
+            tokens: (N,) int64, the next token of each sequence.
+            cache: holds the tokens before, fewer than ``block_size``; the new one is added.
+
+        Returns:
+            (N, V): what ``forward`` gives at the last position of the sequences so far.
+
+        Raises:
+            ValueError: the cache holds ``block_size`` tokens already.
+
+        """
+        position = cache.length
+        if position >= self.block_size:
+            raise ValueError(f"cache must hold fewer than block_size {self.block_size} tokens, but is full")
+        hidden = self._embed(tokens[:, None], position)  # (N, 1, E)
+        for layer, block in enumerate(self.blocks):
+            hidden = block(hidden, cache, layer)  # (N, 1, E)
+        return self.head(self.norm(hidden[:, 0]))  # (N, V)
+
+    def _embed(self, tokens: Tensor, first_position: int) -> Tensor:
+        positions = self.position_embedding.weight[
+            first_position : first_position + tokens.shape[1]
+        ]  # (T, E)
+        embedded = self.token_embedding(tokens) + positions  # (B, T, E)
+        return self.drop(embedded)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments (less the generator), as JSON can hold them."""
+        return {
+            "vocab_size": self.vocab_size,
+            "block_size": self.block_size,
+            "embedding_dim": self.embedding_dim,
+            "num_layers": self.num_layers,
+            "num_heads": self.num_heads,
+            "dropout": self.dropout,
+            "tied": self.tied,
+        }

@@ -1,0 +1,83 @@
+"""What the models over a window of characters share: one nn.Sequential from tokens to logits, and the loss."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import skip_init
+
+from namegen_ext.models.initialisation import SCHEMES, fill_layers
+from namegen_ext.nn import ChannelsLastBatchNorm1d
+
+
+class WindowModel(nn.Module):
+    """Predicts the character that follows a window of ``block_size`` ones.
+
+    A subclass sets ``vocab_size`` V, ``block_size``, ``init`` and ``net``.
+
+    Attributes:
+        net: stock layers from tokens (B, block_size) to logits (B, V).
+
+    """
+
+    vocab_size: int
+    block_size: int
+    init: str
+    net: nn.Sequential
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw the weights anew by the scheme ``init``: embedding first, then layer by layer."""
+        fill_layers(self.net, SCHEMES[self.init], generator)
+
+    def forward(self, tokens: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Compute the logits of the next character and, given the right ones, the loss.
+
+        Args:
+            tokens: (..., block_size), integers in [0, vocab_size), oldest character first.
+            targets: (...), int64, the characters that follow; or None.
+
+        Returns:
+            The logits (..., vocab_size), and the mean negative log-likelihood in nats (a scalar; None
+            without targets).
+
+        Raises:
+            ValueError: the last dimension of ``tokens`` is not ``block_size``.
+            IndexError: a token lies outside [0, vocab_size).
+
+        """
+        if tokens.dim() == 0 or tokens.shape[-1] != self.block_size:
+            raise ValueError(
+                f"tokens must be (..., {self.block_size}), the last dimension being block_size,"
+                f" but got {tuple(tokens.shape)}"
+            )
+        if tokens.dim() != 2:  # nn.BatchNorm1d knows one batch dimension only
+            flat_targets = None if targets is None else targets.reshape(-1)  # (B,)
+            logits, loss = self(tokens.reshape(-1, self.block_size), flat_targets)  # (B, V)
+            return logits.view(*tokens.shape[:-1], self.vocab_size), loss
+        logits = self.net(tokens)  # (B, V)
+        return logits, None if targets is None else F.cross_entropy(logits, targets)
+
+
+def hidden_layers(
+    fan_in: int, hidden_size: int, *, bias: bool, batch_norm: bool, variance: str, channels_last: bool
+) -> list[nn.Module]:
+    """Make Linear, batch norm where asked for, and Tanh; the linear layer's weights are not set yet.
+
+    Args:
+        fan_in: inputs of the linear layer.
+        hidden_size: its outputs.
+        bias: whether it adds a bias.
+        batch_norm: whether it is normalised before the tanh.
+        variance: "biased" or "unbiased", which one of a batch it is divided by.
+        channels_last: whether inputs have positions before the channels, (B, T, C); else (B, C).
+
+    """
+    # skip_init leaves the weights unset: fill_layers draws them, and torch's global generator is not touched.
+    layers: list[nn.Module] = [skip_init(nn.Linear, fan_in, hidden_size, bias=bias)]
+    if batch_norm and not channels_last and variance == "biased":
+        layers.append(nn.BatchNorm1d(hidden_size))
+    elif batch_norm:
+        layers.append(ChannelsLastBatchNorm1d(hidden_size, variance=variance))
+    layers.append(nn.Tanh())
+    return layers

@@ -1,0 +1,75 @@
+"""Next-symbol probabilities from a model that keeps the keys and values of the symbols before."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from namegen_ext.sampling.distribution import ModelDistribution, cumulative_rows, evaluating
+
+# Names per cache, so that it stays small whatever the batch: each name has a place in every layer.
+CACHED_NAMES = 512
+
+
+class CachedDistribution:
+    """The model asked for one new symbol at a time; the work for the symbols before is not done again.
+
+    Once a name is longer than the block, the positions of all its symbols move with each new one, so that the
+    model has to be asked anew for the whole context.
+
+    One object serves one run of the drawing loop, which tells it by `keep` which samples go on.
+
+    Args:
+        direct: the same model asked for whole contexts.
+
+    """
+
+    def __init__(self, direct: ModelDistribution) -> None:
+        self.vocab_size = direct.vocab_size
+        self.block_size = direct.block_size
+        self.device = direct.device
+        self._direct = direct
+        self._model = cast(Any, direct.model)
+        self._cache = self._model.new_cache()
+
+    @staticmethod
+    def serves(direct: ModelDistribution) -> bool:
+        """Tell whether the model can keep keys and values."""
+        return hasattr(direct.model, "new_cache") and hasattr(direct.model, "step")
+
+    def draw(self, contexts: Tensor, uniforms: Tensor) -> Tensor:
+        """Draw the next symbol of each context; see `NextSymbolDistribution`."""
+        return self._invert(self._logits(contexts), uniforms, allow_end=True)
+
+    def draw_first(self, uniforms: Tensor) -> Tensor:
+        """Draw the first symbol of names; see `NextSymbolDistribution`."""
+        start = torch.zeros(1, self.block_size, dtype=torch.int64, device=self.device)
+        return self._invert(self._logits(start), uniforms, allow_end=False)
+
+    def keep(self, rows: Tensor) -> None:
+        """Keep the samples of some rows (M,) int64 of the last draw; the others have ended."""
+        if self._cache.length == self.block_size:
+            return  # it is not asked again
+        if self._cache.num_sequences == 1:  # what all names share: the start and the prefix
+            rows = torch.zeros_like(rows)
+        self._cache.select(rows)
+
+    def _invert(self, logits: Tensor, uniforms: Tensor, *, allow_end: bool) -> Tensor:
+        probabilities = self._direct.shaping.probabilities(logits, allow_end=allow_end)
+        cumulative = cumulative_rows(probabilities)  # (N, V) or (1, V)
+        return (cumulative <= uniforms[:, None]).sum(dim=1)  # (N,)
+
+    @torch.no_grad()
+    def _logits(self, contexts: Tensor) -> Tensor:
+        """Give the logits (N, V) after contexts (N, block_size): one for all at first, then one for each name."""
+        known = self._cache.length
+        starts = (contexts[0] == 0).nonzero()  # (number of zeros, 1)
+        if known == self.block_size or len(starts) == 0:
+            return self._direct.logits(contexts)  # the word has outgrown the block
+        first_new = int(starts[-1]) if known == 0 else self.block_size - 1
+        with evaluating(self._model):
+            for symbols in contexts[:, first_new:].T:  # (N,)
+                logits = self._model.step(symbols, self._cache)  # (N, V)
+        return self._direct.checked(logits, len(contexts))
