@@ -132,6 +132,7 @@ void define_sampling(py::module_& module) {
   py::class_<Level>(m, "Level").def(py::init(&make_level), arg("factor"), arg("weight"), arg("bias"), arg("tanh"));
   py::class_<Network, std::shared_ptr<Network>>(m, "Network")
       .def(py::init(&make_network), arg("embedding"), arg("levels"))
+      .def_property_readonly("vocab_size", &Network::vocab)
       .def_property_readonly("block_size", &Network::block)
       .def("logits", &logits, arg("tokens"));
 
