@@ -123,6 +123,8 @@ py::tuple counts(const NameStream& stream) {
 void define_sampling(py::module_& module) {
   using py::arg;
   py::module_ m = module.def_submodule("sampling", "Drawing names: csrc/engine/sampling.");
+  m.def(
+      "chosen_isa", [] { return std::string(sampling_kernels().isa); }, "The instruction set that names are drawn by.");
   py::register_exception<NonFiniteLogits>(m, "NonFiniteLogitsError", PyExc_RuntimeError);
 
   py::class_<ContextTable, std::shared_ptr<ContextTable>>(m, "ContextTable")

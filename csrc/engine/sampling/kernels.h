@@ -101,7 +101,7 @@ struct Product {
 // Rows of thresholds from logits. Symbols are left out, or all but the top_k likeliest (of equal ones those that come
 // first) are; the others' probabilities are softmax((logit - largest) / temperature).
 struct Softmax {
-  const float* logits;  // (count, stride)
+  const float* logits;  // (count, stride), padded with zeros to whole cache lines
   int64_t stride;
   int64_t count;
   int64_t vocab;

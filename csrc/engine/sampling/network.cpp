@@ -134,6 +134,7 @@ const float* Evaluation::inputs_of(size_t level, const Key* groups, int64_t coun
 
 // Where the products of a level stand, for groups of its span.
 const uint32_t* Evaluation::rows_of(size_t level, const Key* groups, int64_t count) {
+  const Network::Part& part = network_->parts_[level];
   Store& store = stores_[level];
   store.index.resize(count);
   if (store.holds_all) {
@@ -143,13 +144,19 @@ const uint32_t* Evaluation::rows_of(size_t level, const Key* groups, int64_t cou
   store.memo.make_room(count);
   store.missing.clear();
   const int64_t first_new = store.memo.size();
+  for (int64_t i = 0; i < count; ++i) store.memo.prefetch(groups[i]);
   for (int64_t i = 0; i < count; ++i) {
     const int64_t before = store.memo.size();
     store.index[i] = store.memo.find_or_add(groups[i]);
-    if (store.memo.size() > before) store.missing.push_back(groups[i]);
+    if (store.memo.size() > before) {
+      store.missing.push_back(groups[i]);
+    } else {  // rows lie all over the memo: this one's share of the sum to come is on its way
+      const float* row = &store.rows[store.index[i] * part.row() + i % part.factor * part.out];
+      for (int64_t h = 0; h < part.out; h += 16) __builtin_prefetch(row + h, 0, 2);
+    }
   }
   const auto missing = static_cast<int64_t>(store.missing.size());
-  if (missing > 0) fill(level, store.missing.data(), missing, &store.rows[first_new * network_->parts_[level].row()]);
+  if (missing > 0) fill(level, store.missing.data(), missing, &store.rows[first_new * part.row()]);
   return store.index.data();
 }
 

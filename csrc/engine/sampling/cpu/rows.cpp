@@ -21,11 +21,14 @@ inline Vec<double> exp_negative(Vec<double> x) {
   return x < lowest ? Vec<double>{} : power + power * p;
 }
 
-// Whether x[j] is among the k largest of x[first...]: fewer than k are larger, or equal and before it.
-inline bool is_among_largest(const double* x, int64_t first, int64_t count, int64_t j, int64_t k) {
-  int64_t before = 0;
-  for (int64_t i = first; i < count; ++i) before += (x[i] > x[j]) | ((x[i] == x[j]) & (i < j));
-  return before < k;
+// Sets all but the k largest of x to -inf; of equal ones, those that come first stay.
+inline void keep_largest(double* x, int64_t count, int64_t k, double* copy) {
+  for (int64_t j = 0; j < count; ++j) copy[j] = x[j];
+  for (int64_t j = 0; j < count; ++j) {
+    int64_t before = 0;
+    for (int64_t i = 0; i < count; ++i) before += (copy[i] > copy[j]) | ((copy[i] == copy[j]) & (i < j));
+    if (before >= k) x[j] = -__builtin_inf();
+  }
 }
 
 // One row: thresholds ceil(c_j / total * 2^32) of the cumulative weights c_j, whose last is the total.
@@ -44,6 +47,26 @@ inline void write_row(const double* cumulative, double total, int64_t vocab, con
   rows.last[row] = static_cast<int32_t>(passed_by_largest);
 }
 
+// Whether all numbers of a row, which is padded with zeros to whole vectors, are finite.
+inline bool all_finite(const float* x, int64_t count) {
+  constexpr int kLanes = kWidth<float>;
+  Vec<float> sum = {};  // of x - x: 0, or NaN
+  for (int64_t j = 0; j < count; j += kLanes) sum += load(x + j) - load(x + j);
+  return sum_lanes<float>(sum) == 0;
+}
+
+inline double largest_of(const double* x, int64_t end) {
+  constexpr int kLanes = kWidth<double>;
+  Vec<double> largest = load(x);
+  for (int64_t j = kLanes; j < end; j += kLanes) {
+    const Vec<double> next = load(x + j);
+    largest = largest < next ? next : largest;
+  }
+  double result = largest[0];
+  for (int lane = 1; lane < kLanes; ++lane) result = result < largest[lane] ? largest[lane] : result;
+  return result;
+}
+
 }  // namespace
 
 void cumulative_to_rows(const sampling::Cumulative& p) {
@@ -54,26 +77,20 @@ void cumulative_to_rows(const sampling::Cumulative& p) {
 
 bool softmax(const sampling::Softmax& p) {
   constexpr int kLanes = kWidth<double>;
-  const int64_t first = p.without_end ? 1 : 0;
-  double* x = p.scratch;
+  const double infinity = __builtin_inf();
+  double* x = p.scratch;  // padded with -inf, so that whole vectors can be read
   double* weight = p.scratch + sampling::padded(p.vocab);
+  const int64_t end = ceil_div(p.vocab, kLanes) * kLanes;
+  for (int64_t j = p.vocab; j < end; ++j) x[j] = -infinity;
   for (int64_t i = 0; i < p.count; ++i) {
     const float* logits = p.logits + i * p.stride;
-    double largest = -__builtin_inf();
-    bool finite = true;
-    for (int64_t j = 0; j < p.vocab; ++j) {
-      x[j] = logits[j];
-      finite &= __builtin_isfinite(logits[j]) != 0;
-      if (j >= first && x[j] > largest) largest = x[j];
-    }
-    if (!finite) return false;
-    for (int64_t j = 0; j < p.vocab; ++j) {
-      const bool kept = j >= first && (p.top_k >= p.vocab || is_among_largest(x, first, p.vocab, j, p.top_k));
-      weight[j] = kept ? (x[j] - largest) / p.temperature : -__builtin_inf();
-    }
-    for (int64_t j = 0; j < p.vocab; j += kLanes) {
-      const int64_t n = smaller(kLanes, p.vocab - j);
-      store_first(weight + j, exp_negative(load_first(weight + j, n)), n);
+    if (!all_finite(logits, p.vocab)) return false;
+    for (int64_t j = 0; j < p.vocab; ++j) x[j] = logits[j];
+    if (p.without_end) x[0] = -infinity;
+    const double largest = largest_of(x, end);
+    if (p.top_k < p.vocab) keep_largest(x, p.vocab, p.top_k, weight);
+    for (int64_t j = 0; j < end; j += kLanes) {
+      store(weight + j, exp_negative((load(x + j) - largest) / p.temperature));
     }
     double total = 0;
     for (int64_t j = 0; j < p.vocab; ++j) {
