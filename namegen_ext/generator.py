@@ -168,17 +168,15 @@ class Generator:
             SamplingError: there are not so many novel or unique names to be found.
 
         """
-        return list(
-            self.stream(
-                n,
-                temperature=temperature,
-                top_k=top_k,
-                prefix=prefix,
-                seed=seed,
-                novel=novel,
-                unique=unique,
-            )
-        )
+        return self.stream(
+            n,
+            temperature=temperature,
+            top_k=top_k,
+            prefix=prefix,
+            seed=seed,
+            novel=novel,
+            unique=unique,
+        ).to_list()
 
     def stream(self, n: int, **options: Any) -> NameStream:
         """Draw names one after another, with the options of `sample` or `namegen_ext.sampling.iter_names`.

@@ -9,6 +9,7 @@ the names asked for, or they can't be written; 2 for a wrong argument; 130 after
 from __future__ import annotations
 
 import argparse
+import codecs
 import math
 import os
 import sys
@@ -101,8 +102,12 @@ def _write(stream: NameStream) -> str | None:
 
     failure = None
     try:
-        for name in stream:
-            sys.stdout.write(name + "\n")
+        if codecs.lookup(sys.stdout.encoding).name == "utf-8":
+            for text in stream.texts():
+                sys.stdout.buffer.write(text)
+        else:
+            for name in stream:
+                sys.stdout.write(name + "\n")
     except SamplingError as error:  # the names found before it are written
         failure = str(error)
     except UnicodeEncodeError as error:

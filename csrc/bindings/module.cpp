@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/bindings.h"
+#include "bindings/sampling.h"
 #include "kernels/cpu/dispatch.h"
 
 namespace {
@@ -32,4 +33,5 @@ PYBIND11_MODULE(_C, m) {
       "chosen_isa", [] { return std::string(namegen::cpu::kernels().isa); },
       "The instruction set in use. Raises RuntimeError where NAMEGEN_CPU_ISA asks for one that cannot be had.");
   namegen::bindings::bind_step_engine(m);
+  namegen::bindings::define_sampling(m);
 }

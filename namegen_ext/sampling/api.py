@@ -9,7 +9,8 @@ from torch import nn
 
 from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.arguments import check_count, check_seed
-from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH, Method, NameSampler
+from namegen_ext.sampling.plan import Backend, Method
+from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH, NameSampler
 from namegen_ext.sampling.stream import DEFAULT_BATCH_SIZE, DEFAULT_PATIENCE, NameStream
 
 
@@ -31,6 +32,8 @@ def iter_names(
     patience: int = DEFAULT_PATIENCE,
     batch_size: int = DEFAULT_BATCH_SIZE,
     method: Method = "auto",
+    backend: Backend = "auto",
+    threads: int = 1,
 ) -> NameStream:
     """Draw n names one after another.
 
@@ -60,6 +63,9 @@ def iter_names(
         patience: give up once so many names drawn in a row had to be left out.
         batch_size: how many names are drawn at a time.
         method: "direct", "table" or "auto"; see `NameSampler`.
+        backend: "native", "python" or "auto"; see `NameSampler`.
+        threads: how many threads draw, where the native sampler does; has no influence on the names. A batch
+            is shared out among them, at least 1,024 names to each.
 
     Returns:
         A `NameStream`: an iterator whose ``counts`` tell how many of the names drawn were new and different.
@@ -72,6 +78,7 @@ def iter_names(
     n = check_count(n, minimum=0, name="n")
     patience = check_count(patience, minimum=1, name="patience")
     batch_size = check_count(batch_size, minimum=1, name="batch_size")
+    threads = check_count(threads, minimum=1, name="threads")
     seed = int(torch.randint(2**63 - 1, ())) if seed is None else check_seed(seed)
     sampler = NameSampler(
         model,
@@ -83,6 +90,7 @@ def iter_names(
         prefix=prefix,
         max_length=max_length,
         method=method,
+        backend=backend,
     )
     return NameStream(
         sampler,
@@ -94,6 +102,7 @@ def iter_names(
         count_distinct=count_distinct,
         patience=patience,
         batch_size=batch_size,
+        threads=threads,
     )
 
 
@@ -114,24 +123,26 @@ def sample_names(
     patience: int = DEFAULT_PATIENCE,
     batch_size: int = DEFAULT_BATCH_SIZE,
     method: Method = "auto",
+    backend: Backend = "auto",
+    threads: int = 1,
 ) -> list[str]:
     """Draw a list of n names; all arguments and errors as in `iter_names`."""
-    return list(
-        iter_names(
-            model,
-            vocabulary,
-            n,
-            block_size=block_size,
-            temperature=temperature,
-            top_k=top_k,
-            prefix=prefix,
-            seed=seed,
-            max_length=max_length,
-            training_names=training_names,
-            novel=novel,
-            unique=unique,
-            patience=patience,
-            batch_size=batch_size,
-            method=method,
-        )
-    )
+    return iter_names(
+        model,
+        vocabulary,
+        n,
+        block_size=block_size,
+        temperature=temperature,
+        top_k=top_k,
+        prefix=prefix,
+        seed=seed,
+        max_length=max_length,
+        training_names=training_names,
+        novel=novel,
+        unique=unique,
+        patience=patience,
+        batch_size=batch_size,
+        method=method,
+        backend=backend,
+        threads=threads,
+    ).to_list()

@@ -26,6 +26,12 @@ def check_seed(value: Any, name: str = "seed") -> int:
     return int(value)
 
 
+def check_choice(value: Any, choices: tuple[str, ...], *, name: str) -> None:
+    """Accept one of a few words."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, but got {value!r}")
+
+
 def check_temperature(value: Any, name: str = "temperature") -> float:
     """Accept a finite number greater than 0."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)

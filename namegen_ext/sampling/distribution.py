@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from namegen_ext.sampling.errors import SamplingError
 
+NOT_FINITE = "the model's logits are not all finite: its training has diverged; train it anew"
+
 # Contexts per forward pass when the whole model is tabulated. Fixed, so that the table never depends on the
 # batch.
 _TABLE_CHUNK = 2048
@@ -158,9 +160,7 @@ class ModelDistribution:
                 f"contexts, but gave {tuple(logits.shape)}"
             )
         if not torch.isfinite(logits).all():
-            raise SamplingError(
-                "the model's logits are not all finite: its training has diverged; train it anew"
-            )
+            raise SamplingError(NOT_FINITE)
         return logits
 
 
@@ -176,9 +176,7 @@ class TableDistribution:
         self.vocab_size = model.vocab_size
         self.block_size = model.block_size
         self.device = model.device
-        # A context read as a number in base vocab_size, its oldest symbol first, is its row.
-        powers = [self.vocab_size**position for position in reversed(range(self.block_size))]
-        self._powers = torch.tensor(powers, device=self.device)  # (block_size,)
+        self._powers = _powers(model)  # (block_size,)
         self._width = _row_width(self.vocab_size)
         table = self._tabulate(model)  # (contexts + 1, width)
         self._first_row_start = table.numel() - self._width
@@ -192,13 +190,8 @@ class TableDistribution:
     def _tabulate(self, model: ModelDistribution) -> Tensor:
         num_contexts = self.vocab_size**self.block_size
         table = torch.ones(num_contexts + 1, self._width, dtype=torch.float64, device=self.device)
-        table[-1, : self.vocab_size] = cumulative_rows(model.first_probabilities())
-        for start in range(0, num_contexts, _TABLE_CHUNK):
-            stop = min(start + _TABLE_CHUNK, num_contexts)
-            rows = torch.arange(start, stop, device=self.device)  # (chunk,)
-            contexts = rows[:, None] // self._powers % self.vocab_size  # (chunk, block_size)
-            cumulative = cumulative_rows(model.probabilities(contexts))  # (chunk, V)
-            table[start:stop, : self.vocab_size] = cumulative
+        for start, cumulative in cumulative_table(model):
+            table[start : start + len(cumulative), : self.vocab_size] = cumulative
         return table
 
     def draw(self, contexts: Tensor, uniforms: Tensor) -> Tensor:
@@ -222,6 +215,34 @@ class TableDistribution:
             position += (entries <= uniforms) * half
             half //= 2
         return position - row_starts
+
+
+def cumulative_table(model: ModelDistribution) -> Iterator[tuple[int, Tensor]]:
+    """Yield the cumulative probabilities of all contexts, a chunk of rows at a time.
+
+    A context read as a number in base V, its oldest symbol first, is its row; one more row, the last, holds
+    the first symbol of names without a prefix.
+
+    Args:
+        model: the distribution to tabulate.
+
+    Yields:
+        The number of a chunk's first row, and its rows (chunk, V) float64.
+
+    """
+    num_contexts = model.vocab_size**model.block_size
+    powers = _powers(model)  # (block_size,)
+    for start in range(0, num_contexts, _TABLE_CHUNK):
+        rows = torch.arange(start, min(start + _TABLE_CHUNK, num_contexts), device=model.device)  # (chunk,)
+        contexts = rows[:, None] // powers % model.vocab_size  # (chunk, block_size)
+        yield start, cumulative_rows(model.probabilities(contexts))  # (chunk, V)
+    yield num_contexts, cumulative_rows(model.first_probabilities())  # (1, V)
+
+
+def _powers(model: ModelDistribution) -> Tensor:
+    """Return what each position counts in a context's number: (block_size,) int64."""
+    powers = [model.vocab_size**position for position in reversed(range(model.block_size))]
+    return torch.tensor(powers, device=model.device)
 
 
 def _row_width(vocab_size: int) -> int:

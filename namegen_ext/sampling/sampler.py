@@ -5,13 +5,19 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from namegen_ext.data import END_MARKER, Vocabulary
-from namegen_ext.sampling.arguments import check_count, check_prefix, check_temperature, check_top_k
+from namegen_ext.sampling.arguments import (
+    check_choice,
+    check_count,
+    check_prefix,
+    check_temperature,
+    check_top_k,
+)
 from namegen_ext.sampling.cached import CACHED_NAMES, CachedDistribution
 from namegen_ext.sampling.distribution import (
     ModelDistribution,
@@ -20,19 +26,10 @@ from namegen_ext.sampling.distribution import (
     TableDistribution,
 )
 from namegen_ext.sampling.draw import draw_symbols
-
-Method = Literal["auto", "direct", "table"]
-METHODS: tuple[Method, ...] = ("auto", "direct", "table")
+from namegen_ext.sampling.native import Spelling, direct_sampler, draw_text, lines, table_sampler
+from namegen_ext.sampling.plan import BACKENDS, METHODS, Backend, Method, make_plan
 
 DEFAULT_MAX_LENGTH = 64
-
-# A table larger than this is never chosen by "auto", and refused when asked for.
-MAX_TABLE_BYTES = 256 * 2**20
-
-# "auto" takes the table where it has at most so many contexts per name.
-# Measured with 27 symbols, block 3 and hidden 200 (19,683 contexts) on one thread: the table takes
-# 20 ms, and both methods take as long as each other at about 2,500 names.
-TABLE_CONTEXTS_PER_NAME = 8
 
 _UTF32 = "utf-32-le" if sys.byteorder == "little" else "utf-32-be"
 
@@ -57,6 +54,15 @@ class NameSampler:
             "auto" takes the table where it has few contexts against the names to be drawn. Both draw the
             same names, up to float rounding.
         use_cache: whether "direct" keeps the keys and values of the symbols before, where the model can.
+        backend: "native" draws with csrc/engine/sampling, "python" with this package's Python, which is
+            slower and easier to read; "auto" takes the native one where it covers the model: every model that
+            is tabulated, and networks of the layers in network.py.
+
+    Attributes:
+        method: "table" or "direct", as chosen.
+        native: the native sampler, or None where Python draws.
+        why_not_native: None, or why it is Python that draws.
+        distribution: what Python draws from, where it does.
 
     Raises:
         ValueError: an argument that cannot be; the message names it.
@@ -77,6 +83,7 @@ class NameSampler:
         max_length: int = DEFAULT_MAX_LENGTH,
         method: Method = "auto",
         use_cache: bool = True,
+        backend: Backend = "auto",
     ) -> None:
         max_length = check_count(max_length, minimum=1, name="max_length")
         shaping = Shaping(
@@ -86,10 +93,22 @@ class NameSampler:
         self._prefix = prefix
         self._prefix_symbols = check_prefix(prefix, vocabulary, max_length)
         self._max_steps = max_length - len(prefix)
+        check_choice(method, METHODS, name="method")
+        check_choice(backend, BACKENDS, name="backend")
         direct = ModelDistribution(model, len(vocabulary), _block_size(model, block_size), shaping)
         self.distribution: NextSymbolDistribution = direct
-        if _choose_method(method, len(vocabulary), direct.block_size, expected_names) == "table":
-            self.distribution = TableDistribution(direct)
+        plan = make_plan(direct, expected_names, method=method, backend=backend)
+        self.method = plan.method
+        self.why_not_native = plan.why_not_native
+        self.native: Any = None
+        spelling = Spelling(vocabulary, self._prefix_symbols, self._max_steps)
+        if plan.why_not_native is not None:
+            if plan.method == "table":
+                self.distribution = TableDistribution(direct)
+        elif plan.network is not None:
+            self.native = direct_sampler(plan.network, direct.shaping, spelling)
+        else:
+            self.native = table_sampler(direct, spelling)
         self._direct = direct if use_cache and CachedDistribution.serves(direct) else None
         code_points = [ord(symbol) for symbol in (END_MARKER, *vocabulary.symbols)]
         self._code_points = torch.tensor(code_points, dtype=torch.int32)  # (V,)
@@ -98,6 +117,8 @@ class NameSampler:
         """Draw names number ``first`` to ``first + count - 1`` of the seed's stream."""
         if count == 0:
             return []
+        if self.native is not None:
+            return lines(draw_text(lambda: self.native.draw(seed, first, count)))
         names: list[str] = []
         for distribution, start, size in self._parts(first, count):
             symbols = draw_symbols(
@@ -141,19 +162,3 @@ def _block_size(model: nn.Module, block_size: int | None) -> int:
                 "block_size must be given for a model that has no attribute block_size, but got None"
             )
     return check_count(block_size, minimum=1, name="block_size")
-
-
-def _choose_method(method: str, vocab_size: int, block_size: int, expected_names: int) -> str:
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, but got {method!r}")
-    num_contexts = vocab_size**block_size
-    table_bytes = TableDistribution.num_bytes(vocab_size, block_size)
-    if method == "table" and table_bytes > MAX_TABLE_BYTES:
-        raise ValueError(
-            f"method 'table' must need at most {MAX_TABLE_BYTES // 2**20} MiB, but {vocab_size} symbols and "
-            f"block_size {block_size} make {num_contexts:,} contexts and {table_bytes // 2**20:,} MiB"
-        )
-    if method != "auto":
-        return method
-    fits = table_bytes <= MAX_TABLE_BYTES and num_contexts <= TABLE_CONTEXTS_PER_NAME * expected_names
-    return "table" if fits else "direct"

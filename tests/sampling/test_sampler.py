@@ -11,8 +11,7 @@ from torch import nn
 
 from namegen_ext.data import Vocabulary
 from namegen_ext.sampling import NameSampler, sample_names
-from namegen_ext.sampling.distribution import ModelDistribution, TableDistribution
-from namegen_ext.sampling.sampler import MAX_TABLE_BYTES, TABLE_CONTEXTS_PER_NAME, Method
+from namegen_ext.sampling.plan import MAX_TABLE_BYTES, TABLE_CONTEXTS_PER_NAME, Method
 
 
 def model_probabilities(model: nn.Module, vocab_size: int, temperature: float = 1.0) -> torch.Tensor:
@@ -175,8 +174,8 @@ def test_any_alphabet() -> None:
 
 def test_auto_chooses_the_table_for_many_names(model: nn.Module, vocabulary: Vocabulary) -> None:
     enough = -(-(len(vocabulary) ** 2) // TABLE_CONTEXTS_PER_NAME)
-    assert isinstance(NameSampler(model, vocabulary, enough).distribution, TableDistribution)
-    assert isinstance(NameSampler(model, vocabulary, enough - 1).distribution, ModelDistribution)
+    assert NameSampler(model, vocabulary, enough).method == "table"
+    assert NameSampler(model, vocabulary, enough - 1).method == "direct"
 
 
 def test_a_table_too_large_is_never_built(vocabulary: Vocabulary) -> None:
@@ -184,7 +183,7 @@ def test_a_table_too_large_is_never_built(vocabulary: Vocabulary) -> None:
         block_size = 12  # 6**12 contexts, eight numbers each: 130 GiB
 
     assert MAX_TABLE_BYTES < 6**12 * 6 * 8
-    assert isinstance(NameSampler(Unused(), vocabulary, 10**12).distribution, ModelDistribution)
+    assert NameSampler(Unused(), vocabulary, 10**12).method == "direct"
     with pytest.raises(ValueError, match=r"method 'table' must need at most 256 MiB.*block_size 12"):
         NameSampler(Unused(), vocabulary, 10, method="table")
 

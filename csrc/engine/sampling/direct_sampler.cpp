@@ -1,0 +1,137 @@
+#include "engine/sampling/direct_sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <stdexcept>
+
+namespace namegen::sampling {
+
+namespace {
+
+// Names drawn together. Their contexts of one step are computed together, each only once.
+constexpr int64_t kBatch = 2048;
+constexpr int64_t kMemoBytes = 64 * 1024 * 1024;
+
+int64_t most_rows(int64_t vocab) {
+  const int64_t row_bytes = row_width(vocab) * static_cast<int64_t>(sizeof(uint32_t));
+  return std::max(kBatch, std::min(kMemoBytes / row_bytes, int64_t{1} << 18));
+}
+
+}  // namespace
+
+DirectSampler::DirectSampler(std::shared_ptr<const Network> network, Shaping shaping, Spelling spelling)
+    : network_(std::move(network)),
+      shaping_(shaping),
+      spelling_(std::move(spelling)),
+      kernels_(sampling_kernels()),
+      evaluation_(network_),
+      cells_(spelling_, kBatch),
+      memo_(most_rows(network_->vocab())),
+      thresholds_((memo_.most_rows() + 1) * row_width(network_->vocab())),
+      last_(memo_.most_rows() + 1),
+      rows_{thresholds_.data(), last_.data(), row_width(network_->vocab())},
+      first_row_(static_cast<uint32_t>(memo_.most_rows())),
+      scratch_(2 * padded(network_->vocab())),
+      words_(kTurn * kBatch),
+      slot_(kBatch),
+      place_(kBatch),
+      row_(kBatch),
+      word_(kBatch),
+      symbol_(kBatch),
+      context_(kBatch) {
+  if (network_->vocab() != spelling_.vocab()) throw std::invalid_argument("encodings must be as many as the network's");
+  if (!(shaping.temperature > 0) || !std::isfinite(shaping.temperature)) {
+    throw std::invalid_argument("temperature must be a finite number above 0");
+  }
+  if (shaping.top_k < 1 || shaping.top_k > network_->vocab()) {
+    throw std::invalid_argument("top_k must lie from 1 to the number of symbols");
+  }
+  for (int32_t symbol : spelling_.prefix) start_ = network_->append(start_, static_cast<uint32_t>(symbol));
+}
+
+std::unique_ptr<Sampler> DirectSampler::copy() const {
+  return std::make_unique<DirectSampler>(network_, shaping_, spelling_);
+}
+
+void DirectSampler::draw(uint64_t seed, uint64_t first, int64_t count, std::string& text, const Poll& poll) {
+  for (int64_t begin = 0; begin < count; begin += kBatch) {
+    try {
+      draw_batch(seed, first + static_cast<uint64_t>(begin), std::min(kBatch, count - begin), text, poll);
+    } catch (...) {  // contexts may stand in the memo whose rows were not computed
+      memo_.forget();
+      throw;
+    }
+  }
+}
+
+void DirectSampler::draw_batch(uint64_t seed, uint64_t first, int64_t count, std::string& text, const Poll& poll) {
+  std::iota(slot_.data(), slot_.data() + count, 0u);
+  std::fill_n(context_.data(), count, start_);
+  std::fill_n(cells_.length(), count, spelling_.max_steps);
+  int64_t active = count;
+  for (int64_t step = 0; active > 0 && step < spelling_.max_steps; ++step) {
+    if (step % kTurn == 0) {
+      kernels_.philox_words({seed, first, slot_.data(), active, static_cast<uint32_t>(step / kTurn), words_.data(),
+                             kBatch});
+      std::iota(place_.data(), place_.data() + active, 0u);
+    }
+    const uint32_t* words = words_.data() + step % kTurn * kBatch;
+    for (int64_t i = 0; i < active; ++i) word_[i] = words[place_[i]];
+    if (step == 0 && spelling_.prefix.empty()) {
+      if (!has_first_row_) compute(&start_, &first_row_, 1, true);
+      has_first_row_ = true;
+      std::fill_n(row_.data(), active, first_row_);
+    } else {
+      find_rows(active, poll);
+    }
+    kernels_.draw_from_rows({rows_, row_.data(), word_.data(), active, symbol_.data()});
+
+    cells_.reserve(step + 1);
+    int64_t going_on = 0;
+    for (int64_t i = 0; i < active; ++i) {
+      const uint32_t symbol = symbol_[i], slot = slot_[i];
+      cells_.put(slot, step, symbol);
+      if (symbol == 0) cells_.length()[slot] = step;
+      context_[going_on] = network_->append(context_[i], symbol);
+      slot_[going_on] = slot;
+      place_[going_on] = place_[i];
+      going_on += symbol != 0;
+    }
+    active = going_on;
+    poll();
+  }
+  cells_.write(count, text);
+}
+
+// The rows of all active names' contexts; what is missing is computed, each context once.
+void DirectSampler::find_rows(int64_t active, const Poll& poll) {
+  memo_.make_room(active);
+  missing_.clear();
+  missing_row_.clear();
+  for (int64_t i = 0; i < active; ++i) memo_.prefetch(context_[i]);
+  for (int64_t i = 0; i < active; ++i) {
+    const int64_t before = memo_.size();
+    row_[i] = memo_.find_or_add(context_[i]);
+    if (memo_.size() > before) {
+      missing_.push_back(context_[i]);
+      missing_row_.push_back(row_[i]);
+    }
+  }
+  const auto missing = static_cast<int64_t>(missing_.size());
+  for (int64_t begin = 0; begin < missing; begin += Evaluation::kMostContexts) {
+    const int64_t n = std::min(Evaluation::kMostContexts, missing - begin);
+    compute(&missing_[begin], &missing_row_[begin], n, false);
+    poll();
+  }
+}
+
+void DirectSampler::compute(const Key* contexts, const uint32_t* rows, int64_t count, bool without_end) {
+  const float* logits = evaluation_.logits(contexts, count);
+  const bool finite = kernels_.softmax({logits, padded(network_->vocab()), count, network_->vocab(),
+                                        shaping_.temperature, shaping_.top_k, without_end, scratch_.data(), rows_,
+                                        rows});
+  if (!finite) throw NonFiniteLogits();
+}
+
+}  // namespace namegen::sampling

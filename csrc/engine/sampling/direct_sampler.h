@@ -1,0 +1,57 @@
+// Names from a network that is asked for each context; for models with more contexts than a table could hold.
+#pragma once
+
+#include "engine/sampling/name_cells.h"
+#include "engine/sampling/network.h"
+#include "engine/sampling/sampler.h"
+
+namespace namegen::sampling {
+
+// A logit was infinite or not a number.
+class NonFiniteLogits : public std::exception {
+ public:
+  const char* what() const noexcept override { return "the network's logits are not all finite"; }
+};
+
+struct Shaping {
+  double temperature;  // above 0
+  int64_t top_k;       // 1 to vocab
+};
+
+// Contexts whose probabilities have been computed keep them, as far as memory allows: names share their beginnings.
+class DirectSampler final : public Sampler {
+ public:
+  DirectSampler(std::shared_ptr<const Network> network, Shaping shaping, Spelling spelling);
+
+  std::unique_ptr<Sampler> copy() const override;
+  void draw(uint64_t seed, uint64_t first, int64_t count, std::string& text, const Poll& poll) override;
+
+ private:
+  void draw_batch(uint64_t seed, uint64_t first, int64_t count, std::string& text, const Poll& poll);
+  void find_rows(int64_t active, const Poll& poll);
+  void compute(const Key* contexts, const uint32_t* rows, int64_t count, bool without_end);
+
+  std::shared_ptr<const Network> network_;
+  Shaping shaping_;
+  Spelling spelling_;
+  const SamplingKernels& kernels_;
+  Evaluation evaluation_;
+  Key start_ = 0;
+  NameCells cells_;
+
+  Memo memo_;
+  AlignedArray<uint32_t> thresholds_;  // a row for each of the memo's, and one more for the first symbol
+  AlignedArray<int32_t> last_;
+  Rows rows_;
+  uint32_t first_row_;
+  bool has_first_row_ = false;
+  AlignedArray<double> scratch_;
+
+  // By place among the active names.
+  AlignedArray<uint32_t> words_;  // (kTurn, kBatch) by place when they were drawn
+  AlignedArray<uint32_t> slot_, place_, row_, word_, symbol_;
+  std::vector<Key> context_, missing_;
+  std::vector<uint32_t> missing_row_;
+};
+
+}  // namespace namegen::sampling

@@ -1,0 +1,181 @@
+#include "engine/sampling/name_stream.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+
+namespace namegen::sampling {
+
+namespace {
+
+// The first batch of a filtered stream, whose end is not known beforehand; each batch doubles the last.
+constexpr int64_t kFirstBatch = 256;
+// Names whose places in a set are fetched ahead together.
+constexpr size_t kAhead = 32;
+// A thread is started for so many names at least: their drawing takes longer than its start.
+constexpr int64_t kNamesPerThread = 1024;
+constexpr auto kPollInterval = std::chrono::milliseconds(20);
+
+struct Stopped {};  // thrown on a worker's own thread
+
+}  // namespace
+
+NameStream::NameStream(std::unique_ptr<Sampler> sampler, std::string training_names, const StreamOptions& options)
+    : options_(options), batch_size_(options.batch_size) {
+  if (options.names < 0) throw std::invalid_argument("names must be at least 0");
+  if (options.patience < 1 || options.batch_size < 1 || options.threads < 1) {
+    throw std::invalid_argument("patience, batch_size and threads must be at least 1");
+  }
+  samplers_.push_back(std::move(sampler));
+  if (is_filtered()) batch_size_ = std::min(batch_size_, kFirstBatch);
+  const size_t size = training_names.size();
+  training_names.append(NameSet::kSlack, '\0');
+  for (size_t place = 0; place < size;) {
+    const size_t end = training_names.find('\n', place);
+    if (end >= size) throw std::invalid_argument("training_names must end with a newline");
+    const std::string_view name(training_names.data() + place, end - place);
+    training_names_.add(name, NameSet::hash(name));
+    place = end + 1;
+  }
+}
+
+std::string NameStream::next(const Poll& poll) {
+  if (ended()) return {};
+  const int64_t left = options_.names - counts_.names;
+  const int64_t count = is_filtered() ? batch_size_ : std::min(batch_size_, left);
+  std::string text = drawn(count, poll);
+  if (is_filtered() || keeps_names() || training_names_.size() > 0) {
+    text.resize(filter(text));
+  } else {  // nothing to look up
+    counts_.names += count;
+    counts_.fresh += count;
+    counts_.drawn += count;
+    counts_.drawn_fresh += count;
+  }
+  position_ += static_cast<uint64_t>(count);
+  batch_size_ = std::min(2 * batch_size_, options_.batch_size);
+  return text;
+}
+
+std::string NameStream::drawn(int64_t count, const Poll& poll) {
+  const int64_t threads = std::min<int64_t>(options_.threads, count / kNamesPerThread);
+  std::vector<std::string> parts(std::max<int64_t>(threads, 1));
+  if (parts.size() == 1) {
+    samplers_[0]->draw(options_.seed, position_, count, parts[0], poll);
+    return std::move(parts[0]);
+  }
+  draw_on_threads(count, parts, poll);
+  std::string text;
+  for (const std::string& part : parts) text += part;
+  return text;
+}
+
+// Each thread draws a run of names of its own; this one waits and polls. Whatever goes wrong ends them all.
+void NameStream::draw_on_threads(int64_t count, std::vector<std::string>& parts, const Poll& poll) {
+  while (samplers_.size() < parts.size()) samplers_.push_back(samplers_[0]->copy());
+  std::mutex mutex;
+  std::condition_variable finished;
+  size_t running = 0;
+  std::exception_ptr error;
+  std::atomic<bool> stop = false;
+
+  const auto work = [&](size_t part, int64_t first, int64_t names) {
+    std::exception_ptr own;
+    try {
+      samplers_[part]->draw(options_.seed, position_ + static_cast<uint64_t>(first), names, parts[part], [&] {
+        if (stop) throw Stopped{};
+      });
+    } catch (const Stopped&) {
+    } catch (...) {
+      own = std::current_exception();
+      stop = true;
+    }
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (own != nullptr && error == nullptr) error = own;
+    --running;
+    finished.notify_one();
+  };
+
+  std::vector<std::thread> threads;
+  try {
+    for (size_t part = 0; part < parts.size(); ++part) {
+      const int64_t first = count * static_cast<int64_t>(part) / static_cast<int64_t>(parts.size());
+      const int64_t end = count * static_cast<int64_t>(part + 1) / static_cast<int64_t>(parts.size());
+      {
+        const std::lock_guard<std::mutex> lock(mutex);
+        ++running;
+      }
+      try {
+        threads.emplace_back(work, part, first, end - first);
+      } catch (...) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        --running;
+        throw;
+      }
+    }
+    while (true) {
+      {
+        std::unique_lock<std::mutex> lock(mutex);
+        if (finished.wait_for(lock, kPollInterval, [&] { return running == 0; })) break;
+      }
+      poll();
+    }
+  } catch (...) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    error = std::current_exception();
+    stop = true;
+  }
+  for (std::thread& thread : threads) thread.join();
+  if (error != nullptr) std::rethrow_exception(error);
+}
+
+// Keeps what was asked for, up to the last name wanted or until patience ends; moves it to the text's start and returns
+// its size.
+size_t NameStream::filter(std::string& text) {
+  const size_t size = text.size();
+  text.append(NameSet::kSlack, '\0');
+  char* kept = text.data();
+  std::array<std::string_view, kAhead> names;
+  std::array<uint64_t, kAhead> hashes;
+  const bool asks_training = training_names_.size() > 0;
+  for (size_t place = 0; place < size && !ended();) {
+    size_t ahead = 0;
+    for (; ahead < kAhead && place < size; ++ahead) {
+      const char* start = text.data() + place;
+      const size_t length = static_cast<const char*>(std::memchr(start, '\n', size - place)) - start;
+      names[ahead] = {start, length};
+      if (asks_training || keeps_names()) {
+        hashes[ahead] = NameSet::hash(names[ahead]);
+        if (asks_training) training_names_.prefetch(hashes[ahead]);
+        if (keeps_names()) seen_.prefetch(hashes[ahead]);
+      }
+      place += length + 1;
+    }
+    for (size_t i = 0; i < ahead && !ended(); ++i) {
+      const bool fresh = !(asks_training && training_names_.contains(names[i], hashes[i]));
+      const bool repeat = keeps_names() && !seen_.add(names[i], hashes[i]);
+      ++counts_.drawn;
+      counts_.drawn_fresh += fresh;
+      if ((options_.novel && !fresh) || (options_.unique && repeat)) {
+        ++left_out_in_a_row_;
+        continue;
+      }
+      left_out_in_a_row_ = 0;
+      ++counts_.names;
+      counts_.fresh += fresh;
+      std::memmove(kept, names[i].data(), names[i].size() + 1);
+      kept += names[i].size() + 1;
+    }
+  }
+  counts_.drawn_distinct = seen_.size();
+  return static_cast<size_t>(kept - text.data());
+}
+
+}  // namespace namegen::sampling

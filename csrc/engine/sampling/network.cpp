@@ -1,0 +1,193 @@
+#include "engine/sampling/network.h"
+
+#include <algorithm>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+
+namespace namegen::sampling {
+
+namespace {
+
+constexpr int kTableBits = 12;                      // tables of up to so many bits of symbols
+constexpr int64_t kStoreBytes = 64 * 1024 * 1024;   // what a memo's rows may take
+constexpr int64_t kMostMemoRows = int64_t{1} << 20;
+
+void require(bool holds, const std::string& what) {
+  if (!holds) throw std::invalid_argument(what);
+}
+
+}  // namespace
+
+Network::Network(int64_t vocab, int64_t embedding_dim, std::vector<float> embedding, std::vector<Level> levels)
+    : vocab_(vocab), embedding_stride_(padded(embedding_dim)), embedding_(vocab * padded(embedding_dim)) {
+  require(vocab >= 2 && vocab <= 65536, "vocab must lie from 2 to 65,536, but is " + std::to_string(vocab));
+  require(embedding_dim >= 1 && static_cast<int64_t>(embedding.size()) == vocab * embedding_dim,
+          "embedding must be (vocab, embedding_dim)");
+  require(!levels.empty() && levels.back().out == vocab, "the last level must have an output for each symbol");
+  std::fill_n(embedding_.data(), embedding_.size(), 0.0f);
+  for (int64_t symbol = 0; symbol < vocab; ++symbol) {
+    std::copy_n(&embedding[symbol * embedding_dim], embedding_dim, &embedding_[symbol * embedding_stride_]);
+  }
+  while ((int64_t{1} << bits_) < vocab) ++bits_;
+
+  int64_t features = embedding_dim;
+  for (const Level& level : levels) {
+    require(level.factor >= 1 && level.in == features && level.out >= 1, "levels must follow on each other");
+    require(static_cast<int64_t>(level.weight.size()) == level.out * level.factor * level.in &&
+                static_cast<int64_t>(level.bias.size()) == level.out,
+            "a level's weight must be (out, factor * in) and its bias (out)");
+    Part part{level.factor, block_, padded(level.in), padded(level.out), level.tanh, {}, {}};
+    part.bias = AlignedArray<float>(part.out);
+    std::fill_n(part.bias.data(), part.out, 0.0f);
+    std::copy_n(level.bias.data(), level.out, part.bias.data());
+    // Row j * out + o of the products' weights: what position j's features do to output o; what pads them does nothing.
+    std::vector<float> weight(part.row() * level.in, 0.0f);
+    for (int64_t j = 0; j < level.factor; ++j) {
+      for (int64_t o = 0; o < level.out; ++o) {
+        std::copy_n(&level.weight[(o * level.factor + j) * level.in], level.in,
+                    &weight[(j * part.out + o) * level.in]);
+      }
+    }
+    part.packed = AlignedArray<float>(packed_size(level.in, part.row()));
+    part.in = level.in;
+    sampling_kernels().pack_weight(weight.data(), level.in, part.row(), part.packed.data());
+    parts_.push_back(std::move(part));
+    block_ *= level.factor;
+    features = level.out;
+    require(block_ * bits_ <= kKeyBits, "a context must fit into " + std::to_string(kKeyBits) + " bits, but has " +
+                                            std::to_string(block_ * bits_) + " or more");
+  }
+  mask_ = ~Key{0} >> (kKeyBits - block_ * bits_);
+  while (joining_ < parts_.size() && parts_[joining_].span < block_) ++joining_;
+}
+
+Evaluation::Evaluation(std::shared_ptr<const Network> network)
+    : network_(std::move(network)), kernels_(sampling_kernels()), iota_(kMostContexts) {
+  std::iota(iota_.begin(), iota_.end(), 0u);
+  int64_t widest = network_->embedding_stride_, most_products = 1;
+  for (const Network::Part& part : network_->parts_) {
+    widest = std::max(widest, part.out);
+    most_products = std::max(most_products, part.row());
+  }
+  products_ = AlignedArray<float>(kMostContexts * most_products);
+  for (AlignedArray<float>& hidden : hidden_) hidden = AlignedArray<float>(kMostContexts * widest);
+
+  // A level asks for at most so many groups at a time: those of kMostContexts contexts, or those of a chunk of a table.
+  for (size_t level = 0; level < network_->joining_; ++level) {
+    const Network::Part& part = network_->parts_[level];
+    const int64_t key_bits = part.span * network_->bits();
+    const bool holds_all = key_bits <= kTableBits;
+    const int64_t groups = kMostContexts * (network_->block() / part.span);
+    const int64_t row_bytes = part.row() * static_cast<int64_t>(sizeof(float));
+    const int64_t rows = holds_all ? int64_t{1} << key_bits
+                                   : std::max(groups, std::min(kStoreBytes / row_bytes, kMostMemoRows));
+    stores_.push_back(Store{holds_all, Memo(rows), AlignedArray<float>(rows * part.row()), {}, {}, {}, {}});
+    if (holds_all) tabulate(level);
+  }
+}
+
+const float* Evaluation::logits(const Key* contexts, int64_t count) {
+  const std::vector<Network::Part>& parts = network_->parts_;
+  const float* input = inputs_of(network_->joining_, contexts, count);
+  int which = 0;
+  // What is left has the whole context before it and joins nothing.
+  for (size_t level = network_->joining_; level < parts.size(); ++level, which ^= 1) {
+    const Network::Part& part = parts[level];
+    const int64_t input_stride = level > 0 ? parts[level - 1].out : network_->embedding_stride_;
+    kernels_.product({input, input_stride, part.packed.data(), part.in, part.row(), count, products_.data(),
+                      part.row()});
+    kernels_.gathered_sum({products_.data(), part.row(), part.out, 1, iota_.data(), part.bias.data(), count, part.out,
+                           part.tanh, hidden_[which].data(), part.out});
+    input = hidden_[which].data();
+  }
+  return input;
+}
+
+// What stands before a level, for groups of its span: (count, stride) features.
+const float* Evaluation::inputs_of(size_t level, const Key* groups, int64_t count) {
+  if (level == 0) {
+    AlignedArray<float>& output = hidden_[1];
+    const int64_t stride = network_->embedding_stride_;
+    for (int64_t i = 0; i < count; ++i) {
+      std::copy_n(&network_->embedding_[static_cast<int64_t>(groups[i]) * stride], stride, &output[i * stride]);
+    }
+    return output.data();
+  }
+  const Network::Part& part = network_->parts_[level - 1];
+  Store& store = stores_[level - 1];
+  // Each group falls into `factor` parts, the oldest in the highest bits.
+  const int64_t bits = part.span * network_->bits();
+  const Key mask = (Key{1} << bits) - 1;
+  store.groups.resize(count * part.factor);
+  for (int64_t i = 0; i < count; ++i) {
+    for (int64_t j = 0; j < part.factor; ++j) {
+      store.groups[i * part.factor + j] = groups[i] >> (bits * (part.factor - 1 - j)) & mask;
+    }
+  }
+  const uint32_t* index = rows_of(level - 1, store.groups.data(), count * part.factor);
+  if (store.output.size() < count * part.out) store.output = AlignedArray<float>(count * part.out);
+  kernels_.gathered_sum({store.rows.data(), part.row(), part.out, part.factor, index, part.bias.data(), count, part.out,
+                         part.tanh, store.output.data(), part.out});
+  return store.output.data();
+}
+
+// Where the products of a level stand, for groups of its span.
+const uint32_t* Evaluation::rows_of(size_t level, const Key* groups, int64_t count) {
+  const Network::Part& part = network_->parts_[level];
+  Store& store = stores_[level];
+  store.index.resize(count);
+  if (store.holds_all) {
+    for (int64_t i = 0; i < count; ++i) store.index[i] = static_cast<uint32_t>(groups[i]);
+    return store.index.data();
+  }
+  store.memo.make_room(count);
+  store.missing.clear();
+  const int64_t first_new = store.memo.size();
+  for (int64_t i = 0; i < count; ++i) store.memo.prefetch(groups[i]);
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t before = store.memo.size();
+    store.index[i] = store.memo.find_or_add(groups[i]);
+    if (store.memo.size() > before) {
+      store.missing.push_back(groups[i]);
+    } else {  // rows lie all over the memo: this one's share of the sum to come is on its way
+      const float* row = &store.rows[store.index[i] * part.row() + i % part.factor * part.out];
+      for (int64_t h = 0; h < part.out; h += 16) __builtin_prefetch(row + h, 0, 2);
+    }
+  }
+  const auto missing = static_cast<int64_t>(store.missing.size());
+  if (missing > 0) fill(level, store.missing.data(), missing, &store.rows[first_new * part.row()]);
+  return store.index.data();
+}
+
+void Evaluation::fill(size_t level, const Key* groups, int64_t count, float* rows) {
+  const Network::Part& part = network_->parts_[level];
+  const int64_t input_stride = level > 0 ? network_->parts_[level - 1].out : network_->embedding_stride_;
+  for (int64_t begin = 0; begin < count; begin += kMostContexts) {
+    const int64_t n = std::min(kMostContexts, count - begin);
+    const float* input = inputs_of(level, groups + begin, n);
+    kernels_.product({input, input_stride, part.packed.data(), part.in, part.row(), n, rows + begin * part.row(),
+                      part.row()});
+  }
+}
+
+// Fills a store that holds all groups. Not every code of a group is one, as a symbol takes whole bits; the groups that
+// differ in their newest symbol alone follow on each other.
+void Evaluation::tabulate(size_t level) {
+  const Network::Part& part = network_->parts_[level];
+  Store& store = stores_[level];
+  std::fill_n(store.rows.data(), store.rows.size(), 0.0f);
+  const int bits = network_->bits();
+  const int64_t vocab = network_->vocab();
+  std::vector<Key> groups(vocab);
+  for (int64_t older = 0; older < int64_t{1} << (part.span - 1) * bits; ++older) {
+    bool exists = true;
+    for (int64_t rest = older; rest > 0; rest >>= bits) exists &= (rest & ((int64_t{1} << bits) - 1)) < vocab;
+    if (!exists) continue;
+    const int64_t first = older << bits;
+    for (int64_t symbol = 0; symbol < vocab; ++symbol) groups[symbol] = static_cast<Key>(first + symbol);
+    fill(level, groups.data(), vocab, &store.rows[first * part.row()]);
+  }
+}
+
+}  // namespace namegen::sampling

@@ -1,0 +1,96 @@
+// A network in evaluation: an embedding, then levels that join neighbouring positions, each a linear layer and perhaps
+// a tanh. Batch norm is part of the linear layers' weights. The flat perceptron is one level that joins the whole
+// context and further ones that join nothing; the WaveNet joins two at a time.
+//
+// What a level makes of a group of symbols is the same wherever the group stands, and names share many groups. So a
+// level's products with the weights of the next level are kept: in a table of all groups where these are few, else in
+// a memo. A level is then a sum of kept rows; only where a level has the whole context before it is a product left.
+#pragma once
+
+#include <memory>
+
+#include "engine/sampling/aligned.h"
+#include "engine/sampling/kernels.h"
+#include "engine/sampling/memo.h"
+
+namespace namegen::sampling {
+
+struct Level {
+  int64_t factor;  // positions joined
+  int64_t in;      // features of a position before
+  int64_t out;     // and after
+  std::vector<float> weight;  // (out, factor * in)
+  std::vector<float> bias;    // (out)
+  bool tanh;
+};
+
+class Network {
+ public:
+  // `embedding` is (vocab, embedding_dim). The last level's `out` is vocab; the factors' product is the block size.
+  // Throws std::invalid_argument where sizes do not fit, or a context does not fit into a key.
+  Network(int64_t vocab, int64_t embedding_dim, std::vector<float> embedding, std::vector<Level> levels);
+
+  int64_t vocab() const { return vocab_; }
+  int64_t block() const { return block_; }
+  int bits() const { return bits_; }  // of a symbol in a key
+  Key append(Key context, uint32_t symbol) const { return (context << bits_ | symbol) & mask_; }
+
+ private:
+  friend class Evaluation;
+
+  struct Part {
+    int64_t factor;
+    int64_t span;               // symbols that its input covers, a position
+    int64_t in;                 // as padded
+    int64_t out;                // as padded
+    bool tanh;
+    AlignedArray<float> bias;   // (out)
+    AlignedArray<float> packed;  // (in) by (factor * out): products with every position's weights side by side
+    int64_t row() const { return factor * out; }
+  };
+
+  int64_t vocab_;
+  int64_t block_ = 1;
+  int bits_ = 1;
+  Key mask_;
+  int64_t embedding_stride_;
+  AlignedArray<float> embedding_;  // (vocab, embedding_stride)
+  std::vector<Part> parts_;        // the levels
+  size_t joining_ = 0;             // so many of them have less than the whole context before them
+};
+
+// A network at work: its tables, memos and scratch memory.
+class Evaluation {
+ public:
+  explicit Evaluation(std::shared_ptr<const Network> network);
+
+  static constexpr int64_t kMostContexts = 256;
+
+  // The logits (count, padded(vocab)) of up to kMostContexts contexts; they stay until the next call.
+  const float* logits(const Key* contexts, int64_t count);
+
+ private:
+  // The products of one level's input with its weights, for groups of `span` symbols.
+  struct Store {
+    bool holds_all;  // by the group's key; else by `memo`
+    Memo memo;
+    AlignedArray<float> rows;
+    std::vector<Key> groups, missing;
+    std::vector<uint32_t> index;
+    AlignedArray<float> output;
+  };
+
+  const float* inputs_of(size_t level, const Key* groups, int64_t count);
+  const uint32_t* rows_of(size_t level, const Key* groups, int64_t count);
+  void fill(size_t level, const Key* groups, int64_t count, float* rows);
+  void tabulate(size_t level);
+
+  std::shared_ptr<const Network> network_;
+  const SamplingKernels& kernels_;
+  std::vector<Store> stores_;
+  std::vector<uint32_t> iota_;
+  AlignedArray<float> products_;
+  AlignedArray<float> hidden_[2];
+};
+
+}  // namespace namegen::sampling

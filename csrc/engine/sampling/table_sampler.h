@@ -1,0 +1,53 @@
+// Names from a table of all contexts: a symbol is one random number and one row.
+#pragma once
+
+#include "engine/sampling/name_cells.h"
+#include "engine/sampling/sampler.h"
+
+namespace namegen::sampling {
+
+// The rows of all vocab^block contexts, and one more, the last, for the first symbol of names without a prefix. A
+// context read as a number in base vocab, its oldest symbol first, is its row.
+class ContextTable {
+ public:
+  // Throws std::invalid_argument where that is 2^32 rows or more.
+  ContextTable(int64_t vocab, int64_t block);
+
+  int64_t vocab() const { return vocab_; }
+  int64_t num_rows() const { return num_contexts_ + 1; }
+  // Sets rows from `first` on from their cumulative probabilities (count, vocab), each row ascending to 1 exactly.
+  void set_rows(int64_t first, int64_t count, const double* cumulative);
+
+  uint32_t start_row(const std::vector<int32_t>& prefix) const;
+  Rows rows() const { return rows_; }
+  const uint32_t* next() const { return next_.data(); }
+
+ private:
+  int64_t vocab_;
+  int64_t block_;
+  int64_t num_contexts_;
+  AlignedArray<uint32_t> thresholds_;
+  AlignedArray<int32_t> last_;
+  AlignedArray<uint32_t> next_;
+  Rows rows_;
+};
+
+class TableSampler final : public Sampler {
+ public:
+  TableSampler(std::shared_ptr<const ContextTable> table, Spelling spelling);
+
+  std::unique_ptr<Sampler> copy() const override;
+  void draw(uint64_t seed, uint64_t first, int64_t count, std::string& text, const Poll& poll) override;
+
+ private:
+  void draw_batch(uint64_t seed, uint64_t first, int64_t count, std::string& text);
+
+  std::shared_ptr<const ContextTable> table_;
+  Spelling spelling_;
+  const SamplingKernels& kernels_;
+  NameCells cells_;
+  AlignedArray<uint32_t> words_;  // (kTurn, kBatch)
+  AlignedArray<uint32_t> row_, slot_;
+};
+
+}  // namespace namegen::sampling
