@@ -138,8 +138,7 @@ void define_sampling(py::module_& module) {
       .def_property_readonly("block_size", &Network::block)
       .def("logits", &logits, arg("tokens"));
 
-  py::class_<Sampler>(m, "Sampler")
-      .def("draw", &draw, arg("seed"), arg("first"), arg("count"));
+  py::class_<Sampler>(m, "Sampler").def("draw", &draw, arg("seed"), arg("first"), arg("count"));
   m.def(
       "table_sampler",
       [](const std::shared_ptr<ContextTable>& table, std::vector<std::string> encodings, std::vector<int32_t> prefix,

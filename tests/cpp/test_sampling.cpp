@@ -104,8 +104,8 @@ void test_table_sampler(std::mt19937& generator) {
       for (bool ascii : {true, false}) {
         if (ascii && vocab > 26) continue;
         for (int64_t max_steps : {1, 4, 6, 300}) {
-          const auto prefix = max_steps == 6 ? std::vector<int32_t>{1, 1, static_cast<int32_t>(vocab - 1), 1}
-                                             : std::vector<int32_t>{};
+          const auto prefix =
+              max_steps == 6 ? std::vector<int32_t>{1, 1, static_cast<int32_t>(vocab - 1), 1} : std::vector<int32_t>{};
           const Spelling spelling = spelling_of(vocab, ascii, prefix, max_steps);
           TableSampler sampler(table, spelling);
           const uint64_t seed = generator(), first = 0xfffffff0u;  // numbers pass 2^32
@@ -374,8 +374,9 @@ void test_refusals(std::mt19937& generator) {
   check_refused([] { check_spelling({{"", "a\n"}, {}, 5}); }, "a newline in a letter");
   check_refused([] { check_spelling({{"", "a"}, {2}, 5}); }, "a prefix of unknown symbols");
   check_refused([] { check_spelling({{"", "a"}, {}, 0}); }, "no step");
-  check_refused([&] { Network(300, 1, random_values<float>(300, generator), {random_level(15, 1, 300, false, generator)}); },
-                "a context of 135 bits");
+  check_refused(
+      [&] { Network(300, 1, random_values<float>(300, generator), {random_level(15, 1, 300, false, generator)}); },
+      "a context of 135 bits");
   check_refused([&] { Network(5, 2, random_values<float>(10, generator), {random_level(2, 3, 5, false, generator)}); },
                 "levels that do not follow on each other");
 }

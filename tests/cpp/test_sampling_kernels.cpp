@@ -119,8 +119,8 @@ void test_softmax(const SamplingKernels& kernels, std::mt19937& generator) {
         RowMemory memory(1, vocab);
         std::vector<double> scratch(2 * padded(vocab));
         const uint32_t row = 0;
-        const Softmax p{logits.data(), padded(vocab), 1, vocab, temperature, top_k, without_end, scratch.data(),
-                        memory.rows, &row};
+        const Softmax p{logits.data(), padded(vocab),  1,           vocab, temperature, top_k,
+                        without_end,   scratch.data(), memory.rows, &row};
         check(kernels.softmax(p), "the logits are finite");
 
         std::vector<int64_t> order;
@@ -134,9 +134,9 @@ void test_softmax(const SamplingKernels& kernels, std::mt19937& generator) {
           sum += weight[j];
           // Some ulp of float64 against units of 2^-32: rounding up may go the other way by one.
           const double expected = std::min(sum / total * 0x1p32, 0x1p32 - 1);
-          check(std::abs(memory.thresholds[j] - expected) <= 1.0 + 1e-5,
-                std::string(kernels.isa) + ": softmax, vocab " + std::to_string(vocab) + ", symbol " +
-                    std::to_string(j));
+          check(
+              std::abs(memory.thresholds[j] - expected) <= 1.0 + 1e-5,
+              std::string(kernels.isa) + ": softmax, vocab " + std::to_string(vocab) + ", symbol " + std::to_string(j));
         }
         const uint32_t words[] = {0, kLargestWord}, rows[] = {0, 0};
         uint32_t drawn[2];
@@ -183,8 +183,8 @@ void test_sums_and_products(const SamplingKernels& kernels, std::mt19937& genera
       for (uint32_t& i : index) i = generator() % count;
       std::vector<float> sums(count * out);
       for (bool with_tanh : {false, true}) {
-        kernels.gathered_sum({products.data(), columns, out, parts, index.data(), bias.data(), count, out, with_tanh,
-                              sums.data(), out});
+        kernels.gathered_sum(
+            {products.data(), columns, out, parts, index.data(), bias.data(), count, out, with_tanh, sums.data(), out});
         for (int64_t i = 0; i < count; ++i) {
           for (int64_t h = 0; h < out; ++h) {
             double exact = bias[h], size = std::abs(bias[h]);

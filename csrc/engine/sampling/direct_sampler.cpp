@@ -72,8 +72,8 @@ void DirectSampler::draw_batch(uint64_t seed, uint64_t first, int64_t count, std
   int64_t active = count;
   for (int64_t step = 0; active > 0 && step < spelling_.max_steps; ++step) {
     if (step % kTurn == 0) {
-      kernels_.philox_words({seed, first, slot_.data(), active, static_cast<uint32_t>(step / kTurn), words_.data(),
-                             kBatch});
+      kernels_.philox_words(
+          {seed, first, slot_.data(), active, static_cast<uint32_t>(step / kTurn), words_.data(), kBatch});
       std::iota(place_.data(), place_.data() + active, 0u);
     }
     const uint32_t* words = words_.data() + step % kTurn * kBatch;
@@ -128,9 +128,9 @@ void DirectSampler::find_rows(int64_t active, const Poll& poll) {
 
 void DirectSampler::compute(const Key* contexts, const uint32_t* rows, int64_t count, bool without_end) {
   const float* logits = evaluation_.logits(contexts, count);
-  const bool finite = kernels_.softmax({logits, padded(network_->vocab()), count, network_->vocab(),
-                                        shaping_.temperature, shaping_.top_k, without_end, scratch_.data(), rows_,
-                                        rows});
+  const bool finite =
+      kernels_.softmax({logits, padded(network_->vocab()), count, network_->vocab(), shaping_.temperature,
+                        shaping_.top_k, without_end, scratch_.data(), rows_, rows});
   if (!finite) throw NonFiniteLogits();
 }
 

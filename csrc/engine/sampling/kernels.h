@@ -52,10 +52,10 @@ struct TableTurn {
   const uint32_t* words;  // (4, stride)
   int64_t stride;
   int64_t active;
-  uint32_t* row;     // (active) the context of each; in and out
-  uint32_t* slot;    // (active) which name each is; in and out: those that go on come first
-  void* cells;       // (names, cell_stride): what stands for a name's symbols
-  int cell_bytes;    // 1 or 2
+  uint32_t* row;   // (active) the context of each; in and out
+  uint32_t* slot;  // (active) which name each is; in and out: those that go on come first
+  void* cells;     // (names, cell_stride): what stands for a name's symbols
+  int cell_bytes;  // 1 or 2
   int64_t cell_stride;
   const uint16_t* code;  // (vocab): what stands for a symbol
   int64_t position;      // of the first of the four symbols in their names

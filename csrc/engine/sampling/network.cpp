@@ -9,8 +9,8 @@ namespace namegen::sampling {
 
 namespace {
 
-constexpr int kTableBits = 12;                      // tables of up to so many bits of symbols
-constexpr int64_t kStoreBytes = 64 * 1024 * 1024;   // what a memo's rows may take
+constexpr int kTableBits = 12;                     // tables of up to so many bits of symbols
+constexpr int64_t kStoreBytes = 64 * 1024 * 1024;  // what a memo's rows may take
 constexpr int64_t kMostMemoRows = int64_t{1} << 20;
 
 void require(bool holds, const std::string& what) {
@@ -45,8 +45,7 @@ Network::Network(int64_t vocab, int64_t embedding_dim, std::vector<float> embedd
     std::vector<float> weight(part.row() * level.in, 0.0f);
     for (int64_t j = 0; j < level.factor; ++j) {
       for (int64_t o = 0; o < level.out; ++o) {
-        std::copy_n(&level.weight[(o * level.factor + j) * level.in], level.in,
-                    &weight[(j * part.out + o) * level.in]);
+        std::copy_n(&level.weight[(o * level.factor + j) * level.in], level.in, &weight[(j * part.out + o) * level.in]);
       }
     }
     part.packed = AlignedArray<float>(packed_size(level.in, part.row()));
@@ -80,8 +79,8 @@ Evaluation::Evaluation(std::shared_ptr<const Network> network)
     const bool holds_all = key_bits <= kTableBits;
     const int64_t groups = kMostContexts * (network_->block() / part.span);
     const int64_t row_bytes = part.row() * static_cast<int64_t>(sizeof(float));
-    const int64_t rows = holds_all ? int64_t{1} << key_bits
-                                   : std::max(groups, std::min(kStoreBytes / row_bytes, kMostMemoRows));
+    const int64_t rows =
+        holds_all ? int64_t{1} << key_bits : std::max(groups, std::min(kStoreBytes / row_bytes, kMostMemoRows));
     stores_.push_back(Store{holds_all, Memo(rows), AlignedArray<float>(rows * part.row()), {}, {}, {}, {}});
     if (holds_all) tabulate(level);
   }
@@ -95,8 +94,8 @@ const float* Evaluation::logits(const Key* contexts, int64_t count) {
   for (size_t level = network_->joining_; level < parts.size(); ++level, which ^= 1) {
     const Network::Part& part = parts[level];
     const int64_t input_stride = level > 0 ? parts[level - 1].out : network_->embedding_stride_;
-    kernels_.product({input, input_stride, part.packed.data(), part.in, part.row(), count, products_.data(),
-                      part.row()});
+    kernels_.product(
+        {input, input_stride, part.packed.data(), part.in, part.row(), count, products_.data(), part.row()});
     kernels_.gathered_sum({products_.data(), part.row(), part.out, 1, iota_.data(), part.bias.data(), count, part.out,
                            part.tanh, hidden_[which].data(), part.out});
     input = hidden_[which].data();
@@ -166,8 +165,8 @@ void Evaluation::fill(size_t level, const Key* groups, int64_t count, float* row
   for (int64_t begin = 0; begin < count; begin += kMostContexts) {
     const int64_t n = std::min(kMostContexts, count - begin);
     const float* input = inputs_of(level, groups + begin, n);
-    kernels_.product({input, input_stride, part.packed.data(), part.in, part.row(), n, rows + begin * part.row(),
-                      part.row()});
+    kernels_.product(
+        {input, input_stride, part.packed.data(), part.in, part.row(), n, rows + begin * part.row(), part.row()});
   }
 }
 

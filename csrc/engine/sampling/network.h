@@ -16,9 +16,9 @@
 namespace namegen::sampling {
 
 struct Level {
-  int64_t factor;  // positions joined
-  int64_t in;      // features of a position before
-  int64_t out;     // and after
+  int64_t factor;             // positions joined
+  int64_t in;                 // features of a position before
+  int64_t out;                // and after
   std::vector<float> weight;  // (out, factor * in)
   std::vector<float> bias;    // (out)
   bool tanh;
@@ -40,11 +40,11 @@ class Network {
 
   struct Part {
     int64_t factor;
-    int64_t span;               // symbols that its input covers, a position
-    int64_t in;                 // as padded
-    int64_t out;                // as padded
+    int64_t span;  // symbols that its input covers, a position
+    int64_t in;    // as padded
+    int64_t out;   // as padded
     bool tanh;
-    AlignedArray<float> bias;   // (out)
+    AlignedArray<float> bias;    // (out)
     AlignedArray<float> packed;  // (in) by (factor * out): products with every position's weights side by side
     int64_t row() const { return factor * out; }
   };
