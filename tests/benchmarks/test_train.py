@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from dataclasses import replace
 
 import pytest
 import torch
@@ -35,9 +34,17 @@ def data_of(case: TrainCase) -> TrainData:
 def case(request: pytest.FixtureRequest) -> TrainCase:
     if request.param == "wavenet":
         return TrainCase(
-            batch_norm=True, batch_size=16, steps=STEPS, factors=(3, 2), block_size=6, hidden_size=20
+            batch_norm=True,
+            batch_size=16,
+            steps=STEPS,
+            timed_steps=STEPS,
+            factors=(3, 2),
+            block_size=6,
+            hidden_size=20,
         )
-    return TrainCase(batch_norm=request.param == "mlp-batch-norm", batch_size=16, steps=STEPS)
+    return TrainCase(
+        batch_norm=request.param == "mlp-batch-norm", batch_size=16, steps=STEPS, timed_steps=STEPS
+    )
 
 
 def check_peer(name: str, case: TrainCase, data: TrainData) -> None:
@@ -72,7 +79,7 @@ def test_torch_compile_trains_alike(case: TrainCase, data: TrainData) -> None:
 def test_without_jax_the_peer_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jax" else find_spec(name))
-    case = TrainCase(batch_norm=False, batch_size=16, steps=STEPS)
+    case = TrainCase(batch_norm=False, batch_size=16, steps=STEPS, timed_steps=STEPS)
     with pytest.raises(PeerUnavailableError, match="JAX is not installed"):
         jax_scan.jax_scan(case, data_of(case), 1)
 
@@ -80,7 +87,7 @@ def test_without_jax_the_peer_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_jax_that_does_not_load_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     monkeypatch.setitem(sys.modules, "jax", None)  # import raises ImportError
-    case = TrainCase(batch_norm=False, batch_size=16, steps=STEPS)
+    case = TrainCase(batch_norm=False, batch_size=16, steps=STEPS, timed_steps=STEPS)
     with pytest.raises(PeerUnavailableError, match="JAX does not work"):
         jax_scan.jax_scan(case, data_of(case), 1)
 
@@ -112,7 +119,6 @@ def test_the_unbiased_variance_is_found_out(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_peers_run_different_minibatches_as_time_goes_on() -> None:
-    case = replace(train_cases(quick=True)[0], steps=3)
     seen: list[tuple[int, int]] = []
 
     class Peer:
@@ -120,7 +126,7 @@ def test_peers_run_different_minibatches_as_time_goes_on() -> None:
             seen.append((start, count))
             return torch.zeros(count)
 
-    sample = suite._sampler(Peer(), case.steps)
+    sample = suite._sampler(Peer(), 3, 4)
     sample(2)
     sample(1)
-    assert seen == [(3, 3), (6, 3), (9, 3)]
+    assert seen == [(3, 4), (7, 4), (11, 4)]

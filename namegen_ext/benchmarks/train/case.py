@@ -40,7 +40,9 @@ class TrainCase:
     Attributes:
         batch_norm: whether the hidden layer is normalised.
         batch_size: number of examples in a step.
-        steps: how many steps are checked, and how many make the unit of work whose time is taken.
+        steps: how many steps are checked.
+        timed_steps: how many make the unit of work whose time is taken: as many as a training loop runs between two
+            looks at its progress, so that what is done once a call weighs as little as there.
         targets: the speedups to be reached, by pairs of peers (the faster one, the one it is compared with).
         factors: of a WaveNet; None for the MLP.
         embedding_dim: E.
@@ -54,6 +56,7 @@ class TrainCase:
     batch_norm: bool
     batch_size: int
     steps: int
+    timed_steps: int
     targets: Mapping[tuple[str, str], float] = field(default_factory=dict)
     factors: tuple[int, ...] | None = None
     embedding_dim: int = 10
