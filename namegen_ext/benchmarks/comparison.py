@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from namegen_ext.benchmarks.timing import Quartiles, Timing
@@ -44,6 +45,7 @@ class Comparison:
         batch: number of examples.
         peers: what was found, by peer; "stock" is among them.
         target: the speedup over stock that each fused peer is to reach; None where none is set.
+        targets: speedups to be reached by one peer over another, by (peer, other peer).
         notes: peers that were left out, and why.
 
     """
@@ -55,11 +57,12 @@ class Comparison:
     batch: int
     peers: dict[str, Measured]
     target: float | None = None
+    targets: Mapping[tuple[str, str], float] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())
 
-    def speedup(self, peer: str) -> Quartiles:
-        """How many times as fast as the stock layers a peer is."""
-        return self.peers[peer].timing.speedup_over(self.peers[STOCK].timing)
+    def speedup(self, peer: str, over: str = STOCK) -> Quartiles:
+        """How many times as fast as the stock layers, or as another peer, a peer is."""
+        return self.peers[peer].timing.speedup_over(self.peers[over].timing)
 
     def memory_above_stock(self, peer: str) -> bool:
         """Whether a peer's peak memory was found to be above that of the stock layers, by either figure."""

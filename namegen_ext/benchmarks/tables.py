@@ -17,7 +17,7 @@ _TARGET_PEER = "fused-layers"  # what a user of fuse gets
 
 LEGEND = (
     "time: median (lower to upper quartile). speedup: over stock, from neighbouring samples; "
-    f"the target is for {_TARGET_PEER}.\n"
+    "a target is over stock where no other peer is named.\n"
     "memory: the peak of one forward+backward: held of torch's allocator, then, for large batches, "
     "growth of the process."
 )
@@ -93,10 +93,20 @@ def _speedup(speedup: Quartiles) -> str:
 
 
 def _target(comparison: Comparison, peer: str) -> str:
-    if peer != _TARGET_PEER or comparison.target is None:
-        return ""
-    word = verdict(comparison.speedup(peer), comparison.target)
-    return f"[{_STYLES[word]}]{comparison.target:g} {word}[/]"
+    lines = []
+    if peer == _TARGET_PEER and comparison.target is not None:
+        lines.append(_verdict(comparison.target, comparison.speedup(peer), ""))
+    for (own, other), target in comparison.targets.items():
+        if own == peer and other in comparison.peers:
+            over = "" if other == STOCK else f" over {other}"
+            lines.append(_verdict(target, comparison.speedup(peer, other), over))
+    return "\n".join(lines)
+
+
+def _verdict(target: float, speedup: Quartiles, over: str) -> str:
+    word = verdict(speedup, target)
+    found = f" ({speedup.median:.2f})" if over else ""
+    return f"[{_STYLES[word]}]{target:g}{over} {word}{found}[/]"
 
 
 def _memory(comparison: Comparison, peer: str) -> str:

@@ -49,7 +49,8 @@ def test_a_quick_run_of_everything(tmp_path: Path) -> None:
 
     rows = read(path)
     assert {row["suite"] for row in rows} == set(DEFAULT_SUITES)
-    assert {row["case"] for row in rows if row["suite"] == "train"} == {"mlp", "mlp with batch norm"}
+    cases = {"mlp", "mlp with batch norm", "wavenet with batch norm"}
+    assert {row["case"] for row in rows if row["suite"] == "train"} == cases
     for row in rows:
         lower, median, upper = (
             float(row[name])

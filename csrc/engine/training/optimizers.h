@@ -48,19 +48,6 @@ inline void update_sgd(const engine::Optimizer& o, const UpdatePiece<T>& piece, 
   }
 }
 
-inline Vec<float> square_roots(Vec<float> v) {
-#if defined(__AVX512F__)
-  return (Vec<float>)_mm512_sqrt_ps((__m512)v);
-#else
-  for (int i = 0; i < kWidth<float>; ++i) v[i] = square_root(v[i]);
-  return v;
-#endif
-}
-inline Vec<double> square_roots(Vec<double> v) {
-  for (int i = 0; i < kWidth<double>; ++i) v[i] = square_root(v[i]);
-  return v;
-}
-
 template <class T>
 inline void update_adamw(const engine::Optimizer& o, const UpdatePiece<T>& piece, double learning_rate,
                          int64_t updates) {

@@ -32,8 +32,7 @@ struct LevelState {
   int64_t positions = 0;  // T, after grouping
   Array<T> z;             // before batch norm; unused without
   Array<T> y;             // after tanh
-  Array<T> dy;            // gradient of y; unused without batch norm
-  Array<T> dz;            // gradient of z
+  Array<T> dz;            // gradient before tanh, then of z
   Array<T> mean, invstd;  // of the minibatch
   Array<T> running_mean, running_var;
 };
@@ -138,7 +137,6 @@ class StepEngineOf final : public engine::StepEngine {
       state.y.resize(size, spare);
       state.dz.resize(size, spare);
       if (norm) state.z.resize(size, spare);
-      if (norm) state.dy.resize(size, spare);
     }
     partial_.resize((ExampleChunks{batch}.count() - 1) * (layout_.size - layout_.shared));
     capacity_ = batch;
@@ -429,12 +427,11 @@ class StepEngineOf final : public engine::StepEngine {
     }
   }
 
-  // The gradient of the linear's input, which is the output of `level`: of z where that has no batch norm, else of y.
+  // The gradient before the tanh of `level`, whose output is the linear's input.
   void input_gradient(const LinearLayout& linear, int64_t level, const T* dz, int64_t first, int64_t rows) {
     const int64_t row = linear.transposed_stride();
-    const bool norm = network_.levels[level].batch_norm;
     const T* y = levels_[level].y.data() + first * row;
-    T* target = (norm ? levels_[level].dy : levels_[level].dz).data() + first * row;
+    T* target = levels_[level].dz.data() + first * row;
     const LeftRows<T> left{dz, linear.weight_stride, 1, 0, linear.outputs};
     multiply<T>(left, rows, transposed_.data() + linear.transposed, row, row,
                 [&](int64_t r, int64_t column, auto nv, const Vec<T>* sums) {
@@ -442,7 +439,7 @@ class StepEngineOf final : public engine::StepEngine {
                   for (int v = 0; v < decltype(nv)::value; ++v) {
                     const int64_t at = r * row + column + v * kWidth<T>;
                     const Vec<T> value = load(y + at);
-                    store(target + at, norm ? sums[v] : sums[v] * (1 - value * value));
+                    store(target + at, sums[v] * (1 - value * value));
                   }
                 });
   }
@@ -453,9 +450,10 @@ class StepEngineOf final : public engine::StepEngine {
     const int64_t rows = batch * state.positions;
     const double share = biased_share(l, rows);
     T* weight_gradient = gradient(layout.norm_weight);
+    T* dz = state.dz.data();  // in place
     batch_norm_backward<T>(
-        {rows, stride(l), state.z.data(), state.y.data(), state.dy.data(), norm_weight(l, share), state.mean.data(),
-         state.invstd.data(), state.dz.data(), weight_gradient, gradient(layout.norm_bias), true, Activation::kTanh},
+        {rows, stride(l), state.z.data(), nullptr, dz, norm_weight(l, share), state.mean.data(), state.invstd.data(),
+         dz, weight_gradient, gradient(layout.norm_bias), true, Activation::kNone},
         context_);
     for (int64_t c = 0; share != 1 && c < stride(l); ++c) weight_gradient[c] *= square_root(T(share));
   }

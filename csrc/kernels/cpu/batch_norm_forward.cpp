@@ -90,8 +90,7 @@ void batch_statistics(const BatchNormForward& p, Context& context) {
       merge(T(before), m, d, T(rows), load(own + c), load(own + padded + c));
     }
     const Vec<T> variance = d / T(p.rows);
-    Vec<T> invstd;
-    for (int i = 0; i < kWidth<T>; ++i) invstd[i] = T(1) / square_root(variance[i] + T(p.eps));
+    const Vec<T> invstd = T(1) / square_roots(variance + T(p.eps));
     store_first(static_cast<T*>(p.mean) + c, m, lanes);
     store_first(static_cast<T*>(p.invstd) + c, invstd, lanes);
     if (running_mean != nullptr) {

@@ -125,6 +125,31 @@ inline Vec<float> lesser(Vec<float> a, Vec<float> b) {
 }
 inline Vec<double> lesser(Vec<double> a, Vec<double> b) { return a < b ? a : b; }
 
+inline Vec<float> square_roots(Vec<float> v) {
+#if defined(__AVX512F__)
+  return (Vec<float>)_mm512_sqrt_ps((__m512)v);
+#elif defined(__AVX2__)
+  return (Vec<float>)_mm256_sqrt_ps((__m256)v);
+#elif defined(__x86_64__)
+  return (Vec<float>)_mm_sqrt_ps((__m128)v);
+#else
+  for (int i = 0; i < kWidth<float>; ++i) v[i] = square_root(v[i]);
+  return v;
+#endif
+}
+inline Vec<double> square_roots(Vec<double> v) {
+#if defined(__AVX512F__)
+  return (Vec<double>)_mm512_sqrt_pd((__m512d)v);
+#elif defined(__AVX2__)
+  return (Vec<double>)_mm256_sqrt_pd((__m256d)v);
+#elif defined(__x86_64__)
+  return (Vec<double>)_mm_sqrt_pd((__m128d)v);
+#else
+  for (int i = 0; i < kWidth<double>; ++i) v[i] = square_root(v[i]);
+  return v;
+#endif
+}
+
 // ---- data in memory <-> vectors of the compute type -----------------------------------------------------------------
 
 typedef uint32_t UInt32Vec __attribute__((vector_size(kVectorBytes)));

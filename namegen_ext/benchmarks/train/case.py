@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from namegen_ext.models import MLP
+from namegen_ext.models import MLP, WaveNet
 from namegen_ext.training import MinibatchIndices
 
 
@@ -39,8 +40,11 @@ class TrainCase:
     Attributes:
         batch_norm: whether the hidden layer is normalised.
         batch_size: number of examples in a step.
-        steps: how many steps are checked, and how many make the unit of work whose time is taken.
-        target: the speedup over stock to be reached by fused layers; None where none is set.
+        steps: how many steps are checked.
+        timed_steps: how many make the unit of work whose time is taken: as many as a training loop runs between two
+            looks at its progress, so that what is done once a call weighs as little as there.
+        targets: the speedups to be reached, by pairs of peers (the faster one, the one it is compared with).
+        factors: of a WaveNet; None for the MLP.
         embedding_dim: E.
         block_size: number of characters of context.
         hidden_size: H.
@@ -52,7 +56,9 @@ class TrainCase:
     batch_norm: bool
     batch_size: int
     steps: int
-    target: float | None = None
+    timed_steps: int
+    targets: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    factors: tuple[int, ...] | None = None
     embedding_dim: int = 10
     block_size: int = 3
     hidden_size: int = 200
@@ -62,22 +68,20 @@ class TrainCase:
     @property
     def name(self) -> str:
         """What the tables call it."""
-        return "mlp with batch norm" if self.batch_norm else "mlp"
+        model = "mlp" if self.factors is None else "wavenet"
+        return f"{model} with batch norm" if self.batch_norm else model
 
     def sizes(self, vocab_size: int) -> dict[str, int]:
         """The sizes other than the batch."""
         return {"V": vocab_size, "E": self.embedding_dim, "block": self.block_size, "H": self.hidden_size}
 
-    def build_model(self, vocab_size: int) -> MLP:
+    def build_model(self, vocab_size: int) -> MLP | WaveNet:
         """Build the model of stock layers: the same weights on each call."""
-        return MLP(
-            vocab_size,
-            block_size=self.block_size,
-            embedding_dim=self.embedding_dim,
-            hidden_size=self.hidden_size,
-            batch_norm=self.batch_norm,
-            generator=torch.Generator().manual_seed(self.seed),
-        )
+        generator = torch.Generator().manual_seed(self.seed)
+        sizes = (vocab_size, self.block_size, self.embedding_dim, self.hidden_size)
+        if self.factors is None:
+            return MLP(*sizes, batch_norm=self.batch_norm, generator=generator)
+        return WaveNet(*sizes, self.factors, self.batch_norm, generator=generator)
 
     def build_indices(self, num_examples: int) -> MinibatchIndices:
         """Make the choice of examples: the same for each call."""

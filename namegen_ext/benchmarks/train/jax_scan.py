@@ -16,35 +16,38 @@ import torch
 from torch import Tensor
 
 from namegen_ext.benchmarks.train.case import PeerUnavailableError, TrainCase, TrainData
+from namegen_ext.benchmarks.train.weights import initial_weights
 
 _MOMENTUM, _EPS = 0.1, 1e-5  # those of nn.BatchNorm1d
 
 
 class JaxScanPeer:
-    """Trains the MLP written as a function of a dict of arrays."""
+    """Trains the MLP or the WaveNet, written as a function of nested dicts of arrays."""
 
     def __init__(self, case: TrainCase, data: TrainData) -> None:
         jax: Any = importlib.import_module("jax")
         jnp: Any = importlib.import_module("jax.numpy")
         self.jnp = jnp
-        weights = {
-            key: jnp.array(w.numpy()) for key, w in case.build_model(data.vocab_size).state_dict().items()
-        }
-        hidden, output = ("2", "5") if case.batch_norm else ("2", "4")
+        weights = initial_weights(case, data.vocab_size)
+        groups = tuple(level.group for level in weights.levels)
+
+        def arrays(**tensors: Tensor | None) -> dict[str, Any]:
+            return {name: jnp.array(t.numpy()) for name, t in tensors.items() if t is not None}
+
         params = {
-            "C": weights["net.0.weight"],  # (V, E)
-            "W1": weights[f"net.{hidden}.weight"].T,  # (block * E, H)
-            "b1": weights[f"net.{hidden}.bias"],  # (H,)
-            "W2": weights[f"net.{output}.weight"].T,  # (H, V)
-            "b2": weights[f"net.{output}.bias"],  # (V,)
+            "levels": [
+                arrays(W=level.weight, b=level.bias) for level in weights.levels
+            ],  # (group * inputs, H), (H,)
+            **arrays(C=weights.embedding, W2=weights.output_weight, b2=weights.output_bias),
         }
-        running = {}
-        if case.batch_norm:
-            params |= {"gain": weights["net.3.weight"], "shift": weights["net.3.bias"]}  # (H,), (H,)
-            running = {
-                "mean": weights["net.3.running_mean"],
-                "var": weights["net.3.running_var"],
-            }  # (H,), (H,)
+        running: list[dict[str, Any]] = []
+        for level, own in zip(weights.levels, params["levels"], strict=True):
+            bn = level.batch_norm
+            running.append(
+                {} if bn is None else arrays(mean=bn.running_mean, var=bn.running_var)
+            )  # (H,) each
+            if bn is not None:
+                own |= arrays(gain=bn.gain, shift=bn.shift)  # (H,) each
         self.state = (params, running)
         tokens = jnp.array(data.tokens.numpy(), dtype=jnp.int32)  # (n, block)
         targets = jnp.array(data.targets.numpy(), dtype=jnp.int32)  # (n,)
@@ -53,7 +56,7 @@ class JaxScanPeer:
         def step(state: Any, ix: Any) -> Any:
             params, running = state
             (loss, running), grads = jax.value_and_grad(_loss, has_aux=True)(
-                params, running, tokens[ix], targets[ix]
+                params, running, groups, tokens[ix], targets[ix]
             )
             params = jax.tree.map(lambda p, g: p - case.learning_rate * g, params, grads)
             return (params, running), loss
@@ -67,22 +70,32 @@ class JaxScanPeer:
         return torch.tensor(losses.tolist())  # (count,)
 
 
-def _loss(params: Any, running: Any, tokens: Any, targets: Any) -> Any:
+def _loss(params: Any, running: Any, groups: tuple[int, ...], tokens: Any, targets: Any) -> Any:
     jax: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
-    embedded = params["C"][tokens].reshape(tokens.shape[0], -1)  # (B, block * E)
-    hidden = embedded @ params["W1"] + params["b1"]  # (B, H)
-    if running:
-        n = hidden.shape[0]
-        mean, var = hidden.mean(0), hidden.var(0)  # (H,), (H,)
-        hidden = (hidden - mean) / jnp.sqrt(var + _EPS) * params["gain"] + params["shift"]  # (B, H)
-        running = {
-            "mean": (1 - _MOMENTUM) * running["mean"] + _MOMENTUM * mean,
-            "var": (1 - _MOMENTUM) * running["var"] + _MOMENTUM * var * (n / (n - 1)),
-        }
-    logits = jnp.tanh(hidden) @ params["W2"] + params["b2"]  # (B, V)
+    x = params["C"][tokens]  # (B, T, E)
+    new_running = []
+    for level, statistics, group in zip(params["levels"], running, groups, strict=True):
+        if x.ndim == 3:
+            x = x.reshape(x.shape[0], x.shape[1] // group, -1)  # (B, T / group, group * C)
+            x = x[:, 0] if x.shape[1] == 1 else x
+        hidden = x @ level["W"]  # (B, T, H) or (B, H)
+        if "b" in level:
+            hidden = hidden + level["b"]
+        if statistics:
+            axes = tuple(range(hidden.ndim - 1))
+            n = hidden.size // hidden.shape[-1]
+            mean, var = hidden.mean(axes), hidden.var(axes)  # (H,), (H,)
+            hidden = (hidden - mean) / jnp.sqrt(var + _EPS) * level["gain"] + level["shift"]
+            statistics = {
+                "mean": (1 - _MOMENTUM) * statistics["mean"] + _MOMENTUM * mean,
+                "var": (1 - _MOMENTUM) * statistics["var"] + _MOMENTUM * var * (n / (n - 1)),
+            }
+        new_running.append(statistics)
+        x = jnp.tanh(hidden)
+    logits = x @ params["W2"] + params["b2"]  # (B, V)
     logprobs = jax.nn.log_softmax(logits)  # (B, V)
-    return -jnp.take_along_axis(logprobs, targets[:, None], axis=1).mean(), running
+    return -jnp.take_along_axis(logprobs, targets[:, None], axis=1).mean(), new_running
 
 
 def jax_scan(case: TrainCase, data: TrainData, threads: int) -> JaxScanPeer:

@@ -1,6 +1,6 @@
 """Training with torch.nn modules: stock layers, fused layers, and torch.compile.
 
-All three run in the package's own loop, ``namegen_ext.training``, with its optimizer: the examples of many
+All but the engine run in the package's own loop, ``namegen_ext.training``, with its optimizer: the examples of many
 steps are gathered together, gradients are set to None, and SGD is one fused call.
 """
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from namegen_ext.benchmarks.train.case import PeerUnavailableError, TrainCase, TrainData
 from namegen_ext.fusion import fuse
 from namegen_ext.training import build_optimizer
+from namegen_ext.training.engine_steps import EngineSteps
 from namegen_ext.training.steps import AutogradSteps
 
 
@@ -55,6 +56,26 @@ def fused_layers(case: TrainCase, data: TrainData, threads: int) -> ModulePeer:
     if not report.fused:
         raise PeerUnavailableError(f"no layer is fused: {report}")
     return ModulePeer(case, data, model)
+
+
+class EnginePeer:
+    """Trains in the native engine, all steps of a call at once."""
+
+    def __init__(self, case: TrainCase, data: TrainData) -> None:
+        model = case.build_model(data.vocab_size)
+        optimizer = build_optimizer("sgd", model.parameters(), learning_rate=case.learning_rate)
+        self.steps = EngineSteps(model, optimizer, data.tokens, data.targets)
+        self.indices = case.build_indices(len(data.targets))
+        self.learning_rate = case.learning_rate
+
+    def run(self, start: int, count: int) -> Tensor:
+        """Run steps; see TrainPeer."""
+        return self.steps.run(self.indices.steps(start, start + count), [self.learning_rate] * count)
+
+
+def fused_step(case: TrainCase, data: TrainData, threads: int) -> EnginePeer:
+    """Train the stock layers' parameters in the native engine."""
+    return EnginePeer(case, data)
 
 
 def compiled(case: TrainCase, data: TrainData, threads: int) -> ModulePeer:

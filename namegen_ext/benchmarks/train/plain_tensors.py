@@ -11,29 +11,25 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from namegen_ext.benchmarks.train.case import TrainCase, TrainData
+from namegen_ext.benchmarks.train.weights import BatchNormWeights, initial_weights
 
 _MOMENTUM, _EPS = 0.1, 1e-5  # those of nn.BatchNorm1d
 
 
 class PlainTensorsPeer:
-    """Trains the MLP with tensors named as in the lectures."""
+    """Trains the MLP or the WaveNet with tensors named as in the lectures."""
 
     def __init__(self, case: TrainCase, data: TrainData) -> None:
-        weights = case.build_model(data.vocab_size).state_dict()
-        hidden, output = ("2", "5") if case.batch_norm else ("2", "4")
-        self.C = weights["net.0.weight"].clone()  # (V, E)
-        self.W1 = weights[f"net.{hidden}.weight"].T.contiguous()  # (block * E, H)
-        self.b1 = weights[f"net.{hidden}.bias"].clone()  # (H,)
-        self.W2 = weights[f"net.{output}.weight"].T.contiguous()  # (H, V)
-        self.b2 = weights[f"net.{output}.bias"].clone()  # (V,)
-        self.parameters = [self.C, self.W1, self.b1, self.W2, self.b2]
-        self.batch_norm = case.batch_norm
-        if case.batch_norm:
-            self.bngain = torch.ones(1, case.hidden_size)
-            self.bnbias = torch.zeros(1, case.hidden_size)
-            self.bnmean_running = torch.zeros(1, case.hidden_size)
-            self.bnvar_running = torch.ones(1, case.hidden_size)
-            self.parameters += [self.bngain, self.bnbias]
+        weights = initial_weights(case, data.vocab_size)
+        self.C = weights.embedding  # (V, E)
+        self.levels = weights.levels
+        self.W2 = weights.output_weight  # (H, V)
+        self.b2 = weights.output_bias  # (V,)
+        self.parameters = [self.C, self.W2, self.b2]
+        for level in self.levels:
+            self.parameters += [level.weight] if level.bias is None else [level.weight, level.bias]
+            if level.batch_norm is not None:
+                self.parameters += [level.batch_norm.gain, level.batch_norm.shift]
         for parameter in self.parameters:
             parameter.requires_grad = True
         self.tokens, self.targets = data.tokens, data.targets
@@ -56,23 +52,30 @@ class PlainTensorsPeer:
         return torch.stack(losses)  # (count,)
 
     def _loss(self, xb: Tensor, yb: Tensor) -> Tensor:
-        emb = self.C[xb]  # (B, block, E)
-        embcat = emb.view(emb.shape[0], -1)  # (B, block * E)
-        hpreact = embcat @ self.W1 + self.b1  # (B, H)
-        if self.batch_norm:
-            hpreact = self._normalise(hpreact)
-        h = torch.tanh(hpreact)  # (B, H)
-        logits = h @ self.W2 + self.b2  # (B, V)
+        x = self.C[xb]  # (B, T, E)
+        for level in self.levels:
+            if x.dim() == 3:
+                x = x.view(x.shape[0], x.shape[1] // level.group, -1)  # (B, T / group, group * C)
+                if x.shape[1] == 1:
+                    x = x.squeeze(1)  # (B, group * C)
+            hpreact = x @ level.weight  # (B, T, H) or (B, H)
+            if level.bias is not None:
+                hpreact = hpreact + level.bias
+            if level.batch_norm is not None:
+                hpreact = self._normalise(level.batch_norm, hpreact)
+            x = torch.tanh(hpreact)
+        logits = x @ self.W2 + self.b2  # (B, V)
         return F.cross_entropy(logits, yb)
 
-    def _normalise(self, hpreact: Tensor) -> Tensor:
-        n = hpreact.shape[0]
-        bnmean = hpreact.mean(0, keepdim=True)  # (1, H)
-        bnvar = hpreact.var(0, keepdim=True, unbiased=False)  # (1, H)
+    def _normalise(self, bn: BatchNormWeights, hpreact: Tensor) -> Tensor:
+        dims = (0, 1) if hpreact.dim() == 3 else 0
+        n = hpreact.numel() // hpreact.shape[-1]
+        bnmean = hpreact.mean(dims, keepdim=True)  # (1, H) or (1, 1, H)
+        bnvar = hpreact.var(dims, keepdim=True, unbiased=False)
         with torch.no_grad():
-            self.bnmean_running = (1 - _MOMENTUM) * self.bnmean_running + _MOMENTUM * bnmean
-            self.bnvar_running = (1 - _MOMENTUM) * self.bnvar_running + _MOMENTUM * bnvar * (n / (n - 1))
-        return self.bngain * (hpreact - bnmean) / torch.sqrt(bnvar + _EPS) + self.bnbias  # (B, H)
+            bn.running_mean = (1 - _MOMENTUM) * bn.running_mean + _MOMENTUM * bnmean
+            bn.running_var = (1 - _MOMENTUM) * bn.running_var + _MOMENTUM * bnvar * (n / (n - 1))
+        return bn.gain * (hpreact - bnmean) / torch.sqrt(bnvar + _EPS) + bn.shift
 
 
 def plain_tensors(case: TrainCase, data: TrainData, threads: int) -> PlainTensorsPeer:

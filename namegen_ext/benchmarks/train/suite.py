@@ -21,26 +21,48 @@ from namegen_ext.benchmarks.train.plain_tensors import plain_tensors
 from namegen_ext.data import load_words
 from namegen_ext.training import Corpus
 
-FUSED_LAYERS, COMPILED, JAX = "fused-layers", "torch.compile", "jax-scan"
+FUSED_LAYERS, FUSED_STEP, PLAIN, COMPILED, JAX = (
+    "fused-layers",
+    "fused-step",
+    "plain-tensors",
+    "torch.compile",
+    "jax-scan",
+)
 PEERS: dict[str, Callable[[TrainCase, TrainData, int], TrainPeer]] = {
     STOCK: modules.stock,
     FUSED_LAYERS: modules.fused_layers,
-    "plain-tensors": plain_tensors,
+    FUSED_STEP: modules.fused_step,
+    PLAIN: plain_tensors,
     COMPILED: modules.compiled,
     JAX: jax_scan,
 }
 _COMPILING = (COMPILED, JAX)
 
-# So many steps take tens of milliseconds with the stock layers, and 5 or more with every other peer.
+
+def _targets(layers: float, plain: float, jax: float) -> dict[tuple[str, str], float]:
+    """Speedups to be reached: by fused layers over stock, by whole steps over plain tensors and over JAX."""
+    return {(FUSED_LAYERS, STOCK): layers, (FUSED_STEP, PLAIN): plain, (FUSED_STEP, JAX): jax}
+
+
+_WAVENET: dict[str, Any] = {
+    "batch_norm": True,
+    "factors": (2, 2, 2),
+    "embedding_dim": 24,
+    "block_size": 8,
+    "hidden_size": 128,
+}
 _CASES = (
-    TrainCase(batch_norm=False, batch_size=32, steps=200, target=1.0),
-    TrainCase(batch_norm=False, batch_size=1024, steps=20, target=1.0),
-    TrainCase(batch_norm=True, batch_size=32, steps=200, target=1.4),
-    TrainCase(batch_norm=True, batch_size=1024, steps=20, target=1.0),
+    TrainCase(batch_norm=False, batch_size=32, steps=200, timed_steps=1000, targets=_targets(1.0, 14, 2.7)),
+    TrainCase(batch_norm=False, batch_size=1024, steps=20, timed_steps=100, targets=_targets(1.0, 4, 1.8)),
+    TrainCase(batch_norm=True, batch_size=32, steps=200, timed_steps=1000, targets=_targets(1.4, 20, 2.7)),
+    TrainCase(batch_norm=True, batch_size=1024, steps=20, timed_steps=100, targets=_targets(1.0, 5, 1.8)),
+    TrainCase(**_WAVENET, batch_size=32, steps=50, timed_steps=200, targets=_targets(1.6, 5.5, 1.8)),
+    TrainCase(**_WAVENET, batch_size=1024, steps=3, timed_steps=10, targets=_targets(1.8, 3.3, 1.8)),
 )
 _QUICK_CASES = (
-    TrainCase(batch_norm=False, batch_size=32, steps=20, target=1.0),
-    TrainCase(batch_norm=True, batch_size=32, steps=20, target=1.4),
+    TrainCase(batch_norm=False, batch_size=32, steps=20, timed_steps=20),
+    TrainCase(batch_norm=True, batch_size=32, steps=20, timed_steps=20),
+    TrainCase(**_WAVENET, batch_size=32, steps=5, timed_steps=5),
 )
 _SPLIT_SEED = 42
 
@@ -104,7 +126,9 @@ def _compare(
     _check(case, data, losses, where)
 
     tell(where)
-    timings = measure({name: _sampler(peer, case.steps) for name, peer in peers.items()}, settings)
+    timings = measure(
+        {name: _sampler(peer, case.steps, case.timed_steps) for name, peer in peers.items()}, settings
+    )
     return Comparison(
         suite="train",
         case=case.name,
@@ -113,13 +137,13 @@ def _compare(
         batch=case.batch_size,
         peers={
             name: Measured(
-                timing=_per_step(timing, case.steps),
+                timing=_per_step(timing, case.timed_steps),
                 compile_seconds=compile_seconds.get(name),
                 loss=float(losses[name][-1]),
             )
             for name, timing in timings.items()
         },
-        target=None if settings.quick else case.target,
+        targets=case.targets,
         notes=tuple(notes),
     )
 
@@ -147,9 +171,8 @@ def _check(case: TrainCase, data: TrainData, losses: dict[str, Tensor], where: s
     check_losses(where, reference, losses[STOCK], others)
 
 
-def _sampler(peer: TrainPeer, steps: int) -> Sampler:
-    """One call is so many steps; each call goes on where the one before stopped."""
-    next_step = steps
+def _sampler(peer: TrainPeer, next_step: int, steps: int) -> Sampler:
+    """One call is so many steps, from ``next_step`` on; each call goes on where the one before stopped."""
 
     def sample(calls: int) -> None:
         nonlocal next_step
