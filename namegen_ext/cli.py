@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "train a name generator on a list of words",
     "sample": "draw names from a trained model",
     "plot": "draw what went on in a run and its model",
+    "lessons": "list and run the lessons",
     "reproduce": "reproduce published results and compare",
     "bench": "measure speed and memory",
 }
