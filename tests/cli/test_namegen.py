@@ -16,7 +16,7 @@ from namegen_ext import __version__, cli
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
     output = capsys.readouterr().out
-    assert all(command in output for command in ("train", "sample", "plot", "reproduce", "bench"))
+    assert all(command in output for command in ("train", "sample", "plot", "lessons", "reproduce", "bench"))
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,7 +29,7 @@ def test_no_such_command(arguments: list[str], capsys: pytest.CaptureFixture[str
     assert cli.main(arguments) == 2
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
-    assert "expected a command: train, sample, plot, reproduce, bench" in errors
+    assert "expected a command: train, sample, plot, lessons, reproduce, bench" in errors
     assert all(argument in errors for argument in arguments)
 
 
@@ -41,7 +41,7 @@ def test_a_command_whose_module_is_not_there(
     assert capsys.readouterr().err == "namegen: error: the command 'reproduce' is not part of this version\n"
 
 
-@pytest.mark.parametrize("command", ["train", "sample", "plot"])
+@pytest.mark.parametrize("command", ["train", "sample", "plot", "lessons"])
 def test_a_commands_own_messages_carry_its_name(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main([command, "--no-such-flag"])
