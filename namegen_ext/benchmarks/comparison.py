@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from namegen_ext.benchmarks.timing import Quartiles, Timing
 
-STOCK = "stock"
+STOCK, FUSED_STEP = "stock", "fused-step"
 
 # Code that is loaded at the first call, and the allocator's own pages: bytes.
 RESIDENT_NOISE = 256 * 1024
@@ -43,7 +44,8 @@ class Comparison:
         sizes: the sizes other than the batch, as text.
         batch: number of examples.
         peers: what was found, by peer; "stock" is among them.
-        target: the speedup over stock that each fused peer is to reach; None where none is set.
+        target: the speedup over stock that fused layers are to reach; None where none is set.
+        step_targets: the speedups over other peers that the step engine is to reach, by peer.
         notes: peers that were left out, and why.
 
     """
@@ -55,11 +57,12 @@ class Comparison:
     batch: int
     peers: dict[str, Measured]
     target: float | None = None
+    step_targets: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())
 
-    def speedup(self, peer: str) -> Quartiles:
-        """How many times as fast as the stock layers a peer is."""
-        return self.peers[peer].timing.speedup_over(self.peers[STOCK].timing)
+    def speedup(self, peer: str, over: str = STOCK) -> Quartiles:
+        """How many times as fast as the stock layers, or as another peer, a peer is."""
+        return self.peers[peer].timing.speedup_over(self.peers[over].timing)
 
     def memory_above_stock(self, peer: str) -> bool:
         """Whether a peer's peak memory was found to be above that of the stock layers, by either figure."""

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from namegen_ext.benchmarks.comparison import STOCK, Comparison
+from namegen_ext.benchmarks.comparison import FUSED_STEP, STOCK, Comparison
 from namegen_ext.benchmarks.timing import Quartiles
 
 MET, WITHIN_NOISE, MISSED = "met", "within noise", "missed"
@@ -17,7 +17,8 @@ _TARGET_PEER = "fused-layers"  # what a user of fuse gets
 
 LEGEND = (
     "time: median (lower to upper quartile). speedup: over stock, from neighbouring samples; "
-    f"the target is for {_TARGET_PEER}.\n"
+    f"the target is for {_TARGET_PEER},\n"
+    f"and for {FUSED_STEP} over the peers named.\n"
     "memory: the peak of one forward+backward: held of torch's allocator, then, for large batches, "
     "growth of the process."
 )
@@ -93,10 +94,17 @@ def _speedup(speedup: Quartiles) -> str:
 
 
 def _target(comparison: Comparison, peer: str) -> str:
-    if peer != _TARGET_PEER or comparison.target is None:
-        return ""
-    word = verdict(comparison.speedup(peer), comparison.target)
-    return f"[{_STYLES[word]}]{comparison.target:g} {word}[/]"
+    """A line for each target of a peer: what is to be reached, and whether it is."""
+    if peer == _TARGET_PEER and comparison.target is not None:
+        word = verdict(comparison.speedup(peer), comparison.target)
+        return f"[{_STYLES[word]}]{comparison.target:g} {word}[/]"
+    lines = []
+    for other, target in comparison.step_targets.items() if peer == FUSED_STEP else ():
+        if other in comparison.peers:
+            speedup = comparison.speedup(peer, over=other)
+            word = verdict(speedup, target)
+            lines.append(f"[{_STYLES[word]}]{target:g} over {other}: {speedup.median:.2f} {word}[/]")
+    return "\n".join(lines)
 
 
 def _memory(comparison: Comparison, peer: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from namegen_ext.models import MLP
+from namegen_ext.models import MLP, WaveNet
+from namegen_ext.models.window_model import WindowModel
 from namegen_ext.training import MinibatchIndices
 
 
@@ -37,10 +39,12 @@ class TrainCase:
     """A model at one batch size.
 
     Attributes:
-        batch_norm: whether the hidden layer is normalised.
+        batch_norm: whether the hidden layers are normalised.
         batch_size: number of examples in a step.
         steps: how many steps are checked, and how many make the unit of work whose time is taken.
         target: the speedup over stock to be reached by fused layers; None where none is set.
+        step_targets: the speedups over other peers to be reached by the step engine, by peer.
+        model: "mlp", or "wavenet", which joins positions two by two.
         embedding_dim: E.
         block_size: number of characters of context.
         hidden_size: H.
@@ -53,6 +57,8 @@ class TrainCase:
     batch_size: int
     steps: int
     target: float | None = None
+    step_targets: Mapping[str, float] = field(default_factory=dict)
+    model: str = "mlp"
     embedding_dim: int = 10
     block_size: int = 3
     hidden_size: int = 200
@@ -62,15 +68,16 @@ class TrainCase:
     @property
     def name(self) -> str:
         """What the tables call it."""
-        return "mlp with batch norm" if self.batch_norm else "mlp"
+        return f"{self.model} with batch norm" if self.batch_norm else self.model
 
     def sizes(self, vocab_size: int) -> dict[str, int]:
         """The sizes other than the batch."""
         return {"V": vocab_size, "E": self.embedding_dim, "block": self.block_size, "H": self.hidden_size}
 
-    def build_model(self, vocab_size: int) -> MLP:
+    def build_model(self, vocab_size: int) -> WindowModel:
         """Build the model of stock layers: the same weights on each call."""
-        return MLP(
+        models: dict[str, type[MLP | WaveNet]] = {"mlp": MLP, "wavenet": WaveNet}
+        return models[self.model](
             vocab_size,
             block_size=self.block_size,
             embedding_dim=self.embedding_dim,

@@ -16,35 +16,34 @@ import torch
 from torch import Tensor
 
 from namegen_ext.benchmarks.train.case import PeerUnavailableError, TrainCase, TrainData
+from namegen_ext.benchmarks.train.weights import LevelWeights, read_weights
 
 _MOMENTUM, _EPS = 0.1, 1e-5  # those of nn.BatchNorm1d
 
 
 class JaxScanPeer:
-    """Trains the MLP written as a function of a dict of arrays."""
+    """Trains the model, written as a function of a dict of arrays."""
 
     def __init__(self, case: TrainCase, data: TrainData) -> None:
         jax: Any = importlib.import_module("jax")
         jnp: Any = importlib.import_module("jax.numpy")
         self.jnp = jnp
-        weights = {
-            key: jnp.array(w.numpy()) for key, w in case.build_model(data.vocab_size).state_dict().items()
-        }
-        hidden, output = ("2", "5") if case.batch_norm else ("2", "4")
+        weights = read_weights(case.build_model(data.vocab_size))
+        groups = tuple(level.group for level in weights.levels)
         params = {
-            "C": weights["net.0.weight"],  # (V, E)
-            "W1": weights[f"net.{hidden}.weight"].T,  # (block * E, H)
-            "b1": weights[f"net.{hidden}.bias"],  # (H,)
-            "W2": weights[f"net.{output}.weight"].T,  # (H, V)
-            "b2": weights[f"net.{output}.bias"],  # (V,)
+            "C": jnp.array(weights.embedding.numpy()),  # (V, E)
+            "W2": jnp.array(weights.output_weight.numpy()),  # (H, V)
+            "b2": jnp.array(weights.output_bias.numpy()),  # (V,)
+            "levels": [
+                {name: jnp.array(tensor.numpy()) for name, tensor in _tensors(level).items()}
+                for level in weights.levels
+            ],
         }
-        running = {}
-        if case.batch_norm:
-            params |= {"gain": weights["net.3.weight"], "shift": weights["net.3.bias"]}  # (H,), (H,)
-            running = {
-                "mean": weights["net.3.running_mean"],
-                "var": weights["net.3.running_var"],
-            }  # (H,), (H,)
+        running = [
+            {"mean": jnp.zeros_like(level["gain"]), "var": jnp.ones_like(level["gain"])}  # (H,), (H,)
+            for level in params["levels"]
+            if "gain" in level
+        ]
         self.state = (params, running)
         tokens = jnp.array(data.tokens.numpy(), dtype=jnp.int32)  # (n, block)
         targets = jnp.array(data.targets.numpy(), dtype=jnp.int32)  # (n,)
@@ -53,7 +52,7 @@ class JaxScanPeer:
         def step(state: Any, ix: Any) -> Any:
             params, running = state
             (loss, running), grads = jax.value_and_grad(_loss, has_aux=True)(
-                params, running, tokens[ix], targets[ix]
+                params, running, groups, tokens[ix], targets[ix]
             )
             params = jax.tree.map(lambda p, g: p - case.learning_rate * g, params, grads)
             return (params, running), loss
@@ -67,22 +66,40 @@ class JaxScanPeer:
         return torch.tensor(losses.tolist())  # (count,)
 
 
-def _loss(params: Any, running: Any, tokens: Any, targets: Any) -> Any:
+def _tensors(level: LevelWeights) -> dict[str, Tensor]:
+    named = {"W": level.weight, "b": level.bias, "gain": level.gain, "shift": level.shift}
+    return {name: tensor for name, tensor in named.items() if tensor is not None}
+
+
+def _loss(params: Any, running: Any, groups: tuple[int, ...], tokens: Any, targets: Any) -> Any:
     jax: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
-    embedded = params["C"][tokens].reshape(tokens.shape[0], -1)  # (B, block * E)
-    hidden = embedded @ params["W1"] + params["b1"]  # (B, H)
-    if running:
-        n = hidden.shape[0]
-        mean, var = hidden.mean(0), hidden.var(0)  # (H,), (H,)
-        hidden = (hidden - mean) / jnp.sqrt(var + _EPS) * params["gain"] + params["shift"]  # (B, H)
-        running = {
-            "mean": (1 - _MOMENTUM) * running["mean"] + _MOMENTUM * mean,
-            "var": (1 - _MOMENTUM) * running["var"] + _MOMENTUM * var * (n / (n - 1)),
-        }
-    logits = jnp.tanh(hidden) @ params["W2"] + params["b2"]  # (B, V)
+    hidden = params["C"][tokens]  # (B, T, C), with T = block and C = E at first
+    new_running: list[Any] = []
+    for level, group in zip(params["levels"], groups, strict=True):
+        batch_size, length, channels = hidden.shape
+        # Rows, one for each position left: a plain matrix product.
+        rows = hidden.reshape(batch_size * (length // group), group * channels) @ level["W"]  # (N, H)
+        if "b" in level:
+            rows = rows + level["b"]
+        if "gain" in level:
+            rows, statistics = _normalise(rows, level, running[len(new_running)])
+            new_running.append(statistics)
+        hidden = jnp.tanh(rows).reshape(batch_size, length // group, -1)  # (B, T / group, H)
+    logits = hidden.reshape(tokens.shape[0], -1) @ params["W2"] + params["b2"]  # (B, V)
     logprobs = jax.nn.log_softmax(logits)  # (B, V)
-    return -jnp.take_along_axis(logprobs, targets[:, None], axis=1).mean(), running
+    return -jnp.take_along_axis(logprobs, targets[:, None], axis=1).mean(), new_running
+
+
+def _normalise(rows: Any, level: Any, running: Any) -> tuple[Any, Any]:
+    jnp: Any = importlib.import_module("jax.numpy")
+    n = rows.shape[0]
+    mean, var = rows.mean(0), rows.var(0)  # (H,), (H,)
+    normalised = (rows - mean) / jnp.sqrt(var + _EPS) * level["gain"] + level["shift"]  # (N, H)
+    return normalised, {
+        "mean": (1 - _MOMENTUM) * running["mean"] + _MOMENTUM * mean,
+        "var": (1 - _MOMENTUM) * running["var"] + _MOMENTUM * var * (n / (n - 1)),
+    }
 
 
 def jax_scan(case: TrainCase, data: TrainData, threads: int) -> JaxScanPeer:

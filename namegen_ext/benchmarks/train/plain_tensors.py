@@ -1,39 +1,68 @@
 """Training with plain tensors in eager PyTorch, as lectures write it: no module and no optimizer.
 
-In its favour: losses stay tensors until the end, where a lecture's loop reads each with ``.item()``. Unlike
-the lectures, batch norm normalises with the biased variance, so that it computes what nn.BatchNorm1d does.
+In its favour: losses stay tensors until the end, where a lecture's loop reads each with ``.item()``, and the
+levels stand one after another in a loop over tuples, without the lectures' layer objects. Unlike the lectures,
+batch norm normalises with the biased variance, so that it computes what nn.BatchNorm1d does.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from namegen_ext.benchmarks.train.case import TrainCase, TrainData
+from namegen_ext.benchmarks.train.weights import LevelWeights, read_weights
 
 _MOMENTUM, _EPS = 0.1, 1e-5  # those of nn.BatchNorm1d
 
 
+@dataclass
+class _BatchNorm:
+    """Parameters and running statistics of one level, each (H,)."""
+
+    bngain: Tensor
+    bnbias: Tensor
+    bnmean_running: Tensor
+    bnvar_running: Tensor
+
+
+@dataclass
+class _Level:
+    """One level: ``group`` positions of C channels side by side, times W (group * C, H), plus b (H,)."""
+
+    group: int
+    W: Tensor
+    b: Tensor | None
+    norm: _BatchNorm | None
+
+    @classmethod
+    def of(cls, weights: LevelWeights) -> _Level:
+        norm = None
+        if weights.gain is not None and weights.shift is not None:
+            zeros, ones = torch.zeros_like(weights.gain), torch.ones_like(weights.gain)  # (H,), (H,)
+            norm = _BatchNorm(weights.gain, weights.shift, zeros, ones)
+        return cls(weights.group, weights.weight, weights.bias, norm)
+
+    def parameters(self) -> list[Tensor]:
+        found = [self.W] if self.b is None else [self.W, self.b]
+        return found if self.norm is None else [*found, self.norm.bngain, self.norm.bnbias]
+
+
 class PlainTensorsPeer:
-    """Trains the MLP with tensors named as in the lectures."""
+    """Trains the model with tensors named as in the lectures."""
 
     def __init__(self, case: TrainCase, data: TrainData) -> None:
-        weights = case.build_model(data.vocab_size).state_dict()
-        hidden, output = ("2", "5") if case.batch_norm else ("2", "4")
-        self.C = weights["net.0.weight"].clone()  # (V, E)
-        self.W1 = weights[f"net.{hidden}.weight"].T.contiguous()  # (block * E, H)
-        self.b1 = weights[f"net.{hidden}.bias"].clone()  # (H,)
-        self.W2 = weights[f"net.{output}.weight"].T.contiguous()  # (H, V)
-        self.b2 = weights[f"net.{output}.bias"].clone()  # (V,)
-        self.parameters = [self.C, self.W1, self.b1, self.W2, self.b2]
-        self.batch_norm = case.batch_norm
-        if case.batch_norm:
-            self.bngain = torch.ones(1, case.hidden_size)
-            self.bnbias = torch.zeros(1, case.hidden_size)
-            self.bnmean_running = torch.zeros(1, case.hidden_size)
-            self.bnvar_running = torch.ones(1, case.hidden_size)
-            self.parameters += [self.bngain, self.bnbias]
+        weights = read_weights(case.build_model(data.vocab_size))
+        self.C = weights.embedding  # (V, E)
+        self.levels = [_Level.of(level) for level in weights.levels]
+        self.W2 = weights.output_weight  # (H, V)
+        self.b2 = weights.output_bias  # (V,)
+        self.parameters = [self.C, self.W2, self.b2]
+        for level in self.levels:
+            self.parameters += level.parameters()
         for parameter in self.parameters:
             parameter.requires_grad = True
         self.tokens, self.targets = data.tokens, data.targets
@@ -56,23 +85,32 @@ class PlainTensorsPeer:
         return torch.stack(losses)  # (count,)
 
     def _loss(self, xb: Tensor, yb: Tensor) -> Tensor:
-        emb = self.C[xb]  # (B, block, E)
-        embcat = emb.view(emb.shape[0], -1)  # (B, block * E)
-        hpreact = embcat @ self.W1 + self.b1  # (B, H)
-        if self.batch_norm:
-            hpreact = self._normalise(hpreact)
-        h = torch.tanh(hpreact)  # (B, H)
+        h = self.C[xb]  # (B, T, C), with T = block and C = E at first
+        for level in self.levels:
+            batch_size, length, channels = h.shape
+            if length == level.group:
+                joined = h.view(batch_size, -1)  # (B, group * C)
+            else:
+                joined = h.view(batch_size, length // level.group, level.group * channels)
+            hpreact = joined @ level.W  # (B, H), or (B, T / group, H)
+            if level.b is not None:
+                hpreact = hpreact + level.b
+            if level.norm is not None:
+                hpreact = self._normalise(level.norm, hpreact)
+            h = torch.tanh(hpreact)
         logits = h @ self.W2 + self.b2  # (B, V)
         return F.cross_entropy(logits, yb)
 
-    def _normalise(self, hpreact: Tensor) -> Tensor:
-        n = hpreact.shape[0]
-        bnmean = hpreact.mean(0, keepdim=True)  # (1, H)
-        bnvar = hpreact.var(0, keepdim=True, unbiased=False)  # (1, H)
+    def _normalise(self, norm: _BatchNorm, hpreact: Tensor) -> Tensor:
+        dims = tuple(range(hpreact.dim() - 1))  # the batch, and positions where there are some
+        n = hpreact.numel() // hpreact.shape[-1]
+        bnmean = hpreact.mean(dims, keepdim=True)  # (1, H), or (1, 1, H)
+        bnvar = hpreact.var(dims, keepdim=True, unbiased=False)
         with torch.no_grad():
-            self.bnmean_running = (1 - _MOMENTUM) * self.bnmean_running + _MOMENTUM * bnmean
-            self.bnvar_running = (1 - _MOMENTUM) * self.bnvar_running + _MOMENTUM * bnvar * (n / (n - 1))
-        return self.bngain * (hpreact - bnmean) / torch.sqrt(bnvar + _EPS) + self.bnbias  # (B, H)
+            mean, var = bnmean.flatten(), bnvar.flatten() * (n / (n - 1))  # (H,), (H,)
+            norm.bnmean_running = (1 - _MOMENTUM) * norm.bnmean_running + _MOMENTUM * mean
+            norm.bnvar_running = (1 - _MOMENTUM) * norm.bnvar_running + _MOMENTUM * var
+        return norm.bngain * (hpreact - bnmean) / torch.sqrt(bnvar + _EPS) + norm.bnbias
 
 
 def plain_tensors(case: TrainCase, data: TrainData, threads: int) -> PlainTensorsPeer:
