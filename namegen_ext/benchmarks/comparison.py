@@ -23,6 +23,8 @@ class Measured:
         peak_allocated: bytes that torch's allocator held at the peak beyond those before; None: not measured.
         peak_resident: bytes by which the process grew at the peak; None: not measured.
         loss: the loss in nats after the checked steps; None where there is no loss.
+        share_of_floor: the time that the operations would take at the machine's own rate, over the median;
+            None where they are not counted.
 
     """
 
@@ -31,6 +33,7 @@ class Measured:
     peak_allocated: int | None = None
     peak_resident: int | None = None
     loss: float | None = None
+    share_of_floor: float | None = None
 
 
 @dataclass(frozen=True)

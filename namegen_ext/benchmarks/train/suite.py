@@ -13,12 +13,15 @@ from torch import Tensor
 
 from namegen_ext.benchmarks.agreement import check_losses
 from namegen_ext.benchmarks.comparison import FUSED_STEP, STOCK, Comparison, Measured, describe_sizes
+from namegen_ext.benchmarks.matmul_rate import matmul_rate
 from namegen_ext.benchmarks.settings import Settings
 from namegen_ext.benchmarks.timing import Sampler, Timing, measure
 from namegen_ext.benchmarks.train import modules
 from namegen_ext.benchmarks.train.case import PeerUnavailableError, TrainCase, TrainData, TrainPeer
 from namegen_ext.benchmarks.train.jax_scan import jax_scan
+from namegen_ext.benchmarks.train.operations import operations_per_step
 from namegen_ext.benchmarks.train.plain_tensors import plain_tensors
+from namegen_ext.benchmarks.train.weights import read_weights
 from namegen_ext.data import load_words
 from namegen_ext.training import Corpus
 
@@ -76,6 +79,7 @@ _CASES = (
 _QUICK_CASES = tuple(replace(_CASES[number], steps=20) for number in (0, 2, 4))
 # A round of all peers takes up to a second: more time than an operator's, for as many rounds.
 _BUDGETS = 2.5
+_COUNTED_STEPS = 20  # their symbols are counted, for the mean
 _SPLIT_SEED = 42
 
 
@@ -101,11 +105,13 @@ def run_train(
     """
     words = load_words("census").words
     settings = replace(settings, budget_seconds=_BUDGETS * settings.budget_seconds)
+    tell("rate of a matrix product")
+    rate = matmul_rate()
     for case in train_cases(settings.quick):
         tell(f"{case.name}, batch {case.batch_size:,}")
         corpus = Corpus.build(words, block_size=case.block_size, split_seed=_SPLIT_SEED)
         data = TrainData(len(corpus.vocabulary), *corpus.train)
-        yield _compare(case, data, settings, threads, only_peers, tell)
+        yield _compare(case, data, settings, threads, only_peers, rate, tell)
 
 
 def _compare(
@@ -114,6 +120,7 @@ def _compare(
     settings: Settings,
     threads: int,
     only_peers: frozenset[str] | None,
+    rate: float,
     tell: Callable[[str], None],
 ) -> Comparison:
     where = f"{case.name}, batch {case.batch_size:,}"
@@ -138,6 +145,12 @@ def _compare(
             compile_seconds[name] = time.perf_counter() - began
     _check(case, data, losses, where)
 
+    operations = _operations(case, data)
+    floor = operations / rate
+    notes.append(
+        f"{where}: the floor is {floor * 1e6:,.1f} us, {operations / 1e6:,.2f} million operations at the "
+        f"{rate / 1e9:,.0f} GFLOP/s of a float32 matrix product in torch, {threads} thread{'s' * (threads > 1)}"
+    )
     tell(where)
     timings = measure({name: _sampler(peer, case.steps) for name, peer in peers.items()}, settings)
     return Comparison(
@@ -151,6 +164,7 @@ def _compare(
                 timing=_per_step(timing, case.steps),
                 compile_seconds=compile_seconds.get(name),
                 loss=float(losses[name][-1]),
+                share_of_floor=floor / (timing.seconds.median / case.steps),
             )
             for name, timing in timings.items()
         },
@@ -181,6 +195,13 @@ def _check(case: TrainCase, data: TrainData, losses: dict[str, Tensor], where: s
     reference = modules.stock_float64(case, data).run(0, case.steps)  # (steps,)
     others = {name: found for name, found in losses.items() if name != STOCK}
     check_losses(where, reference, losses[STOCK], others)
+
+
+def _operations(case: TrainCase, data: TrainData) -> float:
+    minibatches = case.build_indices(len(data.targets)).steps(0, min(case.steps, _COUNTED_STEPS))  # (K, B)
+    return operations_per_step(
+        read_weights(case.build_model(data.vocab_size)), list(data.tokens[minibatches])
+    )
 
 
 def _sampler(peer: TrainPeer, steps: int) -> Sampler:
