@@ -29,7 +29,7 @@ from namegen_ext.training.arguments import Parser
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 DEFAULT_THREADS = 1
-_FILE_WIDTH = 150  # columns of a table where the output is not a terminal
+_FILE_WIDTH = 180  # columns of a table where the output is not a terminal
 
 _DESCRIPTION = """\
 Measure the fused operators and training steps against stock PyTorch and other peers, on this machine.
@@ -40,7 +40,6 @@ _SUITES_HELP = """\
 suites:
   ops     each operator: inference, forward, forward+backward, and its peak memory, over batches
   train   whole training steps of the MLP and the WaveNet: minibatch, forward, backward, update
-  sample  drawing names, the making of tables included
   gpu     each operator on a CUDA device, timed by CUDA events, and the bandwidth of a copy"""
 
 
@@ -129,7 +128,9 @@ def _measured(
 
 def _table_of(comparison: Comparison) -> tuple[str, ...]:
     """What all lines of one table share: a table of whole steps holds all its models."""
-    return comparison.case, comparison.sizes
+    if comparison.suite == "train":
+        return (comparison.suite,)
+    return comparison.suite, comparison.case, comparison.sizes
 
 
 @contextmanager

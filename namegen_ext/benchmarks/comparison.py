@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from namegen_ext.benchmarks.timing import Quartiles, Timing
 
-STOCK = "stock"
+STOCK, FUSED_STEP = "stock", "fused-step"
 
 # Code that is loaded at the first call, and the allocator's own pages: bytes.
 RESIDENT_NOISE = 256 * 1024
@@ -23,6 +23,8 @@ class Measured:
         peak_allocated: bytes that torch's allocator held at the peak beyond those before; None: not measured.
         peak_resident: bytes by which the process grew at the peak; None: not measured.
         loss: the loss in nats after the checked steps; None where there is no loss.
+        share_of_floor: the time that the operations would take at the machine's own rate, over the median;
+            None where they are not counted.
 
     """
 
@@ -31,6 +33,7 @@ class Measured:
     peak_allocated: int | None = None
     peak_resident: int | None = None
     loss: float | None = None
+    share_of_floor: float | None = None
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class Comparison:
         sizes: the sizes other than the batch, as text.
         batch: number of examples.
         peers: what was found, by peer; "stock" is among them.
-        target: the speedup over stock that each fused peer is to reach; None where none is set.
-        targets: speedups to be reached by one peer over another, by (peer, other peer).
+        target: the speedup over stock that fused layers are to reach; None where none is set.
+        step_targets: the speedups over other peers that the step engine is to reach, by peer.
         notes: peers that were left out, and why.
 
     """
@@ -57,7 +60,7 @@ class Comparison:
     batch: int
     peers: dict[str, Measured]
     target: float | None = None
-    targets: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    step_targets: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())
 
     def speedup(self, peer: str, over: str = STOCK) -> Quartiles:

@@ -40,6 +40,7 @@ class Row:
     peak_allocated_bytes: int | None
     peak_resident_bytes: int | None
     loss: float | None
+    share_of_floor: float | None
     commit: str
     versions: str
     cpu: str
@@ -74,6 +75,7 @@ def rows_of(comparison: Comparison, machine: Machine) -> list[Row]:
                 peak_allocated_bytes=measured.peak_allocated,
                 peak_resident_bytes=measured.peak_resident,
                 loss=measured.loss,
+                share_of_floor=measured.share_of_floor,
                 commit=machine.commit,
                 versions=machine.versions,
                 cpu=machine.cpu,

@@ -15,6 +15,7 @@ FORMATS = ("pdf", "png", "svg")
 # Okabe and Ito's colours, which people with any colour vision tell apart, on a white or a dark ground.
 _COLOURS = {
     "fused-layers": "#0072B2",
+    "fused-step": "#D55E00",
     "fused-op": "#56B4E9",
     "plain-tensors": "#999999",
     "torch.compile": "#E69F00",

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from namegen_ext.benchmarks.comparison import STOCK, Comparison
+from namegen_ext.benchmarks.comparison import FUSED_STEP, STOCK, Comparison
 from namegen_ext.benchmarks.timing import Quartiles
 
 MET, WITHIN_NOISE, MISSED = "met", "within noise", "missed"
@@ -17,7 +17,9 @@ _TARGET_PEER = "fused-layers"  # what a user of fuse gets
 
 LEGEND = (
     "time: median (lower to upper quartile). speedup: over stock, from neighbouring samples; "
-    "a target is over stock where no other peer is named.\n"
+    f"the target is for {_TARGET_PEER}\n"
+    f"and for {FUSED_STEP} over the peers named. of floor: the time that the operations would take at the\n"
+    "machine's own rate, over the median.\n"
     "memory: the peak of one forward+backward: held of torch's allocator, then, for large batches, "
     "growth of the process."
 )
@@ -31,21 +33,26 @@ def verdict(speedup: Quartiles, target: float) -> str:
 
 
 def print_comparisons(comparisons: Sequence[Comparison], console: Console) -> None:
-    """Print comparisons of one suite, case and sizes: a line for each peer of each."""
+    """Print comparisons of one suite as one table: a line for each peer of each."""
     first = comparisons[0]
+    several_cases = len({(one.case, one.sizes) for one in comparisons}) > 1
     has_memory = any(found.peak_allocated is not None for one in comparisons for found in one.peers.values())
     has_compiler = any(
         found.compile_seconds is not None for one in comparisons for found in one.peers.values()
     )
     has_loss = any(found.loss is not None for one in comparisons for found in one.peers.values())
+    has_floor = any(found.share_of_floor is not None for one in comparisons for found in one.peers.values())
 
-    table = Table(title=escape(f"{first.suite}: {first.case} ({first.sizes})"), title_justify="left")
-    table.add_column("mode")
+    title = first.suite if several_cases else f"{first.suite}: {first.case} ({first.sizes})"
+    table = Table(title=escape(title), title_justify="left")
+    table.add_column("case" if several_cases else "mode")
     table.add_column("batch", justify="right")
     table.add_column("peer")
     table.add_column("time, us", justify="right")
     table.add_column("speedup", justify="right")
     table.add_column("target")
+    if has_floor:
+        table.add_column("of floor", justify="right")
     if has_memory:
         table.add_column("memory, KiB", justify="right")
     if has_compiler:
@@ -55,16 +62,23 @@ def print_comparisons(comparisons: Sequence[Comparison], console: Console) -> No
 
     modes = list(dict.fromkeys(comparison.mode for comparison in comparisons))
     for comparison in sorted(comparisons, key=lambda one: modes.index(one.mode)):
-        for peer, found in comparison.peers.items():
+        # The first lines say what is measured.
+        names = [comparison.case, comparison.sizes] if several_cases else [comparison.mode]
+        if len(names) > len(comparison.peers):
+            names = ["\n".join(names)]
+        names += [""] * (len(comparison.peers) - len(names))
+        for name, (peer, found) in zip(names, comparison.peers.items(), strict=True):
             is_first = peer == STOCK
             line = [
-                comparison.mode if is_first else "",
+                escape(name),
                 f"{comparison.batch:,}" if is_first else "",
                 peer,
                 _time(found.timing.seconds),
                 "" if is_first else _speedup(comparison.speedup(peer)),
                 _target(comparison, peer),
             ]
+            if has_floor:
+                line.append("" if found.share_of_floor is None else f"{found.share_of_floor:.0%}")
             if has_memory:
                 line.append(_memory(comparison, peer))
             if has_compiler:
@@ -93,20 +107,17 @@ def _speedup(speedup: Quartiles) -> str:
 
 
 def _target(comparison: Comparison, peer: str) -> str:
-    lines = []
+    """A line for each target of a peer: what is to be reached, and whether it is."""
     if peer == _TARGET_PEER and comparison.target is not None:
-        lines.append(_verdict(comparison.target, comparison.speedup(peer), ""))
-    for (own, other), target in comparison.targets.items():
-        if own == peer and other in comparison.peers:
-            over = "" if other == STOCK else f" over {other}"
-            lines.append(_verdict(target, comparison.speedup(peer, other), over))
+        word = verdict(comparison.speedup(peer), comparison.target)
+        return f"[{_STYLES[word]}]{comparison.target:g} {word}[/]"
+    lines = []
+    for other, target in comparison.step_targets.items() if peer == FUSED_STEP else ():
+        if other in comparison.peers:
+            speedup = comparison.speedup(peer, over=other)
+            word = verdict(speedup, target)
+            lines.append(f"[{_STYLES[word]}]{target:g} x {other}: {speedup.median:.2f} {word}[/]")
     return "\n".join(lines)
-
-
-def _verdict(target: float, speedup: Quartiles, over: str) -> str:
-    word = verdict(speedup, target)
-    found = f" ({speedup.median:.2f})" if over else ""
-    return f"[{_STYLES[word]}]{target:g}{over} {word}{found}[/]"
 
 
 def _memory(comparison: Comparison, peer: str) -> str:

@@ -49,8 +49,11 @@ def test_a_quick_run_of_everything(tmp_path: Path) -> None:
 
     rows = read(path)
     assert {row["suite"] for row in rows} == set(DEFAULT_SUITES)
-    cases = {"mlp", "mlp with batch norm", "wavenet with batch norm"}
-    assert {row["case"] for row in rows if row["suite"] == "train"} == cases
+    assert {row["case"] for row in rows if row["suite"] == "train"} == {
+        "mlp",
+        "mlp with batch norm",
+        "wavenet with batch norm",
+    }
     for row in rows:
         lower, median, upper = (
             float(row[name])
@@ -58,6 +61,7 @@ def test_a_quick_run_of_everything(tmp_path: Path) -> None:
         )
         assert 0 < lower <= median <= upper < math.inf
         assert 0 < float(row["speedup"]) < math.inf
+        assert (row["share_of_floor"] != "") == (row["suite"] == "train")
         assert row["case"] in finished.stdout
         assert row["peer"] in finished.stdout
         if row["mode"] == "forward+backward" and row["peer"] != "fused-op":

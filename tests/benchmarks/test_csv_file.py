@@ -46,6 +46,7 @@ def test_rows_hold_what_was_measured(tmp_path: Path, comparison: Comparison, mac
     assert int(stock["peak_allocated_bytes"]) == 4000
     assert int(stock["peak_resident_bytes"]) == 900_000
     assert fused["peak_resident_bytes"] == fused["loss"] == fused["compile_seconds"] == ""
+    assert (stock["share_of_floor"], fused["share_of_floor"]) == ("", "0.25")
     assert fused["cpu"] == machine.cpu
     assert fused["versions"] == machine.versions
     assert (fused["isa"], fused["threads"], fused["commit"]) == ("avx2", "1", "abc1234")

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from namegen_ext.benchmarks.comparison import RESIDENT_NOISE, Comparison
+from namegen_ext.benchmarks.comparison import RESIDENT_NOISE, Comparison, Measured
 from namegen_ext.benchmarks.tables import print_comparisons, verdict
-from namegen_ext.benchmarks.timing import Quartiles
+from namegen_ext.benchmarks.timing import Quartiles, Timing
 
 
 def printed(*comparisons: Comparison) -> str:
@@ -75,3 +75,24 @@ def test_memory_above_that_of_stock_is_pointed_out(
     comparison: Comparison, allocated: int | None, resident: int | None, above: bool
 ) -> None:
     assert ("above stock" in printed(with_peaks(comparison, allocated, resident))) is above
+
+
+def test_the_targets_of_the_step_engine_are_over_the_peers_named(comparison: Comparison) -> None:
+    peers = comparison.peers | {
+        "fused-step": Measured(Timing((1e-4, 1e-4, 1e-4), 50), share_of_floor=0.42),
+        "plain-tensors": Measured(Timing((8e-4, 8e-4, 8e-4), 50)),
+    }
+    targets = {"plain-tensors": 7.5, "stock": 6.0, "jax-scan": 2.0}
+    text = printed(replace(comparison, peers=peers, step_targets=targets))
+    assert "7.5 x plain-tensors: 8.00 met" in text
+    assert "6 x stock: 5.00 missed" in text
+    assert "jax-scan" not in text  # which was not measured
+    assert "42%" in text
+
+
+def test_several_cases_stand_in_one_table(comparison: Comparison) -> None:
+    alone = replace(comparison, case="other", sizes="H=9", peers={"stock": comparison.peers["stock"]})
+    text = printed(comparison, alone)
+    assert text.count("┏") == 1
+    for words in ("batch_norm", "H=200", "other", "H=9"):
+        assert words in text

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -15,36 +17,50 @@ from namegen_ext.benchmarks.train.case import PeerUnavailableError, TrainCase, T
 from namegen_ext.benchmarks.train.plain_tensors import PlainTensorsPeer
 from namegen_ext.benchmarks.train.weights import BatchNormWeights
 from namegen_ext.data import load_words
+from namegen_ext.engine import UnsupportedModelError
 from namegen_ext.training import Corpus
 
 STEPS = 30
 
 
-@pytest.fixture
-def data(case: TrainCase) -> TrainData:
-    return data_of(case)
+CASES = {
+    "plain": TrainCase(batch_norm=False, batch_size=16, steps=STEPS),
+    "batch-norm": TrainCase(batch_norm=True, batch_size=16, steps=STEPS),
+    "wavenet": TrainCase(
+        model="wavenet",
+        batch_norm=True,
+        batch_size=16,
+        steps=STEPS,
+        embedding_dim=6,
+        block_size=8,
+        hidden_size=24,
+    ),
+    "wavenet-plain": TrainCase(
+        model="wavenet",
+        batch_norm=False,
+        batch_size=16,
+        steps=STEPS,
+        embedding_dim=6,
+        block_size=4,
+        hidden_size=24,
+    ),
+}
 
 
-def data_of(case: TrainCase) -> TrainData:
-    corpus = Corpus.build(load_words("census").words[:500], block_size=case.block_size, split_seed=42)
+def examples(block_size: int) -> TrainData:
+    corpus = Corpus.build(load_words("census").words[:500], block_size=block_size, split_seed=42)
     return TrainData(len(corpus.vocabulary), *corpus.train)
 
 
-@pytest.fixture(params=["mlp", "mlp-batch-norm", "wavenet"])
+@pytest.fixture(params=CASES.values(), ids=CASES)
 def case(request: pytest.FixtureRequest) -> TrainCase:
-    if request.param == "wavenet":
-        return TrainCase(
-            batch_norm=True,
-            batch_size=16,
-            steps=STEPS,
-            timed_steps=STEPS,
-            factors=(3, 2),
-            block_size=6,
-            hidden_size=20,
-        )
-    return TrainCase(
-        batch_norm=request.param == "mlp-batch-norm", batch_size=16, steps=STEPS, timed_steps=STEPS
-    )
+    found: TrainCase = request.param
+    return found
+
+
+@pytest.fixture
+def data(case: TrainCase) -> TrainData:
+    return examples(case.block_size)
 
 
 def check_peer(name: str, case: TrainCase, data: TrainData) -> None:
@@ -79,17 +95,38 @@ def test_torch_compile_trains_alike(case: TrainCase, data: TrainData) -> None:
 def test_without_jax_the_peer_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jax" else find_spec(name))
-    case = TrainCase(batch_norm=False, batch_size=16, steps=STEPS, timed_steps=STEPS)
     with pytest.raises(PeerUnavailableError, match="JAX is not installed"):
-        jax_scan.jax_scan(case, data_of(case), 1)
+        jax_scan.jax_scan(CASES["plain"], examples(3), 1)
 
 
 def test_a_jax_that_does_not_load_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     monkeypatch.setitem(sys.modules, "jax", None)  # import raises ImportError
-    case = TrainCase(batch_norm=False, batch_size=16, steps=STEPS, timed_steps=STEPS)
     with pytest.raises(PeerUnavailableError, match="JAX does not work"):
-        jax_scan.jax_scan(case, data_of(case), 1)
+        jax_scan.jax_scan(CASES["plain"], examples(3), 1)
+
+
+def test_the_wavenet_is_that_of_the_lecture() -> None:
+    (large,) = [
+        case for case in train_cases(quick=False) if case.model == "wavenet" and case.batch_size == 32
+    ]
+    assert sum(parameter.numel() for parameter in large.build_model(27).parameters()) == 76_579
+
+
+def test_every_target_is_of_a_peer() -> None:
+    for case in train_cases(quick=False):
+        assert case.target is not None
+        assert set(case.step_targets) == {"plain-tensors", "jax-scan"}
+        assert set(case.step_targets) < set(suite.PEERS)
+
+
+def test_what_the_engine_does_not_cover_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise UnsupportedModelError("it has wings")
+
+    monkeypatch.setattr(modules, "EngineSteps", refuse)
+    with pytest.raises(PeerUnavailableError, match="it has wings"):
+        modules.fused_step(CASES["plain"], examples(3), 1)
 
 
 def test_a_peer_that_cannot_be_had_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,15 +138,15 @@ def test_a_peer_that_cannot_be_had_is_noted(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(comparisons) == len(train_cases(quick=True))
     for comparison in comparisons:
         assert set(comparison.peers) == {"stock"}
-        assert comparison.notes == ("jax-scan left out: there is none here",)
+        assert comparison.notes[0] == "jax-scan left out: there is none here"
 
 
 def test_the_unbiased_variance_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The subtlest of mistakes: the lectures' batch norm divides by n - 1."""
 
-    def normalise(self: PlainTensorsPeer, bn: BatchNormWeights, hpreact: torch.Tensor) -> torch.Tensor:
+    def normalise(self: PlainTensorsPeer, norm: Any, hpreact: torch.Tensor) -> torch.Tensor:
         mean, var = hpreact.mean(0, keepdim=True), hpreact.var(0, keepdim=True, unbiased=True)
-        return bn.gain * (hpreact - mean) / torch.sqrt(var + 1e-5) + bn.shift
+        return norm.bngain * (hpreact - mean) / torch.sqrt(var + 1e-5) + norm.bnbias
 
     monkeypatch.setattr(PlainTensorsPeer, "_normalise", normalise)
     with pytest.raises(
@@ -118,7 +155,17 @@ def test_the_unbiased_variance_is_found_out(monkeypatch: pytest.MonkeyPatch) -> 
         list(run_train(QUICK, 1, frozenset({"plain-tensors"}), lambda what: None))
 
 
+def test_the_share_of_the_floor_is_operations_at_the_machines_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite, "matmul_rate", lambda: 2e9)
+    monkeypatch.setattr(suite, "operations_per_step", lambda weights, minibatches: 6e6)
+    for comparison in run_train(QUICK, 1, frozenset({"fused-step"}), lambda what: None):
+        for found in comparison.peers.values():
+            assert found.share_of_floor == pytest.approx(3e-3 / found.timing.seconds.median)
+        assert "the floor is 3,000.0 us, 6.00 million operations at the 2 GFLOP/s" in comparison.notes[-1]
+
+
 def test_peers_run_different_minibatches_as_time_goes_on() -> None:
+    case = replace(train_cases(quick=True)[0], steps=3)
     seen: list[tuple[int, int]] = []
 
     class Peer:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from namegen_ext.models import MLP, WaveNet
+from namegen_ext.models.window_model import WindowModel
 from namegen_ext.training import MinibatchIndices
 
 
@@ -38,13 +39,12 @@ class TrainCase:
     """A model at one batch size.
 
     Attributes:
-        batch_norm: whether the hidden layer is normalised.
+        batch_norm: whether the hidden layers are normalised.
         batch_size: number of examples in a step.
-        steps: how many steps are checked.
-        timed_steps: how many make the unit of work whose time is taken: as many as a training loop runs between two
-            looks at its progress, so that what is done once a call weighs as little as there.
-        targets: the speedups to be reached, by pairs of peers (the faster one, the one it is compared with).
-        factors: of a WaveNet; None for the MLP.
+        steps: how many steps are checked, and how many make the unit of work whose time is taken.
+        target: the speedup over stock to be reached by fused layers; None where none is set.
+        step_targets: the speedups over other peers to be reached by the step engine, by peer.
+        model: "mlp", or "wavenet", which joins positions two by two.
         embedding_dim: E.
         block_size: number of characters of context.
         hidden_size: H.
@@ -56,9 +56,9 @@ class TrainCase:
     batch_norm: bool
     batch_size: int
     steps: int
-    timed_steps: int
-    targets: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    factors: tuple[int, ...] | None = None
+    target: float | None = None
+    step_targets: Mapping[str, float] = field(default_factory=dict)
+    model: str = "mlp"
     embedding_dim: int = 10
     block_size: int = 3
     hidden_size: int = 200
@@ -68,20 +68,23 @@ class TrainCase:
     @property
     def name(self) -> str:
         """What the tables call it."""
-        model = "mlp" if self.factors is None else "wavenet"
-        return f"{model} with batch norm" if self.batch_norm else model
+        return f"{self.model} with batch norm" if self.batch_norm else self.model
 
     def sizes(self, vocab_size: int) -> dict[str, int]:
         """The sizes other than the batch."""
         return {"V": vocab_size, "E": self.embedding_dim, "block": self.block_size, "H": self.hidden_size}
 
-    def build_model(self, vocab_size: int) -> MLP | WaveNet:
+    def build_model(self, vocab_size: int) -> WindowModel:
         """Build the model of stock layers: the same weights on each call."""
-        generator = torch.Generator().manual_seed(self.seed)
-        sizes = (vocab_size, self.block_size, self.embedding_dim, self.hidden_size)
-        if self.factors is None:
-            return MLP(*sizes, batch_norm=self.batch_norm, generator=generator)
-        return WaveNet(*sizes, self.factors, self.batch_norm, generator=generator)
+        models: dict[str, type[MLP | WaveNet]] = {"mlp": MLP, "wavenet": WaveNet}
+        return models[self.model](
+            vocab_size,
+            block_size=self.block_size,
+            embedding_dim=self.embedding_dim,
+            hidden_size=self.hidden_size,
+            batch_norm=self.batch_norm,
+            generator=torch.Generator().manual_seed(self.seed),
+        )
 
     def build_indices(self, num_examples: int) -> MinibatchIndices:
         """Make the choice of examples: the same for each call."""

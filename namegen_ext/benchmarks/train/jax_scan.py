@@ -16,38 +16,34 @@ import torch
 from torch import Tensor
 
 from namegen_ext.benchmarks.train.case import PeerUnavailableError, TrainCase, TrainData
-from namegen_ext.benchmarks.train.weights import initial_weights
+from namegen_ext.benchmarks.train.weights import LevelWeights, read_weights
 
 _MOMENTUM, _EPS = 0.1, 1e-5  # those of nn.BatchNorm1d
 
 
 class JaxScanPeer:
-    """Trains the MLP or the WaveNet, written as a function of nested dicts of arrays."""
+    """Trains the model, written as a function of a dict of arrays."""
 
     def __init__(self, case: TrainCase, data: TrainData) -> None:
         jax: Any = importlib.import_module("jax")
         jnp: Any = importlib.import_module("jax.numpy")
         self.jnp = jnp
-        weights = initial_weights(case, data.vocab_size)
+        weights = read_weights(case.build_model(data.vocab_size))
         groups = tuple(level.group for level in weights.levels)
-
-        def arrays(**tensors: Tensor | None) -> dict[str, Any]:
-            return {name: jnp.array(t.numpy()) for name, t in tensors.items() if t is not None}
-
         params = {
+            "C": jnp.array(weights.embedding.numpy()),  # (V, E)
+            "W2": jnp.array(weights.output_weight.numpy()),  # (H, V)
+            "b2": jnp.array(weights.output_bias.numpy()),  # (V,)
             "levels": [
-                arrays(W=level.weight, b=level.bias) for level in weights.levels
-            ],  # (group * inputs, H), (H,)
-            **arrays(C=weights.embedding, W2=weights.output_weight, b2=weights.output_bias),
+                {name: jnp.array(tensor.numpy()) for name, tensor in _tensors(level).items()}
+                for level in weights.levels
+            ],
         }
-        running: list[dict[str, Any]] = []
-        for level, own in zip(weights.levels, params["levels"], strict=True):
-            bn = level.batch_norm
-            running.append(
-                {} if bn is None else arrays(mean=bn.running_mean, var=bn.running_var)
-            )  # (H,) each
-            if bn is not None:
-                own |= arrays(gain=bn.gain, shift=bn.shift)  # (H,) each
+        running = [
+            {"mean": jnp.zeros_like(level["gain"]), "var": jnp.ones_like(level["gain"])}  # (H,), (H,)
+            for level in params["levels"]
+            if "gain" in level
+        ]
         self.state = (params, running)
         tokens = jnp.array(data.tokens.numpy(), dtype=jnp.int32)  # (n, block)
         targets = jnp.array(data.targets.numpy(), dtype=jnp.int32)  # (n,)
@@ -70,32 +66,40 @@ class JaxScanPeer:
         return torch.tensor(losses.tolist())  # (count,)
 
 
+def _tensors(level: LevelWeights) -> dict[str, Tensor]:
+    named = {"W": level.weight, "b": level.bias, "gain": level.gain, "shift": level.shift}
+    return {name: tensor for name, tensor in named.items() if tensor is not None}
+
+
 def _loss(params: Any, running: Any, groups: tuple[int, ...], tokens: Any, targets: Any) -> Any:
     jax: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
-    x = params["C"][tokens]  # (B, T, E)
-    new_running = []
-    for level, statistics, group in zip(params["levels"], running, groups, strict=True):
-        if x.ndim == 3:
-            x = x.reshape(x.shape[0], x.shape[1] // group, -1)  # (B, T / group, group * C)
-            x = x[:, 0] if x.shape[1] == 1 else x
-        hidden = x @ level["W"]  # (B, T, H) or (B, H)
+    hidden = params["C"][tokens]  # (B, T, C), with T = block and C = E at first
+    new_running: list[Any] = []
+    for level, group in zip(params["levels"], groups, strict=True):
+        batch_size, length, channels = hidden.shape
+        # Rows, one for each position left: a plain matrix product.
+        rows = hidden.reshape(batch_size * (length // group), group * channels) @ level["W"]  # (N, H)
         if "b" in level:
-            hidden = hidden + level["b"]
-        if statistics:
-            axes = tuple(range(hidden.ndim - 1))
-            n = hidden.size // hidden.shape[-1]
-            mean, var = hidden.mean(axes), hidden.var(axes)  # (H,), (H,)
-            hidden = (hidden - mean) / jnp.sqrt(var + _EPS) * level["gain"] + level["shift"]
-            statistics = {
-                "mean": (1 - _MOMENTUM) * statistics["mean"] + _MOMENTUM * mean,
-                "var": (1 - _MOMENTUM) * statistics["var"] + _MOMENTUM * var * (n / (n - 1)),
-            }
-        new_running.append(statistics)
-        x = jnp.tanh(hidden)
-    logits = x @ params["W2"] + params["b2"]  # (B, V)
+            rows = rows + level["b"]
+        if "gain" in level:
+            rows, statistics = _normalise(rows, level, running[len(new_running)])
+            new_running.append(statistics)
+        hidden = jnp.tanh(rows).reshape(batch_size, length // group, -1)  # (B, T / group, H)
+    logits = hidden.reshape(tokens.shape[0], -1) @ params["W2"] + params["b2"]  # (B, V)
     logprobs = jax.nn.log_softmax(logits)  # (B, V)
     return -jnp.take_along_axis(logprobs, targets[:, None], axis=1).mean(), new_running
+
+
+def _normalise(rows: Any, level: Any, running: Any) -> tuple[Any, Any]:
+    jnp: Any = importlib.import_module("jax.numpy")
+    n = rows.shape[0]
+    mean, var = rows.mean(0), rows.var(0)  # (H,), (H,)
+    normalised = (rows - mean) / jnp.sqrt(var + _EPS) * level["gain"] + level["shift"]  # (N, H)
+    return normalised, {
+        "mean": (1 - _MOMENTUM) * running["mean"] + _MOMENTUM * mean,
+        "var": (1 - _MOMENTUM) * running["var"] + _MOMENTUM * var * (n / (n - 1)),
+    }
 
 
 def jax_scan(case: TrainCase, data: TrainData, threads: int) -> JaxScanPeer:

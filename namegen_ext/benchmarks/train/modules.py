@@ -1,7 +1,7 @@
-"""Training with torch.nn modules: stock layers, fused layers, and torch.compile.
+"""Training with torch.nn modules: stock layers, fused layers, torch.compile, and the native step engine.
 
-All but the engine run in the package's own loop, ``namegen_ext.training``, with its optimizer: the examples of many
-steps are gathered together, gradients are set to None, and SGD is one fused call.
+All of them run in the package's own loop, ``namegen_ext.training``, with its optimizer. Through autograd, the
+examples of many steps are gathered together, gradients are set to None, and SGD is one fused call.
 """
 
 from __future__ import annotations
@@ -12,25 +12,33 @@ import torch
 from torch import Tensor, nn
 
 from namegen_ext.benchmarks.train.case import PeerUnavailableError, TrainCase, TrainData
+from namegen_ext.engine import UnsupportedModelError
 from namegen_ext.fusion import fuse
 from namegen_ext.training import build_optimizer
 from namegen_ext.training.engine_steps import EngineSteps
-from namegen_ext.training.steps import AutogradSteps
+from namegen_ext.training.steps import AutogradSteps, StepRunner
 
 
 class ModulePeer:
-    """Trains a module through autograd.
+    """Trains a module.
 
     Args:
         case: what is trained.
         data: the examples.
         model: called as ``model(tokens, targets)``.
+        backend: what runs the steps: autograd, or the native engine.
 
     """
 
-    def __init__(self, case: TrainCase, data: TrainData, model: nn.Module) -> None:
+    def __init__(
+        self,
+        case: TrainCase,
+        data: TrainData,
+        model: nn.Module,
+        backend: type[AutogradSteps | EngineSteps] = AutogradSteps,
+    ) -> None:
         optimizer = build_optimizer("sgd", model.parameters(), learning_rate=case.learning_rate)
-        self.steps = AutogradSteps(model, optimizer, data.tokens, data.targets)
+        self.steps: StepRunner = backend(model, optimizer, data.tokens, data.targets)
         self.indices = case.build_indices(len(data.targets))
         self.learning_rate = case.learning_rate
 
@@ -58,24 +66,12 @@ def fused_layers(case: TrainCase, data: TrainData, threads: int) -> ModulePeer:
     return ModulePeer(case, data, model)
 
 
-class EnginePeer:
-    """Trains in the native engine, all steps of a call at once."""
-
-    def __init__(self, case: TrainCase, data: TrainData) -> None:
-        model = case.build_model(data.vocab_size)
-        optimizer = build_optimizer("sgd", model.parameters(), learning_rate=case.learning_rate)
-        self.steps = EngineSteps(model, optimizer, data.tokens, data.targets)
-        self.indices = case.build_indices(len(data.targets))
-        self.learning_rate = case.learning_rate
-
-    def run(self, start: int, count: int) -> Tensor:
-        """Run steps; see TrainPeer."""
-        return self.steps.run(self.indices.steps(start, start + count), [self.learning_rate] * count)
-
-
-def fused_step(case: TrainCase, data: TrainData, threads: int) -> EnginePeer:
-    """Train the stock layers' parameters in the native engine."""
-    return EnginePeer(case, data)
+def fused_step(case: TrainCase, data: TrainData, threads: int) -> ModulePeer:
+    """Train the stock layers in the native engine, all steps of a call in one."""
+    try:
+        return ModulePeer(case, data, case.build_model(data.vocab_size), EngineSteps)
+    except UnsupportedModelError as error:
+        raise PeerUnavailableError(str(error)) from None
 
 
 def compiled(case: TrainCase, data: TrainData, threads: int) -> ModulePeer:

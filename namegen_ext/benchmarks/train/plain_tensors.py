@@ -1,35 +1,68 @@
 """Training with plain tensors in eager PyTorch, as lectures write it: no module and no optimizer.
 
-In its favour: losses stay tensors until the end, where a lecture's loop reads each with ``.item()``. Unlike
-the lectures, batch norm normalises with the biased variance, so that it computes what nn.BatchNorm1d does.
+In its favour: losses stay tensors until the end, where a lecture's loop reads each with ``.item()``, and the
+levels stand one after another in a loop over tuples, without the lectures' layer objects. Unlike the lectures,
+batch norm normalises with the biased variance, so that it computes what nn.BatchNorm1d does.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from namegen_ext.benchmarks.train.case import TrainCase, TrainData
-from namegen_ext.benchmarks.train.weights import BatchNormWeights, initial_weights
+from namegen_ext.benchmarks.train.weights import LevelWeights, read_weights
 
 _MOMENTUM, _EPS = 0.1, 1e-5  # those of nn.BatchNorm1d
 
 
+@dataclass
+class _BatchNorm:
+    """Parameters and running statistics of one level, each (H,)."""
+
+    bngain: Tensor
+    bnbias: Tensor
+    bnmean_running: Tensor
+    bnvar_running: Tensor
+
+
+@dataclass
+class _Level:
+    """One level: ``group`` positions of C channels side by side, times W (group * C, H), plus b (H,)."""
+
+    group: int
+    W: Tensor
+    b: Tensor | None
+    norm: _BatchNorm | None
+
+    @classmethod
+    def of(cls, weights: LevelWeights) -> _Level:
+        norm = None
+        if weights.gain is not None and weights.shift is not None:
+            zeros, ones = torch.zeros_like(weights.gain), torch.ones_like(weights.gain)  # (H,), (H,)
+            norm = _BatchNorm(weights.gain, weights.shift, zeros, ones)
+        return cls(weights.group, weights.weight, weights.bias, norm)
+
+    def parameters(self) -> list[Tensor]:
+        found = [self.W] if self.b is None else [self.W, self.b]
+        return found if self.norm is None else [*found, self.norm.bngain, self.norm.bnbias]
+
+
 class PlainTensorsPeer:
-    """Trains the MLP or the WaveNet with tensors named as in the lectures."""
+    """Trains the model with tensors named as in the lectures."""
 
     def __init__(self, case: TrainCase, data: TrainData) -> None:
-        weights = initial_weights(case, data.vocab_size)
+        weights = read_weights(case.build_model(data.vocab_size))
         self.C = weights.embedding  # (V, E)
-        self.levels = weights.levels
+        self.levels = [_Level.of(level) for level in weights.levels]
         self.W2 = weights.output_weight  # (H, V)
         self.b2 = weights.output_bias  # (V,)
         self.parameters = [self.C, self.W2, self.b2]
         for level in self.levels:
-            self.parameters += [level.weight] if level.bias is None else [level.weight, level.bias]
-            if level.batch_norm is not None:
-                self.parameters += [level.batch_norm.gain, level.batch_norm.shift]
+            self.parameters += level.parameters()
         for parameter in self.parameters:
             parameter.requires_grad = True
         self.tokens, self.targets = data.tokens, data.targets
@@ -52,30 +85,32 @@ class PlainTensorsPeer:
         return torch.stack(losses)  # (count,)
 
     def _loss(self, xb: Tensor, yb: Tensor) -> Tensor:
-        x = self.C[xb]  # (B, T, E)
+        h = self.C[xb]  # (B, T, C), with T = block and C = E at first
         for level in self.levels:
-            if x.dim() == 3:
-                x = x.view(x.shape[0], x.shape[1] // level.group, -1)  # (B, T / group, group * C)
-                if x.shape[1] == 1:
-                    x = x.squeeze(1)  # (B, group * C)
-            hpreact = x @ level.weight  # (B, T, H) or (B, H)
-            if level.bias is not None:
-                hpreact = hpreact + level.bias
-            if level.batch_norm is not None:
-                hpreact = self._normalise(level.batch_norm, hpreact)
-            x = torch.tanh(hpreact)
-        logits = x @ self.W2 + self.b2  # (B, V)
+            batch_size, length, channels = h.shape
+            if length == level.group:
+                joined = h.view(batch_size, -1)  # (B, group * C)
+            else:
+                joined = h.view(batch_size, length // level.group, level.group * channels)
+            hpreact = joined @ level.W  # (B, H), or (B, T / group, H)
+            if level.b is not None:
+                hpreact = hpreact + level.b
+            if level.norm is not None:
+                hpreact = self._normalise(level.norm, hpreact)
+            h = torch.tanh(hpreact)
+        logits = h @ self.W2 + self.b2  # (B, V)
         return F.cross_entropy(logits, yb)
 
-    def _normalise(self, bn: BatchNormWeights, hpreact: Tensor) -> Tensor:
-        dims = (0, 1) if hpreact.dim() == 3 else 0
+    def _normalise(self, norm: _BatchNorm, hpreact: Tensor) -> Tensor:
+        dims = tuple(range(hpreact.dim() - 1))  # the batch, and positions where there are some
         n = hpreact.numel() // hpreact.shape[-1]
-        bnmean = hpreact.mean(dims, keepdim=True)  # (1, H) or (1, 1, H)
+        bnmean = hpreact.mean(dims, keepdim=True)  # (1, H), or (1, 1, H)
         bnvar = hpreact.var(dims, keepdim=True, unbiased=False)
         with torch.no_grad():
-            bn.running_mean = (1 - _MOMENTUM) * bn.running_mean + _MOMENTUM * bnmean
-            bn.running_var = (1 - _MOMENTUM) * bn.running_var + _MOMENTUM * bnvar * (n / (n - 1))
-        return bn.gain * (hpreact - bnmean) / torch.sqrt(bnvar + _EPS) + bn.shift
+            mean, var = bnmean.flatten(), bnvar.flatten() * (n / (n - 1))  # (H,), (H,)
+            norm.bnmean_running = (1 - _MOMENTUM) * norm.bnmean_running + _MOMENTUM * mean
+            norm.bnvar_running = (1 - _MOMENTUM) * norm.bnvar_running + _MOMENTUM * var
+        return norm.bngain * (hpreact - bnmean) / torch.sqrt(bnvar + _EPS) + norm.bnbias
 
 
 def plain_tensors(case: TrainCase, data: TrainData, threads: int) -> PlainTensorsPeer:

@@ -5,65 +5,81 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from namegen_ext.benchmarks.agreement import check_losses
-from namegen_ext.benchmarks.comparison import STOCK, Comparison, Measured, describe_sizes
+from namegen_ext.benchmarks.comparison import FUSED_STEP, STOCK, Comparison, Measured, describe_sizes
+from namegen_ext.benchmarks.matmul_rate import matmul_rate
 from namegen_ext.benchmarks.settings import Settings
 from namegen_ext.benchmarks.timing import Sampler, Timing, measure
 from namegen_ext.benchmarks.train import modules
 from namegen_ext.benchmarks.train.case import PeerUnavailableError, TrainCase, TrainData, TrainPeer
 from namegen_ext.benchmarks.train.jax_scan import jax_scan
+from namegen_ext.benchmarks.train.operations import operations_per_step
 from namegen_ext.benchmarks.train.plain_tensors import plain_tensors
+from namegen_ext.benchmarks.train.weights import read_weights
 from namegen_ext.data import load_words
 from namegen_ext.training import Corpus
 
-FUSED_LAYERS, FUSED_STEP, PLAIN, COMPILED, JAX = (
-    "fused-layers",
-    "fused-step",
-    "plain-tensors",
-    "torch.compile",
-    "jax-scan",
-)
+FUSED_LAYERS, COMPILED, JAX = "fused-layers", "torch.compile", "jax-scan"
+PLAIN_TENSORS = "plain-tensors"
 PEERS: dict[str, Callable[[TrainCase, TrainData, int], TrainPeer]] = {
     STOCK: modules.stock,
     FUSED_LAYERS: modules.fused_layers,
     FUSED_STEP: modules.fused_step,
-    PLAIN: plain_tensors,
+    PLAIN_TENSORS: plain_tensors,
     COMPILED: modules.compiled,
     JAX: jax_scan,
 }
 _COMPILING = (COMPILED, JAX)
 
 
-def _targets(layers: float, plain: float, jax: float) -> dict[tuple[str, str], float]:
-    """Speedups to be reached: by fused layers over stock, by whole steps over plain tensors and over JAX."""
-    return {(FUSED_LAYERS, STOCK): layers, (FUSED_STEP, PLAIN): plain, (FUSED_STEP, JAX): jax}
+def _mlp(
+    batch_size: int, steps: int, target: float, plain: float, jax: float, *, batch_norm: bool
+) -> TrainCase:
+    """The MLP of 11,897 parameters, or 12,297 with batch norm."""
+    return TrainCase(
+        batch_norm=batch_norm,
+        batch_size=batch_size,
+        steps=steps,
+        target=target,
+        step_targets={PLAIN_TENSORS: plain, JAX: jax},
+    )
 
 
-_WAVENET: dict[str, Any] = {
-    "batch_norm": True,
-    "factors": (2, 2, 2),
-    "embedding_dim": 24,
-    "block_size": 8,
-    "hidden_size": 128,
-}
+def _wavenet(batch_size: int, steps: int, target: float, plain: float, jax: float) -> TrainCase:
+    """The WaveNet of 76,579 parameters."""
+    return TrainCase(
+        model="wavenet",
+        batch_norm=True,
+        batch_size=batch_size,
+        steps=steps,
+        target=target,
+        step_targets={PLAIN_TENSORS: plain, JAX: jax},
+        embedding_dim=24,
+        block_size=8,
+        hidden_size=128,
+    )
+
+
+# So many steps are a call of 5 milliseconds or more even in the step engine, where training itself makes
+# calls of a tenth of a second.
 _CASES = (
-    TrainCase(batch_norm=False, batch_size=32, steps=200, timed_steps=1000, targets=_targets(1.0, 14, 2.7)),
-    TrainCase(batch_norm=False, batch_size=1024, steps=20, timed_steps=100, targets=_targets(1.0, 4, 1.8)),
-    TrainCase(batch_norm=True, batch_size=32, steps=200, timed_steps=1000, targets=_targets(1.4, 20, 2.7)),
-    TrainCase(batch_norm=True, batch_size=1024, steps=20, timed_steps=100, targets=_targets(1.0, 5, 1.8)),
-    TrainCase(**_WAVENET, batch_size=32, steps=50, timed_steps=200, targets=_targets(1.6, 5.5, 1.8)),
-    TrainCase(**_WAVENET, batch_size=1024, steps=3, timed_steps=10, targets=_targets(1.8, 3.3, 1.8)),
+    _mlp(32, 400, target=1.0, plain=14, jax=2.7, batch_norm=False),
+    _mlp(1024, 20, target=1.0, plain=4, jax=1.8, batch_norm=False),
+    _mlp(32, 400, target=1.4, plain=20, jax=2.7, batch_norm=True),
+    _mlp(1024, 20, target=1.0, plain=5, jax=1.8, batch_norm=True),
+    _wavenet(32, 40, target=1.6, plain=5.5, jax=1.8),
+    _wavenet(1024, 4, target=1.8, plain=3.3, jax=1.8),
 )
-_QUICK_CASES = (
-    TrainCase(batch_norm=False, batch_size=32, steps=20, timed_steps=20),
-    TrainCase(batch_norm=True, batch_size=32, steps=20, timed_steps=20),
-    TrainCase(**_WAVENET, batch_size=32, steps=5, timed_steps=5),
-)
+_QUICK_CASES = tuple(replace(_CASES[number], steps=20) for number in (0, 2, 4))
+# A round of all peers takes up to a second: more time than an operator's, for as many rounds.
+_BUDGETS = 2.5
+_COUNTED_STEPS = 20  # their symbols are counted, for the mean
 _SPLIT_SEED = 42
 
 
@@ -88,11 +104,14 @@ def run_train(
 
     """
     words = load_words("census").words
+    settings = replace(settings, budget_seconds=_BUDGETS * settings.budget_seconds)
+    tell("rate of a matrix product")
+    rate = matmul_rate()
     for case in train_cases(settings.quick):
         tell(f"{case.name}, batch {case.batch_size:,}")
         corpus = Corpus.build(words, block_size=case.block_size, split_seed=_SPLIT_SEED)
         data = TrainData(len(corpus.vocabulary), *corpus.train)
-        yield _compare(case, data, settings, threads, only_peers, tell)
+        yield _compare(case, data, settings, threads, only_peers, rate, tell)
 
 
 def _compare(
@@ -101,6 +120,7 @@ def _compare(
     settings: Settings,
     threads: int,
     only_peers: frozenset[str] | None,
+    rate: float,
     tell: Callable[[str], None],
 ) -> Comparison:
     where = f"{case.name}, batch {case.batch_size:,}"
@@ -125,6 +145,12 @@ def _compare(
             compile_seconds[name] = time.perf_counter() - began
     _check(case, data, losses, where)
 
+    operations = _operations(case, data)
+    floor = operations / rate
+    notes.append(
+        f"{where}: the floor is {floor * 1e6:,.1f} us, {operations / 1e6:,.2f} million operations at the "
+        f"{rate / 1e9:,.0f} GFLOP/s of a float32 matrix product in torch, {threads} thread{'s' * (threads > 1)}"
+    )
     tell(where)
     timings = measure(
         {name: _sampler(peer, case.steps, case.timed_steps) for name, peer in peers.items()}, settings
@@ -140,10 +166,12 @@ def _compare(
                 timing=_per_step(timing, case.timed_steps),
                 compile_seconds=compile_seconds.get(name),
                 loss=float(losses[name][-1]),
+                share_of_floor=floor / (timing.seconds.median / case.steps),
             )
             for name, timing in timings.items()
         },
-        targets=case.targets,
+        target=None if settings.quick else case.target,
+        step_targets={} if settings.quick else case.step_targets,
         notes=tuple(notes),
     )
 
@@ -171,8 +199,16 @@ def _check(case: TrainCase, data: TrainData, losses: dict[str, Tensor], where: s
     check_losses(where, reference, losses[STOCK], others)
 
 
-def _sampler(peer: TrainPeer, next_step: int, steps: int) -> Sampler:
-    """One call is so many steps, from ``next_step`` on; each call goes on where the one before stopped."""
+def _operations(case: TrainCase, data: TrainData) -> float:
+    minibatches = case.build_indices(len(data.targets)).steps(0, min(case.steps, _COUNTED_STEPS))  # (K, B)
+    return operations_per_step(
+        read_weights(case.build_model(data.vocab_size)), list(data.tokens[minibatches])
+    )
+
+
+def _sampler(peer: TrainPeer, steps: int) -> Sampler:
+    """One call is so many steps; each call goes on where the one before stopped."""
+    next_step = steps
 
     def sample(calls: int) -> None:
         nonlocal next_step

@@ -1,4 +1,4 @@
-"""The weights of a case's model, for peers that are not written with its modules."""
+"""The initial weights of a case's model, as the peers without modules take them up."""
 
 from __future__ import annotations
 
@@ -6,72 +6,84 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from namegen_ext.benchmarks.train.case import TrainCase
+from namegen_ext.models.window_model import WindowModel
 from namegen_ext.nn import FlattenConsecutive
 
 
-@dataclass
-class BatchNormWeights:
-    """Of one batch norm, each (H,)."""
-
-    gain: Tensor
-    shift: Tensor
-    running_mean: Tensor
-    running_var: Tensor
-
-
-@dataclass
+@dataclass(frozen=True)
 class LevelWeights:
-    """A hidden level.
+    """One level: neighbouring positions side by side, linear, batch norm where there is one, tanh.
 
     Attributes:
-        group: positions taken together.
-        weight: (group * inputs, H).
+        group: how many positions are taken together.
+        weight: (group * C, H), C being the channels of a position.
         bias: (H,), or None.
-        batch_norm: or None.
+        gain: (H,), the scale of batch norm; None without. Its running statistics begin at 0 and 1.
+        shift: (H,), what it adds; None without.
 
     """
 
     group: int
     weight: Tensor
     bias: Tensor | None
-    batch_norm: BatchNormWeights | None = None
+    gain: Tensor | None
+    shift: Tensor | None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Weights:
-    """All weights, copied: C (V, E), the levels, and the output's (H, V) and (V,)."""
+    """Copies of all weights of a model.
+
+    Attributes:
+        embedding: (V, E).
+        levels: from the embedding upwards.
+        output_weight: (H, V).
+        output_bias: (V,).
+
+    """
 
     embedding: Tensor
-    levels: list[LevelWeights]
+    levels: tuple[LevelWeights, ...]
     output_weight: Tensor
     output_bias: Tensor
 
 
-def initial_weights(case: TrainCase, vocab_size: int) -> Weights:
-    """Build the case's model and copy its weights."""
-    net = case.build_model(vocab_size).net
-    linears = [layer for layer in net if isinstance(layer, nn.Linear)]
-    embedding = next(layer for layer in net if isinstance(layer, nn.Embedding))
+def read_weights(model: WindowModel) -> Weights:
+    """Copy the weights of an MLP or a WaveNet of stock layers; matrices are turned to (inputs, outputs)."""
+    embedding, *hidden, output = model.net.children()
+    assert isinstance(embedding, nn.Embedding)
+    assert isinstance(output, nn.Linear)
     levels: list[LevelWeights] = []
-    group = 1
-    for layer in net:
+    group = model.block_size  # where nn.Flatten joins all positions
+    linear: nn.Linear | None = None
+    norm: nn.BatchNorm1d | None = None
+    for layer in hidden:
         if isinstance(layer, FlattenConsecutive):
             group = layer.factor
-        elif isinstance(layer, nn.Flatten):
-            group = case.block_size
-        elif isinstance(layer, nn.Linear) and layer is not linears[-1]:
-            bias = None if layer.bias is None else layer.bias.detach().clone()
-            levels.append(LevelWeights(group, layer.weight.detach().T.contiguous(), bias))
-            group = 1
+        elif isinstance(layer, nn.Linear):
+            linear = layer
         elif isinstance(layer, nn.BatchNorm1d):
-            assert layer.running_mean is not None
-            assert layer.running_var is not None
-            tensors = (layer.weight, layer.bias, layer.running_mean, layer.running_var)
-            levels[-1].batch_norm = BatchNormWeights(*(tensor.detach().clone() for tensor in tensors))
-    return Weights(
-        embedding=embedding.weight.detach().clone(),
-        levels=levels,
-        output_weight=linears[-1].weight.detach().T.contiguous(),
-        output_bias=linears[-1].bias.detach().clone(),
-    )
+            norm = layer
+        elif isinstance(layer, nn.Tanh):
+            assert linear is not None
+            levels.append(
+                LevelWeights(
+                    group=group,
+                    weight=_matrix(linear),
+                    bias=_copy(linear.bias),
+                    gain=None if norm is None else _copy(norm.weight),
+                    shift=None if norm is None else _copy(norm.bias),
+                )
+            )
+            group, linear, norm = 1, None, None
+    bias = _copy(output.bias)
+    assert bias is not None
+    return Weights(embedding.weight.detach().clone(), tuple(levels), _matrix(output), bias)
+
+
+def _matrix(linear: nn.Linear) -> Tensor:
+    return linear.weight.detach().T.contiguous()  # (inputs, outputs)
+
+
+def _copy(vector: Tensor | None) -> Tensor | None:
+    return None if vector is None else vector.detach().clone()
