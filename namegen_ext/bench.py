@@ -40,6 +40,7 @@ _SUITES_HELP = """\
 suites:
   ops     each operator: inference, forward, forward+backward, and its peak memory, over batches
   train   whole training steps of the MLP and the WaveNet: minibatch, forward, backward, update
+  sample  drawing names, the making of tables included
   gpu     each operator on a CUDA device, timed by CUDA events, and the bandwidth of a copy"""
 
 

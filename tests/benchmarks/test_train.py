@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from namegen_ext.benchmarks.settings import QUICK
 from namegen_ext.benchmarks.train import jax_scan, modules, run_train, suite, train_cases
 from namegen_ext.benchmarks.train.case import PeerUnavailableError, TrainCase, TrainData
 from namegen_ext.benchmarks.train.plain_tensors import PlainTensorsPeer
-from namegen_ext.benchmarks.train.weights import BatchNormWeights
 from namegen_ext.data import load_words
 from namegen_ext.engine import UnsupportedModelError
 from namegen_ext.training import Corpus
@@ -24,13 +22,14 @@ STEPS = 30
 
 
 CASES = {
-    "plain": TrainCase(batch_norm=False, batch_size=16, steps=STEPS),
-    "batch-norm": TrainCase(batch_norm=True, batch_size=16, steps=STEPS),
+    "plain": TrainCase(batch_norm=False, batch_size=16, steps=STEPS, timed_steps=STEPS),
+    "batch-norm": TrainCase(batch_norm=True, batch_size=16, steps=STEPS, timed_steps=STEPS),
     "wavenet": TrainCase(
         model="wavenet",
         batch_norm=True,
         batch_size=16,
         steps=STEPS,
+        timed_steps=STEPS,
         embedding_dim=6,
         block_size=8,
         hidden_size=24,
@@ -40,6 +39,7 @@ CASES = {
         batch_norm=False,
         batch_size=16,
         steps=STEPS,
+        timed_steps=STEPS,
         embedding_dim=6,
         block_size=4,
         hidden_size=24,
@@ -165,7 +165,6 @@ def test_the_share_of_the_floor_is_operations_at_the_machines_rate(monkeypatch: 
 
 
 def test_peers_run_different_minibatches_as_time_goes_on() -> None:
-    case = replace(train_cases(quick=True)[0], steps=3)
     seen: list[tuple[int, int]] = []
 
     class Peer:

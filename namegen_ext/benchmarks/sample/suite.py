@@ -128,12 +128,19 @@ def _compare(
         sizes=describe_sizes({"V": len(vocabulary), "block": block_size}),
         batch=case.counts[NATIVE],
         peers={peer: Measured(timing=timing) for peer, timing in per_name.items()},
-        targets=case.targets,
         notes=(
-            "names in a call, tables made anew in each: "
+            f"{case.name}: names in a call, tables made anew in each: "
             + ", ".join(f"{peer} {case.counts[peer]:,}" for peer in peers),
+            *_aims(case, per_name),
         ),
     )
+
+
+def _aims(case: SampleCase, timings: dict[str, Timing]) -> Iterator[str]:
+    for (peer, other), aim in case.targets.items():
+        if peer in timings and other in timings:
+            found = timings[peer].speedup_over(timings[other]).median
+            yield f"{case.name}: {peer} is {found:,.0f} times as fast as {other} (aim: {aim:g})"
 
 
 def _check(case: SampleCase, model: nn.Module, vocabulary: Vocabulary) -> None:

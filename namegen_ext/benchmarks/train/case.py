@@ -41,7 +41,9 @@ class TrainCase:
     Attributes:
         batch_norm: whether the hidden layers are normalised.
         batch_size: number of examples in a step.
-        steps: how many steps are checked, and how many make the unit of work whose time is taken.
+        steps: how many steps are checked.
+        timed_steps: how many make the unit of work whose time is taken: about as many as a training loop runs
+            between two looks at its progress, so that what is done once a call weighs as little as there.
         target: the speedup over stock to be reached by fused layers; None where none is set.
         step_targets: the speedups over other peers to be reached by the step engine, by peer.
         model: "mlp", or "wavenet", which joins positions two by two.
@@ -56,6 +58,7 @@ class TrainCase:
     batch_norm: bool
     batch_size: int
     steps: int
+    timed_steps: int
     target: float | None = None
     step_targets: Mapping[str, float] = field(default_factory=dict)
     model: str = "mlp"

@@ -39,25 +39,36 @@ _COMPILING = (COMPILED, JAX)
 
 
 def _mlp(
-    batch_size: int, steps: int, target: float, plain: float, jax: float, *, batch_norm: bool
+    batch_size: int,
+    steps: int,
+    timed_steps: int,
+    target: float,
+    plain: float,
+    jax: float,
+    *,
+    batch_norm: bool,
 ) -> TrainCase:
     """The MLP of 11,897 parameters, or 12,297 with batch norm."""
     return TrainCase(
         batch_norm=batch_norm,
         batch_size=batch_size,
         steps=steps,
+        timed_steps=timed_steps,
         target=target,
         step_targets={PLAIN_TENSORS: plain, JAX: jax},
     )
 
 
-def _wavenet(batch_size: int, steps: int, target: float, plain: float, jax: float) -> TrainCase:
+def _wavenet(
+    batch_size: int, steps: int, timed_steps: int, target: float, plain: float, jax: float
+) -> TrainCase:
     """The WaveNet of 76,579 parameters."""
     return TrainCase(
         model="wavenet",
         batch_norm=True,
         batch_size=batch_size,
         steps=steps,
+        timed_steps=timed_steps,
         target=target,
         step_targets={PLAIN_TENSORS: plain, JAX: jax},
         embedding_dim=24,
@@ -66,17 +77,15 @@ def _wavenet(batch_size: int, steps: int, target: float, plain: float, jax: floa
     )
 
 
-# So many steps are a call of 5 milliseconds or more even in the step engine, where training itself makes
-# calls of a tenth of a second.
 _CASES = (
-    _mlp(32, 400, target=1.0, plain=14, jax=2.7, batch_norm=False),
-    _mlp(1024, 20, target=1.0, plain=4, jax=1.8, batch_norm=False),
-    _mlp(32, 400, target=1.4, plain=20, jax=2.7, batch_norm=True),
-    _mlp(1024, 20, target=1.0, plain=5, jax=1.8, batch_norm=True),
-    _wavenet(32, 40, target=1.6, plain=5.5, jax=1.8),
-    _wavenet(1024, 4, target=1.8, plain=3.3, jax=1.8),
+    _mlp(32, 200, 1000, target=1.0, plain=14, jax=2.7, batch_norm=False),
+    _mlp(1024, 20, 100, target=1.0, plain=4, jax=1.8, batch_norm=False),
+    _mlp(32, 200, 1000, target=1.4, plain=20, jax=2.7, batch_norm=True),
+    _mlp(1024, 20, 100, target=1.0, plain=5, jax=1.8, batch_norm=True),
+    _wavenet(32, 40, 200, target=1.6, plain=5.5, jax=1.8),
+    _wavenet(1024, 4, 10, target=1.8, plain=3.3, jax=1.8),
 )
-_QUICK_CASES = tuple(replace(_CASES[number], steps=20) for number in (0, 2, 4))
+_QUICK_CASES = tuple(replace(_CASES[number], steps=20, timed_steps=20) for number in (0, 2, 4))
 # A round of all peers takes up to a second: more time than an operator's, for as many rounds.
 _BUDGETS = 2.5
 _COUNTED_STEPS = 20  # their symbols are counted, for the mean
@@ -166,7 +175,7 @@ def _compare(
                 timing=_per_step(timing, case.timed_steps),
                 compile_seconds=compile_seconds.get(name),
                 loss=float(losses[name][-1]),
-                share_of_floor=floor / (timing.seconds.median / case.steps),
+                share_of_floor=floor / (timing.seconds.median / case.timed_steps),
             )
             for name, timing in timings.items()
         },
@@ -206,9 +215,8 @@ def _operations(case: TrainCase, data: TrainData) -> float:
     )
 
 
-def _sampler(peer: TrainPeer, steps: int) -> Sampler:
-    """One call is so many steps; each call goes on where the one before stopped."""
-    next_step = steps
+def _sampler(peer: TrainPeer, next_step: int, steps: int) -> Sampler:
+    """One call is so many steps, from ``next_step`` on; each call goes on where the one before stopped."""
 
     def sample(calls: int) -> None:
         nonlocal next_step
