@@ -284,7 +284,10 @@ def test_bad_arguments_are_named_and_change_nothing(
     assert all(torch.equal(value, before[name]) for name, value in pair.model.state_dict().items())
 
 
-def test_ctrl_c_is_honoured_and_what_was_done_is_kept() -> None:
+def test_ctrl_c_is_honoured_and_what_was_done_is_kept(request: pytest.FixtureRequest) -> None:
+    # A process that a shell started in the background ignores SIGINT.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, handler))
     net, block_size = MODELS["wavenet"]()
     pair = make_pair(net, V, block_size, dtype=torch.float32)
     engine = pair.engine()
@@ -303,7 +306,7 @@ def test_ctrl_c_is_honoured_and_what_was_done_is_kept() -> None:
     waited = time.perf_counter() - sent[0]
     thread.join()
     # 20 ms slices; the rest is for a machine that is busy with something else.
-    assert waited < 1.0
+    assert waited < 2.0
     tracked = [
         layer.num_batches_tracked for layer in pair.model.modules() if isinstance(layer, nn.BatchNorm1d)
     ]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import low_precision
 import op_bounds
 import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from op_inputs import LAYOUTS, check_low_precision, laid_out
+from op_inputs import LAYOUTS, laid_out
 from torch import Tensor
 
 from namegen_ext import ops
@@ -176,7 +177,7 @@ def test_matches_the_reference_at_length(case: Case, dtype: torch.dtype) -> None
 
 @given(case=cases(), dtype=st.sampled_from([torch.bfloat16, torch.float16]))
 @settings(max_examples=200)
-def test_low_precision_errs_no_more_than_twice_as_pytorch(case: Case, dtype: torch.dtype) -> None:
+def test_low_precision_errs_by_rounding_or_as_pytorch(case: Case, dtype: torch.dtype) -> None:
     check_low(case, dtype)
 
 
@@ -194,11 +195,14 @@ def check_low(case: Case, dtype: torch.dtype) -> None:
     ]
     stock = ops.embedding_concat_linear_reference(tokens.long(), *leaves, case.activation)
     stock.backward(dy)
-    check_low_precision(found["output"], stock.detach(), exact["output"].value, 2, f"output of {case}")
+    passed_on = low_precision.passed_on_by_embedding_concat_linear(tokens, embedding, weight, dy)
+    low_precision.check(found["output"], stock.detach(), exact["output"], None, 2, dtype, f"output of {case}")
     for name, leaf in zip(NAMES, leaves, strict=True):
         if leaf is not None:
             assert leaf.grad is not None
-            check_low_precision(found[name], leaf.grad, exact[name].value, 3, f"{name} of {case}")
+            low_precision.check(
+                found[name], leaf.grad, exact[name], passed_on[name], 3, dtype, f"{name} of {case}"
+            )
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
