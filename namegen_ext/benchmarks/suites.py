@@ -10,6 +10,9 @@ from namegen_ext.benchmarks.gpu.suite import PEERS as GPU_PEERS
 from namegen_ext.benchmarks.ops import run_ops
 from namegen_ext.benchmarks.ops.case import PEERS as OPS_PEERS
 from namegen_ext.benchmarks.settings import Settings
+from namegen_ext.benchmarks.time_to_loss import PEERS as TIME_TO_LOSS_PEERS
+from namegen_ext.benchmarks.time_to_loss import SUITE as TIME_TO_LOSS
+from namegen_ext.benchmarks.time_to_loss import run_time_to_loss
 from namegen_ext.benchmarks.train import run_train
 from namegen_ext.benchmarks.train.suite import PEERS as TRAIN_PEERS
 
@@ -17,11 +20,16 @@ from namegen_ext.benchmarks.train.suite import PEERS as TRAIN_PEERS
 # that is told what is being measured.
 Suite = Callable[[Settings, int, "frozenset[str] | None", Callable[[str], None]], Iterator[Comparison]]
 
-SUITES: dict[str, Suite] = {"ops": run_ops, "train": run_train, "gpu": run_gpu}
+SUITES: dict[str, Suite] = {
+    "ops": run_ops,
+    "train": run_train,
+    TIME_TO_LOSS: run_time_to_loss,
+    "gpu": run_gpu,
+}
 # Measured where none is named.
-DEFAULT_SUITES = ("ops", "train")
+DEFAULT_SUITES = ("ops", "train", TIME_TO_LOSS)
 
-PEERS = tuple(dict.fromkeys((*OPS_PEERS, *TRAIN_PEERS, *GPU_PEERS)))
+PEERS = tuple(dict.fromkeys((*OPS_PEERS, *TRAIN_PEERS, *TIME_TO_LOSS_PEERS, *GPU_PEERS)))
 # The peers that the target of a comparison is meant for.
 FUSED_PEERS = ("fused-layers", "fused-op")
 
