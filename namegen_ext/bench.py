@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from namegen_ext.benchmarks.plot import FORMATS, PlotError, check_plot, draw
 from namegen_ext.benchmarks.settings import FULL, QUICK
 from namegen_ext.benchmarks.suites import DEFAULT_SUITES, PEERS, SUITES
 from namegen_ext.benchmarks.tables import LEGEND, print_comparisons
+from namegen_ext.benchmarks.time_to_loss import TrainingFailedError
+from namegen_ext.data import DataError, load_words
 from namegen_ext.training.arguments import Parser
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -62,9 +65,13 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     options = parser.parse_args(arguments)
     try:
         machine = this_machine(options.threads)
+        if options.data is not None:
+            load_words(options.data)
         if options.plot is not None:
             check_plot(options.plot)
         csv_file = CsvFile(options.csv) if options.csv is not None else None
+    except DataError as error:
+        parser.error(f"argument --data: {error}")
     except PlotError as error:
         parser.error(f"argument --plot: {error}")
     except CsvFileError as error:
@@ -74,7 +81,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     try:
         with _threads(options.threads):
             _run(options, machine, csv_file)
-    except (DisagreementError, CsvFileError, NoGpuError, PlotError) as error:
+    except (DisagreementError, CsvFileError, NoGpuError, PlotError, TrainingFailedError) as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -114,7 +121,7 @@ def _measured(
     """Yield a suite's comparisons, each kept in the CSV file and the list as soon as it is there."""
     # What is being measured goes to standard error, and only where somebody watches.
     status = Console(stderr=True).status("")
-    settings = QUICK if options.quick else FULL
+    settings = replace(QUICK if options.quick else FULL, data=options.data)
 
     def tell(what: str) -> None:
         status.update(f"{suite}: {what}")
@@ -180,6 +187,12 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         type=_peers,
         metavar="NAME,...",
         help=f"measure only these beside stock, of {', '.join(PEERS[1:])} (default: all that can be had)",
+    )
+    add(
+        "--data",
+        metavar="NAME|PATH",
+        help="word list of time-to-loss, to a dev loss of 2.17, as the makemore names allow; a path, or a name as "
+        "train takes it (default: census, to 2.05)",
     )
     add(
         "--quick",

@@ -18,11 +18,13 @@ class Measured:
     """What was found for one peer of a case.
 
     Attributes:
-        timing: seconds per call (suite ops) or per training step (suite train).
+        timing: seconds per call (suite ops), per training step (suite train), or of a whole process (suite
+            time-to-loss).
         compile_seconds: of a peer that compiles, how long its preparation and first steps took; else None.
         peak_allocated: bytes that torch's allocator held at the peak beyond those before; None: not measured.
         peak_resident: bytes by which the process grew at the peak; None: not measured.
-        loss: the loss in nats after the checked steps; None where there is no loss.
+        loss: the loss in nats after the checked steps, or the dev loss at the end (suite time-to-loss); None
+            where there is no loss.
         share_of_floor: the time that the operations would take at the machine's own rate, over the median;
             None where they are not counted.
 
@@ -43,12 +45,13 @@ class Comparison:
     Attributes:
         suite: the suite's name.
         case: what is computed, such as "batch_norm".
-        mode: "inference", "forward", "forward+backward" or "step".
+        mode: "inference", "forward", "forward+backward", "step" or "process".
         sizes: the sizes other than the batch, as text.
         batch: number of examples.
         peers: what was found, by peer; "stock" is among them.
         target: the speedup over stock that fused layers are to reach; None where none is set.
         step_targets: the speedups over other peers that the step engine is to reach, by peer.
+        most_seconds: what the step engine may take, at most; None where none is set.
         notes: peers that were left out, and why.
 
     """
@@ -61,6 +64,7 @@ class Comparison:
     peers: dict[str, Measured]
     target: float | None = None
     step_targets: Mapping[str, float] = field(default_factory=dict)
+    most_seconds: float | None = None
     notes: tuple[str, ...] = field(default=())
 
     def speedup(self, peer: str, over: str = STOCK) -> Quartiles:

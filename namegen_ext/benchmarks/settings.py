@@ -16,6 +16,7 @@ class Settings:
         warm_up_seconds: each peer runs this long, and at least once, before the first sample.
         budget_seconds: no further round is begun after so many seconds of one comparison.
         quick: only a few small cases, and no peer that has to be compiled first.
+        data: the word list of the suite time-to-loss, as ``namegen_ext.train --data`` takes it; None for census.
 
     """
 
@@ -25,6 +26,7 @@ class Settings:
     warm_up_seconds: float = 0.05
     budget_seconds: float = 4.0
     quick: bool = False
+    data: str | None = None
 
 
 FULL = Settings()

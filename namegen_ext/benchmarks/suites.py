@@ -12,6 +12,9 @@ from namegen_ext.benchmarks.ops.case import PEERS as OPS_PEERS
 from namegen_ext.benchmarks.sample import PEERS as SAMPLE_PEERS
 from namegen_ext.benchmarks.sample import run_sample
 from namegen_ext.benchmarks.settings import Settings
+from namegen_ext.benchmarks.time_to_loss import PEERS as TIME_TO_LOSS_PEERS
+from namegen_ext.benchmarks.time_to_loss import SUITE as TIME_TO_LOSS
+from namegen_ext.benchmarks.time_to_loss import run_time_to_loss
 from namegen_ext.benchmarks.train import run_train
 from namegen_ext.benchmarks.train.suite import PEERS as TRAIN_PEERS
 

@@ -41,6 +41,7 @@ def print_comparisons(comparisons: Sequence[Comparison], console: Console) -> No
         found.compile_seconds is not None for one in comparisons for found in one.peers.values()
     )
     has_loss = any(found.loss is not None for one in comparisons for found in one.peers.values())
+    in_seconds = all(one.mode == "process" for one in comparisons)
     has_floor = any(found.share_of_floor is not None for one in comparisons for found in one.peers.values())
 
     title = first.suite if several_cases else f"{first.suite}: {first.case} ({first.sizes})"
@@ -48,7 +49,7 @@ def print_comparisons(comparisons: Sequence[Comparison], console: Console) -> No
     table.add_column("case" if several_cases else "mode")
     table.add_column("batch", justify="right")
     table.add_column("peer")
-    table.add_column("time, us", justify="right")
+    table.add_column("time, s" if in_seconds else "time, us", justify="right")
     table.add_column("speedup", justify="right")
     table.add_column("target")
     if has_floor:
@@ -73,7 +74,7 @@ def print_comparisons(comparisons: Sequence[Comparison], console: Console) -> No
                 escape(name),
                 f"{comparison.batch:,}" if is_first else "",
                 peer,
-                _time(found.timing.seconds),
+                _time(found.timing.seconds, in_seconds=in_seconds),
                 "" if is_first else _speedup(comparison.speedup(peer)),
                 _target(comparison, peer),
             ]
@@ -93,7 +94,9 @@ def print_comparisons(comparisons: Sequence[Comparison], console: Console) -> No
     console.print()
 
 
-def _time(seconds: Quartiles) -> str:
+def _time(seconds: Quartiles, *, in_seconds: bool) -> str:
+    if in_seconds:
+        return f"{seconds.median:.2f} ({seconds.lower:.2f} to {seconds.upper:.2f})"
     micros = seconds.scaled(1e6)
     return f"{_number(micros.median)} ({_number(micros.lower)} to {_number(micros.upper)})"
 
@@ -112,12 +115,20 @@ def _target(comparison: Comparison, peer: str) -> str:
         word = verdict(comparison.speedup(peer), comparison.target)
         return f"[{_STYLES[word]}]{comparison.target:g} {word}[/]"
     lines = []
+    if peer == FUSED_STEP and comparison.most_seconds is not None:
+        seconds = comparison.peers[peer].timing.seconds
+        word = verdict(_inverse(seconds), 1 / comparison.most_seconds)
+        lines.append(f"[{_STYLES[word]}]{comparison.most_seconds:g} s at most: {word}[/]")
     for other, target in comparison.step_targets.items() if peer == FUSED_STEP else ():
         if other in comparison.peers:
             speedup = comparison.speedup(peer, over=other)
             word = verdict(speedup, target)
             lines.append(f"[{_STYLES[word]}]{target:g} x {other}: {speedup.median:.2f} {word}[/]")
     return "\n".join(lines)
+
+
+def _inverse(seconds: Quartiles) -> Quartiles:
+    return Quartiles(1 / seconds.upper, 1 / seconds.median, 1 / seconds.lower)
 
 
 def _memory(comparison: Comparison, peer: str) -> str:

@@ -16,7 +16,9 @@ import torch
 from namegen_ext import bench
 from namegen_ext.benchmarks.agreement import DisagreementError
 from namegen_ext.benchmarks.csv_file import HEADER
+from namegen_ext.benchmarks.settings import Settings
 from namegen_ext.benchmarks.suites import DEFAULT_SUITES, SUITES
+from namegen_ext.benchmarks.time_to_loss import TrainingFailedError
 
 COMMAND = [sys.executable, "-m", "namegen_ext.bench"]
 
@@ -122,6 +124,7 @@ def test_a_changed_header_is_refused_before_anything_is_measured(
         (["--threads", "0"], "argument --threads: got '0', expected a whole number from 1 to 1024"),
         (["--threads", "two"], "argument --threads: got 'two'"),
         (["--peers", "stock,tensorflow"], "argument --peers: got 'tensorflow', expected some of stock"),
+        (["--data", "missing.txt"], "argument --data: missing.txt"),
         (["--csv"], "argument --csv: expected one argument"),
         (["--csv", "missing/results.csv"], "argument --csv: missing/results.csv: cannot be written"),
         (["--plot", "picture.gif"], "argument --plot: got 'picture.gif'"),
@@ -153,9 +156,9 @@ def test_help_names_every_suite_and_default(capsys: pytest.CaptureFixture[str]) 
     assert caught.value.code == 0
     text = capsys.readouterr().out
     assert all(f"\n  {suite} " in text for suite in SUITES)
-    for flag in ("--csv", "--plot", "--threads", "--peers", "--quick"):
+    for flag in ("--csv", "--plot", "--threads", "--peers", "--data", "--quick"):
         assert flag in text
-    assert len(re.findall(r"\(default:", " ".join(text.split()))) == 6
+    assert len(re.findall(r"\(default:", " ".join(text.split()))) == 7
 
 
 def test_results_that_differ_end_in_one_line(
@@ -167,6 +170,32 @@ def test_results_that_differ_end_in_one_line(
     monkeypatch.setitem(SUITES, "ops", differ)
     assert bench.main(["ops"], prog="namegen bench") == 1
     assert capsys.readouterr().err == "namegen bench: error: batch_norm: output of fused-op differs\n"
+
+
+def test_a_run_that_fails_ends_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise TrainingFailedError("time-to-loss: stock: no space left")
+
+    monkeypatch.setitem(SUITES, "time-to-loss", fail)
+    assert bench.main(["time-to-loss"], prog="namegen bench") == 1
+    assert capsys.readouterr().err == "namegen bench: error: time-to-loss: stock: no space left\n"
+
+
+def test_the_word_list_reaches_the_suites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text("ann\nbob\n", encoding="utf-8")
+    seen: list[str | None] = []
+
+    def look(settings: Settings, *arguments: object) -> list[object]:
+        seen.append(settings.data)
+        return []
+
+    monkeypatch.setitem(SUITES, "time-to-loss", look)
+    assert bench.main(["time-to-loss", "--data", str(path)]) == 0
+    assert bench.main(["time-to-loss"]) == 0
+    assert seen == [str(path), None]
 
 
 def test_an_interrupt_ends_cleanly_and_the_threads_are_as_before(

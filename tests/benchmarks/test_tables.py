@@ -96,3 +96,18 @@ def test_several_cases_stand_in_one_table(comparison: Comparison) -> None:
     assert text.count("┏") == 1
     for words in ("batch_norm", "H=200", "other", "H=9"):
         assert words in text
+
+
+@pytest.mark.parametrize(
+    ("most", "word"), [(8.0, "met"), (3.0, "met"), (2.8, "within noise"), (2.7, "missed")]
+)
+def test_seconds_at_most(comparison: Comparison, most: float, word: str) -> None:
+    peers = {
+        "stock": Measured(Timing((6.0, 5.0, 7.0), 1)),
+        "fused-step": Measured(Timing((2.5, 3.0, 3.5), 1)),  # quartiles 2.75, 3.0, 3.25
+    }
+    whole = replace(comparison, mode="process", peers=peers, most_seconds=most)
+    text = printed(whole)
+    assert f"{most:g} s at most: {word}" in text
+    assert "time, s" in text
+    assert "3.00 (2.75 to 3.25)" in text

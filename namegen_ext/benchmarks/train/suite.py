@@ -114,13 +114,11 @@ def run_train(
     """
     words = load_words("census").words
     settings = replace(settings, budget_seconds=_BUDGETS * settings.budget_seconds)
-    tell("rate of a matrix product")
-    rate = matmul_rate()
     for case in train_cases(settings.quick):
         tell(f"{case.name}, batch {case.batch_size:,}")
         corpus = Corpus.build(words, block_size=case.block_size, split_seed=_SPLIT_SEED)
         data = TrainData(len(corpus.vocabulary), *corpus.train)
-        yield _compare(case, data, settings, threads, only_peers, rate, tell)
+        yield _compare(case, data, settings, threads, only_peers, tell)
 
 
 def _compare(
@@ -129,7 +127,6 @@ def _compare(
     settings: Settings,
     threads: int,
     only_peers: frozenset[str] | None,
-    rate: float,
     tell: Callable[[str], None],
 ) -> Comparison:
     where = f"{case.name}, batch {case.batch_size:,}"
@@ -154,7 +151,7 @@ def _compare(
             compile_seconds[name] = time.perf_counter() - began
     _check(case, data, losses, where)
 
-    operations = _operations(case, data)
+    operations, rate = _operations(case, data), matmul_rate()  # now, as a machine's clock changes
     floor = operations / rate
     notes.append(
         f"{where}: the floor is {floor * 1e6:,.1f} us, {operations / 1e6:,.2f} million operations at the "
