@@ -11,7 +11,13 @@ from torch import nn
 
 from namegen_ext.data import Vocabulary
 from namegen_ext.sampling import NameSampler, sample_names
-from namegen_ext.sampling.plan import MAX_TABLE_BYTES, TABLE_CONTEXTS_PER_NAME, Backend, Method
+from namegen_ext.sampling.plan import (
+    MAX_TABLE_BYTES,
+    NATIVE_TABLE_CONTEXTS_PER_NAME,
+    TABLE_CONTEXTS_PER_NAME,
+    Backend,
+    Method,
+)
 
 
 def model_probabilities(model: nn.Module, vocab_size: int, temperature: float = 1.0) -> torch.Tensor:
@@ -189,6 +195,16 @@ def test_auto_chooses_the_table_for_many_names(model: nn.Module, vocabulary: Voc
     enough = -(-(len(vocabulary) ** 2) // TABLE_CONTEXTS_PER_NAME)
     assert NameSampler(model, vocabulary, enough).method == "table"
     assert NameSampler(model, vocabulary, enough - 1).method == "direct"
+
+
+def test_auto_evaluates_a_network_natively_for_fewer_names(
+    one_letter_network: nn.Module, vocabulary: Vocabulary
+) -> None:
+    enough = round(len(vocabulary) / NATIVE_TABLE_CONTEXTS_PER_NAME)
+    for names, method in ((enough, "table"), (enough - 1, "direct")):
+        sampler = NameSampler(one_letter_network, vocabulary, names)
+        assert sampler.method == method
+        assert sampler.native is not None
 
 
 def test_a_table_too_large_is_never_built(vocabulary: Vocabulary) -> None:
