@@ -11,7 +11,7 @@ from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.arguments import check_count, check_seed
 from namegen_ext.sampling.plan import Backend, Method
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH, NameSampler
-from namegen_ext.sampling.stream import DEFAULT_BATCH_SIZE, DEFAULT_PATIENCE, NameStream
+from namegen_ext.sampling.stream import DEFAULT_PATIENCE, NameStream
 
 
 def iter_names(
@@ -30,7 +30,7 @@ def iter_names(
     unique: bool = False,
     count_distinct: bool = False,
     patience: int = DEFAULT_PATIENCE,
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int | None = None,
     method: Method = "auto",
     backend: Backend = "auto",
     threads: int = 1,
@@ -61,7 +61,8 @@ def iter_names(
         unique: leave out repeats.
         count_distinct: count the different names (``counts.drawn_distinct``) without ``unique``.
         patience: give up once so many names drawn in a row had to be left out.
-        batch_size: how many names are drawn at a time.
+        batch_size: how many names are drawn at a time; None takes 8,192, or 65,536 for each thread where there
+            are several.
         method: "direct", "table" or "auto"; see `NameSampler`.
         backend: "native", "python" or "auto"; see `NameSampler`.
         threads: how many threads draw, where the native sampler does; has no influence on the names. A batch
@@ -77,7 +78,8 @@ def iter_names(
     """
     n = check_count(n, minimum=0, name="n")
     patience = check_count(patience, minimum=1, name="patience")
-    batch_size = check_count(batch_size, minimum=1, name="batch_size")
+    if batch_size is not None:
+        batch_size = check_count(batch_size, minimum=1, name="batch_size")
     threads = check_count(threads, minimum=1, name="threads")
     seed = int(torch.randint(2**63 - 1, ())) if seed is None else check_seed(seed)
     sampler = NameSampler(
@@ -121,7 +123,7 @@ def sample_names(
     novel: bool = False,
     unique: bool = False,
     patience: int = DEFAULT_PATIENCE,
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int | None = None,
     method: Method = "auto",
     backend: Backend = "auto",
     threads: int = 1,

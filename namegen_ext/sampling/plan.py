@@ -22,8 +22,9 @@ MAX_TABLE_BYTES = 256 * 2**20
 # Measured with 27 symbols, block 3 and hidden 200 (19,683 contexts) on one thread: the table takes
 # 20 ms, and both methods take as long as each other at about 2,500 names.
 TABLE_CONTEXTS_PER_NAME = 8
-# The same for the native sampler, which evaluates the network itself.
-NATIVE_TABLE_CONTEXTS_PER_NAME = 2
+# The same where the native sampler can evaluate the network itself: for the same model, from about 150,000
+# names on the table pays.
+NATIVE_TABLE_CONTEXTS_PER_NAME = 0.125
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def make_plan(direct: ModelDistribution, expected_names: int, *, method: Method,
     return Plan("direct", None if network is not None else why_not, network)
 
 
-def _takes_table(direct: ModelDistribution, most_contexts: int, method: Method) -> bool:
+def _takes_table(direct: ModelDistribution, most_contexts: float, method: Method) -> bool:
     num_contexts = direct.vocab_size**direct.block_size
     table_bytes = TableDistribution.num_bytes(direct.vocab_size, direct.block_size)
     if method == "table" and table_bytes > MAX_TABLE_BYTES:

@@ -13,6 +13,8 @@ from namegen_ext.sampling.native import draw_text, lines
 from namegen_ext.sampling.sampler import NameSampler
 
 DEFAULT_BATCH_SIZE = 8192
+# Starting a thread costs some 30 us, so each is given more to do: some milliseconds of drawing.
+BATCH_SIZE_PER_THREAD = 65536
 DEFAULT_PATIENCE = 100_000
 
 # The first batch of a filtered stream, whose end is not known beforehand; each batch doubles the last.
@@ -51,7 +53,8 @@ class NameStream(Iterator[str]):
         unique: leave out the repeats. Keeps all names in memory.
         count_distinct: count the different names without ``unique``. Keeps all names in memory.
         patience: give up once so many names drawn in a row had to be left out.
-        batch_size: how many names are drawn at a time; has no influence on the names.
+        batch_size: how many names are drawn at a time; has no influence on the names. None takes 8,192, or
+            65,536 for each thread where there are several.
         threads: how many threads draw, where the sampler is native; has no influence on the names.
 
     Attributes:
@@ -74,7 +77,7 @@ class NameStream(Iterator[str]):
         unique: bool = False,
         count_distinct: bool = False,
         patience: int = DEFAULT_PATIENCE,
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        batch_size: int | None = None,
         threads: int = 1,
     ) -> None:
         self.counts = SampleCounts()
@@ -88,6 +91,9 @@ class NameStream(Iterator[str]):
         self._seen: set[str] | None = set() if unique or count_distinct else None
         self._patience = patience
         self._left_out_in_a_row = 0
+        if batch_size is None:
+            has_threads = threads > 1 and sampler.native is not None
+            batch_size = BATCH_SIZE_PER_THREAD * threads if has_threads else DEFAULT_BATCH_SIZE
         self._batch_size = batch_size
         self._threads = threads
         is_native = sampler.native is not None

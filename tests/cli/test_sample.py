@@ -72,6 +72,38 @@ def test_the_reader_of_a_pipe_may_leave(run_dir: Path) -> None:
         assert process.stderr.read() == ""
 
 
+def test_a_million_names_take_no_more_memory_than_a_few(run_dir: Path, tmp_path: Path) -> None:
+    script = (
+        "import resource, sys\n"
+        "from namegen_ext.sample import main\n"
+        "status = main(sys.argv[1:])\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)\n"
+        "sys.exit(status)\n"
+    )
+
+    def peak(n: int) -> tuple[int, int]:
+        """KiB of the process at its peak, and bytes written."""
+        path = tmp_path / "names.txt"
+        with path.open("wb") as file:
+            done = subprocess.run(
+                [sys.executable, "-c", script, str(run_dir), "-n", str(n), "--seed", "1"],
+                stdout=file,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                timeout=120,
+                check=False,
+            )
+        assert done.returncode == 0, done.stderr
+        assert path.read_bytes().count(b"\n") == n
+        return int(done.stderr.split()[-1]), path.stat().st_size
+
+    few, _ = peak(10_000)
+    many, written = peak(3_000_000)
+    assert written > 10_000_000
+    # The text alone, held once, would be more; the difference between two runs is some 100 KiB.
+    assert 1024 * (many - few) < written / 3
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full on this system")
 def test_a_full_disk_is_told_in_one_line(run_dir: Path) -> None:
     with Path("/dev/full").open("w") as full:

@@ -50,3 +50,25 @@ def model(vocabulary: Vocabulary) -> SmallModel:
 @pytest.fixture
 def one_letter_model(vocabulary: Vocabulary) -> SmallModel:
     return SmallModel(len(vocabulary), block_size=1)
+
+
+@pytest.fixture
+def one_letter_network(vocabulary: Vocabulary) -> nn.Module:
+    """A network with one hidden layer over one letter, which the native sampler can evaluate."""
+    layers = nn.Sequential(nn.Embedding(6, 5), nn.Flatten(), nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 6))
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for parameter in layers.parameters():
+            parameter.copy_(0.6 * torch.randn(parameter.shape, generator=generator))
+
+    class OneLetterNetwork(nn.Module):
+        block_size = 1
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = layers
+
+        def forward(self, tokens: torch.Tensor) -> tuple[torch.Tensor, None]:
+            return self.net(tokens), None
+
+    return OneLetterNetwork()

@@ -11,7 +11,13 @@ from torch import nn
 
 from namegen_ext.data import Vocabulary
 from namegen_ext.sampling import NameSampler, sample_names
-from namegen_ext.sampling.plan import MAX_TABLE_BYTES, TABLE_CONTEXTS_PER_NAME, Method
+from namegen_ext.sampling.plan import (
+    MAX_TABLE_BYTES,
+    NATIVE_TABLE_CONTEXTS_PER_NAME,
+    TABLE_CONTEXTS_PER_NAME,
+    Backend,
+    Method,
+)
 
 
 def model_probabilities(model: nn.Module, vocab_size: int, temperature: float = 1.0) -> torch.Tensor:
@@ -57,17 +63,30 @@ def chi_square_threshold(degrees: int) -> float:
 
 @pytest.mark.parametrize("method", ["direct", "table"])
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
+@pytest.mark.parametrize("backend", ["native", "python"])
 def test_frequencies_follow_the_model(
-    one_letter_model: nn.Module, vocabulary: Vocabulary, method: Method, temperature: float
+    one_letter_network: nn.Module,
+    vocabulary: Vocabulary,
+    method: Method,
+    temperature: float,
+    backend: Backend,
 ) -> None:
+    n = 200_000 if backend == "native" else 40_000
     names = sample_names(
-        one_letter_model, vocabulary, 20_000, seed=1, temperature=temperature, method=method, max_length=1000
+        one_letter_network,
+        vocabulary,
+        n,
+        seed=1,
+        temperature=temperature,
+        method=method,
+        max_length=1000,
+        backend=backend,
     )
-    probabilities = model_probabilities(one_letter_model, len(vocabulary), temperature)
+    probabilities = model_probabilities(one_letter_network, len(vocabulary), temperature)
     statistic, degrees = chi_square(names, probabilities, vocabulary)
     assert statistic < chi_square_threshold(degrees)
     # The test can tell: a temperature 10% off is far out.
-    other = model_probabilities(one_letter_model, len(vocabulary), 1.1 * temperature)
+    other = model_probabilities(one_letter_network, len(vocabulary), 1.1 * temperature)
     assert chi_square(names, other, vocabulary)[0] > chi_square_threshold(degrees)
 
 
@@ -176,6 +195,16 @@ def test_auto_chooses_the_table_for_many_names(model: nn.Module, vocabulary: Voc
     enough = -(-(len(vocabulary) ** 2) // TABLE_CONTEXTS_PER_NAME)
     assert NameSampler(model, vocabulary, enough).method == "table"
     assert NameSampler(model, vocabulary, enough - 1).method == "direct"
+
+
+def test_auto_evaluates_a_network_natively_for_fewer_names(
+    one_letter_network: nn.Module, vocabulary: Vocabulary
+) -> None:
+    enough = round(len(vocabulary) / NATIVE_TABLE_CONTEXTS_PER_NAME)
+    for names, method in ((enough, "table"), (enough - 1, "direct")):
+        sampler = NameSampler(one_letter_network, vocabulary, names)
+        assert sampler.method == method
+        assert sampler.native is not None
 
 
 def test_a_table_too_large_is_never_built(vocabulary: Vocabulary) -> None:

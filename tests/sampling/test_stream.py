@@ -7,6 +7,7 @@ from torch import nn
 
 from namegen_ext.data import Vocabulary
 from namegen_ext.sampling import SampleCounts, SamplingError, iter_names, sample_names
+from namegen_ext.sampling.plan import Backend
 
 
 def select_slowly(
@@ -41,8 +42,15 @@ def drawn(model: nn.Module, vocabulary: Vocabulary) -> list[str]:
 @pytest.mark.parametrize("novel", [False, True])
 @pytest.mark.parametrize("unique", [False, True])
 @pytest.mark.parametrize("n", [1, 255, 500])
+@pytest.mark.parametrize("backend", ["native", "python"])
 def test_agrees_with_the_definition(
-    model: nn.Module, vocabulary: Vocabulary, drawn: list[str], novel: bool, unique: bool, n: int
+    model: nn.Module,
+    vocabulary: Vocabulary,
+    drawn: list[str],
+    novel: bool,
+    unique: bool,
+    n: int,
+    backend: Backend,
 ) -> None:
     training_names = set(drawn[::3])
     expected, counts = select_slowly(drawn, n, training_names, novel, unique)
@@ -59,6 +67,7 @@ def test_agrees_with_the_definition(
             unique=unique,
             count_distinct=True,
             batch_size=batch_size,
+            backend=backend,
         )
         assert list(stream) == expected
         assert stream.counts == counts
@@ -93,7 +102,10 @@ def test_novel_gives_up_when_all_is_known(model: nn.Module, vocabulary: Vocabula
         )
 
 
-def test_patience_counts_names_in_a_row(model: nn.Module, vocabulary: Vocabulary, drawn: list[str]) -> None:
+@pytest.mark.parametrize("backend", ["native", "python"])
+def test_patience_counts_names_in_a_row(
+    model: nn.Module, vocabulary: Vocabulary, drawn: list[str], backend: Backend
+) -> None:
     training_names = set(drawn[::3])
     longest_run = run = 0
     kept, counts = select_slowly(drawn, 400, training_names, novel=True, unique=True)
@@ -115,6 +127,7 @@ def test_patience_counts_names_in_a_row(model: nn.Module, vocabulary: Vocabulary
             novel=True,
             unique=True,
             patience=patience,
+            backend=backend,
         )
 
     assert draw(longest_run + 1) == kept
