@@ -41,10 +41,11 @@ all peers have been found equal. Leave the machine alone meanwhile."""
 
 _SUITES_HELP = """\
 suites:
-  ops     each operator: inference, forward, forward+backward, and its peak memory, over batches
-  train   whole training steps of the MLP and the WaveNet: minibatch, forward, backward, update
-  sample  drawing names, the making of tables included
-  gpu     each operator on a CUDA device, timed by CUDA events, and the bandwidth of a copy"""
+  ops           each operator: inference, forward, forward+backward, and its peak memory, over batches
+  train         whole training steps of the MLP and the WaveNet: minibatch, forward, backward, update
+  sample        drawing names, the making of tables included
+  time-to-loss  from the start of a process to a trained MLP of a given dev loss, by each backend of train
+  gpu           each operator on a CUDA device, timed by CUDA events, and the bandwidth of a copy"""
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_ext.bench") -> int:

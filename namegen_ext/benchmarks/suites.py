@@ -22,11 +22,17 @@ from namegen_ext.benchmarks.train.suite import PEERS as TRAIN_PEERS
 # that is told what is being measured.
 Suite = Callable[[Settings, int, "frozenset[str] | None", Callable[[str], None]], Iterator[Comparison]]
 
-SUITES: dict[str, Suite] = {"ops": run_ops, "train": run_train, "sample": run_sample, "gpu": run_gpu}
+SUITES: dict[str, Suite] = {
+    "ops": run_ops,
+    "train": run_train,
+    "sample": run_sample,
+    TIME_TO_LOSS: run_time_to_loss,
+    "gpu": run_gpu,
+}
 # Measured where none is named.
-DEFAULT_SUITES = ("ops", "train", "sample")
+DEFAULT_SUITES = ("ops", "train", "sample", TIME_TO_LOSS)
 
-PEERS = tuple(dict.fromkeys((*OPS_PEERS, *TRAIN_PEERS, *SAMPLE_PEERS, *GPU_PEERS)))
+PEERS = tuple(dict.fromkeys((*OPS_PEERS, *TRAIN_PEERS, *SAMPLE_PEERS, *TIME_TO_LOSS_PEERS, *GPU_PEERS)))
 # The peers that the target of a comparison is meant for.
 FUSED_PEERS = ("fused-layers", "fused-op")
 
