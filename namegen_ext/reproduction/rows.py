@@ -141,8 +141,7 @@ _ROWS = (
         "lecture-gpt",
         (_near("test", 1.92, _LECTURE),),
         204_544,
-        note="published as about 1.92, on the split of makemore.py (1,000 test names, no dev names), its steps and"
-        " schedule unstated",
+        note="published as about 1.92, its split, steps and schedule unstated; makemore.py's split is assumed",
     ),
 )
 
