@@ -1,8 +1,11 @@
 """Drawing names from a trained model.
 
-The parts, from the numbers to the names: philox.py (random numbers by counter), distribution.py (context ->
-next-symbol probabilities), draw.py (the drawing loop), sampler.py (names at any place of a stream),
-stream.py (novel, unique, counts), api.py (the functions most callers want).
+The definition, from the numbers to the names: philox.py (random numbers by counter), distribution.py and
+cached.py (context -> next-symbol probabilities), draw.py (the drawing loop), sampler.py (names at any place
+of a stream), stream.py (novel, unique, counts), api.py (the functions most callers want).
+
+The same natively, many times as fast, wherever it covers a model: native.py (csrc/engine/sampling made ready),
+network.py (what it can evaluate), plan.py (which way a model is sampled).
 """
 
 from namegen_ext.sampling.api import iter_names, sample_names

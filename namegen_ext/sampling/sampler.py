@@ -37,8 +37,9 @@ _UTF32 = "utf-32-le" if sys.byteorder == "little" else "utf-32-be"
 class NameSampler:
     """Draws the names of a seed's stream; each depends on the seed and on its place in the stream alone.
 
-    That holds to the bit where the model is tabulated. Where the model is asked each time, a matrix product
-    may round differently for another number of rows, which changes about one drawn letter in a million.
+    That holds to the bit where the model is tabulated, and where the native sampler evaluates its network. Where
+    torch is asked each time, a matrix product may round differently for another number of rows, which changes
+    about one drawn letter in a million; as many differ between the two ways, and between instruction sets.
 
     Args:
         model: maps (N, block_size) int64 tokens to logits (N, len(vocabulary)), or to a tuple that starts

@@ -25,7 +25,6 @@ DirectSampler::DirectSampler(std::shared_ptr<const Network> network, Shaping sha
       shaping_(shaping),
       spelling_(std::move(spelling)),
       kernels_(sampling_kernels()),
-      evaluation_(network_),
       cells_(spelling_, kBatch),
       memo_(most_rows(network_->vocab())),
       thresholds_((memo_.most_rows() + 1) * row_width(network_->vocab())),
@@ -127,7 +126,8 @@ void DirectSampler::find_rows(int64_t active, const Poll& poll) {
 }
 
 void DirectSampler::compute(const Key* contexts, const uint32_t* rows, int64_t count, bool without_end) {
-  const float* logits = evaluation_.logits(contexts, count);
+  if (evaluation_ == nullptr) evaluation_ = std::make_unique<Evaluation>(network_);
+  const float* logits = evaluation_->logits(contexts, count);
   const bool finite =
       kernels_.softmax({logits, padded(network_->vocab()), count, network_->vocab(), shaping_.temperature,
                         shaping_.top_k, without_end, scratch_.data(), rows_, rows});

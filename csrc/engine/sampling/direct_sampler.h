@@ -35,7 +35,7 @@ class DirectSampler final : public Sampler {
   Shaping shaping_;
   Spelling spelling_;
   const SamplingKernels& kernels_;
-  Evaluation evaluation_;
+  std::unique_ptr<Evaluation> evaluation_;  // made with the first name
   Key start_ = 0;
   NameCells cells_;
 

@@ -37,20 +37,20 @@ Network::Network(int64_t vocab, int64_t embedding_dim, std::vector<float> embedd
     require(static_cast<int64_t>(level.weight.size()) == level.out * level.factor * level.in &&
                 static_cast<int64_t>(level.bias.size()) == level.out,
             "a level's weight must be (out, factor * in) and its bias (out)");
-    Part part{level.factor, block_, padded(level.in), padded(level.out), level.tanh, {}, {}};
+    Part part{level.factor, block_, level.in, padded(level.out), level.tanh, {}, {}};
     part.bias = AlignedArray<float>(part.out);
     std::fill_n(part.bias.data(), part.out, 0.0f);
     std::copy_n(level.bias.data(), level.out, part.bias.data());
-    // Row j * out + o of the products' weights: what position j's features do to output o; what pads them does nothing.
-    std::vector<float> weight(part.row() * level.in, 0.0f);
+    // For each position its own weights, (out, in) with rows of zeros behind them.
+    part.packed = AlignedArray<float>(level.factor * packed_size(level.in, part.out));
+    std::vector<float> weight(part.out * level.in, 0.0f);
     for (int64_t j = 0; j < level.factor; ++j) {
       for (int64_t o = 0; o < level.out; ++o) {
-        std::copy_n(&level.weight[(o * level.factor + j) * level.in], level.in, &weight[(j * part.out + o) * level.in]);
+        std::copy_n(&level.weight[(o * level.factor + j) * level.in], level.in, &weight[o * level.in]);
       }
+      float* packed = part.packed.data() + j * packed_size(level.in, part.out);
+      sampling_kernels().pack_weight(weight.data(), level.in, part.out, packed);
     }
-    part.packed = AlignedArray<float>(packed_size(level.in, part.row()));
-    part.in = level.in;
-    sampling_kernels().pack_weight(weight.data(), level.in, part.row(), part.packed.data());
     parts_.push_back(std::move(part));
     block_ *= level.factor;
     features = level.out;
@@ -64,24 +64,21 @@ Network::Network(int64_t vocab, int64_t embedding_dim, std::vector<float> embedd
 Evaluation::Evaluation(std::shared_ptr<const Network> network)
     : network_(std::move(network)), kernels_(sampling_kernels()), iota_(kMostContexts) {
   std::iota(iota_.begin(), iota_.end(), 0u);
-  int64_t widest = network_->embedding_stride_, most_products = 1;
-  for (const Network::Part& part : network_->parts_) {
-    widest = std::max(widest, part.out);
-    most_products = std::max(most_products, part.row());
-  }
-  products_ = AlignedArray<float>(kMostContexts * most_products);
+  int64_t widest = network_->embedding_stride_;
+  for (const Network::Part& part : network_->parts_) widest = std::max(widest, part.out);
+  products_ = AlignedArray<float>(kMostContexts * widest);
   for (AlignedArray<float>& hidden : hidden_) hidden = AlignedArray<float>(kMostContexts * widest);
 
-  // A level asks for at most so many groups at a time: those of kMostContexts contexts, or those of a chunk of a table.
   for (size_t level = 0; level < network_->joining_; ++level) {
     const Network::Part& part = network_->parts_[level];
     const int64_t key_bits = part.span * network_->bits();
     const bool holds_all = key_bits <= kTableBits;
-    const int64_t groups = kMostContexts * (network_->block() / part.span);
-    const int64_t row_bytes = part.row() * static_cast<int64_t>(sizeof(float));
-    const int64_t rows =
-        holds_all ? int64_t{1} << key_bits : std::max(groups, std::min(kStoreBytes / row_bytes, kMostMemoRows));
-    stores_.push_back(Store{holds_all, Memo(rows), AlignedArray<float>(rows * part.row()), {}, {}, {}, {}});
+    const int64_t position_bytes = part.factor * part.out * static_cast<int64_t>(sizeof(float));
+    const int64_t capacity = holds_all ? int64_t{1} << key_bits
+                                       : std::max(kMostContexts, std::min(kStoreBytes / position_bytes, kMostMemoRows));
+    std::vector<Memo> memos(holds_all ? 0 : part.factor, Memo(capacity));
+    AlignedArray<float> rows(part.factor * capacity * part.out);
+    stores_.push_back({holds_all, capacity, part.out, std::move(rows), std::move(memos), {}, {}, {}, {}});
     if (holds_all) tabulate(level);
   }
 }
@@ -94,10 +91,9 @@ const float* Evaluation::logits(const Key* contexts, int64_t count) {
   for (size_t level = network_->joining_; level < parts.size(); ++level, which ^= 1) {
     const Network::Part& part = parts[level];
     const int64_t input_stride = level > 0 ? parts[level - 1].out : network_->embedding_stride_;
-    kernels_.product(
-        {input, input_stride, part.packed.data(), part.in, part.row(), count, products_.data(), part.row()});
-    kernels_.gathered_sum({products_.data(), part.row(), part.out, 1, iota_.data(), part.bias.data(), count, part.out,
-                           part.tanh, hidden_[which].data(), part.out});
+    kernels_.product({input, input_stride, part.packed_for(0), part.in, part.out, count, products_.data(), part.out});
+    kernels_.gathered_sum({products_.data(), part.out, 0, 1, iota_.data(), part.bias.data(), count, part.out, part.tanh,
+                           hidden_[which].data(), part.out});
     input = hidden_[which].data();
   }
   return input;
@@ -115,58 +111,58 @@ const float* Evaluation::inputs_of(size_t level, const Key* groups, int64_t coun
   }
   const Network::Part& part = network_->parts_[level - 1];
   Store& store = stores_[level - 1];
-  // Each group falls into `factor` parts, the oldest in the highest bits.
-  const int64_t bits = part.span * network_->bits();
-  const Key mask = (Key{1} << bits) - 1;
-  store.groups.resize(count * part.factor);
-  for (int64_t i = 0; i < count; ++i) {
-    for (int64_t j = 0; j < part.factor; ++j) {
-      store.groups[i * part.factor + j] = groups[i] >> (bits * (part.factor - 1 - j)) & mask;
-    }
-  }
-  const uint32_t* index = rows_of(level - 1, store.groups.data(), count * part.factor);
+  find_rows(level - 1, groups, count);
   if (store.output.size() < count * part.out) store.output = AlignedArray<float>(count * part.out);
-  kernels_.gathered_sum({store.rows.data(), part.row(), part.out, part.factor, index, part.bias.data(), count, part.out,
-                         part.tanh, store.output.data(), part.out});
+  kernels_.gathered_sum({store.rows.data(), part.out, store.capacity * part.out, part.factor, store.index.data(),
+                         part.bias.data(), count, part.out, part.tanh, store.output.data(), part.out});
   return store.output.data();
 }
 
-// Where the products of a level stand, for groups of its span.
-const uint32_t* Evaluation::rows_of(size_t level, const Key* groups, int64_t count) {
+// Where the products stand that a level adds up for each of some contexts, which are groups of the next level's span:
+// to store.index (count, factor). What is missing is computed.
+void Evaluation::find_rows(size_t level, const Key* contexts, int64_t count) {
   const Network::Part& part = network_->parts_[level];
   Store& store = stores_[level];
-  store.index.resize(count);
-  if (store.holds_all) {
-    for (int64_t i = 0; i < count; ++i) store.index[i] = static_cast<uint32_t>(groups[i]);
-    return store.index.data();
-  }
-  store.memo.make_room(count);
-  store.missing.clear();
-  const int64_t first_new = store.memo.size();
-  for (int64_t i = 0; i < count; ++i) store.memo.prefetch(groups[i]);
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t before = store.memo.size();
-    store.index[i] = store.memo.find_or_add(groups[i]);
-    if (store.memo.size() > before) {
-      store.missing.push_back(groups[i]);
-    } else {  // rows lie all over the memo: this one's share of the sum to come is on its way
-      const float* row = &store.rows[store.index[i] * part.row() + i % part.factor * part.out];
-      for (int64_t h = 0; h < part.out; h += 16) __builtin_prefetch(row + h, 0, 2);
+  const int64_t bits = part.span * network_->bits();
+  const Key mask = (Key{1} << bits) - 1;
+  store.index.resize(count * part.factor);
+  store.groups.resize(count);
+  for (int64_t position = 0; position < part.factor; ++position) {
+    const int64_t shift = bits * (part.factor - 1 - position);  // the oldest group stands in the highest bits
+    uint32_t* index = store.index.data() + position;            // of every part.factor numbers one
+    if (store.holds_all) {
+      for (int64_t i = 0; i < count; ++i) index[i * part.factor] = static_cast<uint32_t>(contexts[i] >> shift & mask);
+      continue;
     }
+    Memo& memo = store.memos[position];
+    memo.make_room(count);
+    const int64_t first_new = memo.size();
+    for (int64_t i = 0; i < count; ++i) memo.prefetch(store.groups[i] = contexts[i] >> shift & mask);
+    store.missing.clear();
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t before = memo.size();
+      const uint32_t row = memo.find_or_add(store.groups[i]);
+      index[i * part.factor] = row;
+      if (memo.size() > before) {
+        store.missing.push_back(store.groups[i]);
+      } else {  // rows lie all over the memo: this one is on its way when the sum is formed
+        for (int64_t h = 0; h < part.out; h += 16) __builtin_prefetch(store.row(position, row) + h, 0, 2);
+      }
+    }
+    const auto missing = static_cast<int64_t>(store.missing.size());
+    if (missing > 0) fill(level, position, store.missing.data(), missing, store.row(position, first_new));
   }
-  const auto missing = static_cast<int64_t>(store.missing.size());
-  if (missing > 0) fill(level, store.missing.data(), missing, &store.rows[first_new * part.row()]);
-  return store.index.data();
 }
 
-void Evaluation::fill(size_t level, const Key* groups, int64_t count, float* rows) {
+// Computes the products of some groups with the weights of one position.
+void Evaluation::fill(size_t level, int64_t position, const Key* groups, int64_t count, float* rows) {
   const Network::Part& part = network_->parts_[level];
   const int64_t input_stride = level > 0 ? network_->parts_[level - 1].out : network_->embedding_stride_;
   for (int64_t begin = 0; begin < count; begin += kMostContexts) {
     const int64_t n = std::min(kMostContexts, count - begin);
     const float* input = inputs_of(level, groups + begin, n);
     kernels_.product(
-        {input, input_stride, part.packed.data(), part.in, part.row(), n, rows + begin * part.row(), part.row()});
+        {input, input_stride, part.packed_for(position), part.in, part.out, n, rows + begin * part.out, part.out});
   }
 }
 
@@ -185,7 +181,9 @@ void Evaluation::tabulate(size_t level) {
     if (!exists) continue;
     const int64_t first = older << bits;
     for (int64_t symbol = 0; symbol < vocab; ++symbol) groups[symbol] = static_cast<Key>(first + symbol);
-    fill(level, groups.data(), vocab, &store.rows[first * part.row()]);
+    for (int64_t position = 0; position < part.factor; ++position) {
+      fill(level, position, groups.data(), vocab, store.row(position, first));
+    }
   }
 }
 

@@ -45,8 +45,8 @@ class Network {
     int64_t out;   // as padded
     bool tanh;
     AlignedArray<float> bias;    // (out)
-    AlignedArray<float> packed;  // (in) by (factor * out): products with every position's weights side by side
-    int64_t row() const { return factor * out; }
+    AlignedArray<float> packed;  // (factor): for each position, (in) by (out)
+    const float* packed_for(int64_t position) const { return packed.data() + position * packed_size(in, out); }
   };
 
   int64_t vocab_;
@@ -70,19 +70,23 @@ class Evaluation {
   const float* logits(const Key* contexts, int64_t count);
 
  private:
-  // The products of one level's input with its weights, for groups of `span` symbols.
+  // The products of one level's input with its weights, for groups of `span` symbols: a row for each group in each of
+  // the positions that the level joins.
   struct Store {
-    bool holds_all;  // by the group's key; else by `memo`
-    Memo memo;
-    AlignedArray<float> rows;
+    bool holds_all;            // a group's row is its key; else `memos` tell
+    int64_t capacity;          // rows for a position
+    int64_t features;          // of a row
+    AlignedArray<float> rows;  // (factor, capacity, features)
+    std::vector<Memo> memos;   // (factor)
     std::vector<Key> groups, missing;
     std::vector<uint32_t> index;
     AlignedArray<float> output;
+    float* row(int64_t position, int64_t i) { return &rows[(position * capacity + i) * features]; }
   };
 
   const float* inputs_of(size_t level, const Key* groups, int64_t count);
-  const uint32_t* rows_of(size_t level, const Key* groups, int64_t count);
-  void fill(size_t level, const Key* groups, int64_t count, float* rows);
+  void find_rows(size_t level, const Key* contexts, int64_t count);
+  void fill(size_t level, int64_t position, const Key* groups, int64_t count, float* rows);
   void tabulate(size_t level);
 
   std::shared_ptr<const Network> network_;

@@ -31,13 +31,15 @@ inline void keep_largest(double* x, int64_t count, int64_t k, double* copy) {
   }
 }
 
-// One row: thresholds ceil(c_j / total * 2^32) of the cumulative weights c_j, whose last is the total.
+// One row: thresholds ceil(c_j * 2^32 / total) of the cumulative weights c_j, whose last is the total. However its
+// product is rounded, its threshold comes out as 2^32 or more, which no word passes.
 inline void write_row(const double* cumulative, double total, int64_t vocab, const sampling::Rows& rows, int64_t row) {
+  const double scale = 4294967296.0 / total;
   uint32_t* thresholds = rows.thresholds + row * rows.width;
   const int64_t stored = smaller(vocab, rows.width);
   int64_t passed_by_largest = 0;
   for (int64_t j = 0; j < vocab; ++j) {
-    const double scaled = cumulative[j] / total * 4294967296.0;
+    const double scaled = cumulative[j] * scale;
     int64_t threshold = static_cast<int64_t>(scaled);
     threshold += static_cast<double>(threshold) < scaled;
     passed_by_largest += threshold <= int64_t{sampling::kLargestWord};
@@ -90,7 +92,8 @@ bool softmax(const sampling::Softmax& p) {
     const double largest = largest_of(x, end);
     if (p.top_k < p.vocab) keep_largest(x, p.vocab, p.top_k, weight);
     for (int64_t j = 0; j < end; j += kLanes) {
-      store(weight + j, exp_negative((load(x + j) - largest) / p.temperature));
+      const Vec<double> below = load(x + j) - largest;
+      store(weight + j, exp_negative(p.temperature == 1 ? below : below / p.temperature));
     }
     double total = 0;
     for (int64_t j = 0; j < p.vocab; ++j) {
