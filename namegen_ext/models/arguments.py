@@ -45,6 +45,9 @@ def check_choice(argument: str, value: Any, choices: Collection[str]) -> None:
 def check_factors(factors: Any, block_size: int) -> tuple[int, ...]:
     """Accept positive integers whose product is ``block_size``; None gives its prime factors, ascending.
 
+    A level that joins nothing is refused, unless it is the only one: with all positions joined, FlattenConsecutive(1)
+    could not tell a batch of one example from a position.
+
     Raises:
         ValueError: ``factors`` is something else.
 
@@ -59,9 +62,10 @@ def check_factors(factors: Any, block_size: int) -> tuple[int, ...]:
         or not factors
         or any(isinstance(factor, bool) or not isinstance(factor, int) or factor < 1 for factor in factors)
         or math.prod(factors) != block_size
+        or (1 in factors and len(factors) > 1)
     ):
         raise ValueError(
-            f"factors must be positive integers whose product is block_size {block_size}, but got {factors!r}"
+            f"factors must be integers of at least 2 whose product is block_size {block_size}, but got {factors!r}"
         )
     return factors
 

@@ -105,7 +105,7 @@ def networks(draw: st.DrawFn) -> tuple[nn.Module, int, int, int, str, torch.dtyp
         )
     else:
         factors = draw(
-            st.lists(st.integers(1, 4), min_size=1, max_size=3).filter(lambda f: _product(f) <= 16)
+            st.lists(st.integers(2, 4), min_size=1, max_size=3).filter(lambda f: _product(f) <= 16)
         )
         block_size = _product(factors)
         bias = draw(st.booleans())

@@ -138,6 +138,7 @@ def test_config_survives_json_and_rebuilds() -> None:
         ("init", "counts"),
         ("factors", (2, 2)),
         ("factors", ()),
+        ("factors", (8, 1)),
         ("factors", (-2, -4)),
         ("factors", (8.0,)),
         ("factors", 8),

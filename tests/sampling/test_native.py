@@ -139,7 +139,7 @@ def networks(draw: st.DrawFn) -> tuple[nn.Module, Vocabulary, dict[str, Any]]:
         block_size, layers = draw(st.integers(1, 9)), draw(st.integers(1, 3))
         model: nn.Module = MLP(vocab_size, block_size, num_hidden_layers=layers, **options)
     else:
-        factors = [*draw(st.lists(st.integers(1, 3), max_size=3)), draw(st.integers(2, 3))]
+        factors = [*draw(st.lists(st.integers(2, 3), max_size=3)), draw(st.integers(2, 3))]
         assume(math.prod(factors) * (vocab_size - 1).bit_length() <= 128)  # what the native sampler covers
         model = WaveNet(vocab_size, math.prod(factors), factors=factors, **options)
     vocabulary = alphabet(vocab_size)
