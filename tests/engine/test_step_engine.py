@@ -284,10 +284,7 @@ def test_bad_arguments_are_named_and_change_nothing(
     assert all(torch.equal(value, before[name]) for name, value in pair.model.state_dict().items())
 
 
-def test_ctrl_c_is_honoured_and_what_was_done_is_kept(request: pytest.FixtureRequest) -> None:
-    # A process that a shell started in the background ignores SIGINT.
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    request.addfinalizer(lambda: signal.signal(signal.SIGINT, handler))
+def test_ctrl_c_is_honoured_and_what_was_done_is_kept() -> None:
     net, block_size = MODELS["wavenet"]()
     pair = make_pair(net, V, block_size, dtype=torch.float32)
     engine = pair.engine()
