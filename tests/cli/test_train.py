@@ -385,6 +385,11 @@ def test_a_wrong_value_is_one_line_that_names_the_flag(
         (["--model", "gpt", "--num-heads", "5"], "--num-heads", "a divisor of the embedding-dim 64"),
         (["--model", "bigram", "--block-size", "2"], "--block-size", "expected 1 with --model bigram"),
         (["--model", "bigram", "--steps", "0"], "--steps", "expected a whole number from 1"),
+        (
+            ["--model", "gpt", "--fused", "step"],
+            "--fused",
+            "got 'step', but the step engine does not cover this model",
+        ),
     ],
 )
 def test_values_that_do_not_fit_the_model(

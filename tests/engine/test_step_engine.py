@@ -303,7 +303,7 @@ def test_ctrl_c_is_honoured_and_what_was_done_is_kept() -> None:
     waited = time.perf_counter() - sent[0]
     thread.join()
     # 20 ms slices; the rest is for a machine that is busy with something else.
-    assert waited < 2.0
+    assert waited < 1.0
     tracked = [
         layer.num_batches_tracked for layer in pair.model.modules() if isinstance(layer, nn.BatchNorm1d)
     ]

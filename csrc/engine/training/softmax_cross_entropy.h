@@ -1,30 +1,9 @@
 // Softmax cross-entropy of rows of logits, and its gradient in their place.
 #pragma once
 
-#include "kernels/cpu/tanh.h"
+#include "kernels/cpu/exp.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
-
-// exp(x) for x <= 0, within 2 ulp; 0 below the smallest normal number. A NaN passes.
-template <class T>
-inline Vec<T> exp_of(Vec<T> x, T lowest, T shift, T ln2_high, T ln2_low) {
-  using Bits = typename BitsOf<T>::type;
-  const Vec<T> a = x < lowest ? broadcast(lowest) : x;
-  // a = k ln 2 + r, as in tanh.
-  const Vec<T> shifted = a * T(1.4426950408889634) + shift;
-  const Vec<T> k = shifted - shift;
-  const Vec<T> r = (a - k * ln2_high) - k * ln2_low;
-  const Vec<T> p = r + r * r * expm1_remainder(r);                                           // exp(r) - 1
-  const Vec<T> power = (Vec<T>)(((Bits)shifted << BitsOf<T>::kMantissa) + BitsOf<T>::kOne);  // 2^k
-  const Vec<T> e = power * p + power;
-  return x < lowest ? Vec<T>{} : e;
-}
-inline Vec<float> exp(Vec<float> x) {
-  return exp_of(x, -87.0f, 12582912.0f, 0.693145751953125f, 1.42860682030941723212e-6f);
-}
-inline Vec<double> exp(Vec<double> x) {
-  return exp_of(x, -708.0, 6755399441055744.0, 6.93147180369123816490e-01, 1.90821492927058770002e-10);
-}
 
 // a in the first n lanes, b in the others.
 inline Vec<float> lanes_below(int64_t n, Vec<float> a, Vec<float> b) {

@@ -1,25 +1,10 @@
 // From logits, or from probabilities, to rows of thresholds; in float64.
 #include "engine/sampling/cpu/functions.h"
-#include "kernels/cpu/tanh.h"
+#include "kernels/cpu/exp.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
 namespace {
-
-// exp(x) for x <= 0, within a few ulp: 2^k (1 + p) with k ln 2 + r = x and p = exp(r) - 1, as in tanh.h. Below -708,
-// where results would be subnormal, 0: no threshold can tell.
-inline Vec<double> exp_negative(Vec<double> x) {
-  using Bits = BitsOf<double>;
-  const Vec<double> lowest = broadcast(-708.0);
-  const Vec<double> bounded = x < lowest ? lowest : x;
-  const Vec<double> shift = broadcast(6755399441055744.0);
-  const Vec<double> shifted = bounded * 1.4426950408889634 + shift;
-  const Vec<double> k = shifted - shift;
-  const Vec<double> r = (bounded - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;
-  const Vec<double> p = r + r * r * expm1_remainder(r);
-  const Vec<double> power = (Vec<double>)(((Bits::type)shifted << Bits::kMantissa) + Bits::kOne);
-  return x < lowest ? Vec<double>{} : power + power * p;
-}
 
 // Sets all but the k largest of x to -inf; of equal ones, those that come first stay.
 inline void keep_largest(double* x, int64_t count, int64_t k, double* copy) {
@@ -93,7 +78,7 @@ bool softmax(const sampling::Softmax& p) {
     if (p.top_k < p.vocab) keep_largest(x, p.vocab, p.top_k, weight);
     for (int64_t j = 0; j < end; j += kLanes) {
       const Vec<double> below = load(x + j) - largest;
-      store(weight + j, exp_negative(p.temperature == 1 ? below : below / p.temperature));
+      store(weight + j, exp(p.temperature == 1 ? below : below / p.temperature));
     }
     double total = 0;
     for (int64_t j = 0; j < p.vocab; ++j) {
