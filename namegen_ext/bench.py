@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -24,11 +23,12 @@ from namegen_ext.benchmarks.gpu import NoGpuError
 from namegen_ext.benchmarks.machine import Machine, this_machine
 from namegen_ext.benchmarks.plot import FORMATS, PlotError, check_plot, draw
 from namegen_ext.benchmarks.settings import FULL, QUICK
-from namegen_ext.benchmarks.suites import DEFAULT_SUITES, PEERS, SUITES
+from namegen_ext.benchmarks.suites import DEFAULT_SUITES, PEERS, SUITES, TIME_TO_LOSS
 from namegen_ext.benchmarks.tables import LEGEND, print_comparisons
 from namegen_ext.benchmarks.time_to_loss import TrainingFailedError
+from namegen_ext.command_line import Parser, path, problem_with_file, shown, whole_number
 from namegen_ext.data import DataError, load_words
-from namegen_ext.training.arguments import Parser
+from namegen_ext.ranges import THREADS
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 DEFAULT_THREADS = 1
@@ -64,6 +64,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     """
     parser = _build_parser(prog)
     options = parser.parse_args(arguments)
+    _check_flags(parser, options)
     try:
         machine = this_machine(options.threads)
         if options.data is not None:
@@ -89,6 +90,17 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
         print(f"{prog}: interrupted", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def _check_flags(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    for flag, file in (("--csv", options.csv), ("--plot", options.plot)):
+        problem = None if file is None else problem_with_file(file)
+        if problem is not None:
+            parser.error(f"argument {flag}: {problem}")
+    if options.csv is not None and options.csv == options.plot:
+        parser.error(f"argument --plot: got {str(options.plot)!r}, expected another file than --csv")
+    if options.data is not None and TIME_TO_LOSS not in (options.suites or DEFAULT_SUITES):
+        parser.error(f"argument --data: got {shown(options.data)}, expected the suite {TIME_TO_LOSS} with it")
 
 
 def _run(options: argparse.Namespace, machine: Machine, csv_file: CsvFile | None) -> None:
@@ -169,16 +181,16 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         metavar="SUITE",
         help=f"what to measure: {', '.join(SUITES)} (default: {' '.join(DEFAULT_SUITES)})",
     )
-    add("--csv", type=Path, metavar="FILE", help="add the results to a CSV file (default: none)")
+    add("--csv", type=path, metavar="FILE", help="add the results to a CSV file (default: none)")
     add(
         "--plot",
-        type=Path,
+        type=path,
         metavar="FILE",
         help=f"draw the speedups as bars, .{', .'.join(FORMATS)}; needs matplotlib (default: none)",
     )
     add(
         "--threads",
-        type=_whole_number,
+        type=whole_number(THREADS),
         metavar="N",
         default=DEFAULT_THREADS,
         help="CPU threads of torch (default: %(default)s)",
@@ -205,7 +217,7 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
 
 def _suite(text: str) -> str:
     if text not in SUITES:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected {' or '.join(SUITES)}")
+        raise argparse.ArgumentTypeError(f"got {shown(text)}, expected {' or '.join(SUITES)}")
     return text
 
 
@@ -213,19 +225,8 @@ def _peers(text: str) -> frozenset[str]:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in PEERS:
-            raise argparse.ArgumentTypeError(f"got {name!r}, expected some of {', '.join(PEERS)}")
+            raise argparse.ArgumentTypeError(f"got {shown(name)}, expected some of {', '.join(PEERS)}")
     return frozenset(names) - {STOCK}
-
-
-def _whole_number(text: str) -> int:
-    problem = argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1 to 1024")
-    try:
-        value = int(text)
-    except ValueError:
-        raise problem from None
-    if not 1 <= value <= 1024:
-        raise problem
-    return value
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from namegen_ext.command_line import shown
 from namegen_ext.data import DataError, load_words
 from namegen_ext.sampling import sample_names
 from namegen_ext.training.arguments import (
@@ -26,6 +27,7 @@ from namegen_ext.training.arguments import (
 )
 from namegen_ext.training.backends import choose_device
 from namegen_ext.training.checkpoint import read_state
+from namegen_ext.training.effects import check_effects
 from namegen_ext.training.errors import BackendError, RunError, TrainingDivergedError
 from namegen_ext.training.interrupt import stop_on_interrupt
 from namegen_ext.training.options import OptionError, TrainOptions
@@ -107,7 +109,10 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        return _fail(prog, "out of memory: try a smaller --batch-size or a smaller model")
+        reason = (
+            f" ({error})" if type(error) is MemoryError and str(error) else ""
+        )  # torch's own are many lines
+        return _fail(prog, f"out of memory{reason}: try a smaller --batch-size or a smaller model")
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -138,12 +143,14 @@ def _train(parsed: argparse.Namespace) -> int:
 def _new_run(parsed: argparse.Namespace) -> _Plan:
     name = DEFAULT_RECIPE if parsed.recipe is None else parsed.recipe
     if name not in RECIPES:
-        came = f"got {name!r}" if name else "got no name"
+        came = f"got {shown(name)}" if name else "got no name"
         raise _ArgumentError(f"argument --recipe: {came}, expected one of {', '.join(RECIPES)}")
     with _blame("--recipe"):
-        options = RECIPES[name].train_options(given_options(parsed))
+        given = given_options(parsed)
+        options = RECIPES[name].train_options(given)
+        check_effects(given, options)
     with _blame("--data", DataError):
-        words = load_words(parsed.data or DEFAULT_DATA)
+        words = load_words(DEFAULT_DATA if parsed.data is None else parsed.data)
     return _Plan(
         recipe=name,
         options=options,

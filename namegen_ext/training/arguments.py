@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import fields
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from namegen_ext.command_line import Parser, number, one_of, path, whole_number
 from namegen_ext.data import SPLITS
 from namegen_ext.models import COUNTS, MODELS, SCHEMES
 from namegen_ext.models.counting import ESTIMATORS
 from namegen_ext.nn.channels_last_batch_norm import VARIANCES
+from namegen_ext.ranges import THREADS, Numbers, WholeNumbers
 from namegen_ext.training.backends import FUSED_CHOICES
+from namegen_ext.training.limits import LIMITS, MOST_STEPS
 from namegen_ext.training.optimizers import OPTIMIZERS
 from namegen_ext.training.options import TrainOptions
 from namegen_ext.training.recipes import ADAMW_LEARNING_RATE, DEFAULT_RECIPE, RECIPES
@@ -29,14 +31,6 @@ Train a name generator on a list of words and write a run directory: config.json
 metrics.jsonl, summary.json, and what --resume needs. Ctrl-C ends the run cleanly: it is saved, evaluated,
 and can be resumed. Exit status: 0; 1 when training diverged or a file could not be written; 2 for a wrong
 argument; 130 after Ctrl-C."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """Write the line to standard error and exit with status 2."""
-        self.exit(2, f"{self.prog}: error: {message}\n")
 
 
 def flag_of(option: str) -> str:
@@ -87,26 +81,26 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         "--fused",
         nargs="?",
         const="auto",
-        type=_one_of(FUSED_CHOICES),
+        type=one_of(FUSED_CHOICES),
         metavar="auto|layers|step",
         help="run on the fused kernels: whole native steps, fused layers, or the fastest of them that can be "
         "had; --fused alone means auto (default: off, stock torch.nn layers)",
     )
     add(
         "--device",
-        type=_one_of(("cpu", "cuda", "auto")),
+        type=one_of(("cpu", "cuda", "auto")),
         metavar="cpu|cuda|auto",
         help=f"where to train; auto takes CUDA where there is a device (default: {DEFAULT_DEVICE})",
     )
     add(
         "--threads",
-        type=_whole_number(1, 1024),
+        type=whole_number(THREADS),
         metavar="N",
         default=DEFAULT_THREADS,
         help="CPU threads of torch; more than one pays for large batches only (default: %(default)s)",
     )
-    add("--out", type=Path, metavar="DIR", help="new run directory (default: runs/MODEL-DATA-NUMBER)")
-    add("--resume", type=Path, metavar="DIR", help="go on with an interrupted run (default: a new run)")
+    add("--out", type=path, metavar="DIR", help="new run directory (default: runs/MODEL-DATA-NUMBER)")
+    add("--resume", type=path, metavar="DIR", help="go on with an interrupted run (default: a new run)")
     _option(group, "seed", "of the initial weights and the minibatches")
     _option(group, "split_seed", "of the split into train, dev and test")
     _option(
@@ -117,14 +111,14 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--log-every",
-        type=_whole_number(1),
+        type=whole_number(WholeNumbers(1, MOST_STEPS)),
         metavar="N",
         default=DEFAULT_LOG_EVERY,
         help="a line in metrics.jsonl every N steps (default: %(default)s)",
     )
     add(
         "--eval-every",
-        type=_whole_number(0),
+        type=whole_number(WholeNumbers(0, MOST_STEPS)),
         metavar="N",
         default=DEFAULT_EVAL_EVERY,
         help="evaluate on dev, and save, every N steps; 0: only at the end (default: %(default)s)",
@@ -137,7 +131,7 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--samples",
-        type=_whole_number(0, 10_000),
+        type=whole_number(WholeNumbers(0, 10_000)),
         metavar="N",
         default=DEFAULT_SAMPLES,
         help="how many names to generate at the end (default: %(default)s)",
@@ -203,14 +197,19 @@ def _add_optimization_flags(parser: argparse.ArgumentParser) -> None:
 
 def _option(group: Any, name: str, description: str, *, metavar: str | None = None) -> None:
     """Add the flag of an option of TrainOptions, which also checks the value's range."""
-    default = getattr(TrainOptions, name)
-    parse: Callable[[str], Any] = {int: _whole_number(), float: _number}.get(type(default), str)
+    default, allowed = getattr(TrainOptions, name), LIMITS.get(name)
+    parse: Callable[[str], Any] = str
+    if isinstance(allowed, WholeNumbers):
+        parse, metavar = whole_number(allowed), "N"
+    elif isinstance(allowed, Numbers):
+        parse, metavar = number(allowed), "X"
+    limits = "" if allowed is None else f", {allowed.limits}"
     group.add_argument(
         flag_of(name),
         type=parse,
         default=argparse.SUPPRESS,
-        metavar=metavar or {int: "N", float: "X"}.get(type(default), "NAME"),
-        help=f"{description} (default: {default})",
+        metavar=metavar,
+        help=f"{description}{limits} (default: {default})",
     )
 
 
@@ -223,36 +222,3 @@ def _flag(group: Any, name: str, description: str) -> None:
         default=argparse.SUPPRESS,
         help=f"{description} (default: {default})",
     )
-
-
-def _whole_number(minimum: int | None = None, maximum: int | None = None) -> Callable[[str], int]:
-    limits = "" if minimum is None else f" from {minimum}"
-    limits += "" if maximum is None else f" to {maximum}"
-
-    def parse(text: str) -> int:
-        problem = argparse.ArgumentTypeError(f"got {text!r}, expected a whole number{limits}")
-        try:
-            value = int(text)
-        except ValueError:
-            raise problem from None
-        if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
-            raise problem
-        return value
-
-    return parse
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number") from None
-
-
-def _one_of(choices: Collection[str]) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise argparse.ArgumentTypeError(f"got {text!r}, expected one of {', '.join(choices)}")
-        return text
-
-    return parse

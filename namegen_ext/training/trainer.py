@@ -17,6 +17,7 @@ from namegen_ext.training.corpus import Corpus, Windows
 from namegen_ext.training.engine_steps import EngineSteps
 from namegen_ext.training.errors import TrainingDivergedError
 from namegen_ext.training.evaluation import evaluate
+from namegen_ext.training.feasibility import check_feasible
 from namegen_ext.training.loop import TrainingLoop
 from namegen_ext.training.minibatches import MinibatchIndices, WholeSetIndices
 from namegen_ext.training.optimizers import build_optimizer
@@ -83,6 +84,8 @@ class Trainer:
 
     Raises:
         DataError: the words are not fit to train on.
+        OptionError: the block size does not suit the words.
+        MemoryError: the machine has too little for a model, or batches, of this size.
         BackendError: the backend cannot be had.
 
     """
@@ -108,6 +111,7 @@ class Trainer:
         self.should_stop = should_stop
         self.record_updates = record_updates
         self._updates: UpdateRecorder | None = None
+        check_feasible(words, options, device)
         self.corpus = Corpus.build(
             words,
             block_size=options.block_size,
