@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields
 from typing import Any
 
@@ -107,7 +107,7 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         group,
         "split",
         "train, dev and test in percent; makemore: as makemore.py, 1,000 to test and none for dev; all: to train",
-        metavar="|".join(SPLITS),
+        choices=SPLITS,
     )
     add(
         "--log-every",
@@ -140,7 +140,7 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
 
 def _add_model_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the model")
-    _option(group, "model", "which model", metavar="|".join(MODELS))
+    _option(group, "model", "which model", choices=MODELS)
     _option(group, "block_size", "characters of context")
     _option(group, "embedding_dim", "length of a character's embedding")
     _option(group, "hidden_size", "width of each hidden layer")
@@ -150,7 +150,7 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
         group,
         "batch_norm_variance",
         "which variance of a batch it is divided by",
-        metavar="|".join(VARIANCES),
+        choices=VARIANCES,
     )
     _flag(group, "hidden_bias", "biases in the hidden linear layers of mlp and wavenet")
     _option(
@@ -167,9 +167,9 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
         group,
         "init",
         "initialisation of the weights; counts, for bigram and ngram, sets them from the training names",
-        metavar="|".join((*SCHEMES, COUNTS)),
+        choices=(*SCHEMES, COUNTS),
     )
-    _option(group, "estimator", "how counts become probabilities", metavar="|".join(ESTIMATORS))
+    _option(group, "estimator", "how counts become probabilities", choices=ESTIMATORS)
     _option(group, "smoothing", "the k of add-k")
 
 
@@ -178,14 +178,14 @@ def _add_optimization_flags(parser: argparse.ArgumentParser) -> None:
     _option(group, "steps", "number of steps")
     _option(group, "batch_size", "examples in a step, drawn with replacement")
     _flag(group, "full_batch", "all examples in each step instead")
-    _option(group, "optimizer", "which optimizer", metavar="|".join(OPTIMIZERS))
+    _option(group, "optimizer", "which optimizer", choices=OPTIMIZERS)
     _option(group, "learning_rate", f"of the first step; with adamw the default is {ADAMW_LEARNING_RATE}")
     _option(group, "final_learning_rate", "where the schedule ends")
     _option(
         group,
         "schedule",
         "constant; two-step: the final rate from --switch-at on; cosine: half a cosine to the final rate",
-        metavar="|".join(SCHEDULES),
+        choices=SCHEDULES,
     )
     _option(group, "switch_at", "where two-step changes the rate, as a share of the steps")
     _option(group, "momentum", "of sgd")
@@ -195,7 +195,9 @@ def _add_optimization_flags(parser: argparse.ArgumentParser) -> None:
     _option(group, "beta2", "of adamw")
 
 
-def _option(group: Any, name: str, description: str, *, metavar: str | None = None) -> None:
+def _option(
+    group: Any, name: str, description: str, *, choices: Collection[str] = (), metavar: str | None = None
+) -> None:
     """Add the flag of an option of TrainOptions, which also checks the value's range."""
     default, allowed = getattr(TrainOptions, name), LIMITS.get(name)
     parse: Callable[[str], Any] = str
@@ -203,6 +205,8 @@ def _option(group: Any, name: str, description: str, *, metavar: str | None = No
         parse, metavar = whole_number(allowed), "N"
     elif isinstance(allowed, Numbers):
         parse, metavar = number(allowed), "X"
+    elif choices:
+        parse, metavar = one_of(choices), "|".join(choices)
     limits = "" if allowed is None else f", {allowed.limits}"
     group.add_argument(
         flag_of(name),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from namegen_ext.command_line import shown
 from namegen_ext.data import SPLITS
 from namegen_ext.models import COUNTS, MODELS, SCHEMES
 from namegen_ext.models.arguments import check_factors
@@ -164,7 +165,7 @@ class TrainOptions:
             expected = (
                 f"auto, or numbers whose product is the block-size {self.block_size}, such as 2x2x2 for 8"
             )
-            raise OptionError("factors", f"got {self.factors!r}, expected {expected}") from None
+            raise OptionError("factors", f"got {shown(self.factors)}, expected {expected}") from None
 
     def _factors(self) -> tuple[int, ...] | None:
         if self.factors == "auto":
