@@ -121,12 +121,15 @@ def test_a_changed_header_is_refused_before_anything_is_measured(
     [
         (["speed"], "argument SUITE: got 'speed', expected ops or train"),
         (["ops", "tpu"], "argument SUITE: got 'tpu'"),
-        (["--threads", "0"], "argument --threads: got '0', expected a whole number from 1 to 1024"),
+        (["--threads", "0"], "argument --threads: got '0', expected a whole number from 1 to 1,024"),
         (["--threads", "two"], "argument --threads: got 'two'"),
         (["--peers", "stock,tensorflow"], "argument --peers: got 'tensorflow', expected some of stock"),
         (["--data", "missing.txt"], "argument --data: missing.txt"),
         (["--csv"], "argument --csv: expected one argument"),
-        (["--csv", "missing/results.csv"], "argument --csv: missing/results.csv: cannot be written"),
+        (
+            ["--csv", "missing/results.csv"],
+            "argument --csv: got 'missing/results.csv', whose directory does not exist",
+        ),
         (["--plot", "picture.gif"], "argument --plot: got 'picture.gif'"),
         (["--quickly"], "unrecognized arguments: --quickly"),
         (["--qui"], "unrecognized arguments: --qui"),

@@ -295,10 +295,6 @@ def test_every_recipe_is_free_of_contradictions(recipe: str) -> None:
             ["--steps", "1_000"],
             "argument --steps: got '1_000', expected a whole number from 0 to 1,000,000,000",
         ),
-        (
-            ["--num-heads", "8"],
-            "argument --num-heads: got 8, which changes nothing here, expected --model gpt",
-        ),
         (["--steps", b"\xff\xfe"], "argument --steps: got '\\udcff\\udcfe', expected a whole number"),
     ],
 )
