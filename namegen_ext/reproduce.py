@@ -24,6 +24,7 @@ from namegen_ext.reproduction.report import print_table, summarise, to_json, to_
 from namegen_ext.training.backends import FUSED_CHOICES
 from namegen_ext.training.errors import BackendError, RunError
 from namegen_ext.training.files import write_bytes, write_json
+from namegen_ext.training.options import OptionError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 DEFAULT_DATA = "makemore"
@@ -70,6 +71,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
         parser.error(f"argument --fused: {error}")
     except DataError as error:
         parser.error(f"argument --data: {error}")
+    except OptionError as error:  # the rows' own options; of these words, one asks too much
+        parser.error(f"argument --data: the words do not suit the rows: {error}")
     except RunError as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
         return 1
