@@ -25,7 +25,8 @@ class ModelSize:
 
     Attributes:
         parameters: number of trainable values.
-        widths: values an example, of the layers whose results are kept until the backward pass, in their order.
+        widths: values an example, of the layers whose results every backend keeps until the backward pass. The fused
+            ones never hold the joined embeddings or the logits of a whole batch.
 
     """
 
@@ -38,7 +39,7 @@ def model_size(options: TrainOptions, vocab_size: int) -> ModelSize:
     v, t = vocab_size, options.block_size
     e, h = options.embedding_dim, options.hidden_size
     if options.model in ("bigram", "ngram"):
-        return ModelSize(v ** (t + 1), (v,))
+        return ModelSize(v ** (t + 1), ())
     if options.model == "gpt":
         head = 0 if options.tied else v * e
         block = 4 * e + (3 * e * e + 3 * e) + (e * e + e) + (4 * e * e + 4 * e) + (4 * e * e + e)
@@ -54,7 +55,7 @@ def model_size(options: TrainOptions, vocab_size: int) -> ModelSize:
             channels = h
     per_channel = options.hidden_bias + 2 * options.batch_norm  # the bias; batch norm's weight and bias
     linear = sum(fan_in * h + per_channel * h for fan_in, _ in levels)
-    return ModelSize(v * e + linear + h * v + v, (t * e, *[places * h for _, places in levels], v))
+    return ModelSize(v * e + linear + h * v + v, tuple(places * h for _, places in levels))
 
 
 def training_bytes(options: TrainOptions, vocab_size: int, num_characters: int) -> int:
@@ -73,7 +74,7 @@ def training_bytes(options: TrainOptions, vocab_size: int, num_characters: int) 
     batch = 1 if options.full_batch or options.steps == 0 else options.batch_size
     positions = options.block_size if options.model == "gpt" else 1  # targets an example
     evaluated = min(_EVALUATED, num_characters) // positions
-    activations = max(batch * sum(size.widths), evaluated * max(size.widths))
+    activations = max(batch * sum(size.widths), evaluated * max(size.widths, default=0))
     windows = num_characters * options.block_size
     return 4 * (copies * size.parameters + activations) + 8 * windows  # float32, int64
 

@@ -37,7 +37,7 @@ def test_memory_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     check_feasible(WORDS, TrainOptions(hidden_size=10))
     large = TrainOptions(hidden_size=100_000)
     with pytest.raises(
-        MemoryError, match=r"^training takes at least 0\.0 GiB .* parameters, 32 examples a step\)"
+        MemoryError, match=r"^training takes at least 0\.1 GiB .* parameters, 32 examples a step\)"
     ):
         check_feasible(WORDS, large)
     with pytest.raises(MemoryError, match="all examples a step"):
