@@ -14,7 +14,7 @@ from namegen_ext.training.errors import BackendError
 from namegen_ext.training.steps import AutogradSteps, StepRunner
 
 STOCK, FUSED_LAYERS, FUSED_STEP = "stock", "fused-layers", "fused-step"
-FUSED_CHOICES = ("auto", "layers", "step")
+FUSED_CHOICES = ("auto", "layers", "step", "off")
 
 _TOLD_SITES = 3  # a deep model repeats itself
 
@@ -37,7 +37,7 @@ def choose_backend(fused: str | None, model: nn.Module, optimizer: torch.optim.O
     """Choose a backend, and fuse the model's layers, in place, where that is it.
 
     Args:
-        fused: None for the stock layers, "layers" or "step" for these and nothing else, "auto" for the
+        fused: None or "off" for the stock layers, "layers" or "step" for these and nothing else, "auto" for the
             fastest that can be had: whole native steps where the engine covers model and optimizer, else
             fused layers, else the stock ones.
         model: on the device that it will be trained on.
@@ -48,7 +48,7 @@ def choose_backend(fused: str | None, model: nn.Module, optimizer: torch.optim.O
         ValueError: ``fused`` is something else.
 
     """
-    if fused is None:
+    if fused is None or fused == "off":
         return Backend(STOCK)
     if fused not in FUSED_CHOICES:
         raise ValueError(f"fused must be None or one of {', '.join(FUSED_CHOICES)}, but got {fused!r}")
