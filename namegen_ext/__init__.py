@@ -14,7 +14,7 @@ from namegen_ext._version import __version__
 if TYPE_CHECKING:
     from namegen_ext.fusion.fuse import fuse, unfuse
     from namegen_ext.fusion.report import FusionReport, Site
-    from namegen_ext.generator import Generator, fit
+    from namegen_ext.generator import Generator, fit, load
 
 # Resolved at first use, so that `import namegen_ext` costs little more than `import torch`.
 _LAZY = {
@@ -24,10 +24,11 @@ _LAZY = {
     "Site": "namegen_ext.fusion",
     "fit": "namegen_ext.generator",
     "Generator": "namegen_ext.generator",
+    "load": "namegen_ext.generator",
 }
 _LAZY_MODULES = ("data", "fusion", "models", "nn", "ops", "sampling", "training")
 
-__all__ = ["FusionReport", "Generator", "Site", "__version__", "build_info", "fit", "fuse", "unfuse"]
+__all__ = ["FusionReport", "Generator", "Site", "__version__", "build_info", "fit", "fuse", "load", "unfuse"]
 
 
 def __getattr__(name: str) -> Any:

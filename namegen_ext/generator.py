@@ -9,8 +9,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-import torch
 from torch import nn
 
 from namegen_ext.data import (
@@ -33,8 +31,8 @@ from namegen_ext.training import (
     evaluate,
     load_run,
 )
+from namegen_ext.training.checkpoint import save_model
 from namegen_ext.training.corpus import build_examples
-from namegen_ext.training.files import write_bytes
 from namegen_ext.training.progress import reporter_for
 from namegen_ext.training.run_config import words_sha256
 from namegen_ext.training.run_directory import RunDirectory
@@ -100,6 +98,20 @@ def fit(
         device=device,
     )
     return Generator(result.model, config, word_list.words, steps=result.steps)
+
+
+def load(run_dir: str | os.PathLike[str], device: str = "cpu") -> Generator:
+    """Load a run directory, wherever it was moved to: what training or `Generator.save` wrote.
+
+    Args:
+        run_dir: the directory.
+        device: "cpu", "cuda" or "auto".
+
+    Raises:
+        RunError: it is not a run directory, or a file in it is missing or damaged.
+
+    """
+    return Generator.from_run(run_dir, device)
 
 
 class Generator:
@@ -222,11 +234,7 @@ class Generator:
         """
         directory = RunDirectory.create(Path(path))
         self.config.write(directory, self._words)
-        tensors = {
-            name: tensor.cpu().clone(memory_format=torch.contiguous_format)
-            for name, tensor in self.model.state_dict().items()
-        }
-        write_bytes(directory.model, safetensors.torch.save(tensors, metadata={"step": str(self.steps)}))
+        save_model(directory, self.model, self.steps)
 
     def __repr__(self) -> str:
         num_parameters = sum(parameter.numel() for parameter in self.model.parameters())

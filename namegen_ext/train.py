@@ -1,7 +1,7 @@
 """Train a name generator: ``python -m namegen_ext.train``.
 
 Exit status: 0 when the run was trained and written; 1 when training diverged, memory ran out, or a file could
-not be written; 2 for a wrong argument; 130 after Ctrl-C, with the run saved.
+not be written; 2 for a wrong argument; 130 after Ctrl-C and 143 after SIGTERM, with the run saved.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,18 +24,23 @@ from namegen_ext.training.arguments import (
     build_parser,
     flag_of,
     given_options,
+    given_settings,
 )
 from namegen_ext.training.backends import choose_device
-from namegen_ext.training.checkpoint import read_state
+from namegen_ext.training.checkpoint import newest_checkpoint
 from namegen_ext.training.effects import check_effects
-from namegen_ext.training.errors import BackendError, RunError, TrainingDivergedError
-from namegen_ext.training.interrupt import stop_on_interrupt
+from namegen_ext.training.errors import BackendError, ProcessLostError, RunError, TrainingDivergedError
+from namegen_ext.training.interrupt import StopRequest, stop_on_signal
 from namegen_ext.training.options import OptionError, TrainOptions
+from namegen_ext.training.process_group import joined_processes
 from namegen_ext.training.progress import reporter_for
 from namegen_ext.training.recipes import DEFAULT_RECIPE, RECIPES
 from namegen_ext.training.run_config import RunConfig, directory_stem, read_config, words_sha256
 from namegen_ext.training.run_directory import RunDirectory
+from namegen_ext.training.run_lock import locked
+from namegen_ext.training.run_settings import RunSettings
 from namegen_ext.training.summary import describe_result, describe_samples, summarize
+from namegen_ext.training.tensorboard import check_tensorboard
 from namegen_ext.training.trainer import Trainer
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -68,6 +73,7 @@ class _Plan:
         data_source: where it came from.
         fused: None, "auto", "layers" or "step".
         device: "cpu", "cuda" or "auto".
+        settings: what is told and saved.
         resumed: the directory to go on in; None for a new run.
 
     """
@@ -79,6 +85,7 @@ class _Plan:
     data_source: str
     fused: str | None
     device: str
+    settings: RunSettings
     resumed: RunDirectory | None = None
 
 
@@ -104,7 +111,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
         return _train(parsed)
     except _ArgumentError as error:
         parser.error(str(error))
-    except (TrainingDivergedError, RunError) as error:
+    except (TrainingDivergedError, RunError, ProcessLostError) as error:
         return _fail(prog, str(error))
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
@@ -122,22 +129,53 @@ def _train(parsed: argparse.Namespace) -> int:
     plan = _new_run(parsed) if parsed.resume is None else _resumed_run(parsed)
     with _blame("--device", BackendError):
         device = choose_device(plan.device)
-    torch.set_num_threads(parsed.threads)
-    with stop_on_interrupt() as should_stop:
+    if plan.settings.tensorboard:
+        with _blame("--tensorboard", BackendError):
+            check_tensorboard()
+    torch.set_num_threads(plan.settings.threads)
+    with stop_on_signal() as stop, joined_processes(device) as group:
         with _blame("--fused", BackendError), _blame("--data", DataError):
             trainer = Trainer(
                 plan.words,
                 plan.options,
                 fused=plan.fused,
-                device=device,
+                device=group.device,
                 reporter=reporter_for(sys.stdout),
-                log_every=parsed.log_every,
-                eval_every=parsed.eval_every,
-                should_stop=should_stop,
-                record_updates=parsed.record_updates,
+                log_every=plan.settings.log_every,
+                eval_every=plan.settings.eval_every,
+                checkpoint_every=plan.settings.checkpoint_every,
+                should_stop=stop,
+                record_updates=plan.settings.record_updates,
+                tensorboard=plan.settings.tensorboard,
+                group=group,
             )
-        directory = _prepare_directory(trainer, plan, parsed.out)
-        return _run(trainer, plan, directory, parsed.samples)
+        if not group.is_main:
+            return _assist(trainer, plan.resumed, stop)
+        if plan.resumed is None:
+            directory = _new_directory(plan, parsed.out)
+            with locked(directory):
+                return _run(trainer, plan, directory, stop)
+        with ExitStack() as stack:
+            with _blame("--resume", RunError):
+                stack.enter_context(locked(plan.resumed))
+                step = trainer.restore(plan.resumed, warn=_warn)
+            plan.resumed.summary.unlink(missing_ok=True)
+            print(f"resuming {plan.resumed.path} after {step:,} of {plan.options.steps:,} steps")
+            return _run(trainer, plan, plan.resumed, stop)
+
+
+def _new_directory(plan: _Plan, out: Path | None) -> RunDirectory:
+    with _blame("--out", RunError):
+        if out is not None:
+            return RunDirectory.create(out)
+        return RunDirectory.create_numbered(directory_stem(plan.options.model, plan.data_name))
+
+
+def _assist(trainer: Trainer, resumed: RunDirectory | None, stop: StopRequest) -> int:
+    """Run the steps with the main process, which alone writes and tells."""
+    if resumed is not None:
+        trainer.restore(resumed)
+    return stop.exit_status if trainer.run().interrupted else 0
 
 
 def _new_run(parsed: argparse.Namespace) -> _Plan:
@@ -159,6 +197,7 @@ def _new_run(parsed: argparse.Namespace) -> _Plan:
         data_source=words.source,
         fused=parsed.fused,
         device=parsed.device or DEFAULT_DEVICE,
+        settings=RunSettings(**given_settings(parsed)),
     )
 
 
@@ -171,10 +210,12 @@ def _resumed_run(parsed: argparse.Namespace) -> _Plan:
     directory = RunDirectory(parsed.resume)
     with _blame("--resume", RunError):
         config = read_config(directory)
-        done = read_state(directory).step
+        checkpoint = newest_checkpoint(directory, warn=lambda line: None)  # told when it is taken up
         words = config.load_words(directory)
         options = replace(config.options, **given)
-    if done >= options.steps:
+    done = 0 if checkpoint is None else checkpoint.state.step
+    # A run that was killed while it was evaluated at its end has no summary yet.
+    if done > options.steps or (done == options.steps and directory.summary.exists()):
         problem = f"{done:,} steps are done in {directory.path}, expected more with --resume"
         raise _ArgumentError(f"argument --steps: got {options.steps:,}, but {problem}")
     return _Plan(
@@ -185,21 +226,12 @@ def _resumed_run(parsed: argparse.Namespace) -> _Plan:
         data_source=config.data_source,
         fused=parsed.fused or config.fused,
         device=parsed.device or config.device,
+        settings=replace(config.run, **given_settings(parsed)),
         resumed=directory,
     )
 
 
-def _prepare_directory(trainer: Trainer, plan: _Plan, out: Path | None) -> RunDirectory:
-    if plan.resumed is not None:
-        directory = plan.resumed
-        with _blame("--resume", RunError):
-            step = trainer.restore(directory)
-        directory.summary.unlink(missing_ok=True)
-        print(f"resuming {directory.path} after {step:,} of {plan.options.steps:,} steps")
-    else:
-        with _blame("--out", RunError):
-            stem = directory_stem(plan.options.model, plan.data_name)
-            directory = RunDirectory.create(out) if out else RunDirectory.create_numbered(stem)
+def _write_config(trainer: Trainer, plan: _Plan, directory: RunDirectory) -> None:
     vocabulary = trainer.corpus.vocabulary
     config = RunConfig(
         recipe=plan.recipe,
@@ -211,25 +243,32 @@ def _prepare_directory(trainer: Trainer, plan: _Plan, out: Path | None) -> RunDi
         words_sha256=words_sha256(plan.words),
         fused=plan.fused,
         device=plan.device,
+        run=plan.settings,
     )
     config.write(directory, plan.words)
-    return directory
 
 
-def _run(trainer: Trainer, plan: _Plan, directory: RunDirectory, num_samples: int) -> int:
+def _run(trainer: Trainer, plan: _Plan, directory: RunDirectory, stop: StopRequest) -> int:
+    _write_config(trainer, plan, directory)
     splits = trainer.corpus.splits
     print(
         f"{plan.options.model}, {trainer.num_parameters:,} parameters, recipe {plan.recipe};"
         f" {plan.data_name}: {len(splits.train):,} names to train on, {len(splits.dev):,} dev,"
         f" {len(splits.test):,} test"
     )
+    if trainer.group.size > 1:
+        print(f"{trainer.group.size} processes, each on its share of every batch")
     if trainer.backend.note:
         print(trainer.backend.note)
     try:
         result = trainer.run(directory)
     except TrainingDivergedError as error:
         raise TrainingDivergedError(error.step, _advice(error, plan.options, directory)) from None
-    samples = sample_names(result.model, result.corpus.vocabulary, num_samples, seed=plan.options.seed)
+    except ProcessLostError as error:
+        raise ProcessLostError(f"{error}; start all again with --resume {directory.path}") from None
+    samples = sample_names(
+        result.model, result.corpus.vocabulary, plan.settings.samples, seed=plan.options.seed
+    )
     directory.write_summary(
         summarize(result, plan.options, recipe=plan.recipe, data_name=plan.data_name, samples=samples)
     )
@@ -240,16 +279,21 @@ def _run(trainer: Trainer, plan: _Plan, directory: RunDirectory, num_samples: in
     print(f"run directory: {directory.path}")
     if samples:
         print(f"\n{describe_samples(samples)}")
-    return INTERRUPTED if result.interrupted else 0
+    return stop.exit_status if result.interrupted else 0
 
 
 def _advice(error: TrainingDivergedError, options: TrainOptions, directory: RunDirectory) -> str:
     advice = f"{error}; try a --learning-rate below {options.learning_rate:g}"
     if options.init == "plain":
         advice += " or --init kaiming"
-    if directory.state.is_file():
-        return f"{advice}; {directory.path} keeps the model of step {read_state(directory).step:,}"
+    checkpoint = newest_checkpoint(directory, warn=_warn)
+    if checkpoint is not None:
+        return f"{advice}; {directory.path} keeps the model of step {checkpoint.state.step:,}"
     return f"{advice}; {directory.path} holds no model, as none was saved before"
+
+
+def _warn(line: str) -> None:
+    print(f"warning: {line}", file=sys.stderr)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -8,12 +8,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
 
 from namegen_ext.data import IGNORED
 from namegen_ext.models.arguments import check_flags, check_sizes
 from namegen_ext.models.gpt_block import Block, KeyValueCache
-from namegen_ext.models.initialisation import fill_embedding, fill_linear
+from namegen_ext.models.initialisation import fill_embedding, fill_linear, unfilled
 
 
 class GPT(nn.Module):
@@ -77,12 +76,12 @@ class GPT(nn.Module):
         self.num_heads = num_heads
         self.dropout = float(dropout)
         self.tied = tied
-        self.token_embedding = skip_init(nn.Embedding, vocab_size, embedding_dim)
-        self.position_embedding = skip_init(nn.Embedding, block_size, embedding_dim)
+        self.token_embedding = unfilled(nn.Embedding, vocab_size, embedding_dim)
+        self.position_embedding = unfilled(nn.Embedding, block_size, embedding_dim)
         self.drop = nn.Dropout(dropout)
         self.blocks = nn.ModuleList([Block(embedding_dim, num_heads, dropout) for _ in range(num_layers)])
         self.norm = nn.LayerNorm(embedding_dim)
-        self.head = skip_init(nn.Linear, embedding_dim, vocab_size, bias=False)
+        self.head = unfilled(nn.Linear, embedding_dim, vocab_size, bias=False)
         if tied:
             self.head.weight = self.token_embedding.weight
         self.reset_parameters(generator)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
+
+from namegen_ext.models.initialisation import unfilled
 
 
 class KeyValueCache:
@@ -79,8 +80,8 @@ class CausalSelfAttention(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.dropout = dropout
-        self.projections = skip_init(nn.Linear, embedding_dim, 3 * embedding_dim)  # query, key, value
-        self.output = skip_init(nn.Linear, embedding_dim, embedding_dim)
+        self.projections = unfilled(nn.Linear, embedding_dim, 3 * embedding_dim)  # query, key, value
+        self.output = unfilled(nn.Linear, embedding_dim, embedding_dim)
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, cache: KeyValueCache | None = None, layer: int = 0) -> Tensor:
@@ -115,9 +116,9 @@ class Block(nn.Module):
         self.norm_1 = nn.LayerNorm(embedding_dim)
         self.attention = CausalSelfAttention(embedding_dim, num_heads, dropout)
         self.norm_2 = nn.LayerNorm(embedding_dim)
-        self.widen = skip_init(nn.Linear, embedding_dim, 4 * embedding_dim)
+        self.widen = unfilled(nn.Linear, embedding_dim, 4 * embedding_dim)
         self.gelu = nn.GELU()
-        self.narrow = skip_init(nn.Linear, 4 * embedding_dim, embedding_dim)
+        self.narrow = unfilled(nn.Linear, 4 * embedding_dim, embedding_dim)
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, cache: KeyValueCache | None = None, layer: int = 0) -> Tensor:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import skip_init
+
+_Layer = TypeVar("_Layer", bound=nn.Module)
 
 # Keeps the variance of a tanh layer's output near that of its input (He et al. 2015 give sqrt(2) for ReLU;
 # torch.nn.init.calculate_gain lists 5/3 for tanh).
@@ -51,6 +55,12 @@ SCHEMES: dict[str, Initialisation] = {
 }
 
 
+def unfilled(layer: type[_Layer], *arguments: Any, **options: Any) -> _Layer:
+    """Make a layer without setting its weights, on torch's default device: on "meta" it takes no memory."""
+    made: _Layer = skip_init(layer, *arguments, device=torch.get_default_device(), **options)
+    return made
+
+
 def fill_linear(
     linear: nn.Linear, weight_factor: float, bias_factor: float, generator: torch.Generator | None
 ) -> None:
@@ -60,17 +70,21 @@ def fill_linear(
     same: so one generator gives the numbers of a model written as ``x @ W + b``, and gives the same embedding
     and hidden draws for every scheme.
     """
-    weight = torch.randn(linear.in_features, linear.out_features, generator=generator)  # (in, out)
+    if linear.weight.is_meta:
+        return
+    weight = _normal(linear.in_features, linear.out_features, generator=generator)  # (in, out)
     with torch.no_grad():
         linear.weight.copy_(weight.T * weight_factor)  # (out, in)
         if linear.bias is not None:
-            bias = torch.randn(linear.out_features, generator=generator)  # (out,)
+            bias = _normal(linear.out_features, generator=generator)  # (out,)
             linear.bias.copy_(bias * bias_factor)  # (out,)
 
 
 def fill_embedding(embedding: nn.Embedding, generator: torch.Generator | None, factor: float = 1.0) -> None:
     """Fill an embedding table, in place, with standard normal draws times the factor."""
-    table = torch.randn(embedding.num_embeddings, embedding.embedding_dim, generator=generator)  # (V, E)
+    if embedding.weight.is_meta:
+        return
+    table = _normal(embedding.num_embeddings, embedding.embedding_dim, generator=generator)  # (V, E)
     with torch.no_grad():
         embedding.weight.copy_(table * factor)
 
@@ -91,3 +105,8 @@ def fill_layers(net: nn.Sequential, scheme: Initialisation, generator: torch.Gen
         elif isinstance(layer, nn.Linear):
             factor = scheme.hidden_weight_factor(layer.in_features)
             fill_linear(layer, factor, scheme.hidden_bias, generator)
+
+
+def _normal(*shape: int, generator: torch.Generator | None) -> Tensor:
+    # On the CPU whatever the default device, so that a seed gives the same weights everywhere.
+    return torch.randn(shape, generator=generator, device="cpu")

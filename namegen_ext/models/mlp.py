@@ -6,10 +6,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.utils import skip_init
 
 from namegen_ext.models.arguments import check_choice, check_flags, check_sizes
-from namegen_ext.models.initialisation import SCHEMES
+from namegen_ext.models.initialisation import SCHEMES, unfilled
 from namegen_ext.models.window_model import WindowModel, hidden_layers
 from namegen_ext.nn.channels_last_batch_norm import VARIANCES
 
@@ -85,7 +84,7 @@ class MLP(WindowModel):
 
     def _layers(self) -> list[nn.Module]:
         layers: list[nn.Module] = [
-            skip_init(nn.Embedding, self.vocab_size, self.embedding_dim),
+            unfilled(nn.Embedding, self.vocab_size, self.embedding_dim),
             nn.Flatten(-2),  # (..., block_size, E) -> (..., block_size * E)
         ]
         fan_in = self.block_size * self.embedding_dim
@@ -99,7 +98,7 @@ class MLP(WindowModel):
                 channels_last=False,
             )
             fan_in = self.hidden_size
-        layers.append(skip_init(nn.Linear, fan_in, self.vocab_size))
+        layers.append(unfilled(nn.Linear, fan_in, self.vocab_size))
         return layers
 
     @property

@@ -6,11 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
 
 from namegen_ext.models.arguments import check_choice, check_sizes
 from namegen_ext.models.counting import ESTIMATORS, add_k, context_numbers, count_windows, witten_bell
-from namegen_ext.models.initialisation import SCHEMES, fill_embedding
+from namegen_ext.models.initialisation import SCHEMES, fill_embedding, unfilled
 from namegen_ext.models.window_model import WindowModel
 
 # The scheme under which the logits wait for `set_from_windows`, and are even until then.
@@ -90,7 +89,7 @@ class NGram(WindowModel):
         num_contexts = self.vocab_size**self.block_size
         return nn.Sequential(
             ContextNumber(self.vocab_size),  # (B, block_size) -> (B,)
-            skip_init(nn.Embedding, num_contexts, self.vocab_size),  # -> (B, V)
+            unfilled(nn.Embedding, num_contexts, self.vocab_size),  # -> (B, V)
         )
 
     @property
@@ -170,7 +169,7 @@ class Bigram(NGram):
 
     def _layers(self) -> nn.Sequential:
         return nn.Sequential(
-            skip_init(nn.Embedding, self.vocab_size, self.vocab_size),  # (B, 1) -> (B, 1, V)
+            unfilled(nn.Embedding, self.vocab_size, self.vocab_size),  # (B, 1) -> (B, 1, V)
             nn.Flatten(-2),  # (B, 1, V) -> (B, V)
         )
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.utils import skip_init
 
 from namegen_ext.models.arguments import check_choice, check_factors, check_flags, check_sizes
-from namegen_ext.models.initialisation import SCHEMES
+from namegen_ext.models.initialisation import SCHEMES, unfilled
 from namegen_ext.models.window_model import WindowModel, hidden_layers
 from namegen_ext.nn import FlattenConsecutive
 from namegen_ext.nn.channels_last_batch_norm import VARIANCES
@@ -86,7 +85,7 @@ class WaveNet(WindowModel):
         self.reset_parameters(generator)
 
     def _layers(self) -> list[nn.Module]:
-        layers: list[nn.Module] = [skip_init(nn.Embedding, self.vocab_size, self.embedding_dim)]
+        layers: list[nn.Module] = [unfilled(nn.Embedding, self.vocab_size, self.embedding_dim)]
         channels = self.embedding_dim
         for factor in self.factors:
             layers.append(FlattenConsecutive(factor))  # (B, T, C) -> (B, T / factor, factor * C)
@@ -99,7 +98,7 @@ class WaveNet(WindowModel):
                 channels_last=True,
             )
             channels = self.hidden_size
-        layers.append(skip_init(nn.Linear, channels, self.vocab_size))
+        layers.append(unfilled(nn.Linear, channels, self.vocab_size))
         return layers
 
     @property

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
 
-from namegen_ext.models.initialisation import SCHEMES, fill_layers
+from namegen_ext.models.initialisation import SCHEMES, fill_layers, unfilled
 from namegen_ext.nn import ChannelsLastBatchNorm1d
 
 
@@ -73,8 +72,8 @@ def hidden_layers(
         channels_last: whether inputs have positions before the channels, (B, T, C); else (B, C).
 
     """
-    # skip_init leaves the weights unset: fill_layers draws them, and torch's global generator is not touched.
-    layers: list[nn.Module] = [skip_init(nn.Linear, fan_in, hidden_size, bias=bias)]
+    # unfilled leaves the weights unset: fill_layers draws them, and torch's global generator is not touched.
+    layers: list[nn.Module] = [unfilled(nn.Linear, fan_in, hidden_size, bias=bias)]
     if batch_norm and not channels_last and variance == "biased":
         layers.append(nn.BatchNorm1d(hidden_size))
     elif batch_norm:

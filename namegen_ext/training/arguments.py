@@ -14,23 +14,23 @@ from namegen_ext.models.counting import ESTIMATORS
 from namegen_ext.nn.channels_last_batch_norm import VARIANCES
 from namegen_ext.ranges import THREADS, Numbers, WholeNumbers
 from namegen_ext.training.backends import FUSED_CHOICES
+from namegen_ext.training.checkpoint_interval import CheckpointInterval
 from namegen_ext.training.limits import LIMITS, MOST_STEPS
 from namegen_ext.training.optimizers import OPTIMIZERS
 from namegen_ext.training.options import TrainOptions
 from namegen_ext.training.recipes import ADAMW_LEARNING_RATE, DEFAULT_RECIPE, RECIPES
+from namegen_ext.training.run_settings import RunSettings
 from namegen_ext.training.schedules import SCHEDULES
-from namegen_ext.training.trainer import DEFAULT_EVAL_EVERY, DEFAULT_LOG_EVERY
 
 DEFAULT_DATA = "census"
 DEFAULT_DEVICE = "cpu"
-DEFAULT_THREADS = 1
-DEFAULT_SAMPLES = 20
 
 _DESCRIPTION = """\
 Train a name generator on a list of words and write a run directory: config.json, model.safetensors,
-metrics.jsonl, summary.json, and what --resume needs. Ctrl-C ends the run cleanly: it is saved, evaluated,
-and can be resumed. Exit status: 0; 1 when training diverged or a file could not be written; 2 for a wrong
-argument; 130 after Ctrl-C."""
+metrics.jsonl, summary.json, and checkpoints/, from which --resume goes on with the same bits. Ctrl-C and
+SIGTERM end the run cleanly: it is saved, evaluated, and can be resumed; so it can after a kill or a crash,
+from its last checkpoint. Exit status: 0; 1 when training diverged or a file could not be written; 2 for a
+wrong argument; 130 after Ctrl-C, 143 after SIGTERM."""
 
 
 def flag_of(option: str) -> str:
@@ -39,7 +39,7 @@ def flag_of(option: str) -> str:
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
-    """Build the parser. An option of TrainOptions that is not given is absent from the result."""
+    """Build the parser; an option of TrainOptions or RunSettings that is not given is absent from the result."""
     recipes = "".join(f"\n  {recipe.name:<24}{recipe.summary}" for recipe in RECIPES.values())
     models = "".join(f"\n  {spec.name:<24}{spec.summary}" for spec in MODELS.values())
     parser = Parser(
@@ -58,6 +58,12 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
 def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the options of TrainOptions that were given on the command line."""
     names = [field.name for field in fields(TrainOptions)]
+    return {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+
+
+def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of RunSettings that were given on the command line."""
+    names = [field.name for field in fields(RunSettings)]
     return {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
 
 
@@ -82,9 +88,9 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="auto",
         type=one_of(FUSED_CHOICES),
-        metavar="auto|layers|step",
+        metavar="|".join(FUSED_CHOICES),
         help="run on the fused kernels: whole native steps, fused layers, or the fastest of them that can be "
-        "had; --fused alone means auto (default: off, stock torch.nn layers)",
+        "had; --fused alone means auto; off: the stock torch.nn layers (default: off)",
     )
     add(
         "--device",
@@ -96,11 +102,18 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         "--threads",
         type=whole_number(THREADS),
         metavar="N",
-        default=DEFAULT_THREADS,
-        help="CPU threads of torch; more than one pays for large batches only (default: %(default)s)",
+        default=argparse.SUPPRESS,
+        help="CPU threads of torch; more than one pays for large batches only"
+        f" (default: {RunSettings.threads})",
     )
     add("--out", type=path, metavar="DIR", help="new run directory (default: runs/MODEL-DATA-NUMBER)")
-    add("--resume", type=path, metavar="DIR", help="go on with an interrupted run (default: a new run)")
+    add(
+        "--resume",
+        type=path,
+        metavar="DIR",
+        help="go on with a run that was stopped, as if it had not been; it keeps its options and settings, of which "
+        "some may be given anew: --steps, --fused, --device and what is told and saved (default: a new run)",
+    )
     _option(group, "seed", "of the initial weights and the minibatches")
     _option(group, "split_seed", "of the split into train, dev and test")
     _option(
@@ -109,32 +122,46 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         "train, dev and test in percent; makemore: as makemore.py, 1,000 to test and none for dev; all: to train",
         choices=SPLITS,
     )
-    add(
-        "--log-every",
+    _setting(
+        group,
+        "log_every",
+        "a line in metrics.jsonl every N steps",
         type=whole_number(WholeNumbers(1, MOST_STEPS)),
         metavar="N",
-        default=DEFAULT_LOG_EVERY,
-        help="a line in metrics.jsonl every N steps (default: %(default)s)",
     )
-    add(
-        "--eval-every",
+    _setting(
+        group,
+        "eval_every",
+        "evaluate on dev, and save, every N steps; 0: only at the end",
         type=whole_number(WholeNumbers(0, MOST_STEPS)),
         metavar="N",
-        default=DEFAULT_EVAL_EVERY,
-        help="evaluate on dev, and save, every N steps; 0: only at the end (default: %(default)s)",
     )
-    add(
-        "--record-updates",
+    _setting(
+        group,
+        "checkpoint_every",
+        "save also every N steps or S seconds, so that at most the work since is ever lost; 0: not besides",
+        type=_interval,
+        metavar="N|Ss",
+    )
+    _setting(
+        group,
+        "record_updates",
+        "with each line in metrics.jsonl, also how large the last step's updates were against the "
+        "parameters, for `namegen plot`",
         action="store_true",
-        help="with each line in metrics.jsonl, also how large the last step's updates were against the "
-        "parameters, for `namegen plot` (default: off)",
     )
-    add(
-        "--samples",
+    _setting(
+        group,
+        "tensorboard",
+        "write the metrics, and a few names at each evaluation, for TensorBoard too, to DIR/tensorboard",
+        action="store_true",
+    )
+    _setting(
+        group,
+        "samples",
+        "how many names to generate at the end",
         type=whole_number(WholeNumbers(0, 10_000)),
         metavar="N",
-        default=DEFAULT_SAMPLES,
-        help="how many names to generate at the end (default: %(default)s)",
     )
 
 
@@ -195,6 +222,15 @@ def _add_optimization_flags(parser: argparse.ArgumentParser) -> None:
     _option(group, "beta2", "of adamw")
 
 
+def _setting(group: Any, name: str, description: str, **arguments: Any) -> None:
+    """Add the flag of a setting of RunSettings."""
+    default = getattr(RunSettings, name)
+    default = "off" if default is False else default
+    group.add_argument(
+        flag_of(name), default=argparse.SUPPRESS, help=f"{description} (default: {default})", **arguments
+    )
+
+
 def _option(
     group: Any, name: str, description: str, *, choices: Collection[str] = (), metavar: str | None = None
 ) -> None:
@@ -226,3 +262,10 @@ def _flag(group: Any, name: str, description: str) -> None:
         default=argparse.SUPPRESS,
         help=f"{description} (default: {default})",
     )
+
+
+def _interval(text: str) -> CheckpointInterval:
+    try:
+        return CheckpointInterval.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,19 +1,29 @@
-"""Saving and restoring a model and its optimizer: safetensors and JSON, nothing that runs code when read."""
+"""Checkpoints: all that a run needs to go on with the same bits, in one file, the last two kept.
+
+A checkpoint holds the model, the optimizer's state, the generators' states, the losses that are not in metrics.jsonl
+yet, the number of steps, the length of metrics.jsonl, the configuration, and a checksum of it all.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from namegen_ext.training.errors import RunError
-from namegen_ext.training.files import read_json_object, write_bytes, write_json
+from namegen_ext.training.generator_states import generator_states
 from namegen_ext.training.run_directory import RunDirectory
+from namegen_ext.training.tensor_file import read_tensors, write_tensors
+
+FORMAT = 1
+KEPT = 2  # the newest, and one before it in case that it is damaged
+
+_MODEL, _OPTIMIZER, _GENERATOR = "model.", "optimizer.", "generator."
+_LOSSES = "losses"
 
 
 @dataclass(frozen=True)
@@ -24,80 +34,159 @@ class RunState:
         step: number of steps done.
         train_seconds: time spent in them.
         backend: what they were run by.
+        metrics_bytes: length of metrics.jsonl at that moment.
+        losses: of the steps that are not in metrics.jsonl yet: float32 (n,).
 
     """
 
     step: int
     train_seconds: float
     backend: str
+    metrics_bytes: int = 0
+    losses: Tensor = field(default_factory=lambda: torch.empty(0))
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint's file holds.
+
+    Attributes:
+        path: the file.
+        state: how far the run had come.
+        config: what config.json held then.
+        model: the model's state_dict.
+        optimizer: the tensors of the optimizer's state, as "PARAMETER.KEY".
+        generators: the states of torch's global generators, by device.
+
+    """
+
+    path: Path
+    state: RunState
+    config: dict[str, Any]
+    model: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    generators: dict[str, Tensor]
 
 
 def save_checkpoint(
-    directory: RunDirectory, model: nn.Module, optimizer: torch.optim.Optimizer, state: RunState
+    directory: RunDirectory,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: RunState,
+    config: Mapping[str, Any],
 ) -> None:
-    """Write model, optimizer and state; each file is replaced whole and carries the step it belongs to.
+    """Write a checkpoint and model.safetensors; then remove all checkpoints but the last two.
 
     Raises:
-        RunError: a file cannot be written.
+        RunError: a file cannot be written; the checkpoints that were there still are.
 
     """
-    _write_tensors(directory.optimizer, _optimizer_tensors(model, optimizer), state.step)
-    _write_tensors(directory.model, model.state_dict(), state.step)
-    write_json(directory.state, asdict(state))
+    described = {
+        "format": FORMAT,
+        "step": state.step,
+        "train_seconds": state.train_seconds,
+        "backend": state.backend,
+        "metrics_bytes": state.metrics_bytes,
+        "config": dict(config),
+    }
+    tensors = {
+        **{_MODEL + name: tensor for name, tensor in model.state_dict().items()},
+        **{_OPTIMIZER + name: tensor for name, tensor in optimizer_tensors(model, optimizer).items()},
+        **{_GENERATOR + name: tensor for name, tensor in generator_states().items()},
+        _LOSSES: state.losses,
+    }
+    directory.make_checkpoints()
+    write_tensors(directory.checkpoint(state.step), tensors, described)
+    save_model(directory, model, state.step)
+    for path in directory.saved_checkpoints()[:-KEPT]:
+        path.unlink(missing_ok=True)
 
 
-def load_model_state(directory: RunDirectory, model: nn.Module) -> int:
-    """Fill a model with the saved parameters and buffers; return the step they belong to.
+def save_model(directory: RunDirectory, model: nn.Module, step: int) -> None:
+    """Write model.safetensors.
 
     Raises:
-        RunError: the file is missing or damaged, or does not fit the model.
+        RunError: it cannot be written.
 
     """
-    tensors, step = _read_tensors(directory.model)
-    expected = model.state_dict()
-    for name in sorted(expected.keys() | tensors.keys()):
-        if name not in tensors or name not in expected or tensors[name].shape != expected[name].shape:
-            found = tuple(tensors[name].shape) if name in tensors else "nothing"
-            wanted = tuple(expected[name].shape) if name in expected else "nothing"
-            raise RunError(f"{directory.model}: {name}: got {found}, expected {wanted} by config.json")
-    model.load_state_dict(tensors)
-    return step
+    write_tensors(directory.model, model.state_dict(), {"step": step})
 
 
-def load_checkpoint(directory: RunDirectory, model: nn.Module, optimizer: torch.optim.Optimizer) -> RunState:
-    """Fill a model and its optimizer with what was saved, so that the run goes on exactly.
+def load_model_state(
+    directory: RunDirectory, expected: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], int]:
+    """Read model.safetensors: the parameters and buffers, and the step they belong to.
+
+    Args:
+        directory: of the run.
+        expected: the state_dict of a model that it must fit, on any device, meta included.
 
     Raises:
-        RunError: a file is missing or damaged, does not fit, or the files are of different steps.
+        RunError: the file is missing or damaged, or does not fit.
 
     """
-    state = read_state(directory)
-    model_step = load_model_state(directory, model)
-    tensors, optimizer_step = _read_tensors(directory.optimizer)
-    if not state.step == model_step == optimizer_step:
-        raise RunError(
-            f"{directory.path}: cannot be resumed: state.json is of step {state.step}, model.safetensors of"
-            f" {model_step}, optimizer.safetensors of {optimizer_step} (saving was cut short)"
-        )
-    _fill_optimizer(directory.optimizer, model, optimizer, tensors)
-    return state
+    if not directory.model.is_file():
+        raise RunError(f"{directory.path}: holds no trained model yet (no model.safetensors)")
+    tensors, metadata = read_tensors(directory.model)
+    _check_fit(directory.model, tensors, expected)
+    step = metadata.get("step")
+    if not isinstance(step, int) or step < 0:
+        raise RunError(f"{directory.model}: step is {step!r}, expected a whole number")
+    return tensors, step
 
 
-def read_state(directory: RunDirectory) -> RunState:
-    """Read state.json.
+def newest_checkpoint(directory: RunDirectory, warn: Callable[[str], None]) -> Checkpoint | None:
+    """Read the newest checkpoint that is sound, or None where none was saved yet.
+
+    Args:
+        directory: of the run.
+        warn: is told, in one line, about each that is damaged and passed over.
 
     Raises:
-        RunError: it is missing or damaged.
+        RunError: there are checkpoints, but all of them are damaged.
 
     """
-    content = read_json_object(directory.state)
-    step, seconds, backend = (content.get(key) for key in ("step", "train_seconds", "backend"))
-    if not (isinstance(step, int) and isinstance(seconds, int | float) and isinstance(backend, str)):
-        raise RunError(f"{directory.state}: must hold step, train_seconds and backend, but holds {content}")
-    return RunState(step, float(seconds), backend)
+    problems = []
+    for path in reversed(directory.saved_checkpoints()):
+        try:
+            checkpoint = _read(path)
+        except RunError as error:
+            problems.append(str(error))
+            continue
+        for problem in problems:
+            warn(f"{problem}; going on from {path.name}")
+        return checkpoint
+    if problems:
+        raise RunError(f"no checkpoint can be read: {'; '.join(problems)}")
+    return None
 
 
-def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def restore_checkpoint(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Fill a model and its optimizer, so that the run goes on exactly; the generators are the caller's to set.
+
+    Raises:
+        RunError: it does not fit the model.
+
+    """
+    _check_fit(checkpoint.path, checkpoint.model, model.state_dict())
+    parameters = dict(model.named_parameters())
+    names = list(parameters)
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in checkpoint.optimizer.items():
+        name, _, entry = key.rpartition(".")
+        if name not in parameters:
+            raise RunError(f"{checkpoint.path}: {key}: the model has no parameter {name!r}")
+        if value.dim() > 0 and value.shape != parameters[name].shape:
+            found, wanted = tuple(value.shape), tuple(parameters[name].shape)
+            raise RunError(f"{checkpoint.path}: {key}: got {found}, expected {wanted}")
+        state.setdefault(names.index(name), {})[entry] = value
+    model.load_state_dict(checkpoint.model)
+    # The groups (learning rate and so on) come from the options; only the state is restored.
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the tensors of an optimizer's state as "PARAMETER.KEY"."""
     tensors: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
@@ -106,36 +195,46 @@ def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> di
     return tensors
 
 
-def _fill_optimizer(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
-) -> None:
-    names = [name for name, _ in model.named_parameters()]
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        parameter_name, _, entry = key.rpartition(".")
-        if parameter_name not in names:
-            raise RunError(f"{path}: {key}: the model has no parameter {parameter_name!r}")
-        state.setdefault(names.index(parameter_name), {})[entry] = value
-    # The groups (learning rate and so on) come from the options; only the state is restored.
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-
-
-def _write_tensors(path: Path, tensors: dict[str, Tensor], step: int) -> None:
-    # Copies, as safetensors writes no two names for the same memory, which tied weights have.
-    plain = {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in tensors.items()
-    }
-    write_bytes(path, safetensors.torch.save(plain, metadata={"step": str(step)}))
-
-
-def _read_tensors(path: Path) -> tuple[dict[str, Tensor], int]:
-    if not path.is_file():
-        raise RunError(f"{path}: there is no such file (nothing was saved yet)")
+def _read(path: Path) -> Checkpoint:
+    tensors, content = read_tensors(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata: dict[str, Any] = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-        return tensors, int(metadata["step"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise RunError(f"{path}: is not a file that training saved: {error}") from None
+        if content["format"] != FORMAT:
+            raise RunError(f"{path}: format is {content['format']!r}, expected {FORMAT}")
+        state = RunState(
+            step=int(content["step"]),
+            train_seconds=float(content["train_seconds"]),
+            backend=str(content["backend"]),
+            metrics_bytes=int(content["metrics_bytes"]),
+            losses=tensors[_LOSSES],
+        )
+        config = dict(content["config"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, RunError):
+            raise
+        raise RunError(f"{path}: is not a checkpoint: {error!r}") from None
+    return Checkpoint(
+        path=path,
+        state=state,
+        config=config,
+        model=_part(tensors, _MODEL),
+        optimizer=_part(tensors, _OPTIMIZER),
+        generators=_part(tensors, _GENERATOR),
+    )
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensors[name] for name in tensors if name.startswith(prefix)}
+
+
+def _check_fit(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    for name in sorted(expected.keys() | tensors.keys()):
+        found, wanted = _describe(tensors.get(name)), _describe(expected.get(name))
+        if found != wanted:
+            raise RunError(f"{path}: {name}: got {found}, expected {wanted} by config.json")
+
+
+def _describe(tensor: Tensor | None) -> str:
+    if tensor is None:
+        return "nothing"
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    return f"{dtype} {tuple(tensor.shape)}"

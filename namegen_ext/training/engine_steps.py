@@ -34,3 +34,7 @@ class EngineSteps:
     def run(self, indices: Tensor, learning_rates: Sequence[float]) -> Tensor:
         """Run K steps; see :class:`namegen_ext.training.steps.StepRunner`."""
         return self.engine.run(self.tokens, self.targets, indices, learning_rates).float()  # (K,)
+
+    def evaluate(self, tokens: Tensor, targets: Tensor) -> float | None:
+        """Compute the mean loss of many examples; see :class:`namegen_ext.training.steps.StepRunner`."""
+        return self.engine.evaluate(tokens, targets)

@@ -1,7 +1,8 @@
-"""Files that are either the old one or the new one, whole, whenever the program is stopped."""
+"""Files that are either the old one or the new one, whole, whenever the program or the machine stops."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -9,22 +10,54 @@ from typing import Any
 
 from namegen_ext.training.errors import RunError
 
+# A run's largest text is its word list; what is larger than this is not one, and is not read into memory.
+_LARGEST_TEXT = 2**30
+
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file beside its place and rename it.
+    """Write a file beside its place, see it on the disk, and rename it.
 
     Raises:
-        RunError: the file cannot be written.
+        RunError: the file cannot be written; what stood in its place still does.
 
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        beside.write_bytes(content)
+        with beside.open("wb") as file:
+            file.write(content)
+            sync(file.fileno())
         os.replace(beside, path)
+        _sync_directory(path.parent)
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {error.strerror or error}") from None
     finally:
-        beside.unlink(missing_ok=True)
+        _forget(beside)
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove what :func:`write_bytes` left of files whose writing was cut short by a kill."""
+    if directory.is_dir():
+        for path in directory.glob(".*.tmp"):
+            _forget(path)
+
+
+def sync(file_descriptor: int) -> None:
+    """Wait until what was written is on the disk, so that it outlives the machine's power."""
+    os.fsync(file_descriptor)
+
+
+def _sync_directory(path: Path) -> None:
+    """Wait until a renaming is on the disk too."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _forget(path: Path) -> None:
+    with contextlib.suppress(OSError):  # what cannot be removed is no reason to end a run
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -37,10 +70,12 @@ def read_text(path: Path) -> str:
     """Read a UTF-8 file.
 
     Raises:
-        RunError: it is missing, unreadable or not UTF-8.
+        RunError: it is missing, unreadable, not UTF-8, or larger than a gibibyte.
 
     """
     try:
+        if path.stat().st_size > _LARGEST_TEXT:
+            raise RunError(f"{path}: got {path.stat().st_size:,} bytes, expected {_LARGEST_TEXT:,} at most")
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         raise RunError(f"{path}: there is no such file") from None
@@ -59,7 +94,9 @@ def read_json_object(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also an integer of very many digits
+        if isinstance(error, RunError):
+            raise
         raise RunError(f"{path}: is not JSON: {error}") from None
     if not isinstance(content, dict):
         raise RunError(f"{path}: must hold a JSON object, but holds {type(content).__name__}")

@@ -1,4 +1,4 @@
-"""Ctrl-C as a request to end cleanly."""
+"""Ctrl-C and the system's request to end, as requests to end cleanly."""
 
 from __future__ import annotations
 
@@ -8,38 +8,59 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+# Ctrl-C; what `kill`, a shutdown and a job queue send; a terminal that was closed.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class StopRequest:
-    """Whether Ctrl-C was pressed; call it to ask."""
+    """Whether a signal asked to end; call it to ask.
+
+    Attributes:
+        signal_number: which one; None before.
+
+    """
 
     def __init__(self) -> None:
-        self.requested = False
+        self.signal_number: int | None = None
 
     def __call__(self) -> bool:
         """Whether the run is to end."""
-        return self.requested
+        return self.signal_number is not None
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status of a process that a signal ended, as shells count; that of Ctrl-C where none did."""
+        return 128 + (self.signal_number or signal.SIGINT)
 
 
 @contextmanager
-def stop_on_interrupt() -> Iterator[StopRequest]:
-    """Turn the first Ctrl-C (SIGINT) within into a request; a second one raises KeyboardInterrupt as usual.
+def stop_on_signal() -> Iterator[StopRequest]:
+    """Turn the first SIGINT (Ctrl-C), SIGTERM or SIGHUP within into a request.
 
-    Signals can only be handled in the main thread; in any other nothing is changed, nor where whoever started
-    the process has it ignore SIGINT.
+    A second one ends the program at once: SIGINT by KeyboardInterrupt as usual, the others by SystemExit.
+
+    Signals can only be handled in the main thread; in any other nothing is changed, nor for a signal that whoever
+    started the process has it ignore.
     """
     request = StopRequest()
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    if threading.current_thread() is not threading.main_thread():
         yield request
         return
 
     def handle(signal_number: int, frame: FrameType | None) -> None:
-        if request.requested:
+        if request.signal_number is None:
+            request.signal_number = signal_number
+        elif signal_number == signal.SIGINT:
             raise KeyboardInterrupt
-        request.requested = True
+        else:
+            raise SystemExit(128 + signal_number)
 
-    previous = signal.signal(signal.SIGINT, handle)
+    previous = {}
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            previous[number] = signal.signal(number, handle)
     try:
         yield request
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL if previous is None else previous)
+        for number, handler in previous.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

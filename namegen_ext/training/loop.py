@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from namegen_ext.training.checkpoint_interval import CheckpointInterval, CheckpointTimer
 from namegen_ext.training.errors import TrainingDivergedError
 from namegen_ext.training.minibatches import MinibatchIndices, WholeSetIndices
 from namegen_ext.training.schedules import Schedule
@@ -31,14 +32,17 @@ class LoopObserver(Protocol):
         """A line for the metrics: the mean loss since the one before (or the start), the last step's rate."""
 
     def milestone(self, step: int, seconds: float) -> None:
-        """The moment to evaluate and save."""
+        """The moment to evaluate."""
+
+    def save(self, step: int, seconds: float) -> None:
+        """The moment to save: all that is to be told of this step has been."""
 
 
 class TrainingLoop:
     """Runs the steps of a training run.
 
-    What is run does not depend on how it is divided into chunks, on what is logged, or on where it was
-    interrupted and resumed.
+    What is run, and what is told, does not depend on how the steps are divided into chunks, on when the run is saved,
+    or on where it was interrupted and resumed.
 
     Args:
         runner: runs the steps.
@@ -46,7 +50,9 @@ class TrainingLoop:
         schedule: the learning rate of each step, and the number of steps.
         observer: is told about what happens.
         log_every: a log line every so many steps; besides, there is one after the first step.
-        eval_every: a milestone every so many steps; 0 for none.
+        eval_every: a milestone every so many steps, after which the run is also saved; 0 for none.
+        checkpoint_every: the run is also saved this often.
+        agree: takes the size of the next chunk and whether to stop, and returns what all processes do.
         should_stop: asked between chunks of about a tenth of a second.
 
     """
@@ -60,7 +66,9 @@ class TrainingLoop:
         *,
         log_every: int,
         eval_every: int,
+        checkpoint_every: CheckpointInterval,
         should_stop: Callable[[], bool],
+        agree: Callable[[int, bool], tuple[int, bool]] = lambda chunk, stop: (chunk, stop),
     ) -> None:
         self.runner = runner
         self.indices = indices
@@ -69,12 +77,24 @@ class TrainingLoop:
         self.log_every = log_every
         self.eval_every = eval_every
         self.should_stop = should_stop
+        self.agree = agree
+        self._timer = CheckpointTimer(checkpoint_every)
         self.step = 0
         self.seconds = 0.0
         self._losses_to_log: list[Tensor] = []
 
-    def run(self, start_step: int = 0, seconds: float = 0.0) -> bool:
-        """Run from ``start_step`` (so many steps are done, in so many seconds) to the end.
+    @property
+    def unlogged_losses(self) -> Tensor:
+        """The losses since the last line of the log: float32 (n,)."""
+        return torch.cat([torch.empty(0), *self._losses_to_log])
+
+    def run(self, start_step: int = 0, seconds: float = 0.0, losses: Tensor | None = None) -> bool:
+        """Run to the end.
+
+        Args:
+            start_step: so many steps are done.
+            seconds: spent in them.
+            losses: what :attr:`unlogged_losses` was at that moment.
 
         Returns:
             Whether the end was reached; False where ``should_stop`` said so before.
@@ -84,11 +104,12 @@ class TrainingLoop:
 
         """
         self.step, self.seconds = start_step, seconds
+        self._losses_to_log = [] if losses is None or len(losses) == 0 else [losses]
         chunk = _FIRST_CHUNK
         largest_chunk = max(1, _LARGEST_CHUNK_EXAMPLES // self.indices.batch_size)
         while self.step < self.schedule.steps:
-            if self.should_stop():
-                self._log()
+            chunk, stopped = self.agree(chunk, self.should_stop())
+            if stopped:
                 return False
             stop = min(self.step + min(chunk, largest_chunk), self._next_event())
             began = time.perf_counter()
@@ -108,7 +129,7 @@ class TrainingLoop:
         events = [self.schedule.steps, _next_multiple(self.step, self.log_every)]
         if self.eval_every:
             events.append(_next_multiple(self.step, self.eval_every))
-        return min(events)
+        return int(min(*events, self._timer.next_step(self.step)))
 
     def _run_steps(self, stop: int) -> Tensor:
         rates = [self.schedule(step) for step in range(self.step, stop)]
@@ -121,12 +142,17 @@ class TrainingLoop:
 
     def _tell(self, losses: Tensor) -> None:
         last = self.step == self.schedule.steps
+        milestone = bool(self.eval_every) and self.step % self.eval_every == 0 and not last
         self._losses_to_log.append(losses)
         self.observer.progress(self.step, float(losses.mean()), self.seconds)
         if self.step == 1 or self.step % self.log_every == 0 or last:
             self._log()
-        if self.eval_every and self.step % self.eval_every == 0 and not last:
+        if milestone:
             self.observer.milestone(self.step, self.seconds)
+        # Saved last, so that a run that goes on from there has told of this step, and tells no more of it.
+        if not last and (milestone or self._timer.is_due(self.step)):
+            self.observer.save(self.step, self.seconds)
+            self._timer.saved()
 
     def _log(self) -> None:
         if self._losses_to_log:

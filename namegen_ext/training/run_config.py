@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+import reprlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from namegen_ext._version import __version__
 from namegen_ext.data import Vocabulary, load_words
+from namegen_ext.training.backends import FUSED_CHOICES
 from namegen_ext.training.errors import RunError
 from namegen_ext.training.files import read_json_object, read_text, write_bytes, write_json
 from namegen_ext.training.options import OptionError, TrainOptions
 from namegen_ext.training.run_directory import RunDirectory
+from namegen_ext.training.run_settings import RunSettings
 
 FORMAT = 1
+
+_KEYS = (
+    "format",
+    "namegen_ext",
+    "recipe",
+    "model",
+    "vocabulary",
+    "data",
+    "training",
+    "fused",
+    "device",
+    "run",
+    "sha256",
+)
+_DATA_KEYS = ("name", "source", "num_words", "words_sha256", "split_seed")
 
 # These word lists come with the package; all others are kept in the run directory.
 _EMBEDDED = ("census", "surnames")
@@ -35,6 +54,7 @@ class RunConfig:
         words_sha256: of the words, joined by line feeds.
         fused: what ``--fused`` asked for; None for the stock layers.
         device: what ``--device`` asked for.
+        run: what is told and saved of the run.
 
     """
 
@@ -47,6 +67,7 @@ class RunConfig:
     words_sha256: str
     fused: str | None
     device: str
+    run: RunSettings = field(default_factory=RunSettings)
 
     def write(self, directory: RunDirectory, words: Sequence[str]) -> None:
         """Write config.json, and words.txt where the words do not come with the package."""
@@ -68,8 +89,9 @@ class RunConfig:
             "training": self.options.to_json(),
             "fused": self.fused,
             "device": self.device,
+            "run": self.run.to_json(),
         }
-        write_json(directory.config, content)
+        write_json(directory.config, {**content, "sha256": _sha256(content)})
 
     def _comes_with_package(self) -> bool:
         if self.data_name not in _EMBEDDED:
@@ -106,36 +128,80 @@ def read_config(directory: RunDirectory) -> RunConfig:
     if not directory.config.is_file():
         raise RunError(f"{directory.path}: is not a run directory (it has no config.json)")
     content = read_json_object(directory.config)
-    if content.get("format") != FORMAT:
-        raise RunError(f"{directory.config}: format is {content.get('format')!r}, expected {FORMAT}")
+    found = content.get("format")
+    if found != FORMAT:
+        newer = " (a newer version wrote it)" if isinstance(found, int) and found > FORMAT else ""
+        raise RunError(f"{directory.config}: format is {_short(found)}, expected {FORMAT}{newer}")
     try:
-        return _parse(content)
-    except (OptionError, ValueError, TypeError, KeyError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        config = _parse(content)
+    except (OptionError, ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
         raise RunError(f"{directory.config}: {reason}") from None
+    # Last, as what is told above is more to the point; this finds what would be taken for another value.
+    sha256 = content.pop("sha256", None)
+    if sha256 != _sha256(content):
+        raise RunError(f"{directory.config}: was changed after training wrote it (its SHA-256 differs)")
+    return config
 
 
 def _parse(content: dict[str, Any]) -> RunConfig:
+    _check_keys(content, _KEYS, "config.json")
     data, model = content["data"], dict(content["model"])
+    _check_keys(data, _DATA_KEYS, "data")
     options = TrainOptions.from_json(content["training"])
     if model.pop("name") != options.model:
         raise ValueError("model and training name different models")
     vocabulary = Vocabulary.from_json(content["vocabulary"])
-    if model.get("vocab_size") != len(vocabulary):
-        raise ValueError(
-            f"the model has vocab_size {model.get('vocab_size')!r}, the vocabulary {len(vocabulary)} symbols"
-        )
+    _check_model(model, options.model_config(len(vocabulary)))
     return RunConfig(
-        recipe=str(content["recipe"]),
+        recipe=_text(content["recipe"], "recipe"),
         options=options,
         model_config=model,
         vocabulary=vocabulary,
-        data_name=str(data["name"]),
-        data_source=str(data["source"]),
-        words_sha256=str(data["words_sha256"]),
-        fused=content["fused"],
-        device=str(content["device"]),
+        data_name=_text(data["name"], "data: name"),
+        data_source=_text(data["source"], "data: source"),
+        words_sha256=_text(data["words_sha256"], "data: words_sha256"),
+        fused=_fused(content["fused"]),
+        device=_text(content["device"], "device"),
+        run=RunSettings.from_json(content["run"]),
     )
+
+
+def _check_keys(content: dict[str, Any], known: Collection[str], what: str) -> None:
+    unknown = sorted(content.keys() - set(known))
+    if unknown:
+        raise ValueError(f"{what} holds {_short(unknown[0])}, which is unknown")
+
+
+def _check_model(model: dict[str, Any], expected: dict[str, Any]) -> None:
+    """The sizes stand in two places for the reader's sake; the options' ranges hold for both."""
+    _check_keys(model, expected, "model")
+    for name, value in expected.items():
+        if model.get(name) != value or type(model[name]) is not type(value):
+            came = _short(model.get(name))
+            raise ValueError(f"model: {name} is {came}, expected {value!r} by training and vocabulary")
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is {_short(value)}, expected a text")
+    return value
+
+
+def _fused(value: Any) -> str | None:
+    if value is not None and value not in FUSED_CHOICES:
+        raise ValueError(f"fused is {_short(value)}, expected null or one of {', '.join(FUSED_CHOICES)}")
+    return value
+
+
+def _short(value: Any) -> str:
+    return reprlib.repr(value)
+
+
+def _sha256(content: dict[str, Any]) -> str:
+    """Return the SHA-256 of what a JSON object means, whatever its spaces and the order of its keys."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def words_sha256(words: Sequence[str]) -> str:

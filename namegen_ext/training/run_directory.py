@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from namegen_ext.training.errors import RunError
-from namegen_ext.training.files import read_text, write_bytes, write_json
+from namegen_ext.training.files import sync, write_json
 
 DEFAULT_PARENT = Path("runs")
 
@@ -18,8 +18,8 @@ class RunDirectory:
     """The files of a run.
 
     config.json (everything needed to rebuild model, vocabulary and splits), words.txt (the words, where they
-    do not come with the package), model.safetensors, optimizer.safetensors and state.json (what a resumed run
-    needs besides), metrics.jsonl (one JSON object a line) and summary.json (once the run has ended).
+    do not come with the package), model.safetensors, checkpoints/ (what a resumed run needs), metrics.jsonl
+    (one JSON object a line) and summary.json (once the run has ended).
     """
 
     path: Path
@@ -79,19 +79,39 @@ class RunDirectory:
         return self.path / "model.safetensors"
 
     @property
-    def optimizer(self) -> Path:
-        """The optimizer's tensors."""
-        return self.path / "optimizer.safetensors"
+    def checkpoints(self) -> Path:
+        """The directory of the checkpoints."""
+        return self.path / "checkpoints"
 
-    @property
-    def state(self) -> Path:
-        """How far the run has come."""
-        return self.path / "state.json"
+    def checkpoint(self, step: int) -> Path:
+        """Return the checkpoint after so many steps."""
+        return self.checkpoints / f"step-{step:09}.safetensors"
+
+    def saved_checkpoints(self) -> list[Path]:
+        """Return the checkpoints that there are, the newest last."""
+        return sorted(self.checkpoints.glob("step-*.safetensors"))
+
+    def make_checkpoints(self) -> None:
+        """Make the directory of the checkpoints.
+
+        Raises:
+            RunError: it cannot be made.
+
+        """
+        try:
+            self.checkpoints.mkdir(exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{self.checkpoints}: cannot be made: {error.strerror or error}") from None
 
     @property
     def metrics(self) -> Path:
         """One JSON object a line: losses, learning rates, evaluations."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        """The directory of TensorBoard's event files."""
+        return self.path / "tensorboard"
 
     @property
     def summary(self) -> Path:
@@ -111,19 +131,37 @@ class RunDirectory:
         except OSError as error:
             raise RunError(f"{self.metrics}: cannot be written: {error.strerror or error}") from None
 
-    def drop_metrics_after(self, step: int) -> None:
-        """Leave out of metrics.jsonl what stands past a step, and a last line that was cut short."""
+    def sync_metrics(self) -> int:
+        """See metrics.jsonl on the disk, and return its length in bytes.
+
+        Raises:
+            RunError: it cannot be.
+
+        """
+        try:
+            with self.metrics.open("ab") as file:
+                sync(file.fileno())
+                return file.tell()
+        except OSError as error:
+            raise RunError(f"{self.metrics}: cannot be written: {error.strerror or error}") from None
+
+    def cut_metrics(self, length: int) -> bool:
+        """Leave out of metrics.jsonl what stands past a length in bytes; return whether it had that length.
+
+        Raises:
+            RunError: it cannot be changed.
+
+        """
         if not self.metrics.exists():
-            return
-        kept = []
-        for line in read_text(self.metrics).splitlines():
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if isinstance(record, dict) and record.get("step", 0) <= step and "train_loss" not in record:
-                kept.append(line + "\n")
-        write_bytes(self.metrics, "".join(kept).encode())
+            return length == 0
+        try:
+            with self.metrics.open("ab") as file:
+                complete = file.tell() >= length
+                if complete:
+                    file.truncate(length)
+            return complete
+        except OSError as error:
+            raise RunError(f"{self.metrics}: cannot be written: {error.strerror or error}") from None
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write summary.json."""

@@ -67,12 +67,18 @@ def load_run(path: str | os.PathLike[str], device: torch.device | str = "cpu") -
     """
     directory = RunDirectory(Path(path))
     config = read_config(directory)
-    if not directory.model.is_file():
-        raise RunError(f"{directory.path}: holds no trained model yet (no model.safetensors)")
+    tensors, step = load_model_state(directory, _build(directory, config, "meta").state_dict())
+    model = _build(directory, config, "cpu")
+    model.load_state_dict(tensors)
+    return Run(directory.path, model.to(device).eval(), config.vocabulary, config, step)
+
+
+def _build(directory: RunDirectory, config: RunConfig, device: str) -> nn.Module:
+    """Build the model; on the meta device it takes no memory, however large config.json says that it is."""
+    # A generator of its own: what is drawn is overwritten, and torch's global one is left alone.
+    generator = torch.Generator()
     try:
-        # A generator of its own: what is drawn is overwritten, and torch's global one is left alone.
-        model = build_model(config.options.model, config.model_config, torch.Generator())
+        with torch.device(device):
+            return build_model(config.options.model, config.model_config, generator)
     except (ValueError, TypeError, RuntimeError) as error:  # RuntimeError: sizes that no memory holds
         raise RunError(f"{directory.config}: the model cannot be built: {error}") from None
-    step = load_model_state(directory, model)
-    return Run(directory.path, model.to(device).eval(), config.vocabulary, config, step)

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from namegen_ext.training.evaluation import evaluate
 from namegen_ext.training.optimizers import update_function
 
 
@@ -25,6 +26,9 @@ class StepRunner(Protocol):
             The losses in nats: float32 (K,), on the CPU.
 
         """
+
+    def evaluate(self, tokens: Tensor, targets: Tensor) -> float | None:
+        """Compute the mean loss over whole splits; see :func:`namegen_ext.training.evaluation.evaluate`."""
 
 
 class AutogradSteps:
@@ -65,3 +69,7 @@ class AutogradSteps:
             update(learning_rate)
             losses.append(loss.detach())
         return torch.stack(losses).cpu()  # (K,)
+
+    def evaluate(self, tokens: Tensor, targets: Tensor) -> float | None:
+        """Compute the mean loss of many examples; see :class:`StepRunner`."""
+        return evaluate(self.model, tokens, targets)

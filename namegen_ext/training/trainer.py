@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from namegen_ext.models import COUNTS, NGram, build_model
+from namegen_ext.nn.synchronized_batch_norm import synchronize_batch_norm
+from namegen_ext.sampling import sample_names
 from namegen_ext.training.backends import Backend, build_steps, choose_backend
-from namegen_ext.training.checkpoint import RunState, load_checkpoint, save_checkpoint
+from namegen_ext.training.checkpoint import (
+    RunState,
+    newest_checkpoint,
+    optimizer_tensors,
+    restore_checkpoint,
+    save_checkpoint,
+)
+from namegen_ext.training.checkpoint_interval import DEFAULT_INTERVAL, CheckpointInterval
 from namegen_ext.training.corpus import Corpus, Windows
-from namegen_ext.training.engine_steps import EngineSteps
-from namegen_ext.training.errors import TrainingDivergedError
-from namegen_ext.training.evaluation import evaluate
+from namegen_ext.training.errors import RunError, TrainingDivergedError
 from namegen_ext.training.feasibility import check_feasible
+from namegen_ext.training.files import read_json_object, remove_leftovers
+from namegen_ext.training.generator_states import own_generators
 from namegen_ext.training.loop import TrainingLoop
 from namegen_ext.training.minibatches import MinibatchIndices, WholeSetIndices
 from namegen_ext.training.optimizers import build_optimizer
-from namegen_ext.training.options import TrainOptions
+from namegen_ext.training.options import OptionError, TrainOptions
+from namegen_ext.training.process_group import SINGLE, ProcessGroup
 from namegen_ext.training.progress import Reporter, Silent
 from namegen_ext.training.run_directory import RunDirectory
+from namegen_ext.training.run_settings import RunSettings
 from namegen_ext.training.schedules import Schedule
-from namegen_ext.training.steps import StepRunner
+from namegen_ext.training.tensorboard import TensorBoardLog
 from namegen_ext.training.update_ratios import METRIC as UPDATE_METRIC
 from namegen_ext.training.update_ratios import UpdateRecorder
 
-DEFAULT_LOG_EVERY = 100
-DEFAULT_EVAL_EVERY = 5000
+_SHOWN_SAMPLES = 10  # names at each evaluation, for TensorBoard
 
 
 @dataclass(frozen=True)
@@ -78,9 +88,12 @@ class Trainer:
         reporter: shows the progress.
         log_every: a line in the metrics every so many steps.
         eval_every: evaluate on dev, and save, every so many steps; 0 only at the end.
+        checkpoint_every: save also this often.
         should_stop: asked about ten times a second; True ends the run early and cleanly.
         record_updates: whether each line in the metrics also tells how large the last step's updates were
             against the parameters.
+        tensorboard: whether the metrics, and a few names at each evaluation, are written for TensorBoard too.
+        group: this process among those that train together; only the main one writes, evaluates and tells.
 
     Raises:
         DataError: the words are not fit to train on.
@@ -98,19 +111,26 @@ class Trainer:
         fused: str | None = None,
         device: torch.device | str = "cpu",
         reporter: Reporter | None = None,
-        log_every: int = DEFAULT_LOG_EVERY,
-        eval_every: int = DEFAULT_EVAL_EVERY,
+        log_every: int = RunSettings.log_every,
+        eval_every: int = RunSettings.eval_every,
+        checkpoint_every: CheckpointInterval = DEFAULT_INTERVAL,
         should_stop: Callable[[], bool] = lambda: False,
         record_updates: bool = False,
+        tensorboard: bool = False,
+        group: ProcessGroup = SINGLE,
     ) -> None:
         self.options = options
         self.directory: RunDirectory | None = None
-        self.reporter = Silent() if reporter is None else reporter
+        self.group = group
+        self.reporter = reporter if reporter is not None and group.is_main else Silent()
         self.log_every = log_every
         self.eval_every = eval_every
+        self.checkpoint_every = checkpoint_every
         self.should_stop = should_stop
         self.record_updates = record_updates
+        self.tensorboard = tensorboard
         self._updates: UpdateRecorder | None = None
+        self._board: TensorBoardLog | None = None
         check_feasible(words, options, device)
         self.corpus = Corpus.build(
             words,
@@ -129,6 +149,9 @@ class Trainer:
             self.model.set_from_windows(
                 tokens, targets, estimator=options.estimator, smoothing=options.smoothing
             )
+        if group.size > 1:
+            self._check_shared()
+            synchronize_batch_norm(self.model)
         self.optimizer = build_optimizer(
             options.optimizer,
             self.model.parameters(),
@@ -139,26 +162,62 @@ class Trainer:
             beta1=options.beta1,
             beta2=options.beta2,
         )
-        self.backend = choose_backend(fused, self.model, self.optimizer)
+        self.backend = choose_backend(fused, self.model, self.optimizer, group)
         self._state = RunState(0, 0.0, self.backend.name)
-        self._steps: StepRunner | None = None
+        self._generators: dict[str, Tensor] = {}
+        self._config: dict[str, Any] = {}
 
     @property
     def num_parameters(self) -> int:
         """Number of trainable values."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
-    def restore(self, directory: RunDirectory) -> int:
+    def _check_shared(self) -> None:
+        options = self.options
+        if options.batch_size < self.group.size and not options.full_batch:
+            expected = f"at least {self.group.size}, an example for each process"
+            raise OptionError("batch_size", f"got {options.batch_size}, expected {expected}")
+        if options.dropout > 0:
+            expected = "0 with more than one process, as each would drop others than one process does"
+            raise OptionError("dropout", f"got {options.dropout:g}, expected {expected}")
+
+    def restore(self, directory: RunDirectory, warn: Callable[[str], None] = lambda line: None) -> int:
         """Take up the run that was saved in a directory; return the number of steps done.
 
+        A run that was stopped before it was first saved is taken up at its first step.
+
+        Args:
+            directory: of the run.
+            warn: is told, a line at a time, about what is damaged and passed over, and that the backend changed.
+
         Raises:
-            RunError: there is nothing to take up, or it is damaged.
+            RunError: what there is is damaged, or belongs to another run.
 
         """
-        saved = load_checkpoint(directory, self.model, self.optimizer)
-        directory.drop_metrics_after(saved.step)
-        self._state = RunState(saved.step, saved.train_seconds, self.backend.name)
+        if self.group.is_main:
+            remove_leftovers(directory.path)
+            remove_leftovers(directory.checkpoints)
+        checkpoint = newest_checkpoint(directory, warn)
+        if checkpoint is None:
+            self._cut_metrics(directory, 0, warn)
+            return 0
+        if _identity(checkpoint.config) != _identity(_config_of(directory)):
+            raise RunError(f"{checkpoint.path}: is of another run than {directory.config}")
+        restore_checkpoint(checkpoint, self.model, self.optimizer)
+        saved = checkpoint.state
+        if saved.backend != self.backend.name:
+            warn(
+                f"the first {saved.step:,} steps were run by {saved.backend}, the rest will be by"
+                f" {self.backend.name}: the results will differ by rounding from those of either alone"
+            )
+        self._cut_metrics(directory, saved.metrics_bytes, warn)
+        self._state = replace(saved, backend=self.backend.name)
+        self._generators = checkpoint.generators
         return saved.step
+
+    def _cut_metrics(self, directory: RunDirectory, length: int, warn: Callable[[str], None]) -> None:
+        if self.group.is_main and not directory.cut_metrics(length):
+            warn(f"{directory.metrics}: lines are missing: something else than training changed it")
 
     def run(self, directory: RunDirectory | None = None) -> TrainResult:
         """Train to the last step, or until ``should_stop``; save, and evaluate on every split.
@@ -169,16 +228,21 @@ class Trainer:
         Raises:
             TrainingDivergedError: a loss or a parameter is no longer finite; what was saved before stays.
             RunError: the run directory cannot be written.
+            ProcessLostError: another process of the group has ended.
 
         """
-        self.directory = directory
+        self.directory = directory if self.group.is_main else None
+        if directory is not None and self.group.is_main:
+            self._config = _config_of(directory)
+            if self.tensorboard:
+                self._board = TensorBoardLog(directory.tensorboard, self._state.step + 1)
         options = self.options
         tokens, targets = self.corpus.train
-        self._steps = build_steps(self.backend, self.model, self.optimizer, tokens, targets)
+        self._steps = build_steps(self.backend, self.model, self.optimizer, tokens, targets, self.group)
         runner = self._steps
         if self.record_updates:
             runner = self._updates = UpdateRecorder(runner, self.model)
-        loop = TrainingLoop(
+        self._loop = TrainingLoop(
             runner,
             self._indices(len(targets)),
             Schedule(
@@ -191,15 +255,19 @@ class Trainer:
             self,
             log_every=self.log_every,
             eval_every=self.eval_every,
+            checkpoint_every=self.checkpoint_every,
             should_stop=self.should_stop,
+            agree=self.group.agree,
         )
         self.model.train()
         finished = True
         if options.steps > 0:  # else it was set from counts
-            with self.reporter:
+            with self.reporter, own_generators(options.seed, self._generators):
                 self.reporter.begin(self._state.step, options.steps)
-                finished = loop.run(self._state.step, self._state.train_seconds)
-        self._save(loop.step, loop.seconds)
+                finished = self._loop.run(self._state.step, self._state.train_seconds, self._state.losses)
+                self.save(self._loop.step, self._loop.seconds)
+        else:
+            self.save(0, 0.0)
         return self._result(interrupted=not finished)
 
     def _indices(self, num_examples: int) -> MinibatchIndices | WholeSetIndices:
@@ -207,7 +275,7 @@ class Trainer:
             return WholeSetIndices(num_examples)
         return MinibatchIndices(self.options.seed, num_examples, self.options.batch_size)
 
-    # The three methods of LoopObserver.
+    # The four methods of LoopObserver.
 
     def progress(self, step: int, loss: float, seconds: float) -> None:
         """Show how far the run has come."""
@@ -221,21 +289,40 @@ class Trainer:
         self._write_metrics(record)
 
     def milestone(self, step: int, seconds: float) -> None:
-        """Evaluate on dev, and save."""
-        self._save(step, seconds)
-        dev_loss = self._loss(self.corpus.dev)
-        unseen_dev_loss = self._loss(self.corpus.unseen_dev)
+        """Evaluate on dev."""
+        dev_loss = self._loss(step, self.corpus.dev)
+        unseen_dev_loss = self._loss(step, self.corpus.unseen_dev)
         self._write_metrics({"step": step, "dev_loss": dev_loss, "unseen_dev_loss": unseen_dev_loss})
         self.reporter.evaluation(step, dev_loss)
+        self._show_samples(step)
+
+    def save(self, step: int, seconds: float) -> None:
+        """Write a checkpoint, unless something in it is not finite: then the last good one stays."""
+        saved = {**self.model.state_dict(), **optimizer_tensors(self.model, self.optimizer)}
+        for name, tensor in saved.items():
+            if not tensor.isfinite().all():
+                problem = f"training diverged: {name} is not finite after step {step}"
+                raise TrainingDivergedError(step, problem)
+        self._state = RunState(step, seconds, self.backend.name)
+        if self.directory is not None:
+            state = replace(
+                self._state,
+                metrics_bytes=self.directory.sync_metrics(),
+                losses=self._loop.unlogged_losses,
+            )
+            save_checkpoint(self.directory, self.model, self.optimizer, state, self._config)
 
     def _result(self, *, interrupted: bool) -> TrainResult:
         losses: dict[str, float | None] = {
-            "train_loss": self._loss(self.corpus.train),
-            "dev_loss": self._loss(self.corpus.dev),
-            "test_loss": self._loss(self.corpus.test),
-            "unseen_dev_loss": self._loss(self.corpus.unseen_dev),
+            "train_loss": self._loss(self._state.step, self.corpus.train),
+            "dev_loss": self._loss(self._state.step, self.corpus.dev),
+            "test_loss": self._loss(self._state.step, self.corpus.test),
+            "unseen_dev_loss": self._loss(self._state.step, self.corpus.unseen_dev),
         }
         self._write_metrics({"step": self._state.step, **losses})
+        self._show_samples(self._state.step)
+        if self._board is not None:
+            self._board.close()
         return TrainResult(
             model=self.model.eval(),
             corpus=self.corpus,
@@ -246,25 +333,32 @@ class Trainer:
             **losses,
         )
 
-    def _loss(self, windows: Windows) -> float | None:
-        if isinstance(self._steps, EngineSteps):
-            loss = self._steps.engine.evaluate(*windows)
-        else:
-            loss = evaluate(self.model, *windows)
+    def _loss(self, step: int, windows: Windows) -> float | None:
+        if not self.group.is_main:
+            return None
+        loss = self._steps.evaluate(*windows)
         if loss is not None and not math.isfinite(loss):
-            step = self._state.step
             raise TrainingDivergedError(step, f"training diverged: the loss after step {step} is {loss}")
         return loss
-
-    def _save(self, step: int, seconds: float) -> None:
-        for name, tensor in self.model.state_dict().items():
-            if not tensor.isfinite().all():
-                problem = f"training diverged: {name} is not finite after step {step}"
-                raise TrainingDivergedError(step, problem)
-        self._state = RunState(step, seconds, self.backend.name)
-        if self.directory is not None:
-            save_checkpoint(self.directory, self.model, self.optimizer, self._state)
 
     def _write_metrics(self, record: dict[str, Any]) -> None:
         if self.directory is not None:
             self.directory.append_metrics(record)
+        if self._board is not None:
+            self._board.record(record)
+
+    def _show_samples(self, step: int) -> None:
+        if self._board is not None:
+            names = sample_names(self.model, self.corpus.vocabulary, _SHOWN_SAMPLES, seed=self.options.seed)
+            self._board.samples(step, names)
+
+
+def _config_of(directory: RunDirectory) -> dict[str, Any]:
+    """What config.json holds; nothing where a run is kept without one."""
+    return read_json_object(directory.config) if directory.config.exists() else {}
+
+
+def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What stays the same in all of a run: not the number of steps, nor how and where they are run."""
+    training = {name: value for name, value in config.get("training", {}).items() if name != "steps"}
+    return {"training": training, **{name: config.get(name) for name in ("model", "vocabulary", "data")}}

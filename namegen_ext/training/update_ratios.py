@@ -44,6 +44,10 @@ class UpdateRecorder:
         losses.append(self.runner.run(indices[-1:], learning_rates[-1:]))  # (1,)
         return torch.cat(losses)  # (K,)
 
+    def evaluate(self, tokens: Tensor, targets: Tensor) -> float | None:
+        """Compute the mean loss of many examples; see :class:`namegen_ext.training.steps.StepRunner`."""
+        return self.runner.evaluate(tokens, targets)
+
     def ratios(self) -> dict[str, float | None]:
         """Return log10(std(update) / std(parameter)) of the last step that was run, for each parameter.
 

@@ -20,7 +20,7 @@ import torch
 from namegen_ext import Generator
 from namegen_ext.data import load_words
 from namegen_ext.train import main
-from namegen_ext.training import RECIPES, Trainer, TrainOptions, TrainResult, load_run
+from namegen_ext.training import RECIPES, Trainer, TrainOptions, TrainResult, files, load_run
 from namegen_ext.training.run_directory import RunDirectory
 
 COMMAND = [sys.executable, "-m", "namegen_ext.train"]
@@ -294,8 +294,9 @@ def test_what_cannot_be_resumed(word_file: Path, tmp_path: Path, capsys: pytest.
         message = wrong(capsys, "--resume", path, "--steps", "40", flag, value)
         assert f"argument {flag}: a run that is resumed keeps its own" in message
     assert "argument --resume: " in wrong(capsys, "--resume", tmp_path / "nowhere")
-    (path / "optimizer.safetensors").write_bytes(b"damaged")
-    assert "optimizer.safetensors" in wrong(capsys, "--resume", path, "--steps", "40")
+    for checkpoint in (path / "checkpoints").iterdir():
+        checkpoint.write_bytes(b"damaged")
+    assert "no checkpoint can be read" in wrong(capsys, "--resume", path, "--steps", "40")
 
 
 def test_the_summary_of_the_first_part_goes_when_the_second_begins(
@@ -373,11 +374,11 @@ def test_a_directory_that_holds_a_run_is_not_overwritten(
     path = tmp_path / "run"
     assert main([*SMALL, "--data", str(word_file), "--out", str(path)]) == 0
     capsys.readouterr()
-    before = {file.name: file.read_bytes() for file in path.iterdir()}
+    before = {file.name: file.read_bytes() for file in path.rglob("*") if file.is_file()}
     assert f"argument --out: {path}: already holds a run" in wrong(
         capsys, *SMALL, "--data", word_file, "--out", path
     )
-    assert {file.name: file.read_bytes() for file in path.iterdir()} == before
+    assert {file.name: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
 
 
 def test_a_diverging_run_says_so_and_what_to_try(
@@ -418,9 +419,9 @@ def test_a_diverging_run_names_the_model_it_keeps(
 def test_no_space_is_one_line(
     word_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_space(self: Path, content: bytes) -> int:
+    def no_space(file_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", no_space)
+    monkeypatch.setattr(files, "sync", no_space)
     assert main([*SMALL, "--data", str(word_file), "--out", str(tmp_path / "run")]) == 1
     assert re.fullmatch(r"[^\n]*cannot be written: No space left on device\n", capsys.readouterr().err)

@@ -24,6 +24,7 @@ from flag_values import (
 from namegen_ext.train import main
 from namegen_ext.training import RECIPES, load_run
 from namegen_ext.training.arguments import build_parser
+from namegen_ext.training.checkpoint_interval import CheckpointInterval
 from namegen_ext.training.effects import check_effects
 from namegen_ext.training.feasibility import check_feasible
 
@@ -45,7 +46,32 @@ VALUES: dict[str, Values] = {
     "--split": names("80-10-10", "makemore", "all"),
     "--log-every": whole(1, 10**9),
     "--eval-every": whole(0, 10**9),
+    "--checkpoint-every": Values(
+        {
+            "500": CheckpointInterval(steps=500),
+            "30s": CheckpointInterval(seconds=30.0),
+            "0": CheckpointInterval(),
+        },
+        [
+            "",
+            "-1",
+            "30 s",
+            "30m",
+            "s",
+            "1.5",
+            "-5s",
+            "0s",
+            "nans",
+            "infs",
+            "1e3s",
+            "1_0",
+            "٣",
+            " 5",
+            "9" * 16,
+        ],
+    ),
     "--record-updates": switch(),
+    "--tensorboard": switch(),
     "--samples": whole(0, 10_000),
     "--model": names("bigram", "ngram", "mlp", "wavenet", "gpt"),
     "--block-size": whole(1, 1024),

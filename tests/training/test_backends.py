@@ -70,7 +70,7 @@ def test_a_model_with_nothing_to_fuse() -> None:
 
 def test_an_unknown_backend_is_named() -> None:
     model = MLP(9)
-    with pytest.raises(ValueError, match="auto, layers, step, but got 'fast'"):
+    with pytest.raises(ValueError, match="auto, layers, step, off, but got 'fast'"):
         choose_backend("fast", model, sgd(model))
 
 

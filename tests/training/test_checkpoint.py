@@ -1,20 +1,22 @@
-"""Damaged, missing and mismatched checkpoint files, each told in one line that names the file."""
+"""Checkpoints: what they keep, how many, and damaged, missing and foreign ones, each told in one line."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
 import torch
+from torch import Tensor
 
 from namegen_ext.training import RunError, Trainer, TrainOptions
+from namegen_ext.training.checkpoint import newest_checkpoint
+from namegen_ext.training.checkpoint_interval import CheckpointInterval
 from namegen_ext.training.run_directory import RunDirectory
-
-FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
+from namegen_ext.training.tensor_file import read_tensors, write_tensors
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,8 @@ def saved(
     words: list[str], small_options: Callable[..., TrainOptions], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     path = tmp_path_factory.mktemp("saved") / "run"
-    Trainer(words, small_options(optimizer="adamw", learning_rate=0.01)).run(RunDirectory.create(path))
+    options = small_options(optimizer="adamw", learning_rate=0.01)
+    Trainer(words, options, checkpoint_every=CheckpointInterval(steps=10)).run(RunDirectory.create(path))
     return path
 
 
@@ -43,68 +46,171 @@ def error_of(trainer: Trainer, directory: RunDirectory) -> str:
     return str(caught.value)
 
 
-def test_a_sound_one_is_restored(trainer: Trainer, directory: RunDirectory) -> None:
-    assert trainer.restore(directory) == 40
+def change(path: Path, changed: Callable[[dict[str, Tensor], dict[str, Any]], None]) -> None:
+    """Change a checkpoint, with a checksum that fits."""
+    tensors, metadata = read_tensors(path)
+    changed(tensors, metadata)
+    write_tensors(path, tensors, metadata)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_missing_file(trainer: Trainer, directory: RunDirectory, name: str) -> None:
-    (directory.path / name).unlink()
-    assert f"{name}: there is no such file" in error_of(trainer, directory)
+def only_checkpoint(directory: RunDirectory) -> Path:
+    older, newest = directory.saved_checkpoints()
+    older.unlink()
+    return newest
 
 
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("content", [b"", b"\x00" * 4, b"{}", b"not what it was", b"\xff" * 4000])
-def test_a_damaged_file(trainer: Trainer, directory: RunDirectory, name: str, content: bytes) -> None:
-    (directory.path / name).write_bytes(content)
-    assert name in error_of(trainer, directory)
+def test_the_last_two_are_kept(directory: RunDirectory) -> None:
+    names = [path.name for path in directory.saved_checkpoints()]
+    assert names == ["step-000000030.safetensors", "step-000000040.safetensors"]
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_file_that_was_cut_short(trainer: Trainer, directory: RunDirectory, name: str) -> None:
-    path = directory.path / name
-    path.write_bytes(path.read_bytes()[:-7])
-    assert name in error_of(trainer, directory)
+def test_the_newest_is_restored(trainer: Trainer, directory: RunDirectory) -> None:
+    assert trainer.restore(directory, warn=pytest.fail) == 40
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_files_of_different_steps(trainer: Trainer, directory: RunDirectory, name: str) -> None:
-    path = directory.path / name
-    if name == "state.json":
-        path.write_text(json.dumps({**json.loads(path.read_text()), "step": 39}))
-    else:
-        path.write_bytes(safetensors.torch.save(safetensors.torch.load_file(path), {"step": "39"}))
+def test_without_any_the_run_begins_anew(trainer: Trainer, directory: RunDirectory) -> None:
+    shutil.rmtree(directory.checkpoints)
+    assert trainer.restore(directory, warn=pytest.fail) == 0
+    assert directory.metrics.read_bytes() == b""
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda content: b"",
+    "zeros": lambda content: b"\x00" * 4,
+    "other": lambda content: b"not what it was",
+    "ones": lambda content: b"\xff" * 4000,
+    "cut": lambda content: content[:-7],
+    "longer": lambda content: content + b"\x00",
+    "a bit of the header": lambda content: content[:20] + bytes([content[20] ^ 1]) + content[21:],
+    "a bit of the tensors": lambda content: content[:-9] + bytes([content[-9] ^ 16]) + content[-8:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_newest_is_passed_over_with_a_warning(
+    trainer: Trainer, directory: RunDirectory, damage: str
+) -> None:
+    newest = directory.saved_checkpoints()[-1]
+    newest.write_bytes(DAMAGE[damage](newest.read_bytes()))
+    warnings: list[str] = []
+    assert trainer.restore(directory, warn=warnings.append) == 30
+    (warning,) = warnings
+    assert str(newest) in warning
+    assert "going on from step-000000030.safetensors" in warning
+
+
+def test_when_all_are_damaged_each_is_named(trainer: Trainer, directory: RunDirectory) -> None:
+    for path in directory.saved_checkpoints():
+        path.write_bytes(path.read_bytes()[:-1])
     message = error_of(trainer, directory)
-    assert "39" in message
-    assert "40" in message
+    assert message.startswith("no checkpoint can be read: ")
+    assert all(path.name in message for path in directory.saved_checkpoints())
+
+
+def test_leftovers_of_a_kill_are_removed(trainer: Trainer, directory: RunDirectory) -> None:
+    leftovers = [
+        directory.checkpoints / ".step-000000050.safetensors.123.tmp",
+        directory.path / ".config.json.123.tmp",
+    ]
+    for path in leftovers:
+        path.write_bytes(b"half a")
+    trainer.restore(directory)
+    assert not any(path.exists() for path in leftovers)
+
+
+def test_a_newer_format(trainer: Trainer, directory: RunDirectory) -> None:
+    change(only_checkpoint(directory), lambda tensors, metadata: metadata.update(format=2))
+    assert "format is 2, expected 1" in error_of(trainer, directory)
+
+
+def test_a_checkpoint_of_another_run(trainer: Trainer, directory: RunDirectory) -> None:
+    config = {"training": {"seed": 1}}
+    change(only_checkpoint(directory), lambda tensors, metadata: metadata.update(config=config))
+    assert "is of another run than" in error_of(trainer, directory)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *((key, value) for key in ("step", "train_seconds", "metrics_bytes") for value in (None, [], "x")),
+        *(("config", value) for value in (None, "x", 3)),
+        *(("format", value) for value in (None, "x", 0)),
+    ],
+)
+def test_metadata_that_cannot_be(trainer: Trainer, directory: RunDirectory, key: str, value: object) -> None:
+    change(only_checkpoint(directory), lambda tensors, metadata: metadata.update({key: value}))
+    assert "step-000000040.safetensors" in error_of(trainer, directory)
 
 
 def test_a_tensor_of_another_shape(trainer: Trainer, directory: RunDirectory) -> None:
-    tensors = safetensors.torch.load_file(directory.model)
-    tensors["net.0.weight"] = torch.zeros(2, 2)
-    directory.model.write_bytes(safetensors.torch.save(tensors, {"step": "40"}))
-    assert "net.0.weight: got (2, 2), expected (" in error_of(trainer, directory)
+    change(
+        only_checkpoint(directory),
+        lambda tensors, metadata: tensors.update({"model.net.0.weight": torch.zeros(2, 2)}),
+    )
+    assert "net.0.weight: got float32 (2, 2), expected float32 (" in error_of(trainer, directory)
+
+
+def test_a_tensor_of_another_dtype(trainer: Trainer, directory: RunDirectory) -> None:
+    def widen(tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+        tensors["model.net.0.weight"] = tensors["model.net.0.weight"].double()
+
+    change(only_checkpoint(directory), widen)
+    assert "net.0.weight: got float64 (" in error_of(trainer, directory)
 
 
 @pytest.mark.parametrize("extra", [True, False])
 def test_a_tensor_too_many_or_too_few(trainer: Trainer, directory: RunDirectory, extra: bool) -> None:
-    tensors = safetensors.torch.load_file(directory.model)
-    if extra:
-        tensors["net.9.weight"] = torch.zeros(2)
-    else:
-        del tensors["net.0.weight"]
-    directory.model.write_bytes(safetensors.torch.save(tensors, {"step": "40"}))
+    def add_or_remove(tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+        if extra:
+            tensors["model.net.9.weight"] = torch.zeros(2)
+        else:
+            del tensors["model.net.0.weight"]
+
+    change(only_checkpoint(directory), add_or_remove)
     assert ("net.9.weight" if extra else "net.0.weight") in error_of(trainer, directory)
 
 
 def test_an_optimizer_of_another_model(trainer: Trainer, directory: RunDirectory) -> None:
-    tensors = {"elsewhere.weight.exp_avg": torch.zeros(2)}
-    directory.optimizer.write_bytes(safetensors.torch.save(tensors, {"step": "40"}))
+    change(
+        only_checkpoint(directory),
+        lambda tensors, metadata: tensors.update({"optimizer.elsewhere.weight.exp_avg": torch.zeros(2)}),
+    )
     assert "the model has no parameter 'elsewhere.weight'" in error_of(trainer, directory)
 
 
+def test_an_optimizer_state_of_another_shape(trainer: Trainer, directory: RunDirectory) -> None:
+    change(
+        only_checkpoint(directory),
+        lambda tensors, metadata: tensors.update({"optimizer.net.0.weight.exp_avg": torch.zeros(2)}),
+    )
+    assert "net.0.weight.exp_avg: got (2,), expected (" in error_of(trainer, directory)
+
+
+def test_what_cannot_be_taken_up_changes_nothing(trainer: Trainer, directory: RunDirectory) -> None:
+    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    change(
+        only_checkpoint(directory),
+        lambda tensors, metadata: tensors.update({"optimizer.net.0.weight.exp_avg": torch.zeros(2)}),
+    )
+    error_of(trainer, directory)
+    assert all(torch.equal(before[name], tensor) for name, tensor in trainer.model.state_dict().items())
+
+
+def test_the_checkpoint_holds_all_that_is_promised(directory: RunDirectory) -> None:
+    checkpoint = newest_checkpoint(directory, warn=pytest.fail)
+    assert checkpoint is not None
+    assert checkpoint.state.step == 40
+    assert checkpoint.state.metrics_bytes > 0
+    assert set(checkpoint.generators) >= {"cpu"}
+    names = {name.rpartition(".")[0] for name in checkpoint.optimizer}
+    assert names <= set(checkpoint.model)
+    assert {name.rpartition(".")[2] for name in checkpoint.optimizer} == {"step", "exp_avg", "exp_avg_sq"}
+
+
 def test_nothing_is_pickled(saved: Path) -> None:
-    for path in saved.iterdir():
+    for path in saved.rglob("*"):
+        if path.is_dir() or path.name == ".lock":
+            continue
         content = path.read_bytes()
         if path.suffix in (".json", ".jsonl"):
             content.decode("utf-8")

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from namegen_ext.training import MinibatchIndices, Schedule, TrainingDivergedError
+from namegen_ext.training import MinibatchIndices, Schedule, TrainingDivergedError, checkpoint_interval
+from namegen_ext.training.checkpoint_interval import CheckpointInterval
 from namegen_ext.training.loop import TrainingLoop
 
 
@@ -38,6 +39,7 @@ class Notes:
     def __init__(self) -> None:
         self.logged: list[tuple[int, float, float]] = []
         self.milestones: list[int] = []
+        self.saved: list[int] = []
         self.steps: list[int] = []
 
     def progress(self, step: int, loss: float, seconds: float) -> None:
@@ -49,9 +51,18 @@ class Notes:
     def milestone(self, step: int, seconds: float) -> None:
         self.milestones.append(step)
 
+    def save(self, step: int, seconds: float) -> None:
+        self.saved.append(step)
+
 
 def loop(
-    runner: Counting, notes: Notes, steps: int, *, log_every: int = 10, eval_every: int = 0
+    runner: Counting,
+    notes: Notes,
+    steps: int,
+    *,
+    log_every: int = 10,
+    eval_every: int = 0,
+    checkpoint_every: str = "0",
 ) -> TrainingLoop:
     return TrainingLoop(
         runner,
@@ -60,6 +71,7 @@ def loop(
         notes,
         log_every=log_every,
         eval_every=eval_every,
+        checkpoint_every=CheckpointInterval.parse(checkpoint_every),
         should_stop=lambda: False,
     )
 
@@ -107,15 +119,42 @@ def test_time_is_added_to_what_was_spent_before() -> None:
     assert 1000.0 < resumed.seconds < 1010.0
 
 
-def test_stopping_logs_what_was_not_yet() -> None:
-    runner, notes = Counting(), Notes()
-    stopped = loop(runner, notes, 10_000, log_every=5000)
-    stopped.should_stop = lambda: stopped.step > 100
+def test_stopping_and_resuming_logs_what_is_logged_without() -> None:
+    whole = Notes()
+    loop(Counting(), whole, 10_000, log_every=700).run()
+    notes = Notes()
+    stopped = loop(Counting(), notes, 10_000, log_every=700)
+    stopped.should_stop = lambda: stopped.step > 1000 and stopped.step % 700 != 0
+    # A tenth of a second is all the steps to the next line for a runner like this; saving every 97 steps is not.
+    stopped._timer.interval = CheckpointInterval(steps=97)
     assert not stopped.run()
-    assert 100 < stopped.step == len(runner.rates) < 10_000
-    last_step, mean, _ = notes.logged[-1]
-    assert last_step == stopped.step
-    assert mean == pytest.approx(sum(range(1, stopped.step)) / (stopped.step - 1))
+    assert 1000 < stopped.step < 1400
+    assert stopped.unlogged_losses.tolist() == [float(step) for step in range(700, stopped.step)]
+    rest = loop(Counting(first_step=stopped.step), notes, 10_000, log_every=700)
+    assert rest.run(stopped.step, stopped.seconds, stopped.unlogged_losses)
+    assert notes.logged == whole.logged
+
+
+def test_saving_by_steps_and_after_milestones_and_not_at_the_end() -> None:
+    notes = Notes()
+    loop(Counting(), notes, 60, eval_every=20, checkpoint_every="15").run()
+    assert notes.saved == [15, 20, 30, 40, 45]
+
+
+def test_saving_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(1000))  # a second passes each time that it is looked at
+    monkeypatch.setattr(checkpoint_interval.time, "monotonic", lambda: float(next(clock)))
+    notes = Notes()
+    loop(Counting(), notes, 100, checkpoint_every="3s").run()
+    # Looked at when the loop is made, after each chunk, and when it was saved.
+    assert set(notes.saved) <= set(notes.steps)
+    assert len(notes.saved) >= 2
+
+
+def test_never_saving() -> None:
+    notes = Notes()
+    loop(Counting(), notes, 100).run()
+    assert notes.saved == []
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

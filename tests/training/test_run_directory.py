@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from namegen_ext.training import RunError
+from namegen_ext.training import RunError, files
 from namegen_ext.training.files import read_json_object, write_bytes, write_json
 from namegen_ext.training.run_config import directory_stem
 from namegen_ext.training.run_directory import RunDirectory
@@ -57,21 +57,23 @@ def test_stem_is_a_safe_name(data_name: str, stem: str) -> None:
     assert directory_stem("mlp", data_name) == stem
 
 
-def test_metrics_are_cut_back_to_a_step(tmp_path: Path) -> None:
+def test_metrics_are_cut_back_to_a_length(tmp_path: Path) -> None:
     directory = RunDirectory.create(tmp_path)
     directory.append_metrics({"step": 10, "loss": 1.0})
-    directory.append_metrics({"step": 20, "dev_loss": 2.0})
-    directory.append_metrics({"step": 20, "train_loss": 2.0})  # the end of an interrupted run
-    directory.append_metrics({"step": 30, "loss": 3.0})
+    length = directory.sync_metrics()
+    directory.append_metrics({"step": 20, "loss": 2.0})
     with directory.metrics.open("a") as file:
         file.write('{"step": 4')  # cut short
-    directory.drop_metrics_after(20)
-    assert directory.metrics.read_text() == '{"step": 10, "loss": 1.0}\n{"step": 20, "dev_loss": 2.0}\n'
+    assert directory.cut_metrics(length)
+    assert directory.metrics.read_text() == '{"step": 10, "loss": 1.0}\n'
+    assert not directory.cut_metrics(length + 1)
+    assert directory.metrics.read_text() == '{"step": 10, "loss": 1.0}\n'
 
 
 def test_no_metrics_to_cut_back(tmp_path: Path) -> None:
     directory = RunDirectory.create(tmp_path)
-    directory.drop_metrics_after(20)
+    assert directory.cut_metrics(0)
+    assert not directory.cut_metrics(20)
     assert not directory.metrics.exists()
 
 
@@ -81,12 +83,10 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     path = tmp_path / "file.json"
     write_json(path, {"old": 1})
 
-    def no_space(self: Path, content: bytes) -> int:
-        with self.open("wb") as file:
-            file.write(content[:3])
+    def no_space(file_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", no_space)
+    monkeypatch.setattr(files, "sync", no_space)
     with pytest.raises(RunError, match="cannot be written: No space left on device"):
         write_bytes(path, b"something new")
     assert read_json_object(path) == {"old": 1}

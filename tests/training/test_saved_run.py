@@ -113,7 +113,7 @@ def test_a_damaged_config(run_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["model", "vocabulary", "data", "training", "recipe", "fused", "device", "format"]
+    "key", ["model", "vocabulary", "data", "training", "recipe", "fused", "device", "format", "run"]
 )
 def test_a_config_without_a_part(run_path: Path, key: str) -> None:
     edit(run_path, lambda config: config.pop(key))
@@ -125,17 +125,24 @@ def test_a_config_without_a_part(run_path: Path, key: str) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda config: config.update(format=2), "format is 2, expected 1"),
+        (lambda config: config.update(format=2), "format is 2, expected 1 (a newer version wrote it)"),
         (lambda config: config["training"].update(steps="many"), "steps: got 'many'"),
         (lambda config: config["training"].update(depth=3), "depth: there is no such option"),
-        (lambda config: config["model"].update(vocab_size=7), "vocab_size 7"),
+        (lambda config: config["model"].update(vocab_size=7), "vocab_size is 7, expected 14"),
         (lambda config: config["model"].update(name="gpt"), "different models"),
         (
             lambda config: config["model"].update(hidden_size=9),
-            "net.2.bias: got (8,), expected (9,) by config.json",
+            "hidden_size is 9, expected 8 by training and vocabulary",
         ),
-        (lambda config: config["model"].update(hidden_size="9"), "hidden_size must be a positive integer"),
+        (lambda config: config["model"].update(hidden_size="9"), "hidden_size is '9', expected 8"),
         (lambda config: config["model"].update(depth=9), "depth"),
+        (lambda config: config.update(extra=9), "holds 'extra', which is unknown"),
+        (lambda config: config["data"].update(extra=9), "data holds 'extra', which is unknown"),
+        (lambda config: config["run"].update(extra=9), "run must hold"),
+        (lambda config: config["run"].update(samples=-1), "run: samples is -1, expected 0 at least"),
+        (lambda config: config["run"].update(threads="2"), "run: threads is '2', expected int"),
+        (lambda config: config.update(fused="fast"), "fused is 'fast', expected null or one of auto"),
+        (lambda config: config["training"].update(seed=7), "was changed after training wrote it"),
         (lambda config: config.update(model=3), "config.json"),
         (lambda config: config.update(vocabulary=3), "config.json"),
         (lambda config: config.update(data=[]), "config.json"),

@@ -1,0 +1,71 @@
+"""The metrics of a run, and what its model says at each evaluation, for TensorBoard."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from namegen_ext.training.errors import BackendError, RunError
+
+
+def check_tensorboard() -> None:
+    """See whether TensorBoard is installed.
+
+    Raises:
+        BackendError: it is not; the message says how to get it.
+
+    """
+    if importlib.util.find_spec("tensorboard") is None:
+        raise BackendError(
+            "TensorBoard is not installed: pip install tensorboard, or the extra [tensorboard]"
+        )
+
+
+class TensorBoardLog:
+    """Writes event files.
+
+    Args:
+        directory: where they go.
+        first_step: events of this step and later ones, of a run that was resumed before them, are taken back.
+
+    Raises:
+        RunError: they cannot be written.
+
+    """
+
+    def __init__(self, directory: Path, first_step: int) -> None:
+        # Imported here, as it takes a second.
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._directory = directory
+        try:
+            self._writer = SummaryWriter(str(directory), purge_step=first_step)
+        except OSError as error:
+            raise RunError(f"{directory}: cannot be written: {error.strerror or error}") from None
+
+    def record(self, record: Mapping[str, Any]) -> None:
+        """Write the numbers of a line of metrics.jsonl: an object of numbers becomes a scalar for each."""
+        step = record["step"]
+        for name, value in record.items():
+            values = value.items() if isinstance(value, Mapping) else [("", value)]
+            for part, number in values:
+                if name != "step" and number is not None:
+                    self._writer.add_scalar(f"{name}/{part}" if part else name, number, step)
+
+    def samples(self, step: int, names: Sequence[str]) -> None:
+        """Write names that were drawn after so many steps."""
+        self._writer.add_text("samples", "  \n".join(names), step)  # two spaces end a line in Markdown
+
+    def close(self) -> None:
+        """See all that was written on the disk.
+
+        Raises:
+            RunError: it cannot be.
+
+        """
+        try:
+            self._writer.close()
+        except OSError as error:
+            raise RunError(f"{self._directory}: cannot be written: {error.strerror or error}") from None
