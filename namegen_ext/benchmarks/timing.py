@@ -50,11 +50,14 @@ class Timing:
     Attributes:
         samples: seconds per call, one for each round.
         calls: how many calls a sample consists of.
+        warm_up_seconds: how long the peer was run before the first sample, the search for the number of calls
+            included; None where that was not recorded.
 
     """
 
     samples: tuple[float, ...]
     calls: int
+    warm_up_seconds: float | None = None
 
     @property
     def seconds(self) -> Quartiles:
@@ -83,10 +86,12 @@ def measure(
     """
     clock = clock or _elapsed
     with no_garbage_collection():
-        calls = {}
+        calls, warm_up = {}, {}
         for name, sampler in samplers.items():
+            began = time.perf_counter()
             _warm_up(sampler, settings.warm_up_seconds)
             calls[name] = calls_per_sample(sampler, settings.sample_seconds, clock)
+            warm_up[name] = time.perf_counter() - began
         samples: dict[str, list[float]] = {name: [] for name in samplers}
         names = list(samplers)
         began = time.perf_counter()
@@ -97,7 +102,7 @@ def measure(
             enough = round_number + 1 >= settings.min_rounds
             if enough and time.perf_counter() - began > settings.budget_seconds:
                 break
-    return {name: Timing(tuple(samples[name]), calls[name]) for name in names}
+    return {name: Timing(tuple(samples[name]), calls[name], warm_up[name]) for name in names}
 
 
 def calls_per_sample(sampler: Sampler, sample_seconds: float, clock: Clock | None = None) -> int:
