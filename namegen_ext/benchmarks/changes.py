@@ -30,7 +30,7 @@ FASTER, SLOWER, UNCHANGED = "faster", "slower", "unchanged"
 
 # Peers whose time depends on this package; all others are what they were, unless torch or the machine changed.
 _OWN_PEERS = ("fused-layers", "fused-op", "fused-step", "native", "python")
-_MACHINE_FIELDS = {"cpu": "CPU", "isa": "instruction set", "threads": "threads"}
+_MACHINE_FIELDS = {"cpu": "CPU", "gpu": "GPU", "isa": "instruction set", "threads": "threads"}
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Changes:
         both: the keys that both runs measured, in the order of the new one.
         only_old: results whose key the new run lacks.
         only_new: results whose key the old run lacks.
-        elsewhere: of ``only_new``, those that the old run measured too, but on another CPU, with another
-            instruction set or another number of threads: with the key of the old run's last such result.
+        elsewhere: of ``only_new``, those that the old run measured too, but on another CPU or GPU, with
+            another instruction set or number of threads: the old run's last key of that kind, and the new one.
 
     """
 
@@ -163,7 +163,7 @@ def _not_compared(changes: Changes) -> list[str]:
             new = sorted({str(getattr(new, name)) for old, new in changes.elsewhere})
             if old != new:
                 differences.append(f"{words}: {', '.join(old)} then, {', '.join(new)} now")
-        where = "; ".join(differences) or "other pairs of CPU, instruction set and threads"
+        where = "; ".join(differences) or "other combinations of them"
         sentences.append(f"not compared: {elsewhere} that were measured in other circumstances ({where})")
     tasks_elsewhere = {_task(new) for _, new in changes.elsewhere}
     only_new, only_old = (
@@ -177,4 +177,4 @@ def _not_compared(changes: Changes) -> list[str]:
 
 def _task(key: Key) -> Key:
     """A key less the circumstances."""
-    return key._replace(threads=0, isa="", cpu="")
+    return key._replace(threads=0, isa="", cpu="", gpu="")

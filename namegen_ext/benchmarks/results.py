@@ -35,10 +35,11 @@ class Key(NamedTuple):
     threads: int
     isa: str
     cpu: str
+    gpu: str = ""
 
 
 _TIMES = ("lower_quartile_seconds", "median_seconds", "upper_quartile_seconds")
-NEEDED = (*Key._fields, *_TIMES)
+NEEDED = (*(name for name in Key._fields if name not in Key._field_defaults), *_TIMES)
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ class Result:
         peak_resident: bytes by which the process grew.
         loss: in nats.
         share_of_floor: the time at the machine's own rate, over the median.
+        fma_rate: the machine's operations per second, a multiplication and an addition being two.
+        bandwidth: the machine's bytes per second.
+        clock_mhz: the CPUs' clock.
         commit: of the checkout that was measured.
         versions: of the packages, as text.
         date: of the run, ISO 8601.
@@ -68,6 +72,9 @@ class Result:
     peak_resident: float | None = None
     loss: float | None = None
     share_of_floor: float | None = None
+    fma_rate: float | None = None
+    bandwidth: float | None = None
+    clock_mhz: float | None = None
     commit: str = ""
     versions: str = ""
     date: str = ""
@@ -140,6 +147,7 @@ def _result(columns: Mapping[str, str]) -> Result:
         threads=_whole(columns, "threads"),
         isa=columns["isa"],
         cpu=columns["cpu"],
+        gpu=columns.get("gpu", ""),
     )
     lower, median, upper = (_positive(columns, name) for name in _TIMES)
     if not lower <= median <= upper:
@@ -153,6 +161,9 @@ def _result(columns: Mapping[str, str]) -> Result:
         peak_resident=_optional(columns, "peak_resident_bytes", _number),
         loss=_optional(columns, "loss", _number),
         share_of_floor=_optional(columns, "share_of_floor", _number),
+        fma_rate=_optional(columns, "fma_rate", _number),
+        bandwidth=_optional(columns, "bandwidth", _number),
+        clock_mhz=_optional(columns, "clock_mhz", _number),
         commit=columns.get("commit", ""),
         versions=columns.get("versions", ""),
         date=columns.get("date", ""),

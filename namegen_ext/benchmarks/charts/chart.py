@@ -148,7 +148,10 @@ def render(charts: Sequence[Chart], theme: Theme, file_format: str) -> bytes:
             top += chart.height + _GAP
         buffer = io.BytesIO()
         figure.savefig(buffer, format=file_format, dpi=_DPI, metadata=_NO_DATE[file_format])
-    return compact_svg(buffer.getvalue()) if file_format == "svg" else buffer.getvalue()
+    if file_format == "svg":
+        title = "; ".join(chart.title for chart in charts)
+        return compact_svg(buffer.getvalue(), title, " ".join(chart.alt for chart in charts))
+    return buffer.getvalue()
 
 
 _NO_DATE: dict[str, dict[str, None]] = {

@@ -22,8 +22,15 @@ _OUTLINE_SCALE = 0.015625
 _COARSER = 16
 
 
-def compact_svg(svg: bytes) -> bytes:
-    """Make an SVG file of matplotlib's smaller; text must be drawn as outlines (``svg.fonttype: path``)."""
+def compact_svg(svg: bytes, title: str, description: str) -> bytes:
+    """Make an SVG file of matplotlib's smaller, and let it say in words what it shows.
+
+    Args:
+        svg: the file; its text must be drawn as outlines (``svg.fonttype: path``).
+        title: for those who cannot see it.
+        description: for them too.
+
+    """
     ET.register_namespace("", _SVG)
     root = ET.fromstring(svg)
     names = _short_names(root)
@@ -42,6 +49,10 @@ def compact_svg(svg: bytes) -> bytes:
             element.text = None
         element.tail = None
     _remove_empty(root, spaces={f"#{names[name]}" for name in outlines if name in blank})
+    for place, (tag, text) in enumerate((("title", title), ("desc", description))):
+        said = ET.Element(f"{{{_SVG}}}{tag}")
+        said.text = text
+        root.insert(place, said)
     return re.sub(rb" />", b"/>", ET.tostring(root, encoding="utf-8")).replace(b"</defs>", b"</defs>\n")
 
 

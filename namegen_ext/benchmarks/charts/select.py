@@ -14,7 +14,10 @@ _NAMES = {"mlp": "MLP", "wavenet": "WaveNet", "gpt": "GPT", "bigram": "bigram"}
 
 
 def of_one_machine(results: Iterable[Result]) -> list[Result]:
-    """Return the last result of each key, of the CPU and instruction set of the last result of all."""
+    """Return the last result of each key, of the CPU and instruction set of the last result of all.
+
+    In a file, results only come on top: what other machines measured into it before is left out.
+    """
     kept = latest(results)
     if not kept:
         return []
