@@ -29,7 +29,7 @@ FLOOR = 0.05
 FASTER, SLOWER, UNCHANGED = "faster", "slower", "unchanged"
 
 # Peers whose time depends on this package; all others are what they were, unless torch or the machine changed.
-_OWN_PEERS = ("fused-layers", "fused-op", "fused-step", "native", "python")
+_OWN_PEERS = ("fused-layers", "fused-op", "fused-op-graph", "fused-step", "native", "python")
 _MACHINE_FIELDS = {"cpu": "CPU", "gpu": "GPU", "isa": "instruction set", "threads": "threads"}
 
 

@@ -16,16 +16,16 @@ from namegen_ext.benchmarks.charts.select import (
     short_time,
     times_as_fast,
 )
-from namegen_ext.benchmarks.results import Result
+from namegen_ext.benchmarks.results import Result, latest
 
 PICTURE_FORMATS = ("svg",)
 
 _METHOD = """\
 Times are medians; the quartiles stand behind them. Peers take turns, sample by sample; what compiles is compiled
 before. Minibatches are drawn inside every step. The losses, or the outputs and gradients, of all peers were found
-equal before a time was kept. "Times as fast" is over the peer that a case is compared with: torch.nn, eager, unless
-another one is named. "Of floor" is the time that the operations and the moving of bytes would take at the rates of
-this machine, measured in the same run, over the median: 100% could not be made faster."""
+equal before a time was kept. "Times as fast" is over torch.nn, eager, in the same case (over batched, eager, where
+names are drawn), at its best number of threads. "Of floor" is the time that the operations and the moving of bytes
+would take at the rates of this machine, measured in the same run, over the median: 100% could not be made faster."""
 
 # The tables of these are short; those of all other suites are folded away.
 _OPEN = ("train", "sample", "time-to-loss")
@@ -36,7 +36,7 @@ _COLUMNS: tuple[tuple[str, bool, Callable[[Result], str | None]], ...] = (
     ("sizes", False, lambda one: one.key.sizes or None),
     ("mode", False, lambda one: one.key.mode),
     ("batch", True, lambda one: f"{one.key.batch:,}"),
-    ("peer", False, lambda one: looks_of([one.key.peer])[one.key.peer].label),
+    ("peer", False, lambda one: _label(one.key.peer, one.key.suite)),
     ("threads", True, lambda one: str(one.key.threads)),
     ("time", True, lambda one: short_time(one.seconds.median)),
     ("quartiles", True, lambda one: f"{short_time(one.seconds.lower)} to {short_time(one.seconds.upper)}"),
@@ -72,8 +72,8 @@ def render_page(results: Sequence[Result], csv_path: str, page_path: str) -> str
         "# Benchmarks",
         f"Measured on {_machine(shown)}, by",
         f"```\npython -m namegen_ext.bench {' '.join(suites)} --csv {csv_path}\n```",
-        f"All numbers of [{Path(csv_path).name}]({_link(csv_path, page_path)}) stand here. Page and pictures are "
-        "made from it by",
+        f"The numbers stand in [{Path(csv_path).name}]({_link(csv_path, page_path)}){_left_out(results, shown)}; page "
+        "and pictures are made from it by",
         f"```\npython -m namegen_ext.bench --from {csv_path} --page {page_path}\n```",
         _METHOD,
         *_rates(shown),
@@ -117,6 +117,11 @@ def _machine(shown: Sequence[Result]) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def _left_out(results: Sequence[Result], shown: Sequence[Result]) -> str:
+    others = len(latest(results)) - len(shown)
+    return f", which also holds {others} of other machines" if others else ""
+
+
 def _rates(shown: Sequence[Result]) -> list[str]:
     """Tell the machine's own rates, for each number of threads that has them."""
     lines = []
@@ -151,6 +156,10 @@ def _table(of_suite: Sequence[Result]) -> str:
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _label(peer: str, suite: str) -> str:
+    return looks_of([peer], suite)[peer].label
 
 
 def _bytes(value: float | None) -> str | None:

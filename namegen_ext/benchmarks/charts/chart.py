@@ -14,6 +14,7 @@ WIDTH = 9.0  # inches of every chart: 864 pixels of a page
 _TITLE_HEIGHT = 0.62  # inches: title, and a line below it
 _FOOT_HEIGHT = 0.3  # inches: one line of small print
 MARGINS = _TITLE_HEIGHT + _FOOT_HEIGHT
+HEADING = 0.46  # inches over a panel, for its title and small print
 _GAP = 0.25  # inches between the charts of one file
 _DPI = 150
 
@@ -98,6 +99,20 @@ class Area:
 
     def _y(self, top: float) -> float:
         return 1 - (self._top + top) / self.figure.get_figheight()
+
+
+def set_heading(axis: Any, title: str, subtitle: str, theme: Theme) -> None:
+    """Write a panel's title, and small print in a line of its own below it: both take HEADING inches."""
+    axis.set_title(title, fontweight="bold", pad=17 if subtitle else 6)
+    axis.annotate(
+        subtitle,
+        (0, 1),
+        (0, 5),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=7.5,
+        color=theme.muted,
+    )
 
 
 @dataclass(frozen=True)

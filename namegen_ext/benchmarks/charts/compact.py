@@ -11,7 +11,9 @@ import string
 import xml.etree.ElementTree as ET
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-_GROUP, _PATH, _USE, _METADATA = (f"{{{_SVG}}}{tag}" for tag in ("g", "path", "use", "metadata"))
+_GROUP, _PATH, _USE, _DEFS, _METADATA = (
+    f"{{{_SVG}}}{tag}" for tag in ("g", "path", "use", "defs", "metadata")
+)
 _HREF = f"{{{_XLINK}}}href"
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 _REFERENCE = re.compile(r"(?<=url\(#)[^)]+")
@@ -48,6 +50,7 @@ def compact_svg(svg: bytes, title: str, description: str) -> bytes:
         if not (element.text or "").strip():
             element.text = None
         element.tail = None
+    _reuse_lines(root, len(names))
     _remove_empty(root, spaces={f"#{names[name]}" for name in outlines if name in blank})
     for place, (tag, text) in enumerate((("title", title), ("desc", description))):
         said = ET.Element(f"{{{_SVG}}}{tag}")
@@ -115,6 +118,27 @@ def _rounded(path: str, places: int) -> str:
 def _tight(path: str) -> str:
     """Take the white space out of a path where it is not needed."""
     return re.sub(r"\s*([A-Za-z])\s*", r"\1", " ".join(path.split())).replace(" -", "-")
+
+
+def _reuse_lines(root: ET.Element, used_names: int) -> None:
+    """Write the letters of a line of text once, and refer to them where the same line comes again."""
+    seen: dict[tuple[tuple[str, str], ...], ET.Element] = {}
+    for line in list(root.iter(_GROUP)):
+        letters = line.findall(_USE)
+        if len(letters) < 2 or len(letters) != sum(child.tag != _DEFS for child in line):
+            continue
+        text = tuple((letter.get("x", ""), letter.get("href", "")) for letter in letters)
+        if text not in seen:
+            for letter in letters:
+                line.remove(letter)
+            seen[text] = ET.SubElement(line, _GROUP)
+            seen[text].extend(letters)
+            continue
+        name = seen[text].get("id") or _short_name(used_names + len(seen))
+        seen[text].set("id", name)
+        for letter in letters:
+            line.remove(letter)
+        ET.SubElement(line, _USE, {"href": f"#{name}"})
 
 
 def _remove_empty(parent: ET.Element, spaces: set[str]) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from namegen_ext.benchmarks.charts.chart import MARGINS, Area, Chart
+from namegen_ext.benchmarks.charts.chart import HEADING, MARGINS, Area, Chart, set_heading
 from namegen_ext.benchmarks.charts.look import Look, Theme, colour_of, looks_of
 
 _COLUMNS = 2
-_PANEL_HEIGHT, _ABOVE, _BELOW, _LEGEND_ROW = 1.9, 0.46, 0.5, 0.2  # inches
+_PANEL_HEIGHT, _BELOW, _LEGEND_ROW = 1.9, 0.5, 0.2  # inches
 _LEGEND_COLUMNS = 5
 _WIDE = 60  # highest over lowest value: from here on, ticks at the powers do
 
@@ -66,7 +66,7 @@ def lines_chart(
 
     def paint(area: Area) -> None:
         all_axes = area.axes(
-            rows, columns, left=0.75, above=_ABOVE, below=_BELOW, between=0.85, legend=legend
+            rows, columns, left=0.75, above=HEADING, below=_BELOW, between=0.85, legend=legend
         )
         for axis, panel in zip(all_axes, panels, strict=False):
             _paint_panel(axis, panel, looks, area.theme, write_y, y_base)
@@ -81,7 +81,7 @@ def lines_chart(
         reading=reading,
         alt=_alt(panels, looks, x_label, write_y),
         foot=foot,
-        height=MARGINS + legend + rows * (_PANEL_HEIGHT + _ABOVE + _BELOW),
+        height=MARGINS + legend + rows * (_PANEL_HEIGHT + HEADING + _BELOW),
         paint=paint,
     )
 
@@ -115,16 +115,7 @@ def _paint_panel(
         )
     axis.yaxis.set_minor_locator(NullLocator())
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: re.sub(r"\.0+(?= )", "", write_y(value))))
-    axis.set_title(panel.title, fontweight="bold", pad=17)
-    axis.annotate(
-        panel.subtitle,
-        (0, 1),
-        (0, 5),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        fontsize=7.5,
-        color=theme.muted,
-    )
+    set_heading(axis, panel.title, panel.subtitle, theme)
 
 
 def _apart(values: Sequence[int]) -> list[int]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from namegen_ext.benchmarks.comparison import STOCK
 from namegen_ext.plotting import style
 
 
@@ -66,35 +67,38 @@ PEERS = {
     "stock": Look("torch.nn, eager", style.BLUE, "s", "--", ""),
     "torch.compile": Look("torch.compile", style.ORANGE, "D", ":", "xx"),
     "torch.compile-max-autotune": Look("torch.compile, max", style.SKY, "P", ":", "++"),
-    "compiled": Look("torch.compile", style.ORANGE, "D", ":", "xx"),
     "cuda-graph": Look("CUDA graph, eager", style.SKY, ">", "-.", "--"),
     "jax-jit": Look("JAX jit", style.SKY, "X", "-.", "||"),
     "jax-scan": Look("JAX jit + scan", style.GREEN, "X", "-.", "//"),
     "python": Look("this package in Python", style.SKY, "o", "--", "//"),
     "fused-layers": Look("fused layers", style.ORANGE, "o", "--", "//"),
     "fused-op": Look("fused operator", style.VERMILLION, "D", "-", ""),
+    "fused-op-graph": Look("fused operator, CUDA graph", style.GREEN, "P", "-", "++"),
     "fused-step": Look("step engine", style.VERMILLION, "*", "-", ""),
     "native": Look("native", style.VERMILLION, "*", "-", ""),
 }
 # What stands for a peer that has no look yet, by its place among those.
-_SPARE = tuple(
-    (colour, mark, dash, hatch)
-    for colour, mark, dash, hatch in (
-        (style.GREEN, "h", "--", "**"),
-        (style.BLACK, "p", ":", "OO"),
-        (style.SKY, "d", "-.", "-"),
-        (style.PURPLE, "H", "--", "|"),
-    )
+_SPARE = (
+    (style.GREEN, "h", "--", "**"),
+    (style.BLACK, "p", ":", "OO"),
+    (style.SKY, "d", "-.", "-"),
+    (style.PURPLE, "H", "--", "|"),
 )
+_STOCK_LABELS = {"sample": "batched, eager"}
 ENGINE = ("fused-step", "native")
-OWN = ("fused-layers", "fused-op", "python", *ENGINE)
+OWN = ("fused-layers", "fused-op", "fused-op-graph", "python", *ENGINE)
 
 
-def looks_of(peers: Sequence[str]) -> dict[str, Look]:
-    """Return the look of each peer, in the order in which they are drawn; unknown ones come first."""
+def looks_of(peers: Sequence[str], suite: str = "") -> dict[str, Look]:
+    """Return the look of each peer, in the order in which they are drawn; unknown ones come first.
+
+    A suite in which the stock layers do something that has a name of its own calls them so.
+    """
     unknown = [peer for peer in dict.fromkeys(peers) if peer not in PEERS]
     looks = {peer: Look(peer, *_SPARE[number % len(_SPARE)]) for number, peer in enumerate(unknown)}
     looks.update({peer: look for peer, look in PEERS.items() if peer in peers})
+    if STOCK in looks and suite in _STOCK_LABELS:
+        looks[STOCK] = replace(looks[STOCK], label=_STOCK_LABELS[suite])
     return looks
 
 

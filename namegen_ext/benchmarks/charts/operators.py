@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from namegen_ext.benchmarks.charts.chart import MARGINS, Area, Chart
+from namegen_ext.benchmarks.charts.chart import HEADING, MARGINS, Area, Chart, set_heading
 from namegen_ext.benchmarks.charts.look import Look, Theme, colour_of, looks_of
 from namegen_ext.benchmarks.charts.select import (
     best_of_threads,
@@ -19,7 +19,8 @@ from namegen_ext.benchmarks.results import Result
 
 _MODE = "forward+backward"
 _WHERE = {"ops": "", "gpu": " on the GPU"}
-_PANEL_HEIGHT, _ABOVE, _BELOW, _LEGEND = 1.35, 0.32, 0.42, 0.25  # inches
+_PANEL_HEIGHT, _BELOW, _LEGEND_ROW = 1.35, 0.42, 0.2  # inches
+_LEGEND_COLUMNS = 4
 
 
 def operators(results: Sequence[Result]) -> Chart | None:
@@ -33,7 +34,8 @@ def gpu_operators(results: Sequence[Result]) -> Chart | None:
 
 
 def _operators(results: Sequence[Result], suite: str) -> Chart | None:
-    shown = best_of_threads(one for one in results if (one.key.suite, one.key.mode) == (suite, _MODE))
+    measured = [one for one in results if (one.key.suite, one.key.mode) == (suite, _MODE)]
+    shown = best_of_threads(measured)
     looks = looks_of([peer for peer in peers_of(shown) if peer != STOCK])
     if not looks:
         return None
@@ -41,24 +43,26 @@ def _operators(results: Sequence[Result], suite: str) -> Chart | None:
     shown.sort(key=lambda one: cases.index(one.key.case))
     panels = grouped(shown, lambda one: (one.key.case, one.key.sizes))
 
+    columns = min(len(looks), _LEGEND_COLUMNS)
+    legend = 0.05 + _LEGEND_ROW * -(-len(looks) // columns)
+
     def paint(area: Area) -> None:
         all_axes = area.axes(
-            len(panels), 1, left=0.75, above=_ABOVE, below=_BELOW, legend=_LEGEND, right=0.15
+            len(panels), 1, left=0.75, above=HEADING, below=_BELOW, legend=legend, right=0.15
         )
         for axis, ((case, sizes), of_panel) in zip(all_axes, panels.items(), strict=True):
             _paint_panel(axis, of_panel, looks, area.theme)
-            axis.set_title(case, fontweight="bold")
-            axis.set_title(sizes, loc="right", fontsize=7.5, color=area.theme.muted)
+            set_heading(axis, case, sizes, area.theme)
         all_axes[-1].set_xlabel("batch")
-        area.legend([_swatch(look, area.theme) for look in looks.values()], left=0.15, columns=len(looks))
+        area.legend([_swatch(look, area.theme) for look in looks.values()], left=0.15, columns=columns)
 
     return Chart(
         name="operators" if suite == "ops" else f"{suite}-operators",
         title=f"One operator{_WHERE[suite]}, forward and backward: times as fast as stock layers",
         reading="Longer is better; the line is the stock layers.",
         alt=_alt(panels, looks),
-        foot=machine_line(shown),
-        height=MARGINS + _LEGEND + len(panels) * (_PANEL_HEIGHT + _ABOVE + _BELOW),
+        foot=machine_line(measured),
+        height=MARGINS + legend + len(panels) * (_PANEL_HEIGHT + HEADING + _BELOW),
         paint=paint,
     )
 

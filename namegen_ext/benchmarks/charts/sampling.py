@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from namegen_ext.benchmarks.charts.bars import BAR_HEIGHT, names_width, paint_bars
-from namegen_ext.benchmarks.charts.chart import MARGINS, Area, Chart
+from namegen_ext.benchmarks.charts.chart import HEADING, MARGINS, Area, Chart, set_heading
 from namegen_ext.benchmarks.charts.look import ENGINE, Look, Theme, colour_of, looks_of
 from namegen_ext.benchmarks.charts.select import (
     best_of_threads,
@@ -21,29 +20,28 @@ from namegen_ext.benchmarks.charts.select import (
 from namegen_ext.benchmarks.comparison import STOCK
 from namegen_ext.benchmarks.results import Result
 
-_ABOVE, _BELOW, _ROW = 0.34, 0.42, 0.24  # inches
+SUITE = "sample"
+_BELOW, _ROW = 0.42, 0.24  # inches
 
 
 def sampling(results: Sequence[Result]) -> Chart | None:
     """Draw the suite sample; None where it was not measured."""
-    shown = best_of_threads(one for one in results if (one.key.suite, one.key.mode) == ("sample", "name"))
+    measured = [one for one in results if (one.key.suite, one.key.mode) == (SUITE, "name")]
+    shown = best_of_threads(measured)
     if not shown:
         return None
-    looks = looks_of(peers_of(shown))
-    if STOCK in looks:
-        looks[STOCK] = replace(looks[STOCK], label="batched, eager")
+    looks = looks_of(peers_of(shown), SUITE)
     panels = grouped(shown, lambda one: (one.key.case, one.key.sizes, one.key.batch))
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
 
     def paint(area: Area) -> None:
-        all_axes = area.axes(rows, columns, left=names_width(looks), above=_ABOVE, below=_BELOW, right=0.15)
+        all_axes = area.axes(rows, columns, left=names_width(looks), above=HEADING, below=_BELOW, right=0.15)
         for number, ((case, sizes, names), of_panel) in enumerate(panels.items()):
             axis = all_axes[number]
             found = {one.key.peer: 1 / one.seconds.median for one in of_panel}
             _paint_dots(axis, found, looks, area.theme, with_names=number % columns == 0)
-            axis.set_title(case_title(case), fontweight="bold")
-            axis.set_title(f"{names:,} names, {sizes}", loc="right", fontsize=7.5, color=area.theme.muted)
+            set_heading(axis, case_title(case), f"{names:,} names, {sizes}", area.theme)
             axis.set_xlabel("names per second")
         for unused in all_axes[len(panels) :]:
             unused.set_axis_off()
@@ -53,29 +51,27 @@ def sampling(results: Sequence[Result]) -> Chart | None:
         title="Drawing names: names per second, the making of tables included",
         reading="Further to the right is better; the axis is logarithmic. N×: times as fast as batched eager sampling.",
         alt=_alt(panels, looks),
-        foot=machine_line(shown),
-        height=MARGINS + rows * (_ABOVE + _BELOW + _ROW * len(looks)),
+        foot=machine_line(measured),
+        height=MARGINS + rows * (HEADING + _BELOW + _ROW * len(looks)),
         paint=paint,
     )
 
 
 def time_to_loss(results: Sequence[Result]) -> Chart | None:
     """Draw the suite time-to-loss; None where it was not measured."""
-    shown = best_of_threads(
-        one for one in results if (one.key.suite, one.key.mode) == ("time-to-loss", "process")
-    )
+    measured = [one for one in results if (one.key.suite, one.key.mode) == ("time-to-loss", "process")]
+    shown = best_of_threads(measured)
     if not shown:
         return None
     looks = looks_of(peers_of(shown))
     panels = grouped(shown, lambda one: (one.key.case, one.key.sizes, one.key.batch))
 
     def paint(area: Area) -> None:
-        all_axes = area.axes(len(panels), 1, left=names_width(looks), above=_ABOVE, below=0.12, right=1.0)
+        all_axes = area.axes(len(panels), 1, left=names_width(looks), above=HEADING, below=0.12, right=1.0)
         for axis, ((case, sizes, _), of_panel) in zip(all_axes, panels.items(), strict=True):
             found = {one.key.peer: one for one in of_panel}
             paint_bars(axis, found, looks, area.theme, with_names=True)
-            axis.set_title(case_title(case), fontweight="bold")
-            axis.set_title(sizes, loc="right", fontsize=7.5, color=area.theme.muted)
+            set_heading(axis, case_title(case), sizes, area.theme)
 
     seconds = [f"{looks[one.key.peer].label} {short_time(one.seconds.median)}" for one in shown]
     return Chart(
@@ -83,8 +79,8 @@ def time_to_loss(results: Sequence[Result]) -> Chart | None:
         title="From the start of the process to a trained model",
         reading="Shorter is better. N×: times as fast as torch.nn eager. Most of it is starting torch.",
         alt=f"Bars of the time from the start of a process to a trained model: {', '.join(seconds)}.",
-        foot=machine_line(shown),
-        height=MARGINS + len(panels) * (_ABOVE + 0.12 + BAR_HEIGHT * len(looks)),
+        foot=machine_line(measured),
+        height=MARGINS + len(panels) * (HEADING + 0.12 + BAR_HEIGHT * len(looks)),
         paint=paint,
     )
 
@@ -93,7 +89,7 @@ def _paint_dots(
     axis: Any, found: dict[str, float], looks: dict[str, Look], theme: Theme, *, with_names: bool
 ) -> None:
     """Draw a dot a peer: a bar on a logarithmic axis would have no true length."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import NullLocator
 
     for place, (peer, look) in enumerate(looks.items()):
         if peer not in found:
@@ -111,8 +107,8 @@ def _paint_dots(
     axis.set_xscale("log")
     lowest, highest = min(found.values()), max(found.values())
     axis.set_xlim(lowest / 2, highest * (2 * highest / lowest) ** 0.6)  # room for the last label
-    axis.xaxis.set_major_locator(LogLocator(base=10, numticks=12))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _thousands(value)))
+    powers = [10**power for power in range(12) if lowest / 2 <= 10**power <= highest * 3]
+    axis.set_xticks(powers, [_thousands(power) for power in powers])
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_ylim(len(looks) - 0.5, -0.5)
     axis.set_yticks(
@@ -124,7 +120,7 @@ def _paint_dots(
 
 
 def _thousands(value: float) -> str:
-    for scale, unit in ((1e6, "M"), (1e3, "k")):
+    for scale, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= scale:
             return f"{value / scale:,.0f}{unit}"
     return f"{value:,.0f}"

@@ -19,75 +19,65 @@ from namegen_ext.benchmarks.results import Result
 
 _SUITE = "scaling"
 _BOTH_WAYS = "forward+backward"
-_TIME_READING = "Lower is better; both axes are logarithmic."
+_READING = "Lower is better; both axes are logarithmic."
 
 
 def operators_time(results: Sequence[Result]) -> Chart | None:
     """Draw the time of each operator against the batch."""
-    shown = best_of_threads(_of(results, "ops", _BOTH_WAYS))
-    return _chart(
-        _over_batches(shown, _seconds),
-        shown,
-        "operators-time",
-        "One operator, forward and backward: time against batch",
-        "batch",
-    )
+    measured = _of(results, "ops", _BOTH_WAYS)
+    title = "One operator, forward and backward: time against batch"
+    return _chart(_over_batches(measured, _seconds), measured, "operators-time", title, "batch")
 
 
 def operators_memory(results: Sequence[Result]) -> Chart | None:
     """Draw the peak memory of each operator against the batch."""
-    shown = best_of_threads(_of(results, "ops", _BOTH_WAYS))
-    return _chart(
-        _over_batches(shown, _memory),
-        shown,
-        "operators-memory",
-        "One operator, forward and backward: peak of torch's allocator against batch",
-        "batch",
-        short_bytes,
-    )
+    measured = _of(results, "ops", _BOTH_WAYS)
+    panels = _over_batches(measured, lambda one: one.peak_allocated)
+    title = "One operator, forward and backward: peak of torch's allocator against batch"
+    return _chart(panels, measured, "operators-memory", title, "batch", short_bytes)
 
 
 def steps_by_batch(results: Sequence[Result]) -> Chart | None:
     """Draw the time of a training step against the batch."""
-    shown = best_of_threads(_of(results, _SUITE))
-    panels = _over_batches(shown, _seconds)
-    return _chart(panels, shown, "scaling-batch", "One training step: time against batch", "batch")
+    measured = _of(results, _SUITE)
+    panels = _over_batches(measured, _seconds)
+    return _chart(panels, measured, "scaling-batch", "One training step: time against batch", "batch")
 
 
 def memory_by_batch(results: Sequence[Result]) -> Chart | None:
     """Draw the peak memory of training against the batch."""
-    shown = best_of_threads(_of(results, _SUITE))
-    panels = _over_batches(shown, _memory)
-    title = "Training: peak memory against batch"
-    return _chart(panels, shown, "scaling-memory", title, "batch", short_bytes)
+    measured = _of(results, _SUITE)
+    panels = _over_batches(measured, lambda one: one.peak_resident)
+    title = "Training: growth of the process at the peak, against batch"
+    return _chart(panels, measured, "scaling-memory", title, "batch", short_bytes)
 
 
 def steps_by_hidden_size(results: Sequence[Result]) -> Chart | None:
     """Draw the time of a training step against the hidden size."""
-    shown = best_of_threads(_of(results, _SUITE))
+    measured = _of(results, _SUITE)
     panels = _panels(
-        shown,
+        best_of_threads(measured),
         lambda one: (one.key.case, sizes_without(one.key.sizes, "H"), one.key.batch),
         lambda one: size_of(one.key.sizes, "H"),
         _seconds,
         lambda one: f"batch {one.key.batch:,}, {sizes_without(one.key.sizes, 'H')}",
     )
     title = "One training step: time against hidden size"
-    return _chart(panels, shown, "scaling-hidden", title, "hidden size")
+    return _chart(_longest_of_each(panels), measured, "scaling-hidden", title, "hidden size")
 
 
 def steps_by_threads(results: Sequence[Result]) -> Chart | None:
     """Draw the time of a training step against the number of threads."""
-    shown = _of(results, _SUITE)
+    measured = _of(results, _SUITE)
     panels = _panels(
-        shown,
+        measured,
         lambda one: (one.key.case, one.key.sizes, one.key.batch),
         lambda one: one.key.threads,
         _seconds,
         lambda one: f"batch {one.key.batch:,}, {one.key.sizes}",
     )
     title = "One training step: time against threads"
-    return _chart(panels, shown, "scaling-threads", title, "threads")
+    return _chart(_longest_of_each(panels), measured, "scaling-threads", title, "threads", best=False)
 
 
 def short_bytes(value: float) -> str:
@@ -107,19 +97,27 @@ def _seconds(result: Result) -> float | None:
     return result.seconds.median
 
 
-def _memory(result: Result) -> float | None:
-    """The allocator's peak, or that of the process where the peer does not use torch's allocator."""
-    return result.peak_allocated or result.peak_resident or None
-
-
-def _over_batches(shown: Iterable[Result], y: Callable[[Result], float | None]) -> list[Panel]:
+def _over_batches(measured: Iterable[Result], y: Callable[[Result], float | None]) -> list[Panel]:
     return _panels(
-        shown,
+        best_of_threads(measured),
         lambda one: (one.key.case, one.key.sizes),
         lambda one: one.key.batch,
         y,
         lambda one: one.key.sizes,
     )
+
+
+def _longest_of_each(panels: Sequence[Panel]) -> list[Panel]:
+    """Keep one panel a case: that of the most points, and of those the last, which is of the largest batch."""
+    kept: dict[str, Panel] = {}
+    for panel in panels:
+        if panel.title not in kept or _points(panel) >= _points(kept[panel.title]):
+            kept[panel.title] = panel
+    return list(kept.values())
+
+
+def _points(panel: Panel) -> int:
+    return sum(map(len, panel.lines.values()))
 
 
 def _panels(
@@ -131,7 +129,7 @@ def _panels(
 ) -> list[Panel]:
     """Make a panel of the results that share something; a line needs two points, a panel one line."""
     panels = []
-    for of_panel in grouped(shown, same).values():
+    for of_panel in grouped(sorted(shown, key=lambda one: one.key.batch), same).values():
         lines = {}
         for peer, of_peer in grouped(of_panel, lambda one: one.key.peer).items():
             points = [(x(one), y(one)) for one in of_peer]
@@ -146,19 +144,21 @@ def _panels(
 
 def _chart(
     panels: Sequence[Panel],
-    shown: Sequence[Result],
+    measured: Sequence[Result],
     name: str,
     title: str,
     x_label: str,
     write_y: Callable[[float], str] = short_time,
+    *,
+    best: bool = True,
 ) -> Chart | None:
     return lines_chart(
         panels,
         name=name,
         title=title,
-        reading=_TIME_READING,
+        reading=_READING,
         x_label=x_label,
         write_y=write_y,
         y_base=2 if write_y is short_bytes else 10,
-        foot=machine_line(shown) if shown else "",
+        foot=machine_line(measured, best=best) if measured else "",
     )

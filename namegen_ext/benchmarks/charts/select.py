@@ -65,12 +65,22 @@ def case_title(case: str) -> str:
     return _NAMES.get(first, first) + space + rest
 
 
-def machine_line(results: Sequence[Result]) -> str:
-    """Say on what and with what results were measured."""
-    last = results[-1]
-    threads = sorted({result.key.threads for result in results})
-    counts = " and ".join(map(str, threads)) + (" thread" if threads == [1] else " threads")
-    parts = [last.key.cpu, last.key.isa, counts, last.versions, last.commit and f"commit {last.commit}"]
+def machine_line(measured: Sequence[Result], *, best: bool = True) -> str:
+    """Say on what and with what results were measured.
+
+    Args:
+        measured: all of them, of all numbers of threads.
+        best: only the best number of threads of each is shown; else it is shown how they differ.
+
+    """
+    last = measured[-1]
+    threads = sorted({result.key.threads for result in measured})
+    if len(threads) == 1:
+        counts = f"{threads[0]} thread{'s' if threads[0] != 1 else ''}"
+    else:
+        counts = f"each at the best of {', '.join(map(str, threads))} threads" if best else ""
+    machine = f"{last.key.cpu} and {last.key.gpu}" if last.key.gpu else last.key.cpu
+    parts = [machine, last.key.isa, counts, last.versions, last.commit and f"commit {last.commit}"]
     return "; ".join(part for part in (*parts, last.date[:10]) if part)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from namegen_ext.benchmarks.charts.bars import BAR_HEIGHT, names_width, paint_bars
-from namegen_ext.benchmarks.charts.chart import MARGINS, Area, Chart
+from namegen_ext.benchmarks.charts.chart import HEADING, MARGINS, Area, Chart, set_heading
 from namegen_ext.benchmarks.charts.look import ENGINE, looks_of
 from namegen_ext.benchmarks.charts.select import (
     best_of_threads,
@@ -24,19 +24,20 @@ _USUAL_BATCHES = (32, 1024)
 
 def training_step(results: Sequence[Result]) -> Chart | None:
     """Draw the suite train; None where it was not measured."""
-    steps = best_of_threads(one for one in results if (one.key.suite, one.key.mode) == ("train", "step"))
+    measured = [one for one in results if (one.key.suite, one.key.mode) == ("train", "step")]
+    steps = best_of_threads(measured)
     batches = _two_batches({one.key.batch for one in steps})
     steps = [one for one in steps if one.key.batch in batches]
     if not steps:
         return None
     looks = looks_of(peers_of(steps))
     models = grouped(steps, lambda one: (one.key.case, one.key.sizes))
-    above, below = 0.34, 0.12
-    height = MARGINS + len(models) * (above + below + BAR_HEIGHT * len(looks))
+    below = 0.1
+    height = MARGINS + len(models) * (HEADING + below + BAR_HEIGHT * len(looks))
 
     def paint(area: Area) -> None:
         all_axes = area.axes(
-            len(models), len(batches), left=names_width(looks), right=0.15, above=above, below=below
+            len(models), len(batches), left=names_width(looks), right=0.15, above=HEADING, below=below
         )
         for row, ((case, sizes), of_model) in enumerate(models.items()):
             for column, batch in enumerate(batches):
@@ -44,19 +45,15 @@ def training_step(results: Sequence[Result]) -> Chart | None:
                 found = {one.key.peer: one for one in of_model if one.key.batch == batch}
                 paint_bars(axis, found, looks, area.theme, with_names=column == 0)
                 model = f"{case_title(case)}, " if column == 0 else ""
-                axis.set_title(f"{model}batch {batch:,}", fontweight="bold")
-                if column == len(batches) - 1:
-                    axis.set_title(sizes, loc="right", fontsize=7.5, color=area.theme.muted)
+                small_print = sizes if column == 0 else " "
+                set_heading(axis, f"{model}batch {batch:,}", small_print, area.theme)
 
-    threads = (
-        "" if len({one.key.threads for one in steps}) == 1 else ", each peer at its best number of threads"
-    )
     return Chart(
         name=NAME,
         title="Time of one training step: minibatch, forward, loss, backward, update",
-        reading=f"Shorter is better. N×: times as fast as torch.nn eager. Lines: quartiles{threads}.",
+        reading="Shorter is better. N×: times as fast as torch.nn eager. Lines: quartiles.",
         alt=_alt(models, batches),
-        foot=machine_line(steps),
+        foot=machine_line(measured),
         height=height,
         paint=paint,
     )
