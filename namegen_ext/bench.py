@@ -1,5 +1,7 @@
 """Measure speed and memory on this machine: ``python -m namegen_ext.bench [SUITE ...]``.
 
+With ``--from FILE.csv``, show what was measured before: compare it, draw it, write a page of it.
+
 Exit status: 0; 1 when peers computed different things or a file could not be written; 2 for a wrong argument;
 130 after Ctrl-C, with what was measured until then in the CSV file.
 """

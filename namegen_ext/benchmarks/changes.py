@@ -159,8 +159,8 @@ def _not_compared(changes: Changes) -> list[str]:
     if elsewhere:
         differences = []
         for name, words in _MACHINE_FIELDS.items():
-            old = sorted({str(getattr(old, name)) for old, new in changes.elsewhere})
-            new = sorted({str(getattr(new, name)) for old, new in changes.elsewhere})
+            old = sorted({str(getattr(old, name) or "none") for old, new in changes.elsewhere})
+            new = sorted({str(getattr(new, name) or "none") for old, new in changes.elsewhere})
             if old != new:
                 differences.append(f"{words}: {', '.join(old)} then, {', '.join(new)} now")
         where = "; ".join(differences) or "other combinations of them"

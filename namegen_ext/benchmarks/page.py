@@ -97,8 +97,8 @@ def picture_html(chart: Chart, directory: str) -> str:
     alt = chart.alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     light, dark = (f"{directory}/{chart.name}-{theme.name}.svg" for theme in (LIGHT, DARK))
     return (
-        f'<picture>\n<source media="(prefers-color-scheme: dark)" srcset="{dark}">\n'
-        f'<img src="{light}" alt="{alt}">\n</picture>'
+        f'<picture>\n<source media="(prefers-color-scheme: dark)" srcset="{dark}" />\n'
+        f'<img src="{light}" alt="{alt}" />\n</picture>'
     )
 
 

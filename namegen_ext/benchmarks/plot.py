@@ -46,7 +46,9 @@ def check_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise PlotError('matplotlib is not installed: pip install "namegen_ext[bench]"') from None
+        raise PlotError(
+            'matplotlib is not installed: pip install "namegen_ext[bench]", or in a checkout pip install -e ".[bench]"'
+        ) from None
 
 
 def draw(results: Sequence[Result], path: Path) -> list[Path]:

@@ -128,6 +128,7 @@ def test_a_changed_header_is_refused_before_anything_is_measured(
         (["--csv"], "argument --csv: expected one argument"),
         (["--csv", "missing/results.csv"], "argument --csv: missing/results.csv: cannot be written"),
         (["--plot", "picture.gif"], "argument --plot: got 'picture.gif'"),
+        (["--compare", "missing.csv"], "argument --compare: missing.csv: there is no such file"),
         (["--quickly"], "unrecognized arguments: --quickly"),
         (["--qui"], "unrecognized arguments: --qui"),
     ],
@@ -147,7 +148,9 @@ def test_no_matplotlib_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # import raises ImportError
-    assert "matplotlib is not installed" in wrong(capsys, "--plot", tmp_path / "picture.svg")
+    assert 'matplotlib is not installed: pip install "namegen_ext[bench]"' in wrong(
+        capsys, "--plot", tmp_path / "picture.svg"
+    )
 
 
 def test_help_names_every_suite_and_default(capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,9 +159,19 @@ def test_help_names_every_suite_and_default(capsys: pytest.CaptureFixture[str]) 
     assert caught.value.code == 0
     text = capsys.readouterr().out
     assert all(f"\n  {suite} " in text for suite in SUITES)
-    for flag in ("--csv", "--plot", "--threads", "--peers", "--data", "--quick"):
+    for flag in (
+        "--csv",
+        "--compare",
+        "--plot",
+        "--from",
+        "--page",
+        "--threads",
+        "--peers",
+        "--data",
+        "--quick",
+    ):
         assert flag in text
-    assert len(re.findall(r"\(default:", " ".join(text.split()))) == 7
+    assert len(re.findall(r"\(default:", " ".join(text.split()))) == 10
 
 
 def test_results_that_differ_end_in_one_line(

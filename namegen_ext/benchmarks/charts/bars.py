@@ -19,7 +19,13 @@ def names_width(looks: Mapping[str, Look]) -> float:
 
 
 def paint_bars(
-    axis: Any, found: Mapping[str, Result], looks: Mapping[str, Look], theme: Theme, *, with_names: bool
+    axis: Any,
+    found: Mapping[str, Result],
+    looks: Mapping[str, Look],
+    theme: Theme,
+    *,
+    with_names: bool = True,
+    places: int = 0,
 ) -> None:
     """Draw a bar for each peer; a dash where it was not measured.
 
@@ -29,6 +35,7 @@ def paint_bars(
         looks: the peers, from top to bottom.
         theme: the colours. The peers that are not this package's are all grey: their names stand beside them.
         with_names: whether the names stand to the left.
+        places: how many bars there is room for, where that is more than there are.
 
     """
     longest = max((one.seconds.upper for one in found.values()), default=1.0)
@@ -58,7 +65,7 @@ def paint_bars(
             color=theme.text,
         )
     axis.set_xlim(0, longest * 1.42)  # room for the number of the longest bar
-    axis.set_ylim(len(looks) - 0.5, -0.5)
+    axis.set_ylim(max(places, len(looks)) - 0.5, -0.5)
     axis.set_yticks(
         range(len(looks)), [look.label for look in looks.values()] if with_names else [""] * len(looks)
     )

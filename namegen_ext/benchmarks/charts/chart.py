@@ -148,25 +148,30 @@ def render(charts: Sequence[Chart], theme: Theme, file_format: str) -> bytes:
         file_format: "pdf", "png" or "svg".
 
     """
-    from matplotlib.figure import Figure
-
     with chart_style(theme):
-        height = sum(chart.height for chart in charts) + _GAP * (len(charts) - 1)
-        figure = Figure(figsize=(WIDTH, height))
-        top = 0.0
-        for chart in charts:
-            area = Area(figure, top, chart.height, theme)
-            area.text(0.15, 0.12, chart.title, fontsize=12, fontweight="bold")
-            area.text(0.15, 0.37, chart.reading, fontsize=9, color=theme.muted)
-            chart.paint(area)
-            area.text(0.15, chart.height - 0.2, chart.foot, fontsize=7, color=theme.muted)
-            top += chart.height + _GAP
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=file_format, dpi=_DPI, metadata=_NO_DATE[file_format])
+        compose(charts, theme).savefig(buffer, format=file_format, dpi=_DPI, metadata=_NO_DATE[file_format])
     if file_format == "svg":
         title = "; ".join(chart.title for chart in charts)
         return compact_svg(buffer.getvalue(), title, " ".join(chart.alt for chart in charts))
     return buffer.getvalue()
+
+
+def compose(charts: Sequence[Chart], theme: Theme) -> Any:
+    """Make a matplotlib figure of charts, one below the other; to be called, and drawn, in the chart style."""
+    from matplotlib.figure import Figure
+
+    height = sum(chart.height for chart in charts) + _GAP * (len(charts) - 1)
+    figure = Figure(figsize=(WIDTH, height))
+    top = 0.0
+    for chart in charts:
+        area = Area(figure, top, chart.height, theme)
+        area.text(0.15, 0.12, chart.title, fontsize=12, fontweight="bold")
+        area.text(0.15, 0.37, chart.reading, fontsize=9, color=theme.muted)
+        chart.paint(area)
+        area.text(0.15, chart.height - 0.2, chart.foot, fontsize=7, color=theme.muted)
+        top += chart.height + _GAP
+    return figure
 
 
 _NO_DATE: dict[str, dict[str, None]] = {

@@ -6,9 +6,11 @@ names, groups that say nothing, white space, and coordinates far finer than any 
 
 from __future__ import annotations
 
+import itertools
 import re
 import string
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _GROUP, _PATH, _USE, _DEFS, _METADATA = (
@@ -44,13 +46,13 @@ def compact_svg(svg: bytes, title: str, description: str) -> bytes:
         elif element.tag == _USE and _is_letter(element):
             _place_letter(element)
         elif element.tag == _PATH:
-            element.set("d", _rounded(element.get("d", ""), 2))
+            element.set("d", _tight(_rounded(element.get("d", ""), 2)))
         for name, value in list(element.attrib.items()):
             _shorten_attribute(element, name, value, names)
         if not (element.text or "").strip():
             element.text = None
         element.tail = None
-    _reuse_lines(root, len(names))
+    _reuse_lines(root, itertools.count(len(names)))
     _remove_empty(root, spaces={f"#{names[name]}" for name in outlines if name in blank})
     for place, (tag, text) in enumerate((("title", title), ("desc", description))):
         said = ET.Element(f"{{{_SVG}}}{tag}")
@@ -106,13 +108,14 @@ def _shorten_attribute(element: ET.Element, name: str, value: str, names: dict[s
         name, value = "href", f"#{names[value[1:]]}"
     elif name == "style":
         value = value.replace("; ", ";").replace(": ", ":")
-    elif name == "transform" and "translate" in value:
-        value = _NUMBER.sub(lambda number: f"{float(number[0]):.3f}".rstrip("0").rstrip("."), value)
+    elif name in ("x", "y") or "translate" in value:
+        value = _rounded(value, 3)
     element.set(name, _REFERENCE.sub(lambda found: names[found[0]], value))
 
 
-def _rounded(path: str, places: int) -> str:
-    return _tight(_NUMBER.sub(lambda number: f"{float(number[0]):.{places}f}".rstrip("0").rstrip("."), path))
+def _rounded(text: str, places: int) -> str:
+    """Round all the numbers in a text."""
+    return _NUMBER.sub(lambda number: f"{float(number[0]):.{places}f}".rstrip("0").rstrip("."), text)
 
 
 def _tight(path: str) -> str:
@@ -120,21 +123,21 @@ def _tight(path: str) -> str:
     return re.sub(r"\s*([A-Za-z])\s*", r"\1", " ".join(path.split())).replace(" -", "-")
 
 
-def _reuse_lines(root: ET.Element, used_names: int) -> None:
+def _reuse_lines(root: ET.Element, free: Iterator[int]) -> None:
     """Write the letters of a line of text once, and refer to them where the same line comes again."""
-    seen: dict[tuple[tuple[str, str], ...], ET.Element] = {}
+    seen: dict[tuple[frozenset[tuple[str, str]], ...], ET.Element] = {}
     for line in list(root.iter(_GROUP)):
         letters = line.findall(_USE)
         if len(letters) < 2 or len(letters) != sum(child.tag != _DEFS for child in line):
             continue
-        text = tuple((letter.get("x", ""), letter.get("href", "")) for letter in letters)
+        text = tuple(frozenset(letter.attrib.items()) for letter in letters)
         if text not in seen:
             for letter in letters:
                 line.remove(letter)
             seen[text] = ET.SubElement(line, _GROUP)
             seen[text].extend(letters)
             continue
-        name = seen[text].get("id") or _short_name(used_names + len(seen))
+        name = seen[text].get("id") or _short_name(next(free))
         seen[text].set("id", name)
         for letter in letters:
             line.remove(letter)

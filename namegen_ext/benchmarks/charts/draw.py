@@ -16,11 +16,12 @@ from namegen_ext.benchmarks.charts.scaling import (
     steps_by_threads,
 )
 from namegen_ext.benchmarks.charts.select import of_one_machine
-from namegen_ext.benchmarks.charts.steps import training_step
+from namegen_ext.benchmarks.charts.steps import other_steps, training_step
 from namegen_ext.benchmarks.results import Result
 
 _BUILDERS: tuple[Callable[[Sequence[Result]], Chart | None], ...] = (
     training_step,
+    other_steps,
     time_to_loss,
     sampling,
     steps_by_batch,

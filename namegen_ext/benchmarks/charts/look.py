@@ -65,11 +65,10 @@ PEERS = {
     "numpy": Look("numpy", style.SKY, "<", ":", "oo"),
     "plain-tensors": Look("plain tensors, eager", style.PURPLE, "^", "-.", "\\\\"),
     "stock": Look("torch.nn, eager", style.BLUE, "s", "--", ""),
-    "torch.compile": Look("torch.compile", style.ORANGE, "D", ":", "xx"),
+    "torch.compile": Look("torch.compile", style.ORANGE, "p", ":", "xx"),
     "torch.compile-max-autotune": Look("torch.compile, max", style.SKY, "P", ":", "++"),
     "cuda-graph": Look("CUDA graph, eager", style.SKY, ">", "-.", "--"),
-    "jax-jit": Look("JAX jit", style.SKY, "X", "-.", "||"),
-    "jax-scan": Look("JAX jit + scan", style.GREEN, "X", "-.", "//"),
+    "jax-scan": Look("JAX jit + scan", style.GREEN, "X", "-.", "--"),
     "python": Look("this package in Python", style.SKY, "o", "--", "//"),
     "fused-layers": Look("fused layers", style.ORANGE, "o", "--", "//"),
     "fused-op": Look("fused operator", style.VERMILLION, "D", "-", ""),
@@ -80,7 +79,7 @@ PEERS = {
 # What stands for a peer that has no look yet, by its place among those.
 _SPARE = (
     (style.GREEN, "h", "--", "**"),
-    (style.BLACK, "p", ":", "OO"),
+    (style.BLACK, "8", ":", "OO"),
     (style.SKY, "d", "-.", "-"),
     (style.PURPLE, "H", "--", "|"),
 )

@@ -70,7 +70,7 @@ def time_to_loss(results: Sequence[Result]) -> Chart | None:
         all_axes = area.axes(len(panels), 1, left=names_width(looks), above=HEADING, below=0.12, right=1.0)
         for axis, ((case, sizes, _), of_panel) in zip(all_axes, panels.items(), strict=True):
             found = {one.key.peer: one for one in of_panel}
-            paint_bars(axis, found, looks, area.theme, with_names=True)
+            paint_bars(axis, found, looks, area.theme)
             set_heading(axis, case_title(case), sizes, area.theme)
 
     seconds = [f"{looks[one.key.peer].label} {short_time(one.seconds.median)}" for one in shown]
