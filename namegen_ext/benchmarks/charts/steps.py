@@ -89,7 +89,8 @@ def other_steps(results: Sequence[Result]) -> Chart | None:
             unused.set_axis_off()
 
     height = rows * (HEADING + _BELOW + BAR_HEIGHT * places)
-    return _chart("training-step-other", f"{_TITLE} (other models)", panels, results, height, paint)
+    title = _TITLE if len(panels) == len(all_panels) else f"{_TITLE} (other models)"
+    return _chart("training-step-other", title, panels, results, height, paint)
 
 
 def _measured(results: Sequence[Result]) -> list[Result]:
