@@ -22,7 +22,9 @@ from namegen_ext.benchmarks.comparison import STOCK, Comparison
 from namegen_ext.benchmarks.csv_file import CsvFile, CsvFileError, rows_of
 from namegen_ext.benchmarks.gpu import NoGpuError
 from namegen_ext.benchmarks.machine import Machine, this_machine
-from namegen_ext.benchmarks.plot import FORMATS, PlotError, check_plot, draw
+from namegen_ext.benchmarks.plot import PlotError
+from namegen_ext.benchmarks.report import Report, ReportError, add_report_arguments, check_report
+from namegen_ext.benchmarks.results import results_of
 from namegen_ext.benchmarks.settings import FULL, QUICK
 from namegen_ext.benchmarks.suites import DEFAULT_SUITES, PEERS, SUITES
 from namegen_ext.benchmarks.tables import LEGEND, print_comparisons
@@ -68,20 +70,22 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
         machine = this_machine(options.threads)
         if options.data is not None:
             load_words(options.data)
-        if options.plot is not None:
-            check_plot(options.plot)
+        report = check_report(options)
         csv_file = CsvFile(options.csv) if options.csv is not None else None
     except DataError as error:
         parser.error(f"argument --data: {error}")
-    except PlotError as error:
-        parser.error(f"argument --plot: {error}")
+    except ReportError as error:
+        parser.error(str(error))
     except CsvFileError as error:
         parser.error(f"argument --csv: {error}")
     except RuntimeError as error:  # NAMEGEN_CPU_ISA names what cannot be had
         parser.error(str(error))
     try:
+        if report.source is not None:
+            report.make(report.read, _console())
+            return 0
         with _threads(options.threads):
-            _run(options, machine, csv_file)
+            _run(options, machine, csv_file, report)
     except (DisagreementError, CsvFileError, NoGpuError, PlotError, TrainingFailedError) as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
         return 1
@@ -91,10 +95,13 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     return 0
 
 
-def _run(options: argparse.Namespace, machine: Machine, csv_file: CsvFile | None) -> None:
+def _console() -> Console:
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=_FILE_WIDTH)
+    return console if console.is_terminal else Console(width=_FILE_WIDTH)
+
+
+def _run(options: argparse.Namespace, machine: Machine, csv_file: CsvFile | None, report: Report) -> None:
+    console = _console()
     console.print(str(machine), highlight=False, markup=False)
     if options.quick:
         console.print("quick: shows that all works; the times mean nothing", highlight=False)
@@ -107,9 +114,7 @@ def _run(options: argparse.Namespace, machine: Machine, csv_file: CsvFile | None
             print_comparisons(list(table), console)
     if options.csv is not None:
         console.print(f"rows added to {options.csv}", highlight=False, markup=False)
-    if options.plot is not None:
-        draw(everything, options.plot, str(machine))
-        console.print(f"drawn: {options.plot}", highlight=False, markup=False)
+    report.make(results_of(row for one in everything for row in rows_of(one, machine)), console)
 
 
 def _measured(
@@ -170,12 +175,7 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         help=f"what to measure: {', '.join(SUITES)} (default: {' '.join(DEFAULT_SUITES)})",
     )
     add("--csv", type=Path, metavar="FILE", help="add the results to a CSV file (default: none)")
-    add(
-        "--plot",
-        type=Path,
-        metavar="FILE",
-        help=f"draw the speedups as bars, .{', .'.join(FORMATS)}; needs matplotlib (default: none)",
-    )
+    add_report_arguments(add)
     add(
         "--threads",
         type=_whole_number,

@@ -99,6 +99,11 @@ def rows_of(comparison: Comparison, machine: Machine) -> list[Row]:
     return rows
 
 
+def row_texts(row: Row) -> dict[str, str]:
+    """Return what is written of a row, by column."""
+    return dict(zip(HEADER, map(_text, astuple(row)), strict=True))
+
+
 class CsvFile:
     """Adds rows to a CSV file, which it begins with the header where there is none yet.
 
@@ -130,7 +135,7 @@ class CsvFile:
             CsvFileError: the file cannot be written.
 
         """
-        self._add(_lines([tuple(map(_text, astuple(row))) for row in rows]))
+        self._add(_lines([tuple(row_texts(row).values()) for row in rows]))
 
     def _look(self) -> tuple[str | None, bool]:
         """Return the first line (None where there is no file, or an empty one), and whether the last ends."""
