@@ -65,15 +65,14 @@ def run_scaling(
         names = [name for name in PEERS if _is_wanted(name, case, settings, only_peers)]
         data = build_data(case, words)
         race = run_race(case, data, names, counts, rates, settings, where, tell)
-        best, others = race.best()
         yield Comparison(
             suite="scaling",
             case=case.name,
             mode="step",
             sizes=describe_sizes(case.sizes(data.vocab_size)),
             batch=case.batch_size,
-            peers=best,
-            others=others,
+            peers=race.peers,
+            others=race.others,
             notes=race.notes,
         )
 
@@ -84,9 +83,7 @@ def _case(batch_size: int, hidden_size: int, steps: int) -> TrainCase:
     )
 
 
-def _is_wanted(
-    name: str, case: TrainCase, settings: Settings, only_peers: frozenset[str] | None
-) -> bool:
+def _is_wanted(name: str, case: TrainCase, settings: Settings, only_peers: frozenset[str] | None) -> bool:
     if name == STOCK:
         return True
     if name == COMPILED and case.batch_size != _BATCH_TO_COMPILE:

@@ -27,9 +27,10 @@ from namegen_ext.benchmarks.train.weights import LevelWeights, Weights, read_wei
 from namegen_ext.data import IGNORED
 from namegen_ext.models import GPT
 
-# A product of matrices, and its gradients with respect to both: three products of the same size, each with a
-# multiplication and an addition.
-_PRODUCTS = 3 * 2
+# A product of matrices, with a multiplication and an addition each; and its gradients with respect to both, which are
+# two more of the same size.
+_FORWARD = 2
+_PRODUCTS = 3 * _FORWARD
 _UPDATE = 2  # a parameter's gradient times the rate, subtracted
 _FLOAT_BYTES, _INDEX_BYTES = 4, 8
 
@@ -79,37 +80,43 @@ def operations_per_step(weights: Weights, minibatches: Sequence[Tensor]) -> floa
         minibatches: tokens (B, block_size) of each.
 
     """
-    return sum(_operations(weights, tokens) for tokens in minibatches) / len(minibatches)
+    update = _UPDATE * _num_parameters(weights)
+    return sum(_operations(weights, tokens, _PRODUCTS) + update for tokens in minibatches) / len(minibatches)
 
 
-def _operations(weights: Weights, tokens: Tensor) -> int:
+def forward_operations(weights: Weights, tokens: Tensor) -> int:
+    """Count the operations of the logits for contexts: tokens (N, block_size)."""
+    return _operations(weights, tokens, _FORWARD)
+
+
+def _operations(weights: Weights, tokens: Tensor, per_product: int) -> int:
+    """Count the operations without the update: ``per_product`` is _FORWARD, or _PRODUCTS with the backward pass."""
+    sums = 1 if per_product == _FORWARD else 2  # what is added forward has a gradient that is summed backward
     rows = tokens.numel()  # of values that a level takes: an example's positions, at first
     total = 0
     for number, level in enumerate(weights.levels):
         rows //= level.group
         inputs, hidden = level.weight.shape
-        product = _PRODUCTS * rows * inputs * hidden
+        product = per_product * rows * inputs * hidden
         if number == 0:
-            product = min(product, _table_operations(level, weights.embedding.shape[1], tokens))
+            # A value each: a table's row added forward, and a gradient added to its row backward.
+            added = sums * tokens.numel() * hidden
+            symbols = _symbols(level, tokens)
+            product = min(product, per_product * symbols * weights.embedding.shape[1] * hidden + added)
         total += product
-        total += 2 * rows * hidden if level.bias is not None else 0  # added, and its gradient summed
+        total += sums * rows * hidden if level.bias is not None else 0  # added, and its gradient summed
     if weights.output_weight is None:
         # A bigram: pairs are counted; of each row, its count times its probabilities, less the counts of its pairs.
         symbols = len(tokens.unique())
-        return rows + 2 * symbols * weights.embedding.shape[1] + _UPDATE * _num_parameters(weights)
+        return rows + 2 * symbols * weights.embedding.shape[1]
     size, vocab_size = weights.output_weight.shape
-    total += _PRODUCTS * rows * size * vocab_size + 2 * rows * vocab_size
-    return total + _UPDATE * _num_parameters(weights)
+    return total + per_product * rows * size * vocab_size + sums * rows * vocab_size
 
 
-def _table_operations(level: LevelWeights, embedding_dim: int, tokens: Tensor) -> int:
-    """Count the first level's operations where each symbol's product is computed once for each place."""
-    hidden = level.weight.shape[1]
+def _symbols(level: LevelWeights, tokens: Tensor) -> int:
+    """Count the symbols that occur at each place, all places together: as many products the first level needs."""
     places = tokens.reshape(-1, level.group).T  # (group, B * T / group)
-    symbols = sum(len(place.unique()) for place in places)  # in all places together
-    # Each value: a table's row added forward, and a gradient added to its row backward.
-    sums = 2 * tokens.numel() * hidden
-    return _PRODUCTS * symbols * embedding_dim * hidden + sums
+    return sum(len(place.unique()) for place in places)
 
 
 def _num_parameters(weights: Weights) -> int:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from namegen_ext.benchmarks.agreement import check_losses
-from namegen_ext.benchmarks.comparison import STOCK, Measured
+from namegen_ext.benchmarks.comparison import STOCK, Measured, best_of_threads
 from namegen_ext.benchmarks.machine import available_cpus
 from namegen_ext.benchmarks.rates import Rates
 from namegen_ext.benchmarks.settings import Settings
@@ -41,27 +41,15 @@ class Race:
     """What was found in a case.
 
     Attributes:
-        measured: by peer and number of threads.
+        peers: each peer at its best number of threads.
+        others: the same peers at the other numbers.
         notes: peers that were left out, and why; and the floor.
 
     """
 
-    measured: dict[Entry, Measured]
+    peers: dict[str, Measured]
+    others: tuple[tuple[str, Measured], ...]
     notes: tuple[str, ...]
-
-    def best(self) -> tuple[dict[str, Measured], tuple[tuple[str, Measured], ...]]:
-        """Return each peer at the number of threads at which its median is lowest, and all the others."""
-        best: dict[str, Entry] = {}
-        for entry, found in self.measured.items():
-            chosen = best.setdefault(entry.peer, entry)
-            if found.timing.seconds.median < self.measured[chosen].timing.seconds.median:
-                best[entry.peer] = entry
-        others = [(entry.peer, found) for entry, found in self.measured.items() if best[entry.peer] != entry]
-        return {peer: self.measured[entry] for peer, entry in best.items()}, tuple(others)
-
-    def at(self, threads: int) -> dict[str, Measured]:
-        """Return what was found at a number of threads, by peer."""
-        return {entry.peer: found for entry, found in self.measured.items() if entry.threads == threads}
 
 
 def run_race(
@@ -104,7 +92,7 @@ def run_race(
         peaks = {entry: worker.peak_memory() for entry, worker in workers.items()}
 
     work = work_per_step(case, data)
-    measured = {}
+    measured: dict[tuple[str, int], Measured] = {}
     for entry, timing in timings.items():
         per_step = _per_step(timing, case.timed_steps)
         measured[entry] = Measured(
@@ -121,7 +109,7 @@ def run_race(
         for threads in thread_counts
     )
     floor = f"{where}: the floor is {floors}: {work.operations / 1e6:,.2f} million operations"
-    return Race(measured, (*notes, floor))
+    return Race(*best_of_threads(measured), (*notes, floor))
 
 
 def _start(

@@ -56,15 +56,14 @@ def _compare(
     data = build_data(case, words)
     names, notes = _choose(case, settings, only_peers, where)
     race = run_race(case, data, names, tuple(rates), rates, settings, where, tell)
-    best, others = race.best()
     return Comparison(
         suite="train",
         case=case.name,
         mode="step",
         sizes=describe_sizes(case.sizes(data.vocab_size)),
         batch=case.batch_size,
-        peers=best,
-        others=others,
+        peers=race.peers,
+        others=race.others,
         target=None if settings.quick else case.target,
         step_targets={} if settings.quick else case.step_targets,
         notes=(*notes, *race.notes),
