@@ -1,7 +1,7 @@
 """Measure speed and memory on this machine: ``python -m namegen_ext.bench [SUITE ...]``.
 
-Exit status: 0; 1 when peers computed different things, a peer failed, or a file could not be written; 2 for a wrong argument;
-130 after Ctrl-C, with what was measured until then in the CSV file.
+Exit status: 0; 1 when peers computed different things, a peer failed, or a file could not be written; 2 for a wrong
+argument; 130 after Ctrl-C, with what was measured until then in the CSV file.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ _FILE_WIDTH = 180  # columns of a table where the output is not a terminal
 
 _DESCRIPTION = """\
 Measure the fused operators and training steps against stock PyTorch and other peers, on this machine, in
-under ten minutes. Peers take turns, sample by sample; times are medians with quartiles; before a time is shown, the results of
-all peers have been found equal. Leave the machine alone meanwhile."""
+under ten minutes. Peers take turns, sample by sample; times are medians with quartiles; before a time is
+shown, the results of all peers have been found equal. Leave the machine alone meanwhile."""
 
 _SUITES_HELP = """\
 suites:
@@ -214,8 +214,8 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         "--threads",
         type=_whole_number,
         metavar="N",
-        help="CPU threads of torch (default: 1 for ops and time-to-loss; for the others the best of 1 and all CPUs, but "
-        "1 when quick)",
+        help="CPU threads of torch (default: 1 for ops and time-to-loss; for the others the best of 1 and as many "
+        "as there are CPUs, but 1 when quick)",
     )
     add(
         "--peers",

@@ -115,8 +115,10 @@ def peak_resident(call: Callable[[], object]) -> int:
 def own_memory() -> int | None:
     """Return how many bytes this process holds just now, files that are mapped into it left out.
 
-    None where there is no Linux to tell.
+    None where there is no Linux to tell. In whole pages; what finds room in a page that is held already is not
+    seen, so small amounts are not.
     """
+    _give_back_free_memory()
     return _status("VmRSS", *_OF_FILES)
 
 

@@ -6,7 +6,8 @@ import multiprocessing
 from multiprocessing.context import ForkServerContext
 
 # Loaded once, before the first process is forked; none of it computes anything when it is loaded.
-_PRELOADED = ["namegen_ext.benchmarks.suites"]
+# An optimizer imports torch._dynamo when it is made, which takes a second.
+_PRELOADED = ["namegen_ext.benchmarks.suites", "torch._dynamo"]
 
 
 def clean_processes() -> ForkServerContext:

@@ -105,10 +105,10 @@ def run_race(
             rates=rates[entry.threads],
         )
     floors = ", ".join(
-        f"{rates[threads].floor_seconds(work) * 1e6:,.1f} us with {threads} thread{'s' * (threads > 1)}"
+        f"{rates[threads].floor_seconds(work) * 1e6:,.3g} us with {threads} thread{'s' * (threads > 1)}"
         for threads in thread_counts
     )
-    floor = f"{where}: the floor is {floors}: {work.operations / 1e6:,.2f} million operations"
+    floor = f"{where}: the floor is {floors}: {work.operations / 1e6:,.3g} million operations"
     return Race(*best_of_threads(measured), (*notes, floor))
 
 
@@ -141,10 +141,10 @@ def _start(
                 found[entry] = workers[entry].result()
             except PeerUnavailableError as error:
                 del workers[entry]
-                notes.append(f"{entry.peer} left out: {error}")
+                notes.append(f"{where}: {entry.peer} left out: {error}")
                 continue
             if found[entry].note:
-                notes.append(f"{entry.peer}: {found[entry].note}")
+                notes.append(f"{where}: {entry.peer}: {found[entry].note}")
     return workers, found, list(dict.fromkeys(notes))
 
 
