@@ -85,11 +85,36 @@ class Comparison:
         return self.peers[peer].timing.speedup_over(self.peers[over].timing)
 
     def memory_above_stock(self, peer: str) -> bool:
-        """Whether a peer's peak memory was found to be above that of the stock layers, by either figure."""
+        """Whether a call's peak memory was found to be above that of the stock layers, by either figure.
+
+        Of whole steps nothing is said: their figure has libraries' and compilers' own memory in it.
+        """
         own, stock = self.peers[peer], self.peers[STOCK]
+        if own.peak_allocated is None:
+            return False
         return _above(own.peak_allocated, stock.peak_allocated, 0) or _above(
             own.peak_resident, stock.peak_resident, RESIDENT_NOISE
         )
+
+
+def best_of_threads(
+    measured: Mapping[tuple[str, int], Measured],
+) -> tuple[dict[str, Measured], tuple[tuple[str, Measured], ...]]:
+    """Choose for each peer the number of threads at which its median is lowest.
+
+    Args:
+        measured: by peer and number of threads.
+
+    Returns:
+        The best of each peer, and all the others: see Comparison.
+
+    """
+    best: dict[str, Measured] = {}
+    for (peer, _), found in measured.items():
+        if peer not in best or found.timing.seconds.median < best[peer].timing.seconds.median:
+            best[peer] = found
+    others = tuple((peer, found) for (peer, _), found in measured.items() if found is not best[peer])
+    return best, others
 
 
 def describe_sizes(sizes: dict[str, int]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -68,15 +69,21 @@ class Work:
 
 
 def measure_rates(threads: int) -> Rates:
-    """Measure the rates of the CPU with so many threads of torch."""
+    """Measure the rates of the CPU with so many threads of torch; the bandwidth just once in a process."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         operations = matmul_rate()
         clock = clock_mhz()  # right after the load, while the clock is what it was under it
-        return Rates(operations, memory_bandwidths(), clock)
+        return Rates(operations, _bandwidths(threads), clock)
     finally:
         torch.set_num_threads(before)
+
+
+@cache
+def _bandwidths(threads: int) -> dict[int, float]:
+    # Once a run: it takes seconds, and does not change with the clock of the CPUs.
+    return memory_bandwidths()
 
 
 def clock_mhz() -> float | None:

@@ -133,7 +133,7 @@ def _panels(
         lines = {}
         for peer, of_peer in grouped(of_panel, lambda one: one.key.peer).items():
             points = [(x(one), y(one)) for one in of_peer]
-            known = dict(sorted((a, b) for a, b in points if a is not None and b is not None))
+            known = dict(sorted((a, b) for a, b in points if a is not None and b))
             if len(known) > 1:
                 lines[peer] = list(known.items())
         if lines:
