@@ -11,6 +11,7 @@ import pytest
 
 from namegen_ext.benchmarks.comparison import Comparison, Measured
 from namegen_ext.benchmarks.machine import Machine
+from namegen_ext.benchmarks.rates import Rates
 from namegen_ext.benchmarks.results import Key, Result
 from namegen_ext.benchmarks.timing import Quartiles, Timing
 

@@ -113,7 +113,7 @@ def test_no_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("namegen_ext.benchmarks.workers._ANSWER_SECONDS", 0.1)
     with (
         Worker("asleep", time.sleep, 60) as worker,
-        pytest.raises(WorkerError, match="asleep: no answer within 0.1 s"),
+        pytest.raises(WorkerError, match="asleep: no answer within"),
     ):
         worker.result()
 
