@@ -33,7 +33,10 @@ def comparison() -> Comparison:
         peers={
             "stock": Measured(Timing((4e-4, 6e-4, 5e-4), 20), peak_allocated=4000, peak_resident=900_000),
             "fused-layers": Measured(
-                Timing((2e-4, 3e-4, 2.5e-4), 50), peak_allocated=2000, share_of_floor=0.25
+                Timing((2e-4, 3e-4, 2.5e-4), 50, warm_up_seconds=0.5),
+                peak_allocated=2000,
+                share_of_floor=0.25,
+                rates=Rates(2e11, {2**20: 4e10, 2**30: 1e10}, 2600.0),
             ),
         },
         target=2.5,

@@ -32,7 +32,7 @@ def measured(
         return suite._Run(SECONDS[name], {"dev_loss": losses[name], "train_seconds": 0.5})
 
     monkeypatch.setattr(suite, "_train", train)
-    (comparison,) = suite.run_time_to_loss(settings, 1, only, lambda what: None)
+    (comparison,) = suite.run_time_to_loss(settings, (1,), only, lambda what: None)
     return comparison, order
 
 

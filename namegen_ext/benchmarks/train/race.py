@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -52,13 +52,28 @@ class Race:
     notes: tuple[str, ...]
 
 
+@contextmanager
+def compiler_cache() -> Iterator[dict[str, str]]:
+    """Make an empty cache for compilers, which lasts as long as a suite.
+
+    A user compiles for the first time once: what an earlier run has left on the disk is not used. What has nothing to
+    do with the case, such as torch's own headers, is made once a suite.
+
+    Yields:
+        The variables to set in the processes of the peers.
+
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
+        yield {"TORCHINDUCTOR_CACHE_DIR": os.path.join(directory, "inductor")}
+
+
 def run_race(
     case: TrainCase,
     data: TrainData,
     names: Iterable[str],
-    thread_counts: Sequence[int],
     rates: Mapping[int, Rates],
     settings: Settings,
+    environment: Mapping[str, str],
     where: str,
     tell: Callable[[str], None],
 ) -> Race:
@@ -68,9 +83,10 @@ def run_race(
         case: what is trained.
         data: the examples.
         names: the peers; stock is among them.
-        thread_counts: each peer is measured at all of them, save one that cannot use a second thread.
-        rates: of the machine, for each of them.
+        rates: of the machine, for each number of threads: each peer is measured at all of them, save one that cannot
+            use a second thread.
         settings: how long and how often.
+        environment: see :func:`compiler_cache`.
         where: names the case in messages.
         tell: is told what is being done.
 
@@ -79,13 +95,14 @@ def run_race(
         WorkerError: a peer failed.
 
     """
+    thread_counts = tuple(rates)
     entries = [
         Entry(name, threads)
         for name in names
         for threads in (thread_counts[:1] if name in ONE_THREAD else thread_counts)
     ]
     with ExitStack() as stack:
-        workers, found, notes = _start(entries, case, data, where, tell, stack)
+        workers, found, notes = _start(entries, case, data, environment, where, tell, stack)
         _check(case, data, {entry: torch.tensor(first.losses) for entry, first in found.items()}, where)
         tell(where)
         timings = measure_workers(workers, settings)
@@ -116,14 +133,12 @@ def _start(
     entries: Sequence[Entry],
     case: TrainCase,
     data: TrainData,
+    environment: Mapping[str, str],
     where: str,
     tell: Callable[[str], None],
     stack: ExitStack,
 ) -> tuple[dict[Entry, Worker], dict[Entry, FirstSteps], list[str]]:
     """Start the workers, as many at a time as there are CPUs, and wait for their first steps."""
-    # A user compiles for the first time once: what an earlier run has left on the disk is not used.
-    cache = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-    environment = {"TORCHINDUCTOR_CACHE_DIR": os.path.join(cache, "inductor")}
     workers: dict[Entry, Worker] = {}
     found: dict[Entry, FirstSteps] = {}
     notes: list[str] = []

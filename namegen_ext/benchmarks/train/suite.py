@@ -11,11 +11,12 @@ from namegen_ext.benchmarks.settings import Settings
 from namegen_ext.benchmarks.train.case import TrainCase, build_data
 from namegen_ext.benchmarks.train.cases import COMPILED_CASES, train_cases
 from namegen_ext.benchmarks.train.peers import COMPILING, NUMPY, PEERS, SLOW_TO_COMPILE
-from namegen_ext.benchmarks.train.race import run_race
+from namegen_ext.benchmarks.train.race import compiler_cache, run_race
 from namegen_ext.data import load_words
 
-# A round of all peers takes up to two seconds: more time than an operator's.
-_BUDGETS = 3
+# A round of all peers takes about a second: more time than an operator's.
+_BUDGETS = 2.5
+_MIN_ROUNDS = 5
 
 
 def run_train(
@@ -38,10 +39,13 @@ def run_train(
 
     """
     words = load_words("census").words
-    settings = replace(settings, budget_seconds=_BUDGETS * settings.budget_seconds)
-    for case in train_cases(settings.quick):
-        rates = {threads: measure_rates(threads) for threads in thread_counts}
-        yield _compare(case, words, settings, rates, only_peers, tell)
+    if not settings.quick:
+        budget = _BUDGETS * settings.budget_seconds
+        settings = replace(settings, budget_seconds=budget, min_rounds=_MIN_ROUNDS)
+    with compiler_cache() as environment:
+        for case in train_cases(settings.quick):
+            rates = {threads: measure_rates(threads) for threads in thread_counts}
+            yield _compare(case, words, settings, rates, environment, only_peers, tell)
 
 
 def _compare(
@@ -49,13 +53,14 @@ def _compare(
     words: list[str],
     settings: Settings,
     rates: dict[int, Rates],
+    environment: dict[str, str],
     only_peers: frozenset[str] | None,
     tell: Callable[[str], None],
 ) -> Comparison:
     where = f"{case.name}, batch {case.batch_size:,}"
     data = build_data(case, words)
     names, notes = _choose(case, settings, only_peers, where)
-    race = run_race(case, data, names, tuple(rates), rates, settings, where, tell)
+    race = run_race(case, data, names, rates, settings, environment, where, tell)
     return Comparison(
         suite="train",
         case=case.name,
