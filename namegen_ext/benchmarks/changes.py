@@ -23,13 +23,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from namegen_ext.benchmarks.charts.look import OWN
 from namegen_ext.benchmarks.results import Key, Result, latest
 
 FLOOR = 0.05
 FASTER, SLOWER, UNCHANGED = "faster", "slower", "unchanged"
 
-# Peers whose time depends on this package; all others are what they were, unless torch or the machine changed.
-_OWN_PEERS = ("fused-layers", "fused-op", "fused-op-graph", "fused-step", "native", "python")
 _MACHINE_FIELDS = {"cpu": "CPU", "gpu": "GPU", "isa": "instruction set", "threads": "threads"}
 
 
@@ -80,8 +79,11 @@ class Changes:
         return sorted(found, key=lambda change: max(change.ratio, 1 / change.ratio), reverse=True)
 
     def drift(self) -> tuple[float, int]:
-        """The median ratio of the peers that are not this package's (1 where there are none), and their number."""
-        ratios = [change.ratio for change in self.both if change.new.key.peer not in _OWN_PEERS]
+        """The median ratio of the peers that are not this package's (1 where there are none), and their number.
+
+        Their code is what it was, unless torch or another package was replaced.
+        """
+        ratios = [change.ratio for change in self.both if change.new.key.peer not in OWN]
         return (statistics.median(ratios) if ratios else 1.0), len(ratios)
 
 

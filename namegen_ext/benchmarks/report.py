@@ -25,6 +25,7 @@ from namegen_ext.benchmarks.results import Result, ResultsError, read_results
 
 # What only a measurement needs: the attribute, what stands in it where the option is not given, the option.
 _MEASURING = (
+    ("threads", None, "--threads"),
     ("csv", None, "--csv"),
     ("peers", None, "--peers"),
     ("data", None, "--data"),

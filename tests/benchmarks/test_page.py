@@ -25,13 +25,14 @@ def tables(page: str) -> dict[str, list[list[str]]]:
         if line.startswith("### "):
             suite = line[4:]
         elif line.startswith("|") and not line.startswith("| ---"):
-            found.setdefault(suite, []).append([cell.strip() for cell in line.strip("|").split(" | ")])
+            found.setdefault(suite, []).append([cell.strip() for cell in line[1:-1].split("|")])
     return found
 
 
 def test_every_result_has_a_line(results: list[Result]) -> None:
     found = tables(render_page(results, "results.csv", "page.md"))
-    assert list(found) == ["train", "scaling", "time-to-loss", "sample", "ops", "gpu"]
+    assert list(found) == ["", "train", "scaling", "time-to-loss", "sample", "ops", "gpu"]
+    del found[""]
     assert sum(len(lines) - 1 for lines in found.values()) == len({one.key for one in results})
     for heading, *lines in found.values():
         assert all(len(line) == len(heading) for line in lines)
@@ -75,10 +76,9 @@ def test_what_was_never_measured_has_no_column(make_result: Callable[..., Result
 
 
 def test_the_machine_and_the_commands_are_named(make_result: Callable[..., Result]) -> None:
-    page = render_page([make_result(), make_result(suite="ops", gpu="GPU")], str(CSV), str(PAGE))
-    assert (
-        "Measured on Made Up CPU and GPU, kernels for avx2, torch 2.13.0, commit abc1234, 2026-01-02" in page
-    )
+    page = render_page([make_result(), make_result(suite="ops")], str(CSV), str(PAGE))
+    rest = "kernels for avx2, torch 2.13.0, commit abc1234, 2026-01-02"
+    assert f"Measured on Made Up CPU, {rest}, by\n" in page
     assert "\npython -m namegen_ext.bench train ops --csv docs/benchmarks/results.csv\n" in page
     assert (
         "\npython -m namegen_ext.bench --from docs/benchmarks/results.csv --page docs/benchmarks.md\n" in page
@@ -91,6 +91,38 @@ def test_other_machines_are_left_out_and_counted(make_result: Callable[..., Resu
     assert "which also holds 1 of other machines" in page
     assert "Old CPU" not in page
     assert len(tables(page)["train"]) == 2
+
+
+def test_a_gpu_in_another_machine(make_result: Callable[..., Result]) -> None:
+    gpu = make_result(suite="gpu", gpu="GPU", cpu="Its CPU", date="2026-01-03")
+    page = render_page([make_result(), gpu], "results.csv", "page.md")
+    assert "abc1234, 2026-01-02; and, the suite gpu, on Its CPU with GPU, kernels for avx2" in page
+    assert "bench train --csv results.csv\npython -m namegen_ext.bench gpu --csv results.csv\n" in page
+    assert set(tables(page)) == {"", "train", "gpu"}
+
+
+def test_whole_steps_stand_side_by_side(make_result: Callable[..., Result]) -> None:
+    times = {"stock": 163, "jax-scan": 38, "fused-layers": 30, "fused-step": 19}
+    measured = [make_result(peer, micros) for peer, micros in times.items()]
+    measured.append(make_result("stock", 90, threads=2))
+    measured.append(make_result("stock", 900, case="gpt"))
+    heading, mlp, gpt = tables(render_page(measured, "results.csv", "page.md"))[""]
+    assert heading == [
+        "model",
+        "batch",
+        "torch.nn, eager",
+        "JAX jit + scan",
+        "fused layers",
+        "step engine",
+        "step engine over the fastest other",
+    ]
+    assert mlp == ["MLP", "32", "90.0 µs", "38.0 µs", "30.0 µs", "**19.0 µs**", "2.0×"]
+    assert gpt == ["GPT", "32", "900 µs", "", "", "", ""]
+
+
+def test_long_tables_are_folded(make_result: Callable[..., Result]) -> None:
+    page = render_page([make_result(batch=batch) for batch in range(1, 41)], "results.csv", "page.md")
+    assert "### train\n\n<details><summary>40 rows</summary>\n\n| case |" in page
 
 
 def test_a_picture_is_shown_light_or_dark(results: list[Result]) -> None:

@@ -104,6 +104,7 @@ def test_damage_ends_in_one_line(old: Path, capsys: pytest.CaptureFixture[str]) 
         (["--from", "FILE", "--plot", "x", "--quick"], "argument --quick: not allowed with --from"),
         (["--from", "FILE", "--plot", "x", "--data", "census"], "argument --data: not allowed with --from"),
         (["--from", "FILE", "--plot", "x", "--peers", "stock"], "argument --peers: not allowed with --from"),
+        (["--from", "FILE", "--plot", "x", "--threads", "1"], "argument --threads: not allowed with --from"),
         (["--page", "page.md"], "argument --page: needs --from"),
         (
             ["--from", "FILE", "--page", "page.html"],

@@ -27,7 +27,7 @@ def paint_bars(
     with_names: bool = True,
     places: int = 0,
 ) -> None:
-    """Draw a bar for each peer; a dash where it was not measured.
+    """Draw a bar for each peer, and say so where one was not measured.
 
     Args:
         axis: of the panel.

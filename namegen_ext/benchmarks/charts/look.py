@@ -85,6 +85,7 @@ _SPARE = (
 )
 _STOCK_LABELS = {"sample": "batched, eager"}
 ENGINE = ("fused-step", "native")
+# Those whose time depends on this package.
 OWN = ("fused-layers", "fused-op", "fused-op-graph", "python", *ENGINE)
 
 

@@ -77,7 +77,7 @@ def time_to_loss(results: Sequence[Result]) -> Chart | None:
     return Chart(
         name="time-to-loss",
         title="From the start of the process to a trained model",
-        reading="Shorter is better. N×: times as fast as torch.nn eager. Most of it is starting torch.",
+        reading="Shorter is better. N×: times as fast as torch.nn eager.",
         alt=f"Bars of the time from the start of a process to a trained model: {', '.join(seconds)}.",
         foot=machine_line(measured),
         height=MARGINS + len(panels) * (HEADING + 0.12 + BAR_HEIGHT * len(looks)),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
+from namegen_ext.benchmarks.comparison import GPU_SUITE
 from namegen_ext.benchmarks.results import Result, latest
 
 T = TypeVar("T", bound=Hashable)
@@ -13,16 +14,23 @@ T = TypeVar("T", bound=Hashable)
 _NAMES = {"mlp": "MLP", "wavenet": "WaveNet", "gpt": "GPT", "bigram": "bigram"}
 
 
-def of_one_machine(results: Iterable[Result]) -> list[Result]:
-    """Return the last result of each key, of the CPU and instruction set of the last result of all.
+def of_one_machine(results: Sequence[Result]) -> list[Result]:
+    """Return the last result of each key, of the machine that the last result of all is of.
 
-    In a file, results only come on top: what other machines measured into it before is left out.
+    In a file, results only come on top: what other machines measured into it before is left out. The results of
+    GPUs and those of CPUs may be of two machines, of each the last.
     """
-    kept = latest(results)
-    if not kept:
-        return []
-    *_, last = results
-    return [result for key, result in kept.items() if (key.cpu, key.isa) == (last.key.cpu, last.key.isa)]
+    last = {on_gpu(result): _machine_of(result) for result in results}
+    return [result for result in latest(results).values() if _machine_of(result) == last[on_gpu(result)]]
+
+
+def on_gpu(result: Result) -> bool:
+    """Whether a result is that of a GPU."""
+    return result.key.suite == GPU_SUITE
+
+
+def _machine_of(result: Result) -> tuple[str, str, str]:
+    return result.key.cpu, result.key.isa, result.key.gpu
 
 
 def best_of_threads(results: Iterable[Result]) -> list[Result]:

@@ -77,6 +77,9 @@ def test_results_of_one_machine(make_result: Callable[..., Result]) -> None:
     old, new = make_result(micros=9), make_result(micros=8)
     assert of_one_machine([other, isa, old, new]) == [new]
     assert of_one_machine([new, isa]) == [isa]
+    gpu = make_result(suite="gpu", gpu="GPU", cpu="Its CPU")
+    assert of_one_machine([other, gpu, new]) == [gpu, new]
+    assert of_one_machine([make_result(suite="gpu", gpu="Old"), new, gpu]) == [new, gpu]
     assert of_one_machine([]) == []
 
 
