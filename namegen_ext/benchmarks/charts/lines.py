@@ -106,13 +106,12 @@ def _paint_panel(
     axis.set_xticks(ticks, [f"{x:,}" for x in ticks])
     axis.xaxis.set_minor_locator(NullLocator())
     lowest, highest = axis.get_ylim()
-    is_wide = highest / lowest > _WIDE
     if y_base == 2:
-        axis.yaxis.set_major_locator(LogLocator(base=8 if is_wide else 2, numticks=12))
+        base = 2 if highest / lowest < 16 else 4 if highest / lowest < 1024 else 8
+        axis.yaxis.set_major_locator(LogLocator(base=base, numticks=12))
     else:
-        axis.yaxis.set_major_locator(
-            LogLocator(base=10, subs=(1.0,) if is_wide else (1.0, 2.0, 5.0), numticks=12)
-        )
+        subs = (1.0,) if highest / lowest > _WIDE else (1.0, 2.0, 5.0)
+        axis.yaxis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
     axis.yaxis.set_minor_locator(NullLocator())
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: re.sub(r"\.0+(?= )", "", write_y(value))))
     set_heading(axis, panel.title, panel.subtitle, theme)
