@@ -10,6 +10,7 @@ from namegen_ext.benchmarks.charts.chart import Chart, render
 from namegen_ext.benchmarks.charts.draw import all_charts
 from namegen_ext.benchmarks.charts.look import LIGHT, THEMES
 from namegen_ext.benchmarks.results import Result
+from namegen_ext.command_line import problem_with_file
 
 FORMATS = ("pdf", "png", "svg")
 DIRECTORY_FORMATS = ("png", "svg")
@@ -31,9 +32,25 @@ def check_plot(path: Path) -> None:
         raise PlotError(
             f"got {str(path)!r}, expected a directory, or a file that ends in .{', .'.join(FORMATS)}"
         )
-    if not path.resolve().parent.is_dir():
-        raise PlotError(f"{path}: there is no directory {path.parent}")
+    if not _is_directory(path):
+        check_file(path)
+    elif not path.absolute().parent.is_dir():
+        raise PlotError(
+            f"got {str(path)!r}, whose directory does not exist, expected one in a directory that does"
+        )
     check_matplotlib()
+
+
+def check_file(path: Path) -> None:
+    """Make sure that a file can be written.
+
+    Raises:
+        PlotError: it cannot be.
+
+    """
+    problem = problem_with_file(path)
+    if problem is not None:
+        raise PlotError(problem)
 
 
 def check_matplotlib() -> None:

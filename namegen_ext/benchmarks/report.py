@@ -15,6 +15,7 @@ from namegen_ext.benchmarks.page import PICTURE_FORMATS, page_charts, render_pag
 from namegen_ext.benchmarks.plot import (
     FORMATS,
     PlotError,
+    check_file,
     check_matplotlib,
     check_plot,
     draw,
@@ -156,6 +157,5 @@ def _of_suites(path: Path, suites: Sequence[str]) -> list[Result]:
 def _check_page(path: Path) -> None:
     if path.suffix != ".md":
         raise PlotError(f"got {str(path)!r}, expected a file that ends in .md")
-    if not path.resolve().parent.is_dir():
-        raise PlotError(f"{path}: there is no directory {path.parent}")
+    check_file(path)
     check_matplotlib()

@@ -92,7 +92,9 @@ def read_results(path: Path) -> list[Result]:
     except FileNotFoundError:
         raise ResultsError(f"{path}: there is no such file") from None
     except OSError as error:
-        raise ResultsError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise ResultsError(
+            f"{path}: cannot be read: {error.strerror or error}, expected a CSV file"
+        ) from None
     except UnicodeDecodeError:
         raise ResultsError(f"{path}: is not a CSV file in UTF-8") from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)

@@ -110,7 +110,10 @@ def test_damage_ends_in_one_line(old: Path, capsys: pytest.CaptureFixture[str]) 
             ["--from", "FILE", "--page", "page.html"],
             "argument --page: got 'page.html', expected a file that ends in",
         ),
-        (["--from", "FILE", "--page", "no/page.md"], "argument --page: no/page.md: there is no directory no"),
+        (
+            ["--from", "FILE", "--page", "no/page.md"],
+            "argument --page: got 'no/page.md', whose directory does not",
+        ),
         (["--from", "no.csv", "--plot", "x"], "argument --from: no.csv: there is no such file"),
         (["--from", "FILE", "--plot", "x.gif"], "argument --plot: got 'x.gif'"),
     ],

@@ -83,9 +83,9 @@ def flags_of(parser: argparse.ArgumentParser) -> set[str]:
 
 def check_taken(parser: argparse.ArgumentParser, flag: str, values: Values, *before: str) -> None:
     """Make sure that the parser reads what it should take."""
+    (name,) = (action.dest for action in parser._actions if flag in action.option_strings)
     for text, expected in values.taken.items():
-        parsed = parser.parse_args([*before, f"{flag}={text}"])
-        found = getattr(parsed, flag.lstrip("-").replace("-", "_"))
+        found = getattr(parser.parse_args([*before, f"{flag}={text}"]), name)
         assert (type(found), found) == (type(expected), expected) or isinstance(expected, Path), text
         assert found == expected, text
 

@@ -14,7 +14,11 @@ from namegen_ext.bench import _build_parser, main
 VALUES: dict[str, Values] = {
     "SUITE": Values({}, ["", "speed", "OPS", "ops "]),
     "--csv": paths("nowhere/file.csv", "/"),
-    "--plot": paths("nowhere/file.png", "file.gif", "file", "/"),
+    "--plot": paths("nowhere/file.png", "nowhere/pictures", "file.gif"),
+    "--compare": paths("nowhere.csv", "/"),
+    # These two go with others; what they refuse besides is in tests/benchmarks/test_report.py.
+    "--from": paths(),
+    "--page": paths(),
     "--threads": whole(1, 1024),
     "--peers": Values({"stock": frozenset()}, ["", ",", "tensorflow", "stock,tensorflow", "stock,"]),
     "--data": Values({"census": "census"}, ["", "nowhere.txt", "/"]),
