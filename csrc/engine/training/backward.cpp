@@ -29,7 +29,7 @@ void multiply_weight(const StepState<T>& s, const LinearLayout& linear, int64_t 
           [&](int64_t at, Vec<T> g) { update_sgd_at<T>(s.optimizer, weight + at, momentum + at, g, rate, s.updates); });
     }
   } else {
-    multiply_and([&](int64_t at, Vec<T> g) { store(target + at, g); });
+    multiply_and([=](int64_t at, Vec<T> g) { store(target + at, g); });
   }
 }
 
@@ -55,7 +55,7 @@ void input_gradient(const StepState<T>& s, const LinearLayout& linear, int64_t l
   T* target = s.levels[level].dz.data() + first * row;
   const LeftRows<T> left{dz, linear.weight_stride, 1, 0, linear.outputs};
   multiply<T>(left, rows, s.transposed.data() + linear.transposed, row, row,
-              [&](int64_t r, int64_t column, auto nv, const Vec<T>* sums) {
+              [=](int64_t r, int64_t column, auto nv, const Vec<T>* sums) {
 #pragma GCC unroll 4
                 for (int v = 0; v < decltype(nv)::value; ++v) {
                   const int64_t at = r * row + column + v * kWidth<T>;

@@ -28,7 +28,7 @@ void table_rows(const StepState<T>& s, const LinearLayout& linear, int64_t t, in
   const int64_t embed = s.layout.embedding_stride;
   const LeftRows<T> left{s.embedding_rows + first * embed, embed, 1, 0, linear.inputs};
   multiply<T>(left, count, s.value(linear.weight) + t * linear.inputs * columns, columns, columns,
-              [&](int64_t r, int64_t column, auto nv, const Vec<T>* sums) {
+              [=](int64_t r, int64_t column, auto nv, const Vec<T>* sums) {
                 T* target = table + (first + r) * columns + column;
 #pragma GCC unroll 4
                 for (int v = 0; v < decltype(nv)::value; ++v) {
@@ -99,7 +99,7 @@ void linear_rows(const StepState<T>& s, const LinearLayout& linear, const LeftRo
                  const Store& store_at) {
   const T* bias = linear.bias >= 0 ? s.value(linear.bias) : nullptr;
   multiply<T>(left, rows, s.value(linear.weight), linear.weight_stride, linear.weight_stride,
-              [&](int64_t r, int64_t column, auto nv, const Vec<T>* sums) {
+              [=](int64_t r, int64_t column, auto nv, const Vec<T>* sums) {
 #pragma GCC unroll 4
                 for (int v = 0; v < decltype(nv)::value; ++v) {
                   const int64_t at = column + v * kWidth<T>;
@@ -118,7 +118,7 @@ void hidden_level(StepState<T>& s, int64_t l, int64_t batch) {
                [&](int64_t, int64_t first, int64_t end) {
                  T* rows = output + first * positions * columns;
                  linear_rows(s, linear, input_rows(s, l, first * positions), (end - first) * positions,
-                             [&](int64_t r, int64_t column, Vec<T> z) {
+                             [=](int64_t r, int64_t column, Vec<T> z) {
                                store(rows + r * columns + column, norm ? z : tanh(z));
                              });
                });
@@ -152,9 +152,9 @@ void output_logits(StepState<T>& s, int64_t batch) {
   const T* y = s.levels[s.num_levels() - 1].y.data();
   s.for_chunks(batch, 2.0 * batch * linear.inputs * columns, [&](int64_t, int64_t first, int64_t end) {
     const LeftRows<T> left{y + first * linear.segment_stride, linear.segment_stride, 1, 0, linear.inputs};
-    linear_rows(s, linear, left, end - first, [&](int64_t r, int64_t column, Vec<T> z) {
-      store(s.logits.data() + (first + r) * columns + column, z);
-    });
+    T* rows = s.logits.data() + first * columns;
+    linear_rows(s, linear, left, end - first,
+                [=](int64_t r, int64_t column, Vec<T> z) { store(rows + r * columns + column, z); });
   });
 }
 
