@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -12,29 +12,14 @@ from torch.nn import Parameter
 
 from namegen_ext.engine.errors import UnsupportedModelError
 from namegen_ext.fusion import FusedSequential
-from namegen_ext.fusion.sequential import all_plain, why_not_at_all
+from namegen_ext.models.layers import Layers, Level, UnreadLayersError, check_plain, read_layers
 from namegen_ext.models.window_model import WindowModel
-from namegen_ext.nn import ChannelsLastBatchNorm1d, FlattenConsecutive
+from namegen_ext.nn import ChannelsLastBatchNorm1d
 
 # As many hidden levels as csrc/engine/training/step_engine.h has room for.
 MOST_LEVELS = 16
 DTYPES = (torch.float32, torch.float64)
-
-
-@dataclass(frozen=True)
-class Level:
-    """Neighbouring positions side by side, linear, batch norm where there is one, tanh.
-
-    Attributes:
-        group: how many positions are taken together.
-        linear: its weight is (H, group * inputs).
-        batch_norm: over all rows of a minibatch; or None.
-
-    """
-
-    group: int
-    linear: nn.Linear
-    batch_norm: nn.BatchNorm1d | None
+BATCH_NORMS = (nn.BatchNorm1d, ChannelsLastBatchNorm1d)
 
 
 @dataclass(frozen=True)
@@ -44,7 +29,7 @@ class NetworkDescription:
     Attributes:
         block_size: tokens an example.
         embedding: (V, E); without levels its rows are the logits.
-        levels: from the embedding upwards.
+        levels: the hidden ones, from the embedding upwards; a tanh ends each.
         output: to V logits; None without levels.
 
     """
@@ -95,18 +80,15 @@ def describe_network(model: nn.Module) -> NetworkDescription:
         UnsupportedModelError: the engine does not cover the model; the message says why.
 
     """
-    if why_not_at_all() is not None:
-        _refuse(str(why_not_at_all()))
     net = model.net if isinstance(model, WindowModel) and _is_own(model) else model
-    if type(net) not in (nn.Sequential, FusedSequential):
-        _refuse(f"{type(model).__name__} is neither an MLP, WaveNet or Bigram nor an nn.Sequential")
-    if model is not net and not all_plain((model,)):
-        _refuse(f"{type(model).__name__} has hooks or a forward of its own")
-    layers = list(net.children())
-    for name, layer in net.named_children():
-        if not all_plain((layer,)):
-            _refuse(f"layer {name} ({type(layer).__name__}) has hooks or a forward of its own")
-    network = _Reader(layers, getattr(model, "block_size", None)).read()
+    try:
+        if type(net) not in (nn.Sequential, FusedSequential):
+            _refuse(f"{type(model).__name__} is neither an MLP, WaveNet or Bigram nor an nn.Sequential")
+        check_plain(model)
+        layers = read_layers(net.children(), getattr(model, "block_size", None), batch_norms=BATCH_NORMS)
+    except UnreadLayersError as error:
+        _refuse(str(error))
+    network = _covered(layers, getattr(model, "block_size", None))
     _check_tensors(network, model)
     return network
 
@@ -120,98 +102,42 @@ def _refuse(reason: str) -> NoReturn:
     raise UnsupportedModelError(f"the step engine does not cover this model: {reason}")
 
 
-class _Reader:
-    """Reads layers from first to last."""
-
-    def __init__(self, layers: list[nn.Module], block_size: int | None) -> None:
-        self.layers = layers
-        self.position = 0
-        self.block_size = block_size
-
-    def read(self) -> NetworkDescription:
-        embedding = self._take(nn.Embedding)
-        if embedding is None:
-            _refuse("its first layer is not an nn.Embedding")
-        if embedding.padding_idx is not None or embedding.max_norm is not None:
-            _refuse("the embedding has padding_idx or max_norm")
-        if embedding.scale_grad_by_freq or embedding.sparse:
-            _refuse("the embedding has scale_grad_by_freq or sparse gradients")
-        if self._at_end() or (len(self.layers) == 2 and type(self.layers[1]) is nn.Flatten):
-            return self._bigram(embedding)
-        levels: list[Level] = []
-        inputs = embedding.embedding_dim
-        while True:
-            level, output = self._level(inputs, first=not levels)
-            if output is not None:
-                break
-            assert level is not None
-            levels.append(level)
-            inputs = level.linear.out_features
-        if len(levels) > MOST_LEVELS:
-            _refuse(f"it has {len(levels)} hidden layers, and the engine takes at most {MOST_LEVELS}")
-        if output.out_features != embedding.num_embeddings:
-            _refuse(f"it gives {output.out_features} logits for {embedding.num_embeddings} symbols")
-        block_size = 1
-        for level in levels:
-            block_size *= level.group
-        if self.block_size is not None and self.block_size != block_size:
-            _refuse(f"its levels take {block_size} positions together, not the block size {self.block_size}")
-        return NetworkDescription(block_size, embedding, tuple(levels), output)
-
-    def _bigram(self, embedding: nn.Embedding) -> NetworkDescription:
-        if embedding.embedding_dim != embedding.num_embeddings:
-            _refuse(
-                f"its embedding gives {embedding.embedding_dim} logits for {embedding.num_embeddings} symbols"
-            )
-        if self.block_size not in (None, 1):
-            _refuse(f"its block size is {self.block_size}, and an embedding alone sees one symbol")
+def _covered(layers: Layers, block_size: int | None) -> NetworkDescription:
+    """The network, where it is one that the engine covers."""
+    embedding = layers.embedding
+    if embedding.padding_idx is not None or embedding.max_norm is not None:
+        _refuse("the embedding has padding_idx or max_norm")
+    if embedding.scale_grad_by_freq or embedding.sparse:
+        _refuse("the embedding has scale_grad_by_freq or sparse gradients")
+    outputs = layers.levels[-1].linear.out_features if layers.levels else embedding.embedding_dim
+    if outputs != embedding.num_embeddings:
+        _refuse(f"it gives {outputs} logits for {embedding.num_embeddings} symbols")
+    if not layers.levels:
+        if block_size not in (None, 1):
+            _refuse(f"its block size is {block_size}, and an embedding alone sees one symbol")
         return NetworkDescription(1, embedding, (), None)
-
-    def _level(self, inputs: int, *, first: bool) -> tuple[Level | None, nn.Linear | None]:
-        """Read a level, or the output layer."""
-        flatten = self._take(nn.Flatten) or self._take(FlattenConsecutive)
-        linear = self._take(nn.Linear)
-        if linear is None:
-            _refuse(f"an nn.Linear is expected, but there stands {self._describe_next()}")
-        if self._at_end():
-            if first or flatten is not None:
-                _refuse("no hidden layer with a tanh stands before its last linear layer")
-            return None, linear
-        group = 1 if flatten is None else linear.in_features // inputs
-        if linear.in_features != group * inputs:
-            _refuse(f"a Linear takes {linear.in_features} values, no multiple of the {inputs} of a position")
-        if isinstance(flatten, FlattenConsecutive) and flatten.factor != group:
-            _refuse(f"a Linear behind FlattenConsecutive({flatten.factor}) takes {group} positions")
-        if type(flatten) is nn.Flatten and (
-            not first or flatten.end_dim not in (-1, 2) or flatten.start_dim not in (-2, 1)
-        ):
-            _refuse("an nn.Flatten does not join the positions of the embedding")
-        if first and flatten is None:
-            _refuse("the embedding is not followed by nn.Flatten or FlattenConsecutive")
-        batch_norm = self._take(nn.BatchNorm1d) or self._take(ChannelsLastBatchNorm1d)
-        if batch_norm is not None:
-            _check_batch_norm(batch_norm, linear)
-        if self._take(nn.Tanh) is None:
-            _refuse(f"an nn.Tanh is expected, but there stands {self._describe_next()}")
-        return Level(group, linear, batch_norm), None
-
-    def _take(self, layer_type: type[Any]) -> Any:
-        """The next layer where it is of just this class, else None."""
-        if not self._at_end() and type(self.layers[self.position]) is layer_type:
-            self.position += 1
-            return self.layers[self.position - 1]
-        return None
-
-    def _at_end(self) -> bool:
-        return self.position == len(self.layers)
-
-    def _describe_next(self) -> str:
-        return "nothing" if self._at_end() else type(self.layers[self.position]).__name__
+    *hidden, output = layers.levels
+    if not hidden or output.joins:
+        _refuse("no hidden layer with a tanh stands before its last linear layer")
+    if output.tanh or output.batch_norm is not None:
+        _refuse("a batch norm or a tanh stands behind its last linear layer")
+    if len(hidden) > MOST_LEVELS:
+        _refuse(f"it has {len(hidden)} hidden layers, and the engine takes at most {MOST_LEVELS}")
+    for number, level in enumerate(hidden):
+        _check_level(level, first=number == 0)
+    return NetworkDescription(layers.block_size, embedding, tuple(hidden), output.linear)
 
 
-def _check_batch_norm(batch_norm: nn.BatchNorm1d, linear: nn.Linear) -> None:
-    if batch_norm.num_features != linear.out_features:
-        _refuse(f"a batch norm of {batch_norm.num_features} channels follows {linear.out_features} outputs")
+def _check_level(level: Level, *, first: bool) -> None:
+    if first and not level.joins:
+        _refuse("the embedding is not followed by nn.Flatten or FlattenConsecutive")
+    if not first and any(isinstance(layer, nn.Flatten) for layer in level.joins):
+        _refuse("an nn.Flatten does not join the positions of the embedding")
+    if not level.tanh:
+        _refuse("an nn.Tanh is expected, but there stands another linear layer")
+    batch_norm = level.batch_norm
+    if batch_norm is None:
+        return
     if not batch_norm.affine or not batch_norm.track_running_stats:
         _refuse("a batch norm has no parameters or no running statistics")
     if batch_norm.momentum is None:

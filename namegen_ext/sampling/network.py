@@ -1,27 +1,24 @@
 """What the native sampler evaluates by itself: a network read off the layers of an nn.Sequential.
 
-The layers are taken by their classes, not the model by its: an embedding, then linear layers with whatever
-stands between them that can be folded into them or told in one word. Whether the model computes what its
-layers say is then tried out.
+The layers are read as models/layers.py says; batch norms in evaluation are folded into the linear layers before them.
+Whether the model computes what its layers say is then tried out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from namegen_ext.fusion.sequential import FusedSequential, all_plain, why_not_at_all
-from namegen_ext.nn import ChannelsLastBatchNorm1d, FlattenConsecutive, FusedBatchNorm1d
+from namegen_ext.fusion import FusedSequential
+from namegen_ext.models import layers
 from namegen_ext.sampling.distribution import ModelDistribution
 
 _TRIED_CONTEXTS = 64
 # Two orders of summation in float32 differ by about 1e-6 of the largest logit; another function by about 1.
 _TOLERANCE = 1e-4
 
-_BATCH_NORMS = (nn.BatchNorm1d, FusedBatchNorm1d, ChannelsLastBatchNorm1d)
 _WITHOUT_EFFECT = (nn.Dropout, nn.Identity)  # in evaluation
 
 
@@ -64,14 +61,14 @@ def read_network(direct: ModelDistribution) -> Network:
 
     """
     model = direct.model
-    if why_not_at_all() is not None:
-        raise NotCoveredError(why_not_at_all())
-    for name, module in model.named_modules():
-        if not all_plain((module,)):
-            raise NotCoveredError(f"{name or 'the model'} has hooks, or a forward of its own")
-    if any(tensor.device.type != "cpu" for tensor in model.state_dict().values()):
-        raise NotCoveredError("the model is not on the CPU")
-    network = _read_layers(_sequential(model), direct.block_size)
+    try:
+        layers.check_plain(model)
+        if any(tensor.device.type != "cpu" for tensor in model.state_dict().values()):
+            raise NotCoveredError("the model is not on the CPU")
+        read = layers.read_layers(_sequential(model), direct.block_size, ignored=_WITHOUT_EFFECT)
+    except layers.UnreadLayersError as error:
+        raise NotCoveredError(str(error)) from None
+    network = _folded(read)
     if len(network.embedding) != direct.vocab_size or len(network.levels[-1].bias) != direct.vocab_size:
         raise NotCoveredError(f"its embedding or its last layer is not made for {direct.vocab_size} symbols")
     _try_out(network, direct)
@@ -109,42 +106,22 @@ def _sequential(model: nn.Module) -> nn.Sequential:
     raise NotCoveredError(f"{type(model).__name__} is not one nn.Sequential of layers")
 
 
-def _read_layers(layers: Sequence[nn.Module] | nn.Sequential, block_size: int) -> Network:
-    embedding, *rest = layers
-    if type(embedding) is not nn.Embedding or embedding.max_norm is not None:
+def _folded(read: layers.Layers) -> Network:
+    """The weights of the layers, batch norms folded in."""
+    if read.embedding.max_norm is not None:
         raise NotCoveredError("its first layer is not an nn.Embedding without max_norm")
-    network = Network(_float32(embedding.weight, "the embedding"))
-    positions, factor = block_size, 1
-    for layer in rest:
-        kind = type(layer)
-        last = network.levels[-1] if network.levels and factor == 1 else None
-        if kind in _WITHOUT_EFFECT:
-            continue
-        if isinstance(layer, nn.Flatten) and kind is nn.Flatten:
-            if layer.start_dim not in (1, -2) or layer.end_dim not in (2, -1):
-                raise NotCoveredError(f"{layer} does not join the positions")
-            factor, positions = factor * positions, 1
-        elif isinstance(layer, FlattenConsecutive) and kind is FlattenConsecutive:
-            if positions % layer.factor:
-                raise NotCoveredError(f"{positions} positions cannot be joined by {layer.factor}")
-            factor, positions = factor * layer.factor, positions // layer.factor
-        elif isinstance(layer, nn.Linear) and kind is nn.Linear:
-            weight = _float32(layer.weight, "a linear layer").double()  # (out, factor * in)
-            no_bias = torch.zeros(len(weight), dtype=torch.float64)
-            bias = no_bias if layer.bias is None else layer.bias.detach().double()
-            network.levels.append(Level(factor, weight, bias))
-            factor = 1
-        elif isinstance(layer, nn.BatchNorm1d) and kind in _BATCH_NORMS and last and not last.tanh:
-            if positions > 1 and kind is not ChannelsLastBatchNorm1d:
-                raise NotCoveredError(f"{kind.__name__} takes several positions for its channels")
-            _fold(layer, last)
-            last.tanh = isinstance(layer, FusedBatchNorm1d) and layer.activation == "tanh"
-        elif kind is nn.Tanh and last and not last.tanh:
-            last.tanh = True
-        else:
-            raise NotCoveredError(f"{kind.__name__} in this place is not covered")
-    if not network.levels or positions != 1 or factor != 1:
+    if not read.levels:
         raise NotCoveredError("its layers do not end with a linear layer over the whole context")
+    network = Network(_float32(read.embedding.weight, "the embedding"))
+    for layer in read.levels:
+        linear = layer.linear
+        weight = _float32(linear.weight, "a linear layer").double()  # (out, factor * in)
+        no_bias = torch.zeros(len(weight), dtype=torch.float64)
+        bias = no_bias if linear.bias is None else linear.bias.detach().double()
+        level = Level(layer.group, weight, bias, layer.tanh)
+        if layer.batch_norm is not None:
+            _fold(layer.batch_norm, level)
+        network.levels.append(level)
     return network
 
 

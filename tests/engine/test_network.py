@@ -10,6 +10,7 @@ from torch import nn
 
 from namegen_ext.engine import StepEngine, UnsupportedModelError, describe_network, describe_optimizer
 from namegen_ext.models import GPT, MLP, Bigram, WaveNet
+from namegen_ext.nn import FusedBatchNorm1d
 
 
 def layers(**change: nn.Module) -> nn.Sequential:
@@ -81,6 +82,17 @@ class OwnForward(MLP):
         (layers(flatten=nn.Flatten(0)), "Flatten does not join"),
         (nn.Sequential(nn.Embedding(9, 4)), "4 logits for 9 symbols"),
         (nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(12, 9)), "no hidden layer with a tanh"),
+        (layers(tanh=nn.Linear(6, 6)), "an nn.Tanh is expected, but there stands another linear layer"),
+        (layers(output=nn.Linear(6, 9)).append(nn.Tanh()), "a tanh stands behind its last linear layer"),
+        (
+            layers(flatten=nn.Identity(), hidden=nn.Linear(12, 6)),
+            "an nn.Linear is expected, but there stands Identity",
+        ),
+        (layers(norm=FusedBatchNorm1d(6)), "an nn.Tanh is expected, but there stands FusedBatchNorm1d"),
+        (
+            nn.Sequential(nn.Embedding(9, 4), *list(layers())[2:]),
+            "a Linear takes 3 positions, where 1 are joined",
+        ),
         (MLP(9, num_hidden_layers=17), "17 hidden layers, and the engine takes at most 16"),
         (with_hook(), "layer 2 (Linear) has hooks"),
         (frozen(), "does not require gradients"),

@@ -34,6 +34,8 @@ struct WholeRows {
   Vec<T> operator()(int64_t k, int v) const { return load(rows + k * stride + v * kWidth<T>); }
 };
 
+// The products below call `finish` for their results. Lambdas that capture by value are the fast ones: see `tile`.
+
 // The left operand of `multiply`: rows `stride` apart, each made of `segments` pieces of `depth` values that lie
 // `segment_stride` apart (neighbouring positions, whose rows are padded).
 template <class T>
@@ -62,7 +64,7 @@ inline void multiply(const LeftRows<T>& left, int64_t count, const T* b, int64_t
           return StridedRowsOfA<T>{left.rows + r * left.stride + segment * left.segment_stride, left.stride};
         };
         tile_of<NV, T>(rows, left.segments, left.depth, a_of, rows_of_b,
-                       [&](int i, const Vec<T>* sums) { finish(r + i, column, nv, sums); });
+                       [=](int i, const Vec<T>* sums) { finish(r + i, column, nv, sums); });
       }
     });
   }
@@ -87,7 +89,15 @@ inline void multiply_transposed(const T* a, int64_t a_stride, int64_t rows, cons
         const WholeRows<T, NV> rows_of_b{b + first * b_stride + column, b_stride};
         for (int64_t i0 = 0; i0 < rows; i0 += kTileRows<NV>) {
           const auto a_of = [&](int64_t) { return ColumnsOfA<T>{a + first * a_stride + i0, a_stride}; };
-          tile_of<NV, T>(smaller(kTileRows<NV>, rows - i0), 1, depth, a_of, rows_of_b, [&](int i, const Vec<T>* sums) {
+          const int64_t tile_rows = smaller(kTileRows<NV>, rows - i0);
+          if (begin && last) {  // most often
+            tile_of<NV, T>(tile_rows, 1, depth, a_of, rows_of_b, [=](int i, const Vec<T>* sums) {
+#pragma GCC unroll 4
+              for (int v = 0; v < NV; ++v) finish((i0 + i) * out_stride + column + v * kWidth<T>, sums[v]);
+            });
+            continue;
+          }
+          tile_of<NV, T>(tile_rows, 1, depth, a_of, rows_of_b, [=](int i, const Vec<T>* sums) {
 #pragma GCC unroll 4
             for (int v = 0; v < NV; ++v) {
               const int64_t at = (i0 + i) * out_stride + column + v * kWidth<T>;

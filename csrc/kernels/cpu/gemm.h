@@ -72,13 +72,17 @@ struct PlainRows {
 // a_of(segment)(row, k) * b(segment * depth + k, v). Most products have one segment.
 template <int MR, int NV, class T, class AOf, class B, class Epilogue>
 inline void tile(int64_t rows, int64_t segments, int64_t depth, const AOf& a_of, const B& b, const Epilogue& epilogue) {
+  // Copies, whose members stay in registers: those of an argument might, for all the compiler knows, be what a store of
+  // the epilogue changes, and would be read anew for every vector.
+  const B rows_of_b = b;
+  const Epilogue finish = epilogue;
   Vec<T> sums[MR][NV] = {};
   for (int64_t segment = 0; segment < segments; ++segment) {
     const auto a = a_of(segment);
     for (int64_t k = 0; k < depth; ++k) {
       Vec<T> row_b[NV];
 #pragma GCC unroll 8
-      for (int v = 0; v < NV; ++v) row_b[v] = b(segment * depth + k, v);
+      for (int v = 0; v < NV; ++v) row_b[v] = rows_of_b(segment * depth + k, v);
 #pragma GCC unroll 16
       for (int i = 0; i < MR; ++i) {
         const Vec<T> value = broadcast(a(i, k));
@@ -89,7 +93,7 @@ inline void tile(int64_t rows, int64_t segments, int64_t depth, const AOf& a_of,
   }
 #pragma GCC unroll 16
   for (int i = 0; i < MR; ++i) {
-    if (i < rows) epilogue(i, sums[i]);
+    if (i < rows) finish(i, sums[i]);
   }
 }
 

@@ -1,0 +1,31 @@
+// The passes of a step, each over the whole minibatch and level by level, for float and double. A pass is cut into
+// chunks of examples that threads can share. Chunks depend on the sizes alone and are merged in order, so the bits do
+// not depend on the number of threads.
+#pragma once
+
+#include "engine/training/step_state.h"
+
+namespace namegen::cpu::NAMEGEN_ISA {
+
+// From the tokens to the logits; when training, with the statistics of the minibatch.
+template <class T>
+void forward(StepState<T>& s, int64_t batch, bool training);
+
+// The sum of the losses in nats; the logits become their gradients.
+template <class T>
+double cross_entropy(StepState<T>& s, int64_t batch);
+
+// From the gradients of the logits to those of the parameters. With update_at_once the weights of the linears are moved
+// on the way.
+template <class T>
+void backward(StepState<T>& s, int64_t batch);
+
+// Moves the parameters that backward has not moved, and renews the second copy of the weights.
+template <class T>
+void update(StepState<T>& s, int64_t batch);
+
+// Writes the second copy of the weights, which backward reads.
+template <class T>
+void transpose_weights(StepState<T>& s, Context& context);
+
+}  // namespace namegen::cpu::NAMEGEN_ISA
