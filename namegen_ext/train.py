@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from namegen_ext._standard_output import forget_standard_output
 from namegen_ext.data import DataError, load_words
 from namegen_ext.sampling import sample_names
 from namegen_ext.training.arguments import (
@@ -27,6 +28,7 @@ from namegen_ext.training.arguments import (
 from namegen_ext.training.backends import choose_device
 from namegen_ext.training.checkpoint import newest_checkpoint
 from namegen_ext.training.errors import BackendError, RunError, TrainingDivergedError
+from namegen_ext.training.files import is_file
 from namegen_ext.training.interrupt import StopRequest, stop_on_signal
 from namegen_ext.training.options import OptionError, TrainOptions
 from namegen_ext.training.progress import reporter_for
@@ -104,11 +106,16 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     parser = build_parser(prog)
     parsed = parser.parse_args(arguments)
     try:
-        return _train(parsed)
+        status = _train(parsed)
+        sys.stdout.flush()
+        return status
     except _ArgumentError as error:
         parser.error(str(error))
     except (TrainingDivergedError, RunError) as error:
         return _fail(prog, str(error))
+    except OSError as error:  # of files it is a RunError
+        forget_standard_output()
+        return _fail(prog, f"standard output cannot be written: {error.strerror or error}")
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
@@ -195,7 +202,7 @@ def _resumed_run(parsed: argparse.Namespace) -> _Plan:
         options = replace(config.options, **given)
     done = 0 if checkpoint is None else checkpoint.state.step
     # A run that was killed while it was evaluated at its end has no summary yet.
-    if done > options.steps or (done == options.steps and directory.summary.exists()):
+    if done > options.steps or (done == options.steps and is_file(directory.summary)):
         problem = f"{done:,} steps are done in {directory.path}, expected more with --resume"
         raise _ArgumentError(f"argument --steps: got {options.steps:,}, but {problem}")
     return _Plan(

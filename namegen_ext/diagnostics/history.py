@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from namegen_ext.training.errors import RunError
-from namegen_ext.training.files import read_text
+from namegen_ext.training.files import is_file, read_text
 from namegen_ext.training.run_directory import RunDirectory
 from namegen_ext.training.update_ratios import METRIC as UPDATE_METRIC
 
@@ -44,7 +44,7 @@ def read_history(directory: RunDirectory) -> RunHistory:
         RunError: the file cannot be read, or is damaged; one line that names it.
 
     """
-    records = _read(directory) if directory.metrics.exists() else []
+    records = _read(directory) if is_file(directory.metrics) else []
     updates: dict[str, list[tuple[int, float]]] = {}
     for record in records:
         for name, ratio in (record.get(UPDATE_METRIC) or {}).items():

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from namegen_ext.training.errors import RunError
-from namegen_ext.training.files import remove_leftovers
+from namegen_ext.training.files import is_file, remove_leftovers
 from namegen_ext.training.generator_states import generator_states
 from namegen_ext.training.run_directory import RunDirectory
 from namegen_ext.training.tensor_file import read_tensors, write_tensors
@@ -126,7 +126,7 @@ def load_model_state(
         RunError: the file is missing or damaged, or does not fit.
 
     """
-    if not directory.model.is_file():
+    if not is_file(directory.model):
         raise RunError(f"{directory.path}: holds no trained model yet (no model.safetensors)")
     tensors, metadata = read_tensors(directory.model)
     _check_fit(directory.model, tensors, expected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,36 @@ def write_json(path: Path, content: Any) -> None:
     write_bytes(path, (text + "\n").encode())
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; devices and pipes, which may never end, are none.
+
+    Raises:
+        RunError: the system does not tell, as where a directory may not be read.
+
+    """
+    return stat.S_ISREG(_mode(path))
+
+
+def is_directory(path: Path) -> bool:
+    """Whether there is such a directory.
+
+    Raises:
+        RunError: the system does not tell.
+
+    """
+    return stat.S_ISDIR(_mode(path))
+
+
+def _mode(path: Path) -> int:
+    # Not by pathlib, which says "no" or raises, depending on Python's version, where the system does not tell.
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a name that no file can have
+        return 0
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
 def read_text(path: Path) -> str:
     """Read a UTF-8 file.
 
@@ -73,12 +104,12 @@ def read_text(path: Path) -> str:
         RunError: it is missing, unreadable, not UTF-8, or larger than a gibibyte.
 
     """
+    if not is_file(path):
+        raise RunError(f"{path}: there is no such file")
     try:
         if path.stat().st_size > _LARGEST_TEXT:
             raise RunError(f"{path}: got {path.stat().st_size:,} bytes, expected {_LARGEST_TEXT:,} at most")
         return path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        raise RunError(f"{path}: there is no such file") from None
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:

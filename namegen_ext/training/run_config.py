@@ -14,7 +14,14 @@ from namegen_ext._version import __version__
 from namegen_ext.data import Vocabulary, load_words
 from namegen_ext.training.backends import FUSED_CHOICES
 from namegen_ext.training.errors import RunError
-from namegen_ext.training.files import read_json_object, read_text, write_bytes, write_json
+from namegen_ext.training.files import (
+    is_directory,
+    is_file,
+    read_json_object,
+    read_text,
+    write_bytes,
+    write_json,
+)
 from namegen_ext.training.options import OptionError, TrainOptions
 from namegen_ext.training.run_directory import RunDirectory
 from namegen_ext.training.run_settings import RunSettings
@@ -106,7 +113,7 @@ class RunConfig:
             RunError: words.txt is missing or damaged, or the package's list is another one by now.
 
         """
-        if directory.words.exists() or self.data_name not in _EMBEDDED:
+        if is_file(directory.words) or self.data_name not in _EMBEDDED:
             words, origin = read_text(directory.words).split("\n")[:-1], str(directory.words)
         else:
             words = load_words(self.data_name).words
@@ -123,9 +130,9 @@ def read_config(directory: RunDirectory) -> RunConfig:
         RunError: it is missing or damaged, or of another format.
 
     """
-    if not directory.path.is_dir():
+    if not is_directory(directory.path):
         raise RunError(f"{directory.path}: there is no such directory")
-    if not directory.config.is_file():
+    if not is_file(directory.config):
         raise RunError(f"{directory.path}: is not a run directory (it has no config.json)")
     content = read_json_object(directory.config)
     found = content.get("format")

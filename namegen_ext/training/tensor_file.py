@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from namegen_ext.training.errors import RunError
-from namegen_ext.training.files import write_bytes
+from namegen_ext.training.files import is_file, write_bytes
 
 # One entry of the file's header, as safetensors writes several in no certain order, and the same run is to write the
 # same bytes.
@@ -45,8 +45,12 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         RunError: it is missing or is not, bit for bit, a file that :func:`write_tensors` wrote.
 
     """
-    if not path.is_file():
+    if not is_file(path):
         raise RunError(f"{path}: there is no such file")
+    try:
+        path.open("rb").close()  # safetensors says of every file that it cannot open that it is not there
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
     try:
         with safe_open(path, framework="pt") as file:
             entry = (file.metadata() or {}).get(_ENTRY)

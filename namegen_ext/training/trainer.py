@@ -23,7 +23,7 @@ from namegen_ext.training.checkpoint import (
 from namegen_ext.training.checkpoint_interval import DEFAULT_INTERVAL, CheckpointInterval
 from namegen_ext.training.corpus import Corpus, Windows
 from namegen_ext.training.errors import RunError, TrainingDivergedError
-from namegen_ext.training.files import read_json_object, remove_leftovers
+from namegen_ext.training.files import is_file, read_json_object, remove_leftovers
 from namegen_ext.training.generator_states import own_generators
 from namegen_ext.training.loop import TrainingLoop
 from namegen_ext.training.minibatches import MinibatchIndices, WholeSetIndices
@@ -325,7 +325,7 @@ class Trainer:
 
 def _config_of(directory: RunDirectory) -> dict[str, Any]:
     """What config.json holds; nothing where a run is kept without one."""
-    return read_json_object(directory.config) if directory.config.exists() else {}
+    return read_json_object(directory.config) if is_file(directory.config) else {}
 
 
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:

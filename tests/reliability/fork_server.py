@@ -86,8 +86,10 @@ class ForkServer:
         self._process.wait(timeout=60)
 
     def run(self, *arguments: str | Path, **fate: Any) -> Ended:
-        """Run ``namegen ARGUMENTS``, with the attributes of `Fate`."""
-        return Ended(**self._ask({"arguments": list(map(str, arguments)), "fate": asdict(Fate(**fate))}))
+        """Run ``namegen ARGUMENTS``, with the attributes of `Fate`; a traceback fails."""
+        ended = Ended(**self._ask({"arguments": list(map(str, arguments)), "fate": asdict(Fate(**fate))}))
+        assert "Traceback" not in ended.errors, ended.errors
+        return ended
 
     def _ask(self, message: Any) -> Any:
         self._process.stdin.write(json.dumps(message) + "\n")
@@ -174,10 +176,10 @@ def _die_at(number: int, root: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in _CHANGES and str(arguments[0]).startswith(root):
-            # open(path, mode, flags): reading changes nothing.
-            if event != "open" or arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
-                count()
+        # open(path, mode, flags): reading changes nothing.
+        reads = event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        if event in _CHANGES and not reads and str(arguments[0]).startswith(root):
+            count()
 
     synchronise = os.fsync
 

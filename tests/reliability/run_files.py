@@ -51,10 +51,10 @@ def look(path: Path) -> Found:
 
 
 def last_told(directory: RunDirectory) -> int:
-    """Return the last step that metrics.jsonl tells of."""
+    """Return the last step that metrics.jsonl tells of in a whole line."""
     if not directory.metrics.exists():
         return 0
-    lines = directory.metrics.read_text(encoding="utf-8").splitlines()
+    lines = directory.metrics.read_text(encoding="utf-8").split("\n")[:-1]
     return max((json.loads(line)["step"] for line in lines), default=0)
 
 
@@ -64,7 +64,8 @@ def assert_same_run(path: Path, expected: Path) -> None:
     # How many older checkpoints there are depends on where a run was stopped.
     assert set(names[0]) == set(names[1]), names
     for name in ("config.json", "words.txt", "model.safetensors", "metrics.jsonl"):
-        assert (path / name).read_bytes() == (expected / name).read_bytes(), name
+        if name in names[1]:
+            assert (path / name).read_bytes() == (expected / name).read_bytes(), name
     assert summary_of(path) == summary_of(expected)
     for name in names[1]:
         if name.startswith("checkpoints/"):

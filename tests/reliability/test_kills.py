@@ -137,7 +137,7 @@ def test_a_process_of_its_own(
     command = [sys.executable, "-m", "namegen_ext.train", *flags, "--out", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while last_told(RunDirectory(path)) < 50 and process.poll() is None:
-            time.sleep(0.001)
+            time.sleep(0.01)
         os.kill(process.pid, number)
         output, errors = process.communicate(timeout=60)
     assert process.returncode == status, errors
