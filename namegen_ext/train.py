@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
@@ -27,10 +28,11 @@ from namegen_ext.training.arguments import (
 )
 from namegen_ext.training.backends import choose_device
 from namegen_ext.training.checkpoint import newest_checkpoint
-from namegen_ext.training.errors import BackendError, RunError, TrainingDivergedError
+from namegen_ext.training.errors import BackendError, ProcessLostError, RunError, TrainingDivergedError
 from namegen_ext.training.files import is_file
 from namegen_ext.training.interrupt import StopRequest, stop_on_signal
 from namegen_ext.training.options import OptionError, TrainOptions
+from namegen_ext.training.process_group import joined_processes
 from namegen_ext.training.progress import reporter_for
 from namegen_ext.training.recipes import DEFAULT_RECIPE, RECIPES
 from namegen_ext.training.run_config import RunConfig, directory_stem, read_config, words_sha256
@@ -111,7 +113,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
         return status
     except _ArgumentError as error:
         parser.error(str(error))
-    except (TrainingDivergedError, RunError) as error:
+    except (TrainingDivergedError, RunError, ProcessLostError) as error:
         return _fail(prog, str(error))
     except OSError as error:  # of files it is a RunError
         forget_standard_output()
@@ -133,13 +135,13 @@ def _train(parsed: argparse.Namespace) -> int:
         with _blame("--tensorboard", BackendError):
             check_tensorboard()
     torch.set_num_threads(plan.settings.threads)
-    with stop_on_signal() as stop:
+    with stop_on_signal() as stop, joined_processes(device) as group:
         with _blame("--fused", BackendError), _blame("--data", DataError):
             trainer = Trainer(
                 plan.words,
                 plan.options,
                 fused=plan.fused,
-                device=device,
+                device=group.device,
                 reporter=reporter_for(sys.stdout),
                 log_every=plan.settings.log_every,
                 eval_every=plan.settings.eval_every,
@@ -147,15 +149,12 @@ def _train(parsed: argparse.Namespace) -> int:
                 should_stop=stop,
                 record_updates=plan.settings.record_updates,
                 tensorboard=plan.settings.tensorboard,
+                group=group,
             )
+        if not group.is_main:
+            return _assist(trainer, plan.resumed, stop)
         if plan.resumed is None:
-            with _blame("--out", RunError):
-                stem = directory_stem(plan.options.model, plan.data_name)
-                directory = (
-                    RunDirectory.create_numbered(stem)
-                    if parsed.out is None
-                    else RunDirectory.create(parsed.out)
-                )
+            directory = _new_directory(plan, parsed.out)
             with locked(directory):
                 return _run(trainer, plan, directory, stop)
         with ExitStack() as stack:
@@ -165,6 +164,20 @@ def _train(parsed: argparse.Namespace) -> int:
             plan.resumed.summary.unlink(missing_ok=True)
             print(f"resuming {plan.resumed.path} after {step:,} of {plan.options.steps:,} steps")
             return _run(trainer, plan, plan.resumed, stop)
+
+
+def _new_directory(plan: _Plan, out: Path | None) -> RunDirectory:
+    with _blame("--out", RunError):
+        if out is not None:
+            return RunDirectory.create(out)
+        return RunDirectory.create_numbered(directory_stem(plan.options.model, plan.data_name))
+
+
+def _assist(trainer: Trainer, resumed: RunDirectory | None, stop: StopRequest) -> int:
+    """Run the steps with the main process, which alone writes and tells."""
+    if resumed is not None:
+        trainer.restore(resumed)
+    return stop.exit_status if trainer.run().interrupted else 0
 
 
 def _new_run(parsed: argparse.Namespace) -> _Plan:
@@ -243,12 +256,16 @@ def _run(trainer: Trainer, plan: _Plan, directory: RunDirectory, stop: StopReque
         f" {plan.data_name}: {len(splits.train):,} names to train on, {len(splits.dev):,} dev,"
         f" {len(splits.test):,} test"
     )
+    if trainer.group.size > 1:
+        print(f"{trainer.group.size} processes, each on its share of every batch")
     if trainer.backend.note:
         print(trainer.backend.note)
     try:
         result = trainer.run(directory)
     except TrainingDivergedError as error:
         raise TrainingDivergedError(error.step, _advice(error, plan.options, directory)) from None
+    except ProcessLostError as error:
+        raise ProcessLostError(f"{error}; start all again with --resume {directory.path}") from None
     samples = sample_names(
         result.model, result.corpus.vocabulary, plan.settings.samples, seed=plan.options.seed
     )

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from namegen_ext.engine import StepEngine, UnsupportedModelError
 from namegen_ext.fusion import FusionReport, fuse, unfuse
+from namegen_ext.training.distributed_steps import DistributedSteps
 from namegen_ext.training.engine_steps import EngineSteps
 from namegen_ext.training.errors import BackendError
+from namegen_ext.training.process_group import SINGLE, ProcessGroup
 from namegen_ext.training.steps import AutogradSteps, StepRunner
 
 STOCK, FUSED_LAYERS, FUSED_STEP = "stock", "fused-layers", "fused-step"
@@ -33,7 +35,9 @@ class Backend:
     note: str = ""
 
 
-def choose_backend(fused: str | None, model: nn.Module, optimizer: torch.optim.Optimizer) -> Backend:
+def choose_backend(
+    fused: str | None, model: nn.Module, optimizer: torch.optim.Optimizer, group: ProcessGroup = SINGLE
+) -> Backend:
     """Choose a backend, and fuse the model's layers, in place, where that is it.
 
     Args:
@@ -42,6 +46,7 @@ def choose_backend(fused: str | None, model: nn.Module, optimizer: torch.optim.O
             fused layers, else the stock ones.
         model: on the device that it will be trained on.
         optimizer: of its parameters.
+        group: this process among those that train together.
 
     Raises:
         BackendError: "layers" or "step" cannot be had; the message says why.
@@ -54,7 +59,7 @@ def choose_backend(fused: str | None, model: nn.Module, optimizer: torch.optim.O
         raise ValueError(f"fused must be None or one of {', '.join(FUSED_CHOICES)}, but got {fused!r}")
     note = ""
     if fused != "layers":
-        reason = _why_no_step_engine(model, optimizer)
+        reason = _why_no_step_engine(model, optimizer, group)
         if reason is None:
             return Backend(FUSED_STEP)
         if fused == "step":
@@ -71,7 +76,12 @@ def choose_backend(fused: str | None, model: nn.Module, optimizer: torch.optim.O
 
 
 def build_steps(
-    backend: Backend, model: nn.Module, optimizer: torch.optim.Optimizer, tokens: Tensor, targets: Tensor
+    backend: Backend,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    tokens: Tensor,
+    targets: Tensor,
+    group: ProcessGroup = SINGLE,
 ) -> StepRunner:
     """Make what runs the steps of a backend.
 
@@ -81,8 +91,11 @@ def build_steps(
         optimizer: of its parameters.
         tokens: int64 (n, block_size), on the model's device.
         targets: int64 (n,), on the model's device.
+        group: this process among those that train together.
 
     """
+    if group.size > 1:
+        return DistributedSteps(model, optimizer, tokens, targets, group)
     if backend.name == FUSED_STEP:
         return EngineSteps(model, optimizer, tokens, targets)
     return AutogradSteps(model, optimizer, tokens, targets)
@@ -97,7 +110,11 @@ def _reasons(report: FusionReport) -> str:
     return "; ".join(told[:_TOLD_SITES]) + more
 
 
-def _why_no_step_engine(model: nn.Module, optimizer: torch.optim.Optimizer) -> str | None:
+def _why_no_step_engine(
+    model: nn.Module, optimizer: torch.optim.Optimizer, group: ProcessGroup
+) -> str | None:
+    if group.size > 1:
+        return f"the step engine runs in one process, and there are {group.size}"
     try:
         StepEngine(model, optimizer)
     except UnsupportedModelError as error:

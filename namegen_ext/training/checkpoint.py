@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from namegen_ext.training.errors import RunError
-from namegen_ext.training.files import is_file, remove_leftovers
+from namegen_ext.training.files import is_file
 from namegen_ext.training.generator_states import generator_states
 from namegen_ext.training.run_directory import RunDirectory
 from namegen_ext.training.tensor_file import read_tensors, write_tensors
@@ -147,7 +147,6 @@ def newest_checkpoint(directory: RunDirectory, warn: Callable[[str], None]) -> C
         RunError: there are checkpoints, but all of them are damaged.
 
     """
-    remove_leftovers(directory.checkpoints)
     problems = []
     for path in reversed(directory.saved_checkpoints()):
         try:

@@ -11,6 +11,10 @@ class BackendError(ValueError):
     """The backend or device that was asked for cannot be had; the message says why."""
 
 
+class ProcessLostError(RuntimeError):
+    """Another process of a data-parallel run has ended, so that this one cannot go on."""
+
+
 class TrainingDivergedError(RuntimeError):
     """The loss or a parameter is no longer finite.
 

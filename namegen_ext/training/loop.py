@@ -52,6 +52,7 @@ class TrainingLoop:
         log_every: a log line every so many steps; besides, there is one after the first step.
         eval_every: a milestone every so many steps, after which the run is also saved; 0 for none.
         checkpoint_every: the run is also saved this often.
+        agree: takes the size of the next chunk and whether to stop, and returns what all processes do.
         should_stop: asked between chunks of about a tenth of a second.
 
     """
@@ -67,6 +68,7 @@ class TrainingLoop:
         eval_every: int,
         checkpoint_every: CheckpointInterval,
         should_stop: Callable[[], bool],
+        agree: Callable[[int, bool], tuple[int, bool]] = lambda chunk, stop: (chunk, stop),
     ) -> None:
         self.runner = runner
         self.indices = indices
@@ -75,6 +77,7 @@ class TrainingLoop:
         self.log_every = log_every
         self.eval_every = eval_every
         self.should_stop = should_stop
+        self.agree = agree
         self._timer = CheckpointTimer(checkpoint_every)
         self.step = 0
         self.seconds = 0.0
@@ -105,7 +108,8 @@ class TrainingLoop:
         chunk = _FIRST_CHUNK
         largest_chunk = max(1, _LARGEST_CHUNK_EXAMPLES // self.indices.batch_size)
         while self.step < self.schedule.steps:
-            if self.should_stop():
+            chunk, stopped = self.agree(chunk, self.should_stop())
+            if stopped:
                 return False
             stop = min(self.step + min(chunk, largest_chunk), self._next_event())
             began = time.perf_counter()

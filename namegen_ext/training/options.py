@@ -119,8 +119,9 @@ class TrainOptions:
         for option in _AT_LEAST_ONE:
             if option == "steps" and self.steps == 0 and self.init == COUNTS:
                 continue  # counted, and not trained
-            if not 1 <= getattr(self, option) < 2**31:
-                expected = "a whole number from 1 to 2,147,483,647"
+            highest = _MOST_LAYERS if option.endswith("_layers") else 2**31 - 1
+            if not 1 <= getattr(self, option) <= highest:
+                expected = f"a whole number from 1 to {highest:,}"
                 raise OptionError(option, f"got {getattr(self, option)}, expected {expected}")
         for option in ("seed", "split_seed"):
             if not 0 <= getattr(self, option) < 2**64:
@@ -221,6 +222,8 @@ _CHOICES: dict[str, Any] = {
     "schedule": SCHEDULES,
     "split": SPLITS,
 }
+
+_MOST_LAYERS = 1000  # each is built one after another, before any size is compared
 
 _AT_LEAST_ONE = (
     "block_size",

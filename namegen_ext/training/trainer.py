@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from namegen_ext.models import COUNTS, NGram, build_model
+from namegen_ext.nn.synchronized_batch_norm import synchronize_batch_norm
 from namegen_ext.sampling import sample_names
 from namegen_ext.training.backends import Backend, build_steps, choose_backend
 from namegen_ext.training.checkpoint import (
@@ -28,7 +29,8 @@ from namegen_ext.training.generator_states import own_generators
 from namegen_ext.training.loop import TrainingLoop
 from namegen_ext.training.minibatches import MinibatchIndices, WholeSetIndices
 from namegen_ext.training.optimizers import build_optimizer
-from namegen_ext.training.options import TrainOptions
+from namegen_ext.training.options import OptionError, TrainOptions
+from namegen_ext.training.process_group import SINGLE, ProcessGroup
 from namegen_ext.training.progress import Reporter, Silent
 from namegen_ext.training.run_directory import RunDirectory
 from namegen_ext.training.run_settings import RunSettings
@@ -90,6 +92,7 @@ class Trainer:
         record_updates: whether each line in the metrics also tells how large the last step's updates were
             against the parameters.
         tensorboard: whether the metrics, and a few names at each evaluation, are written for TensorBoard too.
+        group: this process among those that train together; only the main one writes, evaluates and tells.
 
     Raises:
         DataError: the words are not fit to train on.
@@ -111,10 +114,12 @@ class Trainer:
         should_stop: Callable[[], bool] = lambda: False,
         record_updates: bool = False,
         tensorboard: bool = False,
+        group: ProcessGroup = SINGLE,
     ) -> None:
         self.options = options
         self.directory: RunDirectory | None = None
-        self.reporter = Silent() if reporter is None else reporter
+        self.group = group
+        self.reporter = reporter if reporter is not None and group.is_main else Silent()
         self.log_every = log_every
         self.eval_every = eval_every
         self.checkpoint_every = checkpoint_every
@@ -140,6 +145,9 @@ class Trainer:
             self.model.set_from_windows(
                 tokens, targets, estimator=options.estimator, smoothing=options.smoothing
             )
+        if group.size > 1:
+            self._check_shared()
+            synchronize_batch_norm(self.model)
         self.optimizer = build_optimizer(
             options.optimizer,
             self.model.parameters(),
@@ -150,7 +158,7 @@ class Trainer:
             beta1=options.beta1,
             beta2=options.beta2,
         )
-        self.backend = choose_backend(fused, self.model, self.optimizer)
+        self.backend = choose_backend(fused, self.model, self.optimizer, group)
         self._state = RunState(0, 0.0, self.backend.name)
         self._generators: dict[str, Tensor] = {}
         self._config: dict[str, Any] = {}
@@ -159,6 +167,15 @@ class Trainer:
     def num_parameters(self) -> int:
         """Number of trainable values."""
         return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def _check_shared(self) -> None:
+        options = self.options
+        if options.batch_size < self.group.size and not options.full_batch:
+            expected = f"at least {self.group.size}, an example for each process"
+            raise OptionError("batch_size", f"got {options.batch_size}, expected {expected}")
+        if options.dropout > 0:
+            expected = "0 with more than one process, as each would drop others than one process does"
+            raise OptionError("dropout", f"got {options.dropout:g}, expected {expected}")
 
     def restore(self, directory: RunDirectory, warn: Callable[[str], None] = lambda line: None) -> int:
         """Take up the run that was saved in a directory; return the number of steps done.
@@ -173,10 +190,12 @@ class Trainer:
             RunError: what there is is damaged, or belongs to another run.
 
         """
-        remove_leftovers(directory.path)
+        if self.group.is_main:
+            remove_leftovers(directory.path)
+            remove_leftovers(directory.checkpoints)
         checkpoint = newest_checkpoint(directory, warn)
         if checkpoint is None:
-            directory.cut_metrics(0)
+            self._cut_metrics(directory, 0, warn)
             return 0
         if _identity(checkpoint.config) != _identity(_config_of(directory)):
             raise RunError(f"{checkpoint.path}: is of another run than {directory.config}")
@@ -187,11 +206,14 @@ class Trainer:
                 f"the first {saved.step:,} steps were run by {saved.backend}, the rest will be by"
                 f" {self.backend.name}: the results will differ by rounding from those of either alone"
             )
-        if not directory.cut_metrics(saved.metrics_bytes):
-            warn(f"{directory.metrics}: lines are missing: something else than training changed it")
+        self._cut_metrics(directory, saved.metrics_bytes, warn)
         self._state = replace(saved, backend=self.backend.name)
         self._generators = checkpoint.generators
         return saved.step
+
+    def _cut_metrics(self, directory: RunDirectory, length: int, warn: Callable[[str], None]) -> None:
+        if self.group.is_main and not directory.cut_metrics(length):
+            warn(f"{directory.metrics}: lines are missing: something else than training changed it")
 
     def run(self, directory: RunDirectory | None = None) -> TrainResult:
         """Train to the last step, or until ``should_stop``; save, and evaluate on every split.
@@ -202,16 +224,17 @@ class Trainer:
         Raises:
             TrainingDivergedError: a loss or a parameter is no longer finite; what was saved before stays.
             RunError: the run directory cannot be written.
+            ProcessLostError: another process of the group has ended.
 
         """
-        self.directory = directory
-        if directory is not None:
+        self.directory = directory if self.group.is_main else None
+        if directory is not None and self.group.is_main:
             self._config = _config_of(directory)
             if self.tensorboard:
                 self._board = TensorBoardLog(directory.tensorboard, self._state.step + 1)
         options = self.options
         tokens, targets = self.corpus.train
-        self._steps = build_steps(self.backend, self.model, self.optimizer, tokens, targets)
+        self._steps = build_steps(self.backend, self.model, self.optimizer, tokens, targets, self.group)
         runner = self._steps
         if self.record_updates:
             runner = self._updates = UpdateRecorder(runner, self.model)
@@ -230,6 +253,7 @@ class Trainer:
             eval_every=self.eval_every,
             checkpoint_every=self.checkpoint_every,
             should_stop=self.should_stop,
+            agree=self.group.agree,
         )
         self.model.train()
         finished = True
@@ -306,6 +330,8 @@ class Trainer:
         )
 
     def _loss(self, step: int, windows: Windows) -> float | None:
+        if not self.group.is_main:
+            return None
         loss = self._steps.evaluate(*windows)
         if loss is not None and not math.isfinite(loss):
             raise TrainingDivergedError(step, f"training diverged: the loss after step {step} is {loss}")

@@ -1,0 +1,79 @@
+"""Running training steps in several processes, each on its share of every minibatch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from namegen_ext.training.evaluation import evaluate
+from namegen_ext.training.process_group import ProcessGroup, lost_processes
+from namegen_ext.training.steps import AutogradSteps
+
+
+class DistributedSteps:
+    """The steps of one process on the whole batch, up to rounding: gradients and losses are those of all examples.
+
+    DistributedDataParallel averages the gradients of the processes. So each loss, a mean over a share of the batch,
+    is weighted by how large that share is, which need not be even.
+
+    Args:
+        model: of stock or fused layers, whose batch norms are synchronised; called as ``model(tokens, targets)``.
+        optimizer: of the model's parameters.
+        tokens: int64 (n, block_size), all examples, on the model's device.
+        targets: int64 (n,).
+        group: this process among the others.
+
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        tokens: Tensor,
+        targets: Tensor,
+        group: ProcessGroup,
+    ) -> None:
+        self.model = model
+        self.group = group
+        with warnings.catch_warnings():
+            # It tells that buffers are not sent either at the start: they are the same everywhere already.
+            warnings.simplefilter("ignore", FutureWarning)
+            replica = DistributedDataParallel(model, broadcast_buffers=False)
+        self._weighted = _WeightedLoss(replica)
+        self._steps = AutogradSteps(self._weighted, optimizer, tokens, targets)
+
+    def run(self, indices: Tensor, learning_rates: Sequence[float]) -> Tensor:
+        """Run K steps; see :class:`namegen_ext.training.steps.StepRunner`.
+
+        Raises:
+            ProcessLostError: another process has ended.
+
+        """
+        batch_size = indices.shape[1]
+        share = self.group.share_of(batch_size)
+        weight = len(share) * self.group.size / batch_size
+        self._weighted.weight = weight
+        with lost_processes():
+            losses = self._steps.run(indices[:, share.start : share.stop], learning_rates)  # (K,)
+        return self.group.add_up(losses) / self.group.size  # (K,)
+
+    def evaluate(self, tokens: Tensor, targets: Tensor) -> float | None:
+        """Compute the mean loss of many examples, in this process alone."""
+        return evaluate(self.model, tokens, targets)
+
+
+class _WeightedLoss(nn.Module):
+    """A model whose loss is multiplied by a number."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.weight = 1.0
+
+    def forward(self, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        logits, loss = self.model(tokens, targets)
+        return logits, loss * self.weight
