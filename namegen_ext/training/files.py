@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from namegen_ext.training.errors import RunError
+from namegen_ext.training.errors import RunError, one_line
 
 # A run's largest text is its word list; what is larger than this is not one, and is not read into memory.
 _LARGEST_TEXT = 2**30
@@ -128,7 +128,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:  # ValueError: also an integer of very many digits
         if isinstance(error, RunError):
             raise
-        raise RunError(f"{path}: is not JSON: {error}") from None
+        raise RunError(f"{path}: is not JSON: {one_line(error)}") from None
     if not isinstance(content, dict):
         raise RunError(f"{path}: must hold a JSON object, but holds {type(content).__name__}")
     return content

@@ -13,7 +13,7 @@ from typing import Any
 from namegen_ext._version import __version__
 from namegen_ext.data import Vocabulary, load_words
 from namegen_ext.training.backends import FUSED_CHOICES
-from namegen_ext.training.errors import RunError
+from namegen_ext.training.errors import RunError, one_line
 from namegen_ext.training.files import (
     is_directory,
     is_file,
@@ -22,7 +22,7 @@ from namegen_ext.training.files import (
     write_bytes,
     write_json,
 )
-from namegen_ext.training.options import OptionError, TrainOptions
+from namegen_ext.training.options import TrainOptions
 from namegen_ext.training.run_directory import RunDirectory
 from namegen_ext.training.run_settings import RunSettings
 
@@ -41,6 +41,9 @@ _KEYS = (
     "run",
     "sha256",
 )
+# What a value of another type or size than expected makes of the code that takes it.
+_MISFITS = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+
 _DATA_KEYS = ("name", "source", "num_words", "words_sha256", "split_seed")
 
 # These word lists come with the package; all others are kept in the run directory.
@@ -141,9 +144,9 @@ def read_config(directory: RunDirectory) -> RunConfig:
         raise RunError(f"{directory.config}: format is {_short(found)}, expected {FORMAT}{newer}")
     try:
         config = _parse(content)
-    except (OptionError, ValueError, TypeError, KeyError, AttributeError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
-        raise RunError(f"{directory.config}: {reason}") from None
+    except _MISFITS as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise RunError(f"{directory.config}: {one_line(reason)}") from None
     # Last, as what is told above is more to the point; this finds what would be taken for another value.
     sha256 = content.pop("sha256", None)
     if sha256 != _sha256(content):

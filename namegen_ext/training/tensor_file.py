@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from namegen_ext.training.errors import RunError
+from namegen_ext.training.errors import RunError, one_line
 from namegen_ext.training.files import is_file, write_bytes
 
 # One entry of the file's header, as safetensors writes several in no certain order, and the same run is to write the
@@ -55,15 +55,18 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             entry = (file.metadata() or {}).get(_ENTRY)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+        metadata = _object(entry)
+        expected = metadata.pop(_CHECKSUM, None)
+        found = _checksum(tensors, metadata)
     # What a damaged header makes of safetensors and torch is one of these; TypeError and AttributeError come from
     # a dtype that torch lacks.
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
-        raise RunError(f"{path}: is not a file that training saved, or is damaged: {_line(error)}") from None
-    metadata = _object(entry)
-    expected = metadata.pop(_CHECKSUM, None)
+        raise RunError(
+            f"{path}: is not a file that training saved, or is damaged: {one_line(error) or type(error).__name__}"
+        ) from None
     if expected is None:
         raise RunError(f"{path}: is not a file that training saved, or is damaged: it has no SHA-256")
-    if expected != _checksum(tensors, metadata):
+    if expected != found:
         raise RunError(f"{path}: is damaged: its SHA-256 is not the one that was written")
     return tensors, metadata
 
@@ -84,7 +87,3 @@ def _checksum(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str
         digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

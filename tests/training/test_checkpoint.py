@@ -183,7 +183,7 @@ def test_an_optimizer_state_of_another_shape(trainer: Trainer, directory: RunDir
         only_checkpoint(directory),
         lambda tensors, metadata: tensors.update({"optimizer.net.0.weight.exp_avg": torch.zeros(2)}),
     )
-    assert "net.0.weight.exp_avg: got (2,), expected (" in error_of(trainer, directory)
+    assert "net.0.weight.exp_avg: got float32 (2,), expected float32 (" in error_of(trainer, directory)
 
 
 def test_what_cannot_be_taken_up_changes_nothing(trainer: Trainer, directory: RunDirectory) -> None:
