@@ -84,7 +84,7 @@ def check_optimizer(
     parameters: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    """Accept the state of an optimizer: for each parameter all of its entries, or none before the first step.
+    """Accept the state of an optimizer: all entries of all parameters, or none before the first step.
 
     Args:
         path: the file, for messages.
@@ -108,9 +108,17 @@ def check_optimizer(
             raise RunError(f"{path}: {key}: got {describe(tensor)}, expected {describe(wanted)}")
         if entry == "step" and not 0 <= float(tensor) < 2**63:
             raise RunError(f"{path}: {key}: got {float(tensor)}, expected a number of steps")
-        missing = [other for other in entries if f"{name}.{other}" not in tensors]
-        if missing:
-            raise RunError(f"{path}: {name}.{missing[0]}: got nothing, expected it beside {entry}")
+    # Before the first step there is nothing.
+    missing = [
+        key for key in (f"{name}.{entry}" for name in parameters for entry in entries) if key not in tensors
+    ]
+    if tensors and missing:
+        raise RunError(f"{path}: {missing[0]}: got nothing, expected it beside {next(iter(tensors))}")
+    updates = {float(tensor) for key, tensor in tensors.items() if key.endswith(".step")}
+    if len(updates) > 1:
+        raise RunError(
+            f"{path}: the parameters have seen different numbers of updates: {sorted(updates)[:2]}"
+        )
 
 
 def _entries(optimizer: torch.optim.Optimizer) -> tuple[str, ...]:

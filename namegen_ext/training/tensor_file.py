@@ -21,6 +21,10 @@ from namegen_ext.training.files import is_file, write_bytes
 _ENTRY = "namegen_ext"
 _CHECKSUM = "sha256"
 
+# What a damaged header makes of safetensors and torch is one of these; TypeError and AttributeError come from a dtype
+# that torch lacks.
+_DAMAGE = (SafetensorError, OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError)
+
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
     """Write tensors of any device and layout, and what JSON can hold, as one file that is replaced whole.
@@ -58,9 +62,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         metadata = _object(entry)
         expected = metadata.pop(_CHECKSUM, None)
         found = _checksum(tensors, metadata)
-    # What a damaged header makes of safetensors and torch is one of these; TypeError and AttributeError come from
-    # a dtype that torch lacks.
-    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+    except (*_DAMAGE, MemoryError) as error:
         raise RunError(
             f"{path}: is not a file that training saved, or is damaged: {one_line(error) or type(error).__name__}"
         ) from None

@@ -356,5 +356,7 @@ def _config_of(directory: RunDirectory) -> dict[str, Any]:
 
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """What stays the same in all of a run: not the number of steps, nor how and where they are run."""
-    training = {name: value for name, value in config.get("training", {}).items() if name != "steps"}
+    training = config.get("training")
+    if isinstance(training, dict):
+        training = {name: value for name, value in training.items() if name != "steps"}
     return {"training": training, **{name: config.get(name) for name in ("model", "vocabulary", "data")}}
