@@ -161,7 +161,7 @@ def _train(parsed: argparse.Namespace) -> int:
             with _blame("--resume", RunError):
                 stack.enter_context(locked(plan.resumed))
                 step = trainer.restore(plan.resumed, warn=_warn)
-            plan.resumed.summary.unlink(missing_ok=True)
+            plan.resumed.remove_summary()
             print(f"resuming {plan.resumed.path} after {step:,} of {plan.options.steps:,} steps")
             return _run(trainer, plan, plan.resumed, stop)
 

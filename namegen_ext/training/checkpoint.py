@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from namegen_ext.training import checkpoint_checks as checks
 from namegen_ext.training.errors import RunError
-from namegen_ext.training.files import is_file
+from namegen_ext.training.files import is_file, remove
 from namegen_ext.training.generator_states import generator_states
 from namegen_ext.training.run_directory import RunDirectory
 from namegen_ext.training.tensor_file import read_tensors, write_tensors
@@ -102,7 +102,7 @@ def save_checkpoint(
     write_tensors(directory.checkpoint(state.step), tensors, described)
     save_model(directory, model, state.step)
     for path in directory.saved_checkpoints()[:-KEPT]:
-        path.unlink(missing_ok=True)
+        remove(path)
 
 
 def save_model(directory: RunDirectory, model: nn.Module, step: int) -> None:

@@ -32,14 +32,14 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {error.strerror or error}") from None
     finally:
-        _forget(beside)
+        remove(beside)
 
 
 def remove_leftovers(directory: Path) -> None:
     """Remove what :func:`write_bytes` left of files whose writing was cut short by a kill."""
     if directory.is_dir():
         for path in directory.glob(".*.tmp"):
-            _forget(path)
+            remove(path)
 
 
 def sync(file_descriptor: int) -> None:
@@ -56,7 +56,8 @@ def _sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def _forget(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, where that can be done."""
     with contextlib.suppress(OSError):  # what cannot be removed is no reason to end a run
         path.unlink(missing_ok=True)
 

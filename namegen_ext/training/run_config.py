@@ -123,6 +123,11 @@ class RunConfig:
             origin = f"the word list {self.data_name!r} of this version"
         if words_sha256(words) != self.words_sha256:
             raise RunError(f"{origin}: is not the word list of the run in {directory.path} (SHA-256 differs)")
+        unknown = set("".join(words)) - set(self.vocabulary.symbols)
+        if unknown:
+            raise RunError(
+                f"{origin}: has {min(unknown)!r}, which the vocabulary in {directory.config} lacks"
+            )
         return words
 
 

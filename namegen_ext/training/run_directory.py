@@ -178,6 +178,18 @@ class RunDirectory:
         except OSError as error:
             raise RunError(f"{self.metrics}: cannot be written: {error.strerror or error}") from None
 
+    def remove_summary(self) -> None:
+        """Remove summary.json, as the run goes on.
+
+        Raises:
+            RunError: it cannot be removed.
+
+        """
+        try:
+            self.summary.unlink(missing_ok=True)
+        except OSError as error:
+            raise RunError(f"{self.summary}: cannot be removed: {error.strerror or error}") from None
+
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write summary.json."""
         write_json(self.summary, summary)
