@@ -60,6 +60,11 @@ class Fate:
     slow_disk: float = 0.0
 
 
+def same_package() -> dict[str, str]:
+    """Return the environment of a process that is to import the package from where this one does."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
 class ForkServer:
     """Starts the server, and runs commands in children of it.
 
@@ -74,7 +79,7 @@ class ForkServer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+            env={**same_package(), "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
         )
         assert self._ask(warm) == "ready"
 

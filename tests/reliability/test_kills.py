@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fork_server import ForkServer
+from fork_server import ForkServer, same_package
 from run_files import assert_same_run, last_told, look
 
 from namegen_ext.training.run_directory import RunDirectory
@@ -135,7 +135,8 @@ def test_a_process_of_its_own(
     assert server.run("train", *flags, "--out", tmp_path / "whole").status == 0
     path = tmp_path / "run"
     command = [sys.executable, "-m", "namegen_ext.train", *flags, "--out", str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True, env=same_package()) as process:
         while last_told(RunDirectory(path)) < 50 and process.poll() is None:
             time.sleep(0.01)
         os.kill(process.pid, number)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fork_server import ForkServer
+from fork_server import ForkServer, same_package
 from run_files import assert_same_run, look
 
 import namegen_ext
@@ -51,9 +51,9 @@ def test_a_run_is_loaded_and_resumed_elsewhere(
 
 def test_a_second_process_is_refused(server: ForkServer, flags: list[str], quick_path: Path) -> None:
     path = quick_path / "run"
-    endless = [*flags, "--steps", "2000000000", "--out", str(path)]
+    endless = [*flags, "--steps", "1000000000", "--out", str(path)]
     command = [sys.executable, "-m", "namegen_ext.train", *endless]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as first:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=same_package()) as first:
         try:
             while not (path / "model.safetensors").exists() and first.poll() is None:
                 time.sleep(0.01)

@@ -76,6 +76,14 @@ def test_a_directory_that_may_not_be_read(server: ForkServer, run_path: Path, co
     assert "Permission denied" in one_line(ended.errors)
 
 
+def test_checkpoints_that_may_not_be_read(server: ForkServer, run_path: Path) -> None:
+    """They are not taken for none, from which a run would begin anew."""
+    (run_path / "checkpoints").chmod(0)
+    ended = server.run("train", "--resume", run_path, nobody=NOBODY)
+    assert ended.status == 2
+    assert f"{run_path / 'checkpoints'}: cannot be read: Permission denied" in one_line(ended.errors)
+
+
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "words.txt"])
 def test_a_file_that_may_not_be_read(server: ForkServer, run_path: Path, name: str) -> None:
     (run_path / name).chmod(0)
