@@ -1,18 +1,20 @@
 """Measure speed and memory on this machine: ``python -m namegen_ext.bench [SUITE ...]``.
 
-Exit status: 0; 1 when peers computed different things or a file could not be written; 2 for a wrong argument;
-130 after Ctrl-C, with what was measured until then in the CSV file.
+With ``--from FILE.csv``, show what was measured before: compare it, draw it, write a page of it.
+
+Exit status: 0; 1 when peers computed different things, a peer failed, or a file could not be written; 2 for a wrong
+argument; 130 after Ctrl-C, with what was measured until then in the CSV file.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -21,29 +23,38 @@ from namegen_ext.benchmarks.agreement import DisagreementError
 from namegen_ext.benchmarks.comparison import STOCK, Comparison
 from namegen_ext.benchmarks.csv_file import CsvFile, CsvFileError, rows_of
 from namegen_ext.benchmarks.gpu import NoGpuError
-from namegen_ext.benchmarks.machine import Machine, this_machine
-from namegen_ext.benchmarks.plot import FORMATS, PlotError, check_plot, draw
+from namegen_ext.benchmarks.machine import Machine, available_cpus, this_machine
+from namegen_ext.benchmarks.plot import PlotError
+from namegen_ext.benchmarks.rates import measure_rates
+from namegen_ext.benchmarks.report import Report, ReportError, add_report_arguments, check_report
+from namegen_ext.benchmarks.results import results_of
 from namegen_ext.benchmarks.settings import FULL, QUICK
-from namegen_ext.benchmarks.suites import DEFAULT_SUITES, PEERS, SUITES
+from namegen_ext.benchmarks.suites import DEFAULT_SUITES, PEERS, SUITES, TIME_TO_LOSS
 from namegen_ext.benchmarks.tables import LEGEND, print_comparisons
 from namegen_ext.benchmarks.time_to_loss import TrainingFailedError
+<<<<<<< HEAD
+from namegen_ext.command_line import Parser, path, problem_with_file, shown, whole_number
+=======
+from namegen_ext.benchmarks.workers import WorkerError
+>>>>>>> benchplots
 from namegen_ext.data import DataError, load_words
-from namegen_ext.training.arguments import Parser
+from namegen_ext.ranges import THREADS
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
-DEFAULT_THREADS = 1
 _FILE_WIDTH = 180  # columns of a table where the output is not a terminal
 
 _DESCRIPTION = """\
-Measure the fused operators and training steps against stock PyTorch and other peers, on this machine.
-Peers take turns, sample by sample; times are medians with quartiles; before a time is shown, the results of
-all peers have been found equal. Leave the machine alone meanwhile."""
+Measure the fused operators and training steps against stock PyTorch and other peers, on this machine, in
+under ten minutes. Peers take turns, sample by sample; times are medians with quartiles; before a time is
+shown, the results of all peers have been found equal. Leave the machine alone meanwhile."""
 
 _SUITES_HELP = """\
 suites:
   ops           each operator: inference, forward, forward+backward, and its peak memory, over batches
-  train         whole training steps of the MLP and the WaveNet: minibatch, forward, backward, update
-  sample        drawing names, the making of tables included
+  train         whole training steps of the bigram, the MLP, the WaveNet and the GPT: minibatch, forward, backward,
+                update; each peer in a process of its own, at its best of one and all threads
+  scaling       time and peak memory of a step of the MLP with batch norm over batch, hidden size and threads
+  sample        drawing names, the making of tables included, at the best of one and all threads
   time-to-loss  from the start of a process to a trained MLP of a given dev loss, by each backend of train
   gpu           each operator on a CUDA device, timed by CUDA events, and the bandwidth of a copy"""
 
@@ -64,25 +75,36 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     """
     parser = _build_parser(prog)
     options = parser.parse_args(arguments)
+    _check_flags(parser, options)
     try:
-        machine = this_machine(options.threads)
+        thread_counts = _thread_counts(options)
+        machine = this_machine(thread_counts[0])
         if options.data is not None:
             load_words(options.data)
-        if options.plot is not None:
-            check_plot(options.plot)
+        report = check_report(options)
         csv_file = CsvFile(options.csv) if options.csv is not None else None
     except DataError as error:
         parser.error(f"argument --data: {error}")
-    except PlotError as error:
-        parser.error(f"argument --plot: {error}")
+    except ReportError as error:
+        parser.error(str(error))
     except CsvFileError as error:
         parser.error(f"argument --csv: {error}")
     except RuntimeError as error:  # NAMEGEN_CPU_ISA names what cannot be had
         parser.error(str(error))
     try:
-        with _threads(options.threads):
-            _run(options, machine, csv_file)
-    except (DisagreementError, CsvFileError, NoGpuError, PlotError, TrainingFailedError) as error:
+        if report.source is not None:
+            report.make(report.read, _console())
+            return 0
+        with _threads(thread_counts[0]):
+            _run(options, thread_counts, machine, csv_file, report)
+    except (
+        DisagreementError,
+        CsvFileError,
+        NoGpuError,
+        PlotError,
+        TrainingFailedError,
+        WorkerError,
+    ) as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -91,30 +113,57 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     return 0
 
 
+<<<<<<< HEAD
+def _check_flags(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    for flag, file in (("--csv", options.csv), ("--plot", options.plot)):
+        problem = None if file is None else problem_with_file(file)
+        if problem is not None:
+            parser.error(f"argument {flag}: {problem}")
+    if options.csv is not None and options.csv == options.plot:
+        parser.error(f"argument --plot: got {str(options.plot)!r}, expected another file than --csv")
+    if options.data is not None and TIME_TO_LOSS not in (options.suites or DEFAULT_SUITES):
+        parser.error(f"argument --data: got {shown(options.data)}, expected the suite {TIME_TO_LOSS} with it")
+
+
 def _run(options: argparse.Namespace, machine: Machine, csv_file: CsvFile | None) -> None:
+=======
+def _console() -> Console:
+>>>>>>> benchplots
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=_FILE_WIDTH)
+    return console if console.is_terminal else Console(width=_FILE_WIDTH)
+
+
+def _run(
+    options: argparse.Namespace,
+    thread_counts: Sequence[int],
+    machine: Machine,
+    csv_file: CsvFile | None,
+    report: Report,
+) -> None:
+    console = _console()
     console.print(str(machine), highlight=False, markup=False)
     if options.quick:
         console.print("quick: shows that all works; the times mean nothing", highlight=False)
+    for threads in thread_counts:
+        console.print(f"{_thread_words(threads)}: {measure_rates(threads)}", highlight=False)
     console.print(f"{LEGEND}\n", highlight=False)
 
     everything: list[Comparison] = []
     for suite in dict.fromkeys(options.suites or DEFAULT_SUITES):
-        comparisons = _measured(suite, options, machine, csv_file, everything)
+        began = time.perf_counter()
+        comparisons = _measured(suite, options, thread_counts, machine, csv_file, everything)
         for _, table in groupby(comparisons, key=_table_of):
             print_comparisons(list(table), console)
+        console.print(f"{suite} took {time.perf_counter() - began:.0f} s\n", highlight=False)
     if options.csv is not None:
         console.print(f"rows added to {options.csv}", highlight=False, markup=False)
-    if options.plot is not None:
-        draw(everything, options.plot, str(machine))
-        console.print(f"drawn: {options.plot}", highlight=False, markup=False)
+    report.make(results_of(row for one in everything for row in rows_of(one, machine)), console)
 
 
 def _measured(
     suite: str,
     options: argparse.Namespace,
+    thread_counts: Sequence[int],
     machine: Machine,
     csv_file: CsvFile | None,
     everything: list[Comparison],
@@ -128,7 +177,7 @@ def _measured(
         status.update(f"{suite}: {what}")
 
     with status:
-        for comparison in SUITES[suite](settings, options.threads, options.peers, tell):
+        for comparison in SUITES[suite](settings, thread_counts, options.peers, tell):
             if csv_file is not None:
                 csv_file.add(rows_of(comparison, machine))
             everything.append(comparison)
@@ -137,9 +186,20 @@ def _measured(
 
 def _table_of(comparison: Comparison) -> tuple[str, ...]:
     """What all lines of one table share: a table of whole steps holds all its models."""
-    if comparison.suite == "train":
+    if comparison.suite in ("train", "scaling"):
         return (comparison.suite,)
     return comparison.suite, comparison.case, comparison.sizes
+
+
+def _thread_counts(options: argparse.Namespace) -> tuple[int, ...]:
+    """The numbers of threads to measure with, the first being that of a suite that measures with one alone."""
+    if options.threads is not None:
+        return (options.threads,)
+    return (1,) if options.quick else tuple(dict.fromkeys((1, available_cpus())))
+
+
+def _thread_words(threads: int) -> str:
+    return "1 thread" if threads == 1 else f"{threads} threads"
 
 
 @contextmanager
@@ -169,19 +229,24 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         metavar="SUITE",
         help=f"what to measure: {', '.join(SUITES)} (default: {' '.join(DEFAULT_SUITES)})",
     )
-    add("--csv", type=Path, metavar="FILE", help="add the results to a CSV file (default: none)")
+<<<<<<< HEAD
+    add("--csv", type=path, metavar="FILE", help="add the results to a CSV file (default: none)")
     add(
         "--plot",
-        type=Path,
+        type=path,
         metavar="FILE",
         help=f"draw the speedups as bars, .{', .'.join(FORMATS)}; needs matplotlib (default: none)",
     )
+=======
+    add("--csv", type=Path, metavar="FILE", help="add the results to a CSV file (default: none)")
+    add_report_arguments(add)
+>>>>>>> benchplots
     add(
         "--threads",
-        type=_whole_number,
+        type=whole_number(THREADS),
         metavar="N",
-        default=DEFAULT_THREADS,
-        help="CPU threads of torch (default: %(default)s)",
+        help="CPU threads of torch (default: 1 for ops and time-to-loss; for the others the best of 1 and as many "
+        "as there are CPUs, but 1 when quick)",
     )
     add(
         "--peers",
@@ -205,7 +270,7 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
 
 def _suite(text: str) -> str:
     if text not in SUITES:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected {' or '.join(SUITES)}")
+        raise argparse.ArgumentTypeError(f"got {shown(text)}, expected {' or '.join(SUITES)}")
     return text
 
 
@@ -213,19 +278,8 @@ def _peers(text: str) -> frozenset[str]:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in PEERS:
-            raise argparse.ArgumentTypeError(f"got {name!r}, expected some of {', '.join(PEERS)}")
+            raise argparse.ArgumentTypeError(f"got {shown(name)}, expected some of {', '.join(PEERS)}")
     return frozenset(names) - {STOCK}
-
-
-def _whole_number(text: str) -> int:
-    problem = argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1 to 1024")
-    try:
-        value = int(text)
-    except ValueError:
-        raise problem from None
-    if not 1 <= value <= 1024:
-        raise problem
-    return value
 
 
 if __name__ == "__main__":

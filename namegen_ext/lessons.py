@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from namegen_ext.training.arguments import Parser
+from namegen_ext.command_line import Parser, shown
 
 PACKAGE = "namegen_lessons"  # python/lessons in a checkout
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     names = parser.parse_args(arguments).names
     for name in names:
         if name not in lessons and name != "all":
-            parser.error(f"argument NAME: got {name!r}, expected one of {', '.join(lessons)}, or all")
+            parser.error(f"argument NAME: got {shown(name)}, expected one of {', '.join(lessons)}, or all")
     try:
         if not names:
             list_lessons(lessons, prog)

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import NoReturn
+from collections.abc import Sequence
 
 import torch
 
+from namegen_ext.command_line import Parser, path, whole_number
 from namegen_ext.diagnostics import DEFAULT_EXAMPLES, diagnose
 from namegen_ext.plotting.picture import PlotError, check_matplotlib
 from namegen_ext.plotting.write import write_report
+from namegen_ext.ranges import SEEDS, WholeNumbers
 from namegen_ext.training import RunError, load_run
 
 DEFAULT_SEED = 0
 DEFAULT_FOLDER = "plots"
+_EXAMPLES = WholeNumbers(1, 2**20)
 
 _DESCRIPTION = """\
 Draw what went on in a run: loss curve, update-to-data ratio (where the run recorded it: train
@@ -61,11 +62,15 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         run = load_run(options.run_dir)
         diagnosis = diagnose(run, fused=options.fused, examples=options.examples, seed=options.seed)
     except RunError as error:
-        parser.error(str(error))
+        parser.error(f"argument RUN_DIR: {error}")
     if options.fused and diagnosis.layers != "fused":
         print("no layer of the model can be fused; looking at the stock ones", file=sys.stderr)
     try:
         files, missing = write_report(diagnosis, options.out or options.run_dir / DEFAULT_FOLDER)
+    except PlotError as error:  # the directory cannot be made
+        if options.out is None:
+            raise
+        parser.error(f"argument --out: {error}")
     except RunError as error:
         return _fail(parser.prog, str(error))
     for sentence in missing:
@@ -75,20 +80,13 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message}\n")
-
-
 def _build_parser(prog: str) -> argparse.ArgumentParser:
-    parser = _Parser(prog=prog, description=_DESCRIPTION, allow_abbrev=False)
-    parser.add_argument("run_dir", metavar="RUN_DIR", type=Path, help="the directory that training wrote")
+    parser = Parser(prog=prog, description=_DESCRIPTION, allow_abbrev=False)
+    parser.add_argument("run_dir", metavar="RUN_DIR", type=path, help="the directory that training wrote")
     parser.add_argument(
         "--out",
         metavar="DIR",
-        type=Path,
+        type=path,
         help=f"where to write; files of the same names are replaced (default: RUN_DIR/{DEFAULT_FOLDER})",
     )
     parser.add_argument(
@@ -99,33 +97,18 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--examples",
         metavar="N",
-        type=_whole_number(1, 2**20),
+        type=whole_number(_EXAMPLES),
         default=DEFAULT_EXAMPLES,
         help="how many training examples activations and gradients are computed from (default: %(default)s)",
     )
     parser.add_argument(
         "--seed",
         metavar="N",
-        type=_whole_number(0, 2**63 - 1),
+        type=whole_number(SEEDS),
         default=DEFAULT_SEED,
         help="of the draw of those examples (default: %(default)s)",
     )
     return parser
-
-
-def _whole_number(minimum: int, maximum: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = minimum - 1
-        if not minimum <= value <= maximum:
-            raise argparse.ArgumentTypeError(
-                f"got {text!r}, expected a whole number from {minimum} to {maximum}"
-            )
-        return value
-
-    return parse
 
 
 def _fail(prog: str, message: str) -> int:

@@ -10,20 +10,21 @@ import argparse
 import platform
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
 from namegen_ext._version import __version__
+from namegen_ext.command_line import Parser, one_of, path, problem_with_file, whole_number
 from namegen_ext.data import DataError, WordList, load_words
+from namegen_ext.ranges import SEEDS, THREADS
 from namegen_ext.reproduction import ROWS, Outcome, Row, run_row
 from namegen_ext.reproduction.report import print_table, summarise, to_json, to_markdown
-from namegen_ext.training.arguments import Parser
 from namegen_ext.training.backends import FUSED_CHOICES
 from namegen_ext.training.errors import BackendError, RunError
 from namegen_ext.training.files import write_bytes, write_json
+from namegen_ext.training.options import OptionError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 DEFAULT_DATA = "makemore"
@@ -55,9 +56,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     """
     parser = _build_parser(prog)
     options = parser.parse_args(arguments)
-    for flag, path in (("--json", options.json), ("--markdown", options.markdown)):
-        if path is not None and not path.absolute().parent.is_dir():
-            parser.error(f"argument {flag}: got {str(path)!r}, whose directory does not exist")
+    _check_files(parser, options)
+    _check_rows(parser, options)
     try:
         words = load_words(options.data)
     except DataError as error:
@@ -71,6 +71,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
         parser.error(f"argument --fused: {error}")
     except DataError as error:
         parser.error(f"argument --data: {error}")
+    except OptionError as error:  # the rows' own options; of these words, one asks too much
+        parser.error(f"argument --data: the words do not suit the rows: {error}")
     except RunError as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
         return 1
@@ -80,6 +82,23 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     finally:
         torch.set_num_threads(threads_before)
     return 0 if all(outcome.ok for outcome in outcomes) else 1
+
+
+def _check_files(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Find out before the first row, which may be hours before the last, whether the files can be written."""
+    for flag, file in (("--json", options.json), ("--markdown", options.markdown)):
+        problem = None if file is None else problem_with_file(file)
+        if problem is not None:
+            parser.error(f"argument {flag}: {problem}")
+    if options.json is not None and options.json == options.markdown:
+        parser.error(f"argument --markdown: got {str(options.markdown)!r}, expected another file than --json")
+
+
+def _check_rows(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    for name in options.only or ():
+        if options.quick and not ROWS[name].quick:
+            quick = ", ".join(name for name, row in ROWS.items() if row.quick)
+            parser.error(f"argument --only: got {name!r}, expected some of {quick} with --quick")
 
 
 def _run(rows: Sequence[Row], options: argparse.Namespace, words: WordList, outcomes: list[Outcome]) -> None:
@@ -146,7 +165,7 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
     add(
         "--only",
         nargs="+",
-        type=_row,
+        type=one_of(ROWS),
         metavar="NAME",
         help="these rows only (default: all of them, see below)",
     )
@@ -160,53 +179,26 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         "--fused",
         nargs="?",
         const="auto",
-        type=_fused,
+        type=one_of(FUSED_CHOICES),
         metavar="auto|layers|step",
         help="run on the fused kernels; --fused alone means auto (default: off, stock torch.nn layers)",
     )
-    add("--json", type=Path, metavar="FILE", help="write the results there (default: nowhere)")
-    add("--markdown", type=Path, metavar="FILE", help="write the table there (default: nowhere)")
+    add("--json", type=path, metavar="FILE", help="write the results there (default: nowhere)")
+    add("--markdown", type=path, metavar="FILE", help="write the table there (default: nowhere)")
     add(
         "--seed",
-        type=_whole_number,
+        type=whole_number(SEEDS),
         metavar="N",
         help="of weights and minibatches, in place of the recipes' 42 (default: that of each recipe)",
     )
     add(
         "--threads",
-        type=_threads,
+        type=whole_number(THREADS),
         metavar="N",
         default=DEFAULT_THREADS,
         help="CPU threads of torch (default: %(default)s)",
     )
     return parser
-
-
-def _row(text: str) -> str:
-    if text not in ROWS:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected some of {', '.join(ROWS)}")
-    return text
-
-
-def _fused(text: str) -> str:
-    if text not in FUSED_CHOICES:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected one of {', '.join(FUSED_CHOICES)}")
-    return text
-
-
-def _whole_number(text: str, low: int = 0, high: int = 2**64 - 1) -> int:
-    problem = argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from {low} to {high}")
-    try:
-        value = int(text)
-    except ValueError:
-        raise problem from None
-    if not low <= value <= high:
-        raise problem
-    return value
-
-
-def _threads(text: str) -> int:
-    return _whole_number(text, 1, 1024)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 import codecs
-import math
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from namegen_ext._standard_output import forget_standard_output
+from namegen_ext.command_line import Parser, number, path, whole_number
+from namegen_ext.ranges import SEEDS, Numbers, WholeNumbers
 
 # torch is imported once the arguments are known to be right: neither --help nor a wrong flag waits for it.
 if TYPE_CHECKING:
@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
 DEFAULT_COUNT = 20
 DEFAULT_TEMPERATURE = 1.0
-_SEED_LIMIT = 2**64
+# A thousand billion names take a day or more.
+_COUNTS = WholeNumbers(1, 10**12)
+_SYMBOLS = WholeNumbers(
+    1, 0x110000
+)  # as many as Unicode has; a model's own number is known once it is loaded
+_TEMPERATURES = Numbers(0.0, 1e38, low_is_open=True)
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_ext.sample") -> int:
@@ -58,9 +63,12 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
 
 def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     from namegen_ext.sampling import SamplingError
+    from namegen_ext.training import RunError
 
     try:
         stream, num_training_names = _open_stream(options)
+    except RunError as error:
+        parser.error(f"argument RUN_DIR: {error}")
     except ValueError as error:
         parser.error(str(error))
     except SamplingError as error:
@@ -138,39 +146,32 @@ def _fail(prog: str, message: str) -> int:
     return 1
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message}\n")
-
-
 def _build_parser(prog: str) -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog=prog,
         description="Draw names from a trained model. The names go to standard output, one a line; how many "
         "of them are new goes to standard error.",
         allow_abbrev=False,
     )
-    parser.add_argument("run_dir", metavar="RUN_DIR", type=Path, help="the directory that training wrote")
+    parser.add_argument("run_dir", metavar="RUN_DIR", type=path, help="the directory that training wrote")
     parser.add_argument(
         "-n",
         metavar="N",
-        type=_whole_number(1),
+        type=whole_number(_COUNTS),
         default=DEFAULT_COUNT,
-        help="how many names (default: %(default)s)",
+        help=f"how many names, {_COUNTS.limits} (default: %(default)s)",
     )
     parser.add_argument(
         "--temperature",
         metavar="X",
-        type=_temperature,
+        type=number(_TEMPERATURES, hint=" (--top-k 1 gives the likeliest name)"),
         default=DEFAULT_TEMPERATURE,
         help="below 1 the names become likelier, above 1 more varied; greater than 0 (default: %(default)s)",
     )
     parser.add_argument(
         "--top-k",
         metavar="K",
-        type=_whole_number(1),
+        type=whole_number(_SYMBOLS),
         help="draw each letter among the K likeliest only (default: all)",
     )
     parser.add_argument(
@@ -179,7 +180,7 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed",
         metavar="N",
-        type=_whole_number(0, _SEED_LIMIT - 1),
+        type=whole_number(SEEDS),
         help="the same seed draws the same names (default: a new one each time, named on standard error)",
     )
     parser.add_argument(
@@ -187,33 +188,6 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--unique", action="store_true", help="leave out repeats (default: keep them)")
     return parser
-
-
-def _whole_number(minimum: int, maximum: int | None = None) -> Callable[[str], int]:
-    expected = f"a whole number from {minimum}" + ("" if maximum is None else f" to {maximum}")
-
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = minimum - 1
-        if value < minimum or (maximum is not None and value > maximum):
-            raise argparse.ArgumentTypeError(f"got {text!r}, expected {expected}")
-        return value
-
-    return parse
-
-
-def _temperature(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(
-            f"got {text!r}, expected a finite number above 0 (--top-k 1 gives the likeliest name)"
-        )
-    return value
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from namegen_ext._standard_output import forget_standard_output
+from namegen_ext.command_line import shown
 from namegen_ext.data import DataError, load_words
 from namegen_ext.sampling import sample_names
 from namegen_ext.training.arguments import (
@@ -28,6 +29,7 @@ from namegen_ext.training.arguments import (
 )
 from namegen_ext.training.backends import choose_device
 from namegen_ext.training.checkpoint import newest_checkpoint
+from namegen_ext.training.effects import check_effects
 from namegen_ext.training.errors import BackendError, ProcessLostError, RunError, TrainingDivergedError
 from namegen_ext.training.files import is_file
 from namegen_ext.training.interrupt import StopRequest, stop_on_signal
@@ -121,7 +123,10 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        return _fail(prog, "out of memory: try a smaller --batch-size or a smaller model")
+        reason = (
+            f" ({error})" if type(error) is MemoryError and str(error) else ""
+        )  # torch's own are many lines
+        return _fail(prog, f"out of memory{reason}: try a smaller --batch-size or a smaller model")
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -183,12 +188,14 @@ def _assist(trainer: Trainer, resumed: RunDirectory | None, stop: StopRequest) -
 def _new_run(parsed: argparse.Namespace) -> _Plan:
     name = DEFAULT_RECIPE if parsed.recipe is None else parsed.recipe
     if name not in RECIPES:
-        came = f"got {name!r}" if name else "got no name"
+        came = f"got {shown(name)}" if name else "got no name"
         raise _ArgumentError(f"argument --recipe: {came}, expected one of {', '.join(RECIPES)}")
     with _blame("--recipe"):
-        options = RECIPES[name].train_options(given_options(parsed))
+        given = given_options(parsed)
+        options = RECIPES[name].train_options(given)
+        check_effects(given, options)
     with _blame("--data", DataError):
-        words = load_words(parsed.data or DEFAULT_DATA)
+        words = load_words(DEFAULT_DATA if parsed.data is None else parsed.data)
     return _Plan(
         recipe=name,
         options=options,

@@ -7,7 +7,7 @@ import io
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from namegen_ext.benchmarks.comparison import Comparison
+from namegen_ext.benchmarks.comparison import GPU_SUITE, STOCK, Comparison
 from namegen_ext.benchmarks.machine import Machine
 
 
@@ -17,9 +17,12 @@ class CsvFileError(ValueError):
 
 @dataclass(frozen=True)
 class Row:
-    """One peer of one case; the fields are the columns. Times are in seconds, memory in bytes, loss in nats.
+    """One peer of one case at one number of threads; the fields are the columns.
 
-    ``speedup`` is over the stock layers in the same comparison; what was not measured is left empty.
+    Times are in seconds, memory in bytes, loss in nats. ``speedup`` is over the stock layers in the same
+    comparison, at their best number of threads; ``fma_rate`` (operations per second) and ``bandwidth`` (bytes
+    per second) are the machine's, measured in the same run with as many threads. What was not measured is left
+    empty.
     """
 
     suite: str
@@ -36,14 +39,19 @@ class Row:
     rounds: int
     calls_per_sample: int
     speedup: float
+    warm_up_seconds: float | None
     compile_seconds: float | None
     peak_allocated_bytes: int | None
     peak_resident_bytes: int | None
     loss: float | None
     share_of_floor: float | None
+    fma_rate: float | None
+    bandwidth: float | None
+    clock_mhz: float | None
     commit: str
     versions: str
     cpu: str
+    gpu: str
     date: str
 
 
@@ -51,10 +59,11 @@ HEADER = tuple(field.name for field in fields(Row))
 
 
 def rows_of(comparison: Comparison, machine: Machine) -> list[Row]:
-    """Write a comparison as rows, one for each peer."""
+    """Write a comparison as rows: one for each peer at each number of threads, the best one first."""
     rows = []
-    for peer, measured in comparison.peers.items():
+    for peer, measured in comparison.all_measured():
         seconds = measured.timing.seconds
+        rates = measured.rates
         rows.append(
             Row(
                 suite=comparison.suite,
@@ -63,26 +72,36 @@ def rows_of(comparison: Comparison, machine: Machine) -> list[Row]:
                 mode=comparison.mode,
                 batch=comparison.batch,
                 sizes=comparison.sizes,
-                threads=machine.threads,
+                threads=machine.threads if measured.threads is None else measured.threads,
                 isa=machine.isa,
                 median_seconds=seconds.median,
                 lower_quartile_seconds=seconds.lower,
                 upper_quartile_seconds=seconds.upper,
                 rounds=len(measured.timing.samples),
                 calls_per_sample=measured.timing.calls,
-                speedup=comparison.speedup(peer).median,
+                speedup=measured.timing.speedup_over(comparison.peers[STOCK].timing).median,
+                warm_up_seconds=measured.timing.warm_up_seconds,
                 compile_seconds=measured.compile_seconds,
                 peak_allocated_bytes=measured.peak_allocated,
                 peak_resident_bytes=measured.peak_resident,
                 loss=measured.loss,
                 share_of_floor=measured.share_of_floor,
+                fma_rate=None if rates is None else rates.operations_per_second,
+                bandwidth=None if rates is None else rates.bytes_per_second,
+                clock_mhz=None if rates is None else rates.clock_mhz,
                 commit=machine.commit,
                 versions=machine.versions,
                 cpu=machine.cpu,
+                gpu=machine.gpu if comparison.suite == GPU_SUITE else "",
                 date=machine.date,
             )
         )
     return rows
+
+
+def row_texts(row: Row) -> dict[str, str]:
+    """Return what is written of a row, by column."""
+    return dict(zip(HEADER, map(_text, astuple(row)), strict=True))
 
 
 class CsvFile:
@@ -116,7 +135,7 @@ class CsvFile:
             CsvFileError: the file cannot be written.
 
         """
-        self._add(_lines([tuple(map(_text, astuple(row))) for row in rows]))
+        self._add(_lines([tuple(row_texts(row).values()) for row in rows]))
 
     def _look(self) -> tuple[str | None, bool]:
         """Return the first line (None where there is no file, or an empty one), and whether the last ends."""

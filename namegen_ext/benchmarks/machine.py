@@ -25,12 +25,13 @@ class Machine:
     Attributes:
         cpu: the model, as the system tells it.
         cpus: number of CPUs that the process may run on.
-        threads: number of threads that it was told to use.
+        threads: number of threads of a suite that does not choose the best.
         isa: the instruction set of the CPU kernels in use.
         versions: of the packages involved, as text.
         commit: of the checkout that the package was imported from, "-dirty" added where it was changed; empty
             where it was not imported from a checkout.
         date: when the run began, ISO 8601 with the time zone.
+        gpu: the model of the CUDA device; empty where there is none.
 
     """
 
@@ -41,11 +42,13 @@ class Machine:
     versions: str
     commit: str
     date: str
+    gpu: str = ""
 
     def __str__(self) -> str:
         threads = f"{self.threads} thread{'s' if self.threads != 1 else ''} of {self.cpus} CPUs"
         commit = f"commit {self.commit}, " if self.commit else ""
-        return f"{self.cpu}, {threads}, kernels for {self.isa}; {self.versions}; {commit}{self.date}"
+        gpu = f", {self.gpu}" if self.gpu else ""
+        return f"{self.cpu}{gpu}, {threads}, kernels for {self.isa}; {self.versions}; {commit}{self.date}"
 
 
 def this_machine(threads: int) -> Machine:
@@ -59,17 +62,23 @@ def this_machine(threads: int) -> Machine:
     versions = [f"namegen_ext {info['version']}", f"torch {torch.__version__}", f"Python {info['python']}"]
     versions += [f"{name} {version}" for name in _PEER_PACKAGES if (version := _installed(name))]
     if torch.cuda.is_available():
-        versions += [f"CUDA {torch.version.cuda}", torch.cuda.get_device_name()]
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+        versions.append(f"CUDA {torch.version.cuda}")
     return Machine(
         cpu=_cpu_model(),
-        cpus=len(affinity(0)) if affinity is not None else os.cpu_count() or 1,
+        cpus=available_cpus(),
         threads=threads,
         isa=info["cpu_isa"],
         versions=", ".join(versions),
         commit=_commit(),
         date=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else "",
     )
+
+
+def available_cpus() -> int:
+    """Count the CPUs that this process may run on."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def _installed(name: str) -> str:

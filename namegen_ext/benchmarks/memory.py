@@ -10,14 +10,16 @@ Two figures, neither of which tells all by itself:
   written to, in pages of 4 KiB and with some hundred KiB of code and bookkeeping, so it says something about
   large batches only.
 
-The process is forked from a small server that has imported torch and run nothing: each measurement starts
-from the same clean state, in a fraction of a second.
+The process is one of :func:`namegen_ext.benchmarks.processes.clean_processes`.
+
+Of a whole training step (suites train and scaling), what counts is all that its process holds at the peak: data,
+weights, gradients, what a library keeps and what a compiler has left; :func:`own_memory` and
+:func:`peak_of_own_memory` find it.
 """
 
 from __future__ import annotations
 
 import ctypes
-import multiprocessing
 import os
 import resource
 import sys
@@ -31,11 +33,14 @@ from pathlib import Path
 import torch
 from torch.autograd.profiler import profile, record_function
 
+from namegen_ext.benchmarks.processes import clean_processes
+
 # Given a batch size, prepares everything and returns what is to be measured.
 Prepare = Callable[[int], Callable[[], object]]
 
 _WARM_UP_BATCH = 2
 _RESIDENT_FROM_BATCH = 1024
+_OF_FILES = ("RssFile", "RssShmem")  # code is mapped from files, and read in as it is needed
 _CALL = "namegen_ext: the call"
 
 
@@ -69,8 +74,7 @@ def peak_memory(prepare: Prepare, batch: int, threads: int) -> PeakMemory:
         PeakMemoryError: the other process failed.
 
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["namegen_ext.benchmarks.ops"])
+    context = clean_processes()
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_measure_in_child, args=(sender, prepare, batch, threads))
     process.start()
@@ -106,6 +110,36 @@ def peak_resident(call: Callable[[], object]) -> int:
     call()
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return grown if sys.platform == "darwin" else grown * 1024  # elsewhere it counts in KiB
+
+
+def own_memory() -> int | None:
+    """Return how many bytes this process holds just now, files that are mapped into it left out.
+
+    None where there is no Linux to tell. In whole pages; what finds room in a page that is held already is not
+    seen, so small amounts are not.
+    """
+    _give_back_free_memory()
+    return _status("VmRSS", *_OF_FILES)
+
+
+def peak_of_own_memory(call: Callable[[], object]) -> int | None:
+    """Return the most bytes that this process holds during a call, files left out; None without a Linux to tell."""
+    _give_back_free_memory()
+    call()
+    return _status("VmHWM", *_OF_FILES)
+
+
+def _status(total: str, *less: str) -> int | None:
+    """Read a field of /proc/self/status, less some others: bytes."""
+    try:
+        text = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    if not {total, *less} <= fields.keys():
+        return None
+    # Written as "1234 kB", by which KiB are meant.
+    return 1024 * (int(fields[total].split()[0]) - sum(int(fields[name].split()[0]) for name in less))
 
 
 def _give_back_free_memory() -> None:

@@ -1,28 +1,18 @@
-"""Results as bars: how much faster than the stock layers each peer is. Needs matplotlib."""
+"""``--plot``: the charts as files. Needs matplotlib."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
-from typing import Any
 
-from namegen_ext.benchmarks.comparison import STOCK, Comparison
+from namegen_ext.benchmarks.charts.chart import Chart, render
+from namegen_ext.benchmarks.charts.draw import all_charts
+from namegen_ext.benchmarks.charts.look import LIGHT, THEMES
+from namegen_ext.benchmarks.results import Result
 
 FORMATS = ("pdf", "png", "svg")
-
-# Okabe and Ito's colours, which people with any colour vision tell apart, on a white or a dark ground.
-_COLOURS = {
-    "fused-layers": "#0072B2",
-    "fused-step": "#D55E00",
-    "fused-op": "#56B4E9",
-    "plain-tensors": "#999999",
-    "torch.compile": "#E69F00",
-    "jax-scan": "#009E73",
-}
-_MODES = ("forward+backward", "step")
-_COLUMNS = 2
+DIRECTORY_FORMATS = ("png", "svg")
 
 
 class PlotError(ValueError):
@@ -30,81 +20,96 @@ class PlotError(ValueError):
 
 
 def check_plot(path: Path) -> None:
-    """Make sure that a plot can be drawn, before anything is measured.
+    """Make sure that plots can be drawn, before anything is measured.
 
     Raises:
-        PlotError: the file's ending is not one of FORMATS, its directory is missing, or matplotlib is.
+        PlotError: the path is neither a directory nor a file that ends in one of FORMATS, the directory that it
+            is to lie in is missing, or matplotlib is.
 
     """
-    if path.suffix.lower().removeprefix(".") not in FORMATS:
-        raise PlotError(f"got {str(path)!r}, expected a file that ends in .{', .'.join(FORMATS)}")
+    if not _is_directory(path) and _ending(path) not in FORMATS:
+        raise PlotError(
+            f"got {str(path)!r}, expected a directory, or a file that ends in .{', .'.join(FORMATS)}"
+        )
     if not path.resolve().parent.is_dir():
         raise PlotError(f"{path}: there is no directory {path.parent}")
+    check_matplotlib()
+
+
+def check_matplotlib() -> None:
+    """Make sure that pictures can be drawn.
+
+    Raises:
+        PlotError: matplotlib is not installed.
+
+    """
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise PlotError("matplotlib is not installed: pip install matplotlib") from None
+        raise PlotError(
+            'matplotlib is not installed: pip install "namegen_ext[bench]", or in a checkout pip install -e ".[bench]"'
+        ) from None
 
 
-def draw(comparisons: Sequence[Comparison], path: Path, caption: str) -> None:
-    """Draw the comparisons of whole steps and of forward+backward, a panel for each case and sizes.
+def draw(results: Sequence[Result], path: Path) -> list[Path]:
+    """Draw every chart that there are results for.
 
     Args:
-        comparisons: at least one of those modes.
-        path: the file; see :func:`check_plot`.
-        caption: stands below.
+        results: of one run, or of a file; the last of each key counts, of the machine of the last one.
+        path: a file that gets all charts, one below the other, on a light ground; or a directory, made where it
+            is missing, that gets each chart as ``NAME-light`` and ``NAME-dark``, as PNG and as SVG.
+
+    Returns:
+        The files.
 
     Raises:
-        PlotError: there is nothing to draw, or the file cannot be written.
+        PlotError: there is nothing to draw, or a file cannot be written.
 
     """
-    from matplotlib.figure import Figure
-
-    shown = [comparison for comparison in comparisons if comparison.mode in _MODES]
-    panels = [list(group) for _, group in groupby(shown, key=lambda one: (one.suite, one.case, one.sizes))]
-    if not panels:
+    charts = all_charts(results)
+    if not charts:
         raise PlotError("nothing was measured that could be drawn")
-    rows = -(-len(panels) // _COLUMNS)
-    figure = Figure(figsize=(6.4 * _COLUMNS, 3.4 * rows + 0.4), layout="constrained")
-    axes = figure.subplots(rows, _COLUMNS, squeeze=False)
-    for position, axis in enumerate(axes.flat):
-        if position < len(panels):
-            _draw_panel(axis, panels[position])
-        else:
-            axis.set_axis_off()
-    figure.supxlabel(caption, fontsize=7, wrap=True)
+    if not _is_directory(path):
+        write_file(path, render(charts, LIGHT, _ending(path)))
+        return [path]
+    return draw_into(charts, path, DIRECTORY_FORMATS)
 
-    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+
+def draw_into(charts: Sequence[Chart], directory: Path, formats: Sequence[str]) -> list[Path]:
+    """Draw charts into a directory, which is made where it is missing; see :func:`draw`."""
     try:
-        figure.savefig(beside, dpi=150)
+        directory.mkdir(exist_ok=True)
+    except OSError as error:
+        raise PlotError(f"{directory}: cannot be made: {error.strerror or error}") from None
+    files = []
+    for chart in charts:
+        for theme in THEMES:
+            for file_format in formats:
+                files.append(directory / f"{chart.name}-{theme.name}.{file_format}")
+                write_file(files[-1], render([chart], theme, file_format))
+    return files
+
+
+def _ending(path: Path) -> str:
+    return path.suffix.lower().removeprefix(".")
+
+
+def _is_directory(path: Path) -> bool:
+    return path.is_dir() or (not path.suffix and not path.name.startswith("."))
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file beside its place and rename it.
+
+    Raises:
+        PlotError: it cannot be written.
+
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_bytes(content)
         os.replace(beside, path)
     except OSError as error:
         raise PlotError(f"{path}: cannot be written: {error.strerror or error}") from None
     finally:
         beside.unlink(missing_ok=True)
-
-
-def _draw_panel(axis: Any, comparisons: list[Comparison]) -> None:
-    """Draw groups of bars, one group a batch, one bar a peer, whiskers from quartile to quartile."""
-    first = comparisons[0]
-    peers = list(dict.fromkeys(peer for one in comparisons for peer in one.peers if peer != STOCK))
-    width = 0.8 / max(1, len(peers))
-    for number, peer in enumerate(peers):
-        places, heights, below, above = [], [], [], []
-        for group, comparison in enumerate(comparisons):
-            if peer in comparison.peers:
-                speedup = comparison.speedup(peer)
-                places.append(group + (number - (len(peers) - 1) / 2) * width)
-                heights.append(speedup.median)
-                below.append(speedup.median - speedup.lower)
-                above.append(speedup.upper - speedup.median)
-        bars = axis.bar(places, heights, width, label=peer, color=_COLOURS.get(peer), yerr=(below, above))
-        axis.bar_label(bars, fmt="%.1f", fontsize=7)
-    axis.axhline(1, color="#777777", linewidth=1)
-    axis.set_xticks(range(len(comparisons)), [f"{one.batch:,}" for one in comparisons])
-    axis.set_xlabel("batch")
-    axis.set_ylabel("times as fast as stock layers")
-    axis.set_title(f"{first.case}, {first.mode}\n{first.sizes}", fontsize=9)
-    if peers:
-        axis.margins(y=0.25)  # room for the legend above the bars
-        axis.legend(fontsize=7, ncols=len(peers), loc="upper center")

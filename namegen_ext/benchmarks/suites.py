@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from namegen_ext.benchmarks.comparison import STOCK, Comparison
 from namegen_ext.benchmarks.gpu import run_gpu
@@ -11,29 +11,31 @@ from namegen_ext.benchmarks.ops import run_ops
 from namegen_ext.benchmarks.ops.case import PEERS as OPS_PEERS
 from namegen_ext.benchmarks.sample import PEERS as SAMPLE_PEERS
 from namegen_ext.benchmarks.sample import run_sample
+from namegen_ext.benchmarks.scaling import run_scaling
 from namegen_ext.benchmarks.settings import Settings
 from namegen_ext.benchmarks.time_to_loss import PEERS as TIME_TO_LOSS_PEERS
 from namegen_ext.benchmarks.time_to_loss import SUITE as TIME_TO_LOSS
 from namegen_ext.benchmarks.time_to_loss import run_time_to_loss
 from namegen_ext.benchmarks.train import run_train
-from namegen_ext.benchmarks.train.suite import PEERS as TRAIN_PEERS
+from namegen_ext.benchmarks.train.peers import PEERS as TRAIN_PEERS
 
-# Takes the settings, the number of threads, the peers to measure beside stock (None for all), and a function
-# that is told what is being measured.
-Suite = Callable[[Settings, int, "frozenset[str] | None", Callable[[str], None]], Iterator[Comparison]]
+# Takes the settings, the numbers of threads (a suite that has use for one alone takes the first), the peers to measure
+# beside stock (None for all), and a function that is told what is being measured.
+Suite = Callable[
+    [Settings, Sequence[int], "frozenset[str] | None", Callable[[str], None]], Iterator[Comparison]
+]
 
 SUITES: dict[str, Suite] = {
     "ops": run_ops,
     "train": run_train,
+    "scaling": run_scaling,
     "sample": run_sample,
     TIME_TO_LOSS: run_time_to_loss,
     "gpu": run_gpu,
 }
 # Measured where none is named.
-DEFAULT_SUITES = ("ops", "train", "sample", TIME_TO_LOSS)
+DEFAULT_SUITES = ("ops", "train", "scaling", "sample", TIME_TO_LOSS)
 
 PEERS = tuple(dict.fromkeys((*OPS_PEERS, *TRAIN_PEERS, *SAMPLE_PEERS, *TIME_TO_LOSS_PEERS, *GPU_PEERS)))
-# The peers that the target of a comparison is meant for.
-FUSED_PEERS = ("fused-layers", "fused-op")
 
 assert PEERS[0] == STOCK

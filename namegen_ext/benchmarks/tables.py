@@ -18,10 +18,11 @@ _TARGET_PEER = "fused-layers"  # what a user of fuse gets
 LEGEND = (
     "time: median (lower to upper quartile). speedup: over stock, from neighbouring samples; "
     f"the target is for {_TARGET_PEER}\n"
-    f"and for {FUSED_STEP} over the peers named. of floor: the time that the operations would take at the\n"
-    "machine's own rate, over the median.\n"
-    "memory: the peak of one forward+backward: held of torch's allocator, then, for large batches, "
-    "growth of the process."
+    f"and for {FUSED_STEP} over the peers named. of floor: the time that the operations, or going through the\n"
+    "bytes, would take at the machine's own rates, over the median.\n"
+    "memory: of ops, the peak of one forward+backward: held of torch's allocator, then, for large batches, "
+    "growth of the\nprocess; of whole steps, all that the process came to hold for it, compilers' leavings included. "
+    "threads: the best of those measured."
 )
 
 
@@ -36,19 +37,21 @@ def print_comparisons(comparisons: Sequence[Comparison], console: Console) -> No
     """Print comparisons of one suite as one table: a line for each peer of each."""
     first = comparisons[0]
     several_cases = len({(one.case, one.sizes) for one in comparisons}) > 1
-    has_memory = any(found.peak_allocated is not None for one in comparisons for found in one.peers.values())
-    has_compiler = any(
-        found.compile_seconds is not None for one in comparisons for found in one.peers.values()
-    )
-    has_loss = any(found.loss is not None for one in comparisons for found in one.peers.values())
+    all_found = [found for one in comparisons for found in one.peers.values()]
+    has_threads = any(found.threads is not None for found in all_found)
+    has_memory = any(found.peak_allocated or found.peak_resident for found in all_found)
+    has_compiler = any(found.compile_seconds is not None for found in all_found)
+    has_loss = any(found.loss is not None for found in all_found)
+    has_floor = any(found.share_of_floor is not None for found in all_found)
     in_seconds = all(one.mode == "process" for one in comparisons)
-    has_floor = any(found.share_of_floor is not None for one in comparisons for found in one.peers.values())
 
     title = first.suite if several_cases else f"{first.suite}: {first.case} ({first.sizes})"
     table = Table(title=escape(title), title_justify="left")
     table.add_column("case" if several_cases else "mode")
     table.add_column("batch", justify="right")
     table.add_column("peer")
+    if has_threads:
+        table.add_column("threads", justify="right")
     table.add_column("time, s" if in_seconds else "time, us", justify="right")
     table.add_column("speedup", justify="right")
     table.add_column("target")
@@ -74,6 +77,7 @@ def print_comparisons(comparisons: Sequence[Comparison], console: Console) -> No
                 escape(name),
                 f"{comparison.batch:,}" if is_first else "",
                 peer,
+                *([f"{found.threads or ''}"] if has_threads else []),
                 _time(found.timing.seconds, in_seconds=in_seconds),
                 "" if is_first else _speedup(comparison.speedup(peer)),
                 _target(comparison, peer),
@@ -133,8 +137,6 @@ def _inverse(seconds: Quartiles) -> Quartiles:
 
 def _memory(comparison: Comparison, peer: str) -> str:
     found = comparison.peers[peer]
-    if found.peak_allocated is None:
-        return ""
-    resident = "" if found.peak_resident is None else f", {found.peak_resident / 1024:,.0f}"
-    figures = f"{found.peak_allocated / 1024:,.0f}{resident}"
-    return f"[red]{figures} above stock[/]" if comparison.memory_above_stock(peer) else figures
+    figures = [size for size in (found.peak_allocated, found.peak_resident) if size is not None]
+    text = ", ".join(f"{size / 1024:,.0f}" for size in figures)
+    return f"[red]{text} above stock[/]" if comparison.memory_above_stock(peer) else text

@@ -14,15 +14,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from namegen_ext.benchmarks.agreement import DisagreementError
 from namegen_ext.benchmarks.comparison import FUSED_STEP, STOCK, Comparison, Measured
+from namegen_ext.benchmarks.rates import Rates, Work, measure_rates
 from namegen_ext.benchmarks.settings import Settings
 from namegen_ext.benchmarks.timing import Timing
+from namegen_ext.benchmarks.train.case import TrainCase, build_data
+from namegen_ext.benchmarks.train.operations import work_per_step
+from namegen_ext.data import load_words
 
 SUITE = "time-to-loss"
 # The flags of each backend, beside the recipe's.
@@ -56,13 +60,16 @@ class _Run:
 
 
 def run_time_to_loss(
-    settings: Settings, threads: int, only_peers: frozenset[str] | None, tell: Callable[[str], None]
+    settings: Settings,
+    thread_counts: Sequence[int],
+    only_peers: frozenset[str] | None,
+    tell: Callable[[str], None],
 ) -> Iterator[Comparison]:
     """Measure the command with each backend, the backends taking turns.
 
     Args:
         settings: ``data`` is the word list; its rounds are at most those of this suite.
-        threads: number of threads that torch is set to.
+        thread_counts: the first is the number of threads that torch is set to.
         only_peers: the peers to measure, beside stock; None for all.
         tell: is told what is being measured.
 
@@ -71,6 +78,7 @@ def run_time_to_loss(
         DisagreementError: a backend comes to another dev loss than the stock layers.
 
     """
+    threads = thread_counts[0]
     names = [name for name in PEERS if name == STOCK or only_peers is None or name in only_peers]
     loss = _CENSUS_LOSS if settings.data is None else _WORDS_LOSS
     runs: dict[str, list[_Run]] = {name: [] for name in names}
@@ -85,6 +93,8 @@ def run_time_to_loss(
             runs[name].append(_train(name, settings, threads))
 
     _check(runs)
+    rates = measure_rates(threads)
+    floor = _steps(settings) * rates.floor_seconds(_work_per_step(settings))
     reached = {name: _dev_loss(found[-1]) <= loss for name, found in runs.items()}
     notes = [
         f"{SUITE}: {name} trained for {found[-1].summary['train_seconds']:.2f} s of its time"
@@ -102,13 +112,27 @@ def run_time_to_loss(
         mode="process",
         sizes=f"data={Path(settings.data or 'census').name} dev-loss={loss} steps={_steps(settings)}",
         batch=BATCH_SIZE,
-        peers={
-            name: Measured(Timing(tuple(run.seconds for run in found), 1), loss=_dev_loss(found[-1]))
-            for name, found in runs.items()
-        },
+        peers={name: _measured(found, floor, rates) for name, found in runs.items()},
         most_seconds=_MOST_SECONDS if reached.get(FUSED_STEP) and not settings.quick else None,
         notes=tuple(notes),
     )
+
+
+def _measured(found: list[_Run], floor: float, rates: Rates) -> Measured:
+    timing = Timing(tuple(run.seconds for run in found), 1)
+    return Measured(
+        timing,
+        loss=_dev_loss(found[-1]),
+        share_of_floor=floor / timing.seconds.median,
+        rates=rates,
+    )
+
+
+def _work_per_step(settings: Settings) -> Work:
+    """Count what a step of training has to do: that of SGD, though AdamW does some more for each parameter."""
+    words = load_words(settings.data or "census").words
+    case = TrainCase(batch_norm=False, batch_size=BATCH_SIZE, steps=_steps(settings), timed_steps=1)
+    return work_per_step(case, build_data(case, words))
 
 
 def _check(runs: dict[str, list[_Run]]) -> None:

@@ -11,11 +11,14 @@ import gc
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from namegen_ext.benchmarks.settings import Settings
+
+Key = TypeVar("Key", bound=Hashable)
 
 # Does its work as many times as it is told.
 Sampler = Callable[[int], object]
@@ -50,11 +53,14 @@ class Timing:
     Attributes:
         samples: seconds per call, one for each round.
         calls: how many calls a sample consists of.
+        warm_up_seconds: how long the peer was run before the first sample, the search for the number of calls
+            included; None where that was not recorded.
 
     """
 
     samples: tuple[float, ...]
     calls: int
+    warm_up_seconds: float | None = None
 
     @property
     def seconds(self) -> Quartiles:
@@ -68,12 +74,12 @@ class Timing:
 
 
 def measure(
-    samplers: Mapping[str, Sampler], settings: Settings, clock: Clock | None = None
-) -> dict[str, Timing]:
+    samplers: Mapping[Key, Sampler], settings: Settings, clock: Clock | None = None
+) -> dict[Key, Timing]:
     """Measure peers against each other.
 
     Args:
-        samplers: each peer's name and work.
+        samplers: the work of each peer, by its name or whatever tells it apart.
         settings: how long and how often.
         clock: takes the time; None for the process's own clock.
 
@@ -83,11 +89,14 @@ def measure(
     """
     clock = clock or _elapsed
     with no_garbage_collection():
-        calls = {}
+        calls: dict[Key, int] = {}
+        warm_up: dict[Key, float] = {}
         for name, sampler in samplers.items():
+            began = time.perf_counter()
             _warm_up(sampler, settings.warm_up_seconds)
             calls[name] = calls_per_sample(sampler, settings.sample_seconds, clock)
-        samples: dict[str, list[float]] = {name: [] for name in samplers}
+            warm_up[name] = time.perf_counter() - began
+        samples: dict[Key, list[float]] = {name: [] for name in samplers}
         names = list(samplers)
         began = time.perf_counter()
         for round_number in range(settings.rounds):
@@ -97,7 +106,7 @@ def measure(
             enough = round_number + 1 >= settings.min_rounds
             if enough and time.perf_counter() - began > settings.budget_seconds:
                 break
-    return {name: Timing(tuple(samples[name]), calls[name]) for name in names}
+    return {name: Timing(tuple(samples[name]), calls[name], warm_up[name]) for name in names}
 
 
 def calls_per_sample(sampler: Sampler, sample_seconds: float, clock: Clock | None = None) -> int:

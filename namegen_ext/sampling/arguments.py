@@ -60,7 +60,7 @@ def check_prefix(value: Any, vocabulary: Vocabulary, max_length: int, name: str 
     if unknown:
         raise ValueError(
             f"{name} must be made of letters that the model knows ({_shorten(''.join(vocabulary.symbols))}), "
-            f"but got {value!r} with {', '.join(map(repr, unknown))}"
+            f"but got {_shorten(value)!r} with {_shorten(', '.join(map(repr, unknown)))}"
         )
     if len(value) >= max_length:
         raise ValueError(

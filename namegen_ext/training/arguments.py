@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Collection
 from dataclasses import fields
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from namegen_ext.command_line import Parser, number, one_of, path, whole_number
 from namegen_ext.data import SPLITS
 from namegen_ext.models import COUNTS, MODELS, SCHEMES
 from namegen_ext.models.counting import ESTIMATORS
 from namegen_ext.nn.channels_last_batch_norm import VARIANCES
+from namegen_ext.ranges import THREADS, Numbers, WholeNumbers
 from namegen_ext.training.backends import FUSED_CHOICES
 from namegen_ext.training.checkpoint_interval import CheckpointInterval
+from namegen_ext.training.limits import LIMITS, MOST_STEPS
 from namegen_ext.training.optimizers import OPTIMIZERS
 from namegen_ext.training.options import TrainOptions
 from namegen_ext.training.recipes import ADAMW_LEARNING_RATE, DEFAULT_RECIPE, RECIPES
@@ -29,14 +31,6 @@ metrics.jsonl, summary.json, and checkpoints/, from which --resume goes on with 
 SIGTERM end the run cleanly: it is saved, evaluated, and can be resumed; so it can after a kill or a crash,
 from its last checkpoint. Exit status: 0; 1 when training diverged or a file could not be written; 2 for a
 wrong argument; 130 after Ctrl-C, 143 after SIGTERM."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """Write the line to standard error and exit with status 2."""
-        self.exit(2, f"{self.prog}: error: {message}\n")
 
 
 def flag_of(option: str) -> str:
@@ -93,29 +87,29 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         "--fused",
         nargs="?",
         const="auto",
-        type=_one_of(FUSED_CHOICES),
+        type=one_of(FUSED_CHOICES),
         metavar="|".join(FUSED_CHOICES),
         help="run on the fused kernels: whole native steps, fused layers, or the fastest of them that can be "
         "had; --fused alone means auto; off: the stock torch.nn layers (default: off)",
     )
     add(
         "--device",
-        type=_one_of(("cpu", "cuda", "auto")),
+        type=one_of(("cpu", "cuda", "auto")),
         metavar="cpu|cuda|auto",
         help=f"where to train; auto takes CUDA where there is a device (default: {DEFAULT_DEVICE})",
     )
     add(
         "--threads",
-        type=_whole_number(1, 1024),
+        type=whole_number(THREADS),
         metavar="N",
         default=argparse.SUPPRESS,
         help="CPU threads of torch; more than one pays for large batches only"
         f" (default: {RunSettings.threads})",
     )
-    add("--out", type=Path, metavar="DIR", help="new run directory (default: runs/MODEL-DATA-NUMBER)")
+    add("--out", type=path, metavar="DIR", help="new run directory (default: runs/MODEL-DATA-NUMBER)")
     add(
         "--resume",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="go on with a run that was stopped, as if it had not been; it keeps its options and settings, of which "
         "some may be given anew: --steps, --fused, --device and what is told and saved (default: a new run)",
@@ -126,14 +120,20 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         group,
         "split",
         "train, dev and test in percent; makemore: as makemore.py, 1,000 to test and none for dev; all: to train",
-        metavar="|".join(SPLITS),
+        choices=SPLITS,
     )
-    _setting(group, "log_every", "a line in metrics.jsonl every N steps", type=_whole_number(1), metavar="N")
+    _setting(
+        group,
+        "log_every",
+        "a line in metrics.jsonl every N steps",
+        type=whole_number(WholeNumbers(1, MOST_STEPS)),
+        metavar="N",
+    )
     _setting(
         group,
         "eval_every",
         "evaluate on dev, and save, every N steps; 0: only at the end",
-        type=_whole_number(0),
+        type=whole_number(WholeNumbers(0, MOST_STEPS)),
         metavar="N",
     )
     _setting(
@@ -160,14 +160,14 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         group,
         "samples",
         "how many names to generate at the end",
-        type=_whole_number(0, 10_000),
+        type=whole_number(WholeNumbers(0, 10_000)),
         metavar="N",
     )
 
 
 def _add_model_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the model")
-    _option(group, "model", "which model", metavar="|".join(MODELS))
+    _option(group, "model", "which model", choices=MODELS)
     _option(group, "block_size", "characters of context")
     _option(group, "embedding_dim", "length of a character's embedding")
     _option(group, "hidden_size", "width of each hidden layer")
@@ -177,7 +177,7 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
         group,
         "batch_norm_variance",
         "which variance of a batch it is divided by",
-        metavar="|".join(VARIANCES),
+        choices=VARIANCES,
     )
     _flag(group, "hidden_bias", "biases in the hidden linear layers of mlp and wavenet")
     _option(
@@ -194,9 +194,9 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
         group,
         "init",
         "initialisation of the weights; counts, for bigram and ngram, sets them from the training names",
-        metavar="|".join((*SCHEMES, COUNTS)),
+        choices=(*SCHEMES, COUNTS),
     )
-    _option(group, "estimator", "how counts become probabilities", metavar="|".join(ESTIMATORS))
+    _option(group, "estimator", "how counts become probabilities", choices=ESTIMATORS)
     _option(group, "smoothing", "the k of add-k")
 
 
@@ -205,14 +205,14 @@ def _add_optimization_flags(parser: argparse.ArgumentParser) -> None:
     _option(group, "steps", "number of steps")
     _option(group, "batch_size", "examples in a step, drawn with replacement")
     _flag(group, "full_batch", "all examples in each step instead")
-    _option(group, "optimizer", "which optimizer", metavar="|".join(OPTIMIZERS))
+    _option(group, "optimizer", "which optimizer", choices=OPTIMIZERS)
     _option(group, "learning_rate", f"of the first step; with adamw the default is {ADAMW_LEARNING_RATE}")
     _option(group, "final_learning_rate", "where the schedule ends")
     _option(
         group,
         "schedule",
         "constant; two-step: the final rate from --switch-at on; cosine: half a cosine to the final rate",
-        metavar="|".join(SCHEDULES),
+        choices=SCHEDULES,
     )
     _option(group, "switch_at", "where two-step changes the rate, as a share of the steps")
     _option(group, "momentum", "of sgd")
@@ -231,16 +231,25 @@ def _setting(group: Any, name: str, description: str, **arguments: Any) -> None:
     )
 
 
-def _option(group: Any, name: str, description: str, *, metavar: str | None = None) -> None:
+def _option(
+    group: Any, name: str, description: str, *, choices: Collection[str] = (), metavar: str | None = None
+) -> None:
     """Add the flag of an option of TrainOptions, which also checks the value's range."""
-    default = getattr(TrainOptions, name)
-    parse: Callable[[str], Any] = {int: _whole_number(), float: _number}.get(type(default), str)
+    default, allowed = getattr(TrainOptions, name), LIMITS.get(name)
+    parse: Callable[[str], Any] = str
+    if isinstance(allowed, WholeNumbers):
+        parse, metavar = whole_number(allowed), "N"
+    elif isinstance(allowed, Numbers):
+        parse, metavar = number(allowed), "X"
+    elif choices:
+        parse, metavar = one_of(choices), "|".join(choices)
+    limits = "" if allowed is None else f", {allowed.limits}"
     group.add_argument(
         flag_of(name),
         type=parse,
         default=argparse.SUPPRESS,
-        metavar=metavar or {int: "N", float: "X"}.get(type(default), "NAME"),
-        help=f"{description} (default: {default})",
+        metavar=metavar,
+        help=f"{description}{limits} (default: {default})",
     )
 
 
@@ -260,36 +269,3 @@ def _interval(text: str) -> CheckpointInterval:
         return CheckpointInterval.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _whole_number(minimum: int | None = None, maximum: int | None = None) -> Callable[[str], int]:
-    limits = "" if minimum is None else f" from {minimum}"
-    limits += "" if maximum is None else f" to {maximum}"
-
-    def parse(text: str) -> int:
-        problem = argparse.ArgumentTypeError(f"got {text!r}, expected a whole number{limits}")
-        try:
-            value = int(text)
-        except ValueError:
-            raise problem from None
-        if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
-            raise problem
-        return value
-
-    return parse
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number") from None
-
-
-def _one_of(choices: Collection[str]) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise argparse.ArgumentTypeError(f"got {text!r}, expected one of {', '.join(choices)}")
-        return text
-
-    return parse

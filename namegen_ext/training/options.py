@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from namegen_ext.command_line import shown
 from namegen_ext.data import SPLITS
 from namegen_ext.models import COUNTS, MODELS, SCHEMES
 from namegen_ext.models.arguments import check_factors
 from namegen_ext.models.counting import ESTIMATORS
 from namegen_ext.nn.channels_last_batch_norm import VARIANCES
+from namegen_ext.ranges import WholeNumbers
+from namegen_ext.training.limits import LIMITS, MOST_STEPS
 from namegen_ext.training.optimizers import OPTIMIZERS
 from namegen_ext.training.schedules import SCHEDULES
 
@@ -36,6 +39,8 @@ class TrainOptions:
     """The options of a training run; the defaults are those of ``python -m namegen_ext.train``.
 
     Two runs with the same options, words and backend have the same results, bit for bit, on one machine.
+
+    The range of each number is in :data:`namegen_ext.training.limits.LIMITS`.
 
     Attributes:
         model: name of the model, see :data:`namegen_ext.models.MODELS`.
@@ -116,21 +121,9 @@ class TrainOptions:
         for option, choices in _CHOICES.items():
             if getattr(self, option) not in choices:
                 raise OptionError(option, f"got {getattr(self, option)!r}, expected one of {_list(choices)}")
-        for option in _AT_LEAST_ONE:
-            if option == "steps" and self.steps == 0 and self.init == COUNTS:
-                continue  # counted, and not trained
-            highest = _MOST_LAYERS if option.endswith("_layers") else 2**31 - 1
-            if not 1 <= getattr(self, option) <= highest:
-                expected = f"a whole number from 1 to {highest:,}"
-                raise OptionError(option, f"got {getattr(self, option)}, expected {expected}")
-        for option in ("seed", "split_seed"):
-            if not 0 <= getattr(self, option) < 2**64:
-                expected = "a whole number from 0 to 2**64 - 1"
-                raise OptionError(option, f"got {getattr(self, option)}, expected {expected}")
-        for option, (low, high, expected) in _RANGES.items():
-            value = getattr(self, option)
-            if not (math.isfinite(value) and low <= value < high):
-                raise OptionError(option, f"got {value}, expected {expected}")
+        for option, allowed in LIMITS.items():
+            if getattr(self, option) not in allowed:
+                raise OptionError(option, f"got {getattr(self, option)}, expected {allowed}")
         self._check_combinations()
 
     def _check_types(self) -> None:
@@ -142,8 +135,9 @@ class TrainOptions:
                 raise OptionError(field.name, f"got {value!r}, expected {_TYPE_NAMES[type(default)]}")
 
     def _check_combinations(self) -> None:
-        if self.learning_rate == 0:
-            raise OptionError("learning_rate", "got 0.0, expected a number above 0")
+        if self.steps == 0 and self.init != COUNTS:
+            expected = f"{WholeNumbers(1, MOST_STEPS)} (0 is for --init {COUNTS})"
+            raise OptionError("steps", f"got 0, expected {expected}")
         model_options = MODELS[self.model].options
         if self.model == "bigram" and self.block_size != 1:
             raise OptionError("block_size", f"got {self.block_size}, expected 1 with --model bigram")
@@ -171,10 +165,15 @@ class TrainOptions:
             expected = (
                 f"auto, or numbers whose product is the block-size {self.block_size}, such as 2x2x2 for 8"
             )
-            raise OptionError("factors", f"got {self.factors!r}, expected {expected}") from None
+            raise OptionError("factors", f"got {shown(self.factors)}, expected {expected}") from None
 
     def _factors(self) -> tuple[int, ...] | None:
-        return None if self.factors == "auto" else tuple(map(int, self.factors.split("x")))
+        if self.factors == "auto":
+            return None
+        # At most four digits, as in the largest block; int() would take more than digits.
+        if not re.fullmatch(r"[0-9]{1,4}(x[0-9]{1,4})*", self.factors):
+            raise ValueError
+        return tuple(map(int, self.factors.split("x")))
 
     def model_config(self, vocab_size: int) -> dict[str, Any]:
         """Return what :func:`namegen_ext.models.build_model` needs for these options."""
@@ -221,29 +220,4 @@ _CHOICES: dict[str, Any] = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
     "split": SPLITS,
-}
-
-_MOST_LAYERS = 1000  # each is built one after another, before any size is compared
-
-_AT_LEAST_ONE = (
-    "block_size",
-    "embedding_dim",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_layers",
-    "num_heads",
-    "batch_size",
-    "steps",
-)
-
-_RANGES: dict[str, tuple[float, float, str]] = {
-    "learning_rate": (0.0, math.inf, "a number above 0"),
-    "final_learning_rate": (0.0, math.inf, "a number from 0"),
-    "switch_at": (0.0, math.nextafter(1.0, 2.0), "a number from 0 to 1"),
-    "smoothing": (0.0, math.inf, "a number from 0"),
-    "dropout": (0.0, 1.0, "a number from 0, below 1"),
-    "momentum": (0.0, 1.0, "a number from 0, below 1"),
-    "weight_decay": (0.0, math.inf, "a number from 0"),
-    "beta1": (0.0, 1.0, "a number from 0, below 1"),
-    "beta2": (0.0, 1.0, "a number from 0, below 1"),
 }

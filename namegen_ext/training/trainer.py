@@ -24,6 +24,7 @@ from namegen_ext.training.checkpoint import (
 from namegen_ext.training.checkpoint_interval import DEFAULT_INTERVAL, CheckpointInterval
 from namegen_ext.training.corpus import Corpus, Windows
 from namegen_ext.training.errors import RunError, TrainingDivergedError
+from namegen_ext.training.feasibility import check_feasible
 from namegen_ext.training.files import is_file, read_json_object, remove_leftovers
 from namegen_ext.training.generator_states import own_generators
 from namegen_ext.training.loop import TrainingLoop
@@ -96,6 +97,8 @@ class Trainer:
 
     Raises:
         DataError: the words are not fit to train on.
+        OptionError: the block size does not suit the words.
+        MemoryError: the machine has too little for a model, or batches, of this size.
         BackendError: the backend cannot be had.
 
     """
@@ -128,6 +131,7 @@ class Trainer:
         self.tensorboard = tensorboard
         self._updates: UpdateRecorder | None = None
         self._board: TensorBoardLog | None = None
+        check_feasible(words, options, device)
         self.corpus = Corpus.build(
             words,
             block_size=options.block_size,

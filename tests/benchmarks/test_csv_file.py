@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from namegen_ext.benchmarks.comparison import Comparison
 from namegen_ext.benchmarks.csv_file import HEADER, CsvFile, CsvFileError, rows_of
 from namegen_ext.benchmarks.machine import Machine
+from namegen_ext.benchmarks.timing import Timing
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -47,10 +49,42 @@ def test_rows_hold_what_was_measured(tmp_path: Path, comparison: Comparison, mac
     assert int(stock["peak_resident_bytes"]) == 900_000
     assert fused["peak_resident_bytes"] == fused["loss"] == fused["compile_seconds"] == ""
     assert (stock["share_of_floor"], fused["share_of_floor"]) == ("", "0.25")
+    assert (float(fused["fma_rate"]), float(fused["bandwidth"]), float(fused["clock_mhz"])) == (
+        2e11,
+        1e10,
+        2600,
+    )
+    assert stock["fma_rate"] == stock["bandwidth"] == stock["clock_mhz"] == stock["warm_up_seconds"] == ""
+    assert float(fused["warm_up_seconds"]) == 0.5
     assert fused["cpu"] == machine.cpu
     assert fused["versions"] == machine.versions
     assert (fused["isa"], fused["threads"], fused["commit"]) == ("avx2", "1", "abc1234")
     assert fused["date"] == machine.date
+
+
+def test_a_peer_has_a_row_for_each_number_of_threads(
+    tmp_path: Path, comparison: Comparison, machine: Machine
+) -> None:
+    best = replace(comparison.peers["fused-layers"], threads=4)
+    slower = replace(best, threads=1, timing=Timing((4e-4, 6e-4, 5e-4), 20))
+    several = replace(
+        comparison,
+        peers=comparison.peers | {"fused-layers": best},
+        others=(("fused-layers", slower),),
+    )
+    path = tmp_path / "rows.csv"
+    CsvFile(path).add(rows_of(several, machine))
+    rows = [(row["peer"], row["threads"], float(row["speedup"])) for row in read(path)]
+    assert rows == [("stock", "1", 1), ("fused-layers", "4", 2), ("fused-layers", "1", 1)]
+
+
+def test_the_gpu_stands_in_the_rows_that_were_measured_on_it(
+    comparison: Comparison, machine: Machine
+) -> None:
+    with_gpu = replace(machine, gpu="A GPU")
+    assert {row.gpu for row in rows_of(comparison, with_gpu)} == {""}
+    assert {row.gpu for row in rows_of(replace(comparison, suite="gpu"), with_gpu)} == {"A GPU"}
+    assert "A GPU" in str(with_gpu)
 
 
 def test_rows_are_added_after_those_that_are_there(

@@ -39,7 +39,7 @@ def test_peers_of_the_suite_compute_the_same_on_any_device(monkeypatch: pytest.M
     monkeypatch.setattr(suite, "graphed", suite.sampler)
     monkeypatch.setattr(suite, "device_seconds", None)
     monkeypatch.setattr(suite, "_COPY_BYTES", 2**16)
-    comparisons = list(suite.run_gpu(QUICK, 1, None, lambda what: None))
+    comparisons = list(suite.run_gpu(QUICK, (1,), None, lambda what: None))
     assert [(c.case, c.mode, c.batch) for c in comparisons] == [
         ("copy", "forward", 1),
         ("embedding_concat_linear", "forward", 32),

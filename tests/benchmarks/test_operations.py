@@ -5,9 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from namegen_ext.benchmarks.train.operations import operations_per_step
+from namegen_ext.benchmarks.train.case import TrainCase, TrainData
+from namegen_ext.benchmarks.train.operations import (
+    forward_operations,
+    gpt_operations_per_step,
+    operations_per_step,
+    work_per_step,
+)
 from namegen_ext.benchmarks.train.weights import read_weights
-from namegen_ext.models import MLP, WaveNet
+from namegen_ext.models import GPT, MLP, Bigram, WaveNet
 
 B, V, E, H = 6, 5, 4, 7
 
@@ -58,3 +64,38 @@ def test_the_reference_model_at_its_reference_batch() -> None:
     count = operations_per_step(weights, [tokens])
     least = 3 * 2 * 32 * 200 * 27 + 3 * 2 * 39 * 10 * 200
     assert least < count < 1.1 * least
+
+
+def test_forward_alone() -> None:
+    weights = read_weights(MLP(V, block_size=2, embedding_dim=E, hidden_size=H, batch_norm=False))
+    tokens = torch.tensor([[1, 2], [1, 3], [1, 2]])  # three rows of the table
+    table, sums = 2 * (3 * E * H), 3 * 2 * H + 3 * H  # rows added, and the bias
+    # The plain product takes 2 * 3 * 2 * E * H: more.
+    assert table + 3 * 2 * H < 2 * 3 * 2 * E * H
+    assert forward_operations(weights, tokens) == table + sums + 2 * (3 * H * V) + 3 * V
+
+
+def test_a_bigram_works_on_the_rows_that_occur() -> None:
+    weights = read_weights(Bigram(V))
+    tokens = torch.tensor([[1], [2], [1], [1]])  # two rows
+    assert operations_per_step(weights, [tokens]) == 4 + 2 * (2 * V) + 2 * V * V
+
+
+def test_a_gpt_needs_no_position_behind_a_words_end() -> None:
+    model = GPT(V, block_size=4, embedding_dim=8, num_layers=2, num_heads=2)
+    targets = torch.tensor([[1, 0, -1, -1], [1, 2, 3, 0]])  # 2 and 4 positions
+    # Queries, keys, values, output, and two matrices of 8 by 32, in two layers; and the head.
+    dense = 2 * (4 * 8 * 8 + 2 * 8 * 32) + 8 * V
+    pairs = 3 + 10  # 1 + 2, and 1 + 2 + 3 + 4
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    expected = 3 * 2 * (6 * dense + pairs * 2 * (2 * 8)) + 2 * parameters
+    assert gpt_operations_per_step(model, [targets]) == expected
+
+
+def test_the_bytes_of_a_step_are_those_of_the_minibatch_and_the_parameters() -> None:
+    case = TrainCase(
+        batch_norm=False, batch_size=6, steps=2, timed_steps=2, embedding_dim=E, block_size=2, hidden_size=H
+    )
+    data = TrainData(V, torch.zeros(10, 2, dtype=torch.int64), torch.zeros(10, dtype=torch.int64))
+    parameters = V * E + 2 * E * H + H + H * V + V
+    assert work_per_step(case, data).bytes == 8 * 6 * (1 + 2 + 1) + 2 * 4 * parameters

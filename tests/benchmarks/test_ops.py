@@ -68,6 +68,38 @@ def test_all_peers_start_alike_and_compute_the_same(case: OpCase, batch: int, mo
             torch.testing.assert_close(result, stock[key], rtol=0, atol=1e-3 * largest)
 
 
+def test_the_work_of_batch_norm() -> None:
+    case = BatchNormCase(batches=(1,), targets=(), hidden_size=5)
+    # Values read and written: input and output; the input twice; and seven more backward.
+    assert [case.work(mode, 8).bytes for mode in MODES] == [4 * 40 * n for n in (2, 3, 10)]
+    operations = [case.work(mode, 8).operations for mode in MODES]
+    assert operations == sorted(operations)
+
+
+def test_the_work_of_an_embedding_is_the_cheaper_of_two_ways() -> None:
+    def work(batch: int, vocab_size: int) -> float:
+        case = EmbeddingConcatLinearCase(
+            batches=(1,), targets=(), vocab_size=vocab_size, embedding_dim=4, block_size=2, hidden_size=6
+        )
+        return case.work(INFERENCE, batch).operations
+
+    # One example: a row for each place, no more than the product.
+    assert work(1, 100) == 2 * 2 * 4 * 6 + 6
+    # All of 3 symbols occur at both places among 1,000 examples: 6 rows, 2,000 of them added, and the bias.
+    assert work(1000, 3) == 2 * 6 * 4 * 6 + 2000 * 6 + 1000 * 6
+
+
+def test_the_bytes_of_an_embedding() -> None:
+    case = EmbeddingConcatLinearCase(
+        batches=(1,), targets=(), vocab_size=9, embedding_dim=4, block_size=2, hidden_size=6
+    )
+    weights = 9 * 4 + 2 * 4 * 6 + 6
+    forward = 4 * (100 * 6 + weights) + 8 * 200
+    assert case.work(INFERENCE, 100).bytes == forward
+    # Twice the tokens; output written, read and its gradient read; weights read twice, and gradients written.
+    assert case.work(FORWARD_BACKWARD, 100).bytes == 4 * 3 * (100 * 6 + weights) + 8 * 400
+
+
 def test_inference_records_no_graph_and_evaluates() -> None:
     case = BatchNormCase(batches=(1,), targets=(), hidden_size=4)
     peer = case.peer(STOCK, 8, INFERENCE)
@@ -104,7 +136,7 @@ def test_a_wrong_operator_is_found_out_before_its_time_is_told(
     monkeypatch.setattr(OpCase, "modes", lambda self, batch: (INFERENCE,))
     monkeypatch.setattr(case_class, "modes", lambda self, batch: (INFERENCE,))
     with pytest.raises(DisagreementError, match=f"{case_class.operator}, .*: output of fused-op differs"):
-        list(run_ops(QUICK, 1, None, lambda what: None))
+        list(run_ops(QUICK, (1,), None, lambda what: None))
 
 
 def test_a_failed_memory_measurement_is_noted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -117,7 +149,7 @@ def test_a_failed_memory_measurement_is_noted(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(suite, "peak_memory", fail)
     only = frozenset({"fused-layers"})
     told: list[str] = []
-    comparisons = list(run_ops(QUICK, 1, only, told.append))
+    comparisons = list(run_ops(QUICK, (1,), only, told.append))
     measured = [one for one in comparisons if one.mode == FORWARD_BACKWARD]
     assert measured
     for one in measured:

@@ -77,6 +77,25 @@ def test_memory_above_that_of_stock_is_pointed_out(
     assert ("above stock" in printed(with_peaks(comparison, allocated, resident))) is above
 
 
+def test_threads_have_a_column_where_they_were_chosen(comparison: Comparison) -> None:
+    assert "threads" not in printed(comparison)
+    chosen = {peer: replace(found, threads=16) for peer, found in comparison.peers.items()}
+    text = printed(replace(comparison, peers=chosen))
+    assert "threads" in text
+    assert text.count(" 16 ") == 2
+
+
+def test_the_memory_of_whole_steps_is_shown_and_not_judged(comparison: Comparison) -> None:
+    peers = {
+        peer: replace(found, peak_allocated=None, peak_resident=size)
+        for (peer, found), size in zip(comparison.peers.items(), (1 << 20, 9 << 20), strict=True)
+    }
+    text = printed(replace(comparison, peers=peers))
+    assert "1,024" in text
+    assert "9,216" in text
+    assert "above stock" not in text
+
+
 def test_the_targets_of_the_step_engine_are_over_the_peers_named(comparison: Comparison) -> None:
     peers = comparison.peers | {
         "fused-step": Measured(Timing((1e-4, 1e-4, 1e-4), 50), share_of_floor=0.42),

@@ -11,6 +11,7 @@ import pytest
 from namegen_ext.benchmarks import time_to_loss as suite
 from namegen_ext.benchmarks.agreement import DisagreementError
 from namegen_ext.benchmarks.comparison import Comparison
+from namegen_ext.benchmarks.rates import Rates, Work
 from namegen_ext.benchmarks.settings import FULL, QUICK, Settings
 from namegen_ext.training.arguments import build_parser, given_options
 from namegen_ext.training.recipes import DEFAULT_RECIPE, RECIPES
@@ -32,7 +33,9 @@ def measured(
         return suite._Run(SECONDS[name], {"dev_loss": losses[name], "train_seconds": 0.5})
 
     monkeypatch.setattr(suite, "_train", train)
-    (comparison,) = suite.run_time_to_loss(settings, 1, only, lambda what: None)
+    monkeypatch.setattr(suite, "_work_per_step", lambda settings: Work(1e6))
+    monkeypatch.setattr(suite, "measure_rates", lambda threads: Rates(1e9, {2**20: 1e9}))
+    (comparison,) = suite.run_time_to_loss(settings, (1,), only, lambda what: None)
     return comparison, order
 
 
@@ -43,6 +46,8 @@ def test_backends_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
         name: (seconds, seconds) for name, seconds in SECONDS.items()
     }
     assert comparison.speedup("fused-step").median == 2.0
+    # 2,000 steps of a million operations, at a thousand million a second.
+    assert comparison.peers["fused-step"].share_of_floor == pytest.approx(2.0 / SECONDS["fused-step"])
     assert comparison.most_seconds == 8.0
     assert "fused-step trained for 0.50 s" in "\n".join(comparison.notes)
 

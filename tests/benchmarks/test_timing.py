@@ -82,6 +82,14 @@ def test_the_budget_ends_a_comparison_after_the_least_number_of_rounds(clock: Cl
     assert len(measure({"medium": clock.sampler("medium", 0.15)}, settings)["medium"].samples) == 7
 
 
+def test_the_warm_up_is_reported_apart(clock: Clock) -> None:
+    settings = replace(FULL, rounds=3, min_rounds=3, warm_up_seconds=0.05, sample_seconds=0.01)
+    timing = measure({"one": clock.sampler("one", 0.02)}, settings)["one"]
+    # Three calls until 0.05 s are over, and one that shows that one is enough.
+    assert timing.warm_up_seconds == pytest.approx(4 * 0.02)
+    assert timing.samples == pytest.approx((0.02, 0.02, 0.02))
+
+
 def test_each_peer_warms_up_before_any_is_measured(clock: Clock) -> None:
     settings = replace(FULL, rounds=2, min_rounds=2, warm_up_seconds=0.05)
     measure({name: clock.sampler(name, 0.02) for name in "ab"}, settings)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from namegen_ext.benchmarks.train.weights import read_weights
-from namegen_ext.models import MLP, WaveNet
+from namegen_ext.benchmarks.workers import PeerUnavailableError
+from namegen_ext.models import GPT, MLP, Bigram, WaveNet
 from namegen_ext.models.window_model import WindowModel
 
 MODELS = {
@@ -35,6 +36,18 @@ def test_they_compute_what_the_model_does(name: str) -> None:
         x = x.tanh()
     logits, _ = model.train()(tokens)
     assert torch.allclose(x[:, 0] @ weights.output_weight + weights.output_bias, logits, rtol=0, atol=1e-12)
+
+
+def test_a_bigram_is_its_logits() -> None:
+    model = Bigram(5)
+    weights = read_weights(model)
+    assert torch.equal(weights.embedding, model.table.weight)
+    assert (weights.levels, weights.output_weight, weights.output_bias) == ((), None, None)
+
+
+def test_what_is_no_window_model_is_refused() -> None:
+    with pytest.raises(PeerUnavailableError, match="it is not written for a GPT"):
+        read_weights(GPT(5, block_size=4, embedding_dim=8, num_layers=1, num_heads=2))
 
 
 def test_they_are_copies() -> None:

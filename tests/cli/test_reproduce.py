@@ -128,28 +128,6 @@ def test_what_was_done_before_an_interruption_is_written(
     assert content["ok"] is False
 
 
-@pytest.mark.parametrize(
-    ("arguments", "flag", "expected"),
-    [
-        (["--only", "lecture-rnn"], "--only", "got 'lecture-rnn', expected some of bigram-counts"),
-        (["--fused=fast"], "--fused", "got 'fast', expected one of auto, layers, step"),
-        (["--data", "nowhere.txt"], "--data", "nowhere.txt"),
-        (["--threads", "0"], "--threads", "got '0', expected a whole number from 1 to 1024"),
-        (["--seed", "-1"], "--seed", "got '-1', expected a whole number from 0"),
-        (["--seed", "x"], "--seed", "got 'x', expected a whole number from 0"),
-        (["--json", "nowhere/results.json"], "--json", "whose directory does not exist"),
-        (["--markdown", "nowhere/table.md"], "--markdown", "whose directory does not exist"),
-        (["--only"], "--only", "expected at least one argument"),
-    ],
-)
-def test_a_wrong_value_is_one_line_that_names_the_flag(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], flag: str, expected: str
-) -> None:
-    message = wrong(capsys, *arguments)
-    assert f"argument {flag}: " in message
-    assert expected in message
-
-
 def test_help_shows_every_default_and_row(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--help"])

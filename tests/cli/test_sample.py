@@ -207,59 +207,6 @@ def test_a_diverged_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert message.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    ("flags", "expected"),
-    [
-        ("-n 0", "argument -n: got '0', expected a whole number from 1"),
-        ("-n 2.5", "argument -n: got '2.5', expected a whole number from 1"),
-        ("-n many", "argument -n: got 'many', expected a whole number from 1"),
-        ("--temperature 0", "argument --temperature: got '0', expected a finite number above 0"),
-        ("--temperature=-1", "argument --temperature: got '-1', expected a finite number above 0"),
-        ("--temperature nan", "argument --temperature: got 'nan', expected a finite number above 0"),
-        ("--temperature inf", "argument --temperature: got 'inf', expected a finite number above 0"),
-        ("--temperature hot", "argument --temperature: got 'hot', expected a finite number above 0"),
-        ("--top-k 0", "argument --top-k: got '0', expected a whole number from 1"),
-        ("--top-k few", "argument --top-k: got 'few', expected a whole number from 1"),
-        ("--top-k 99", r"--top-k must be an integer from 1 to \d+ .*, but got 99"),
-        ("--prefix bX", r"--prefix must be made of letters that the model knows .*, but got 'bX' with 'X'"),
-        ("--prefix b.", r"--prefix must be made of letters that the model knows .*, but got 'b\.' with '\.'"),
-        (f"--prefix {'ba' * 50}", r"--prefix must be shorter than .* \(64 letters\), but got 100 letters"),
-        ("--seed -1", "argument --seed: got '-1', expected a whole number from 0 to 18446744073709551615"),
-        (
-            "--seed 18446744073709551616",
-            "argument --seed: got '18446744073709551616', expected a whole number",
-        ),
-        ("--seed now", "argument --seed: got 'now', expected a whole number"),
-        ("--nov", "unrecognized arguments: --nov"),
-        ("more", "unrecognized arguments: more"),
-    ],
-)
-def test_wrong_values_are_told_in_one_line(
-    run_dir: Path, capsys: pytest.CaptureFixture[str], flags: str, expected: str
-) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main([str(run_dir), *flags.split()], prog="namegen sample")
-    assert caught.value.code == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert re.match(f"namegen sample: error: {expected}", captured.err)
-    assert captured.err.count("\n") == 1
-
-
-def test_a_run_directory_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments, expected in (
-        ([], "the following arguments are required: RUN_DIR"),
-        ([str(tmp_path / "nowhere")], "there is no such directory"),
-        ([str(tmp_path)], "is not a run directory"),
-    ):
-        with pytest.raises(SystemExit) as caught:
-            main(arguments)
-        assert caught.value.code == 2
-        captured = capsys.readouterr()
-        assert expected in captured.err
-        assert captured.err.count("\n") == 1
-
-
 def test_help_shows_every_default(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--help"])

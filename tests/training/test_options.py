@@ -56,6 +56,20 @@ WRONG = [
     ("seed", 2**64),
     ("split_seed", -1),
     ("split_seed", 0.5),
+    ("block_size", 1025),
+    ("embedding_dim", 65_537),
+    ("hidden_size", 2**20 + 1),
+    ("num_hidden_layers", 1001),
+    ("num_layers", 1001),
+    ("num_heads", 1025),
+    ("batch_size", 2**20 + 1),
+    ("steps", 10**9 + 1),
+    ("steps", -1),
+    ("learning_rate", 3.1e38),
+    ("learning_rate", 10**400),
+    ("final_learning_rate", float("inf")),
+    ("weight_decay", 1e300),
+    ("smoothing", 1e300),
 ]
 
 
@@ -79,6 +93,10 @@ def test_a_wrong_value_is_named(option: str, value: Any) -> None:
         ("factors", {"model": "wavenet", "block_size": 8, "factors": "2x2"}),
         ("factors", {"model": "wavenet", "block_size": 8, "factors": "2xx4"}),
         ("factors", {"model": "wavenet", "block_size": 8, "factors": "-2x-4"}),
+        ("factors", {"model": "wavenet", "block_size": 8, "factors": " 2x4"}),
+        ("factors", {"model": "wavenet", "block_size": 8, "factors": "٢x4"}),
+        ("factors", {"model": "wavenet", "block_size": 8, "factors": "2x4x"}),
+        ("factors", {"model": "wavenet", "block_size": 8, "factors": ""}),
         ("num_heads", {"model": "gpt", "embedding_dim": 10, "num_heads": 4}),
         ("block_size", {"model": "bigram", "block_size": 3}),
         ("init", {"model": "gpt", "embedding_dim": 8, "init": "counts"}),
@@ -101,6 +119,11 @@ def test_limits_themselves_are_allowed() -> None:
     TrainOptions(model="bigram", block_size=1, init="counts", steps=0, smoothing=0)
     TrainOptions(switch_at=0, dropout=0)
     TrainOptions(switch_at=1)
+    TrainOptions(block_size=1024, embedding_dim=65_536, hidden_size=2**20, num_hidden_layers=1000)
+    TrainOptions(model="gpt", embedding_dim=1024, num_heads=1024, num_layers=1000)
+    TrainOptions(
+        batch_size=2**20, steps=10**9, learning_rate=3e38, final_learning_rate=3e38, weight_decay=3e38
+    )
     TrainOptions(learning_rate=1, final_learning_rate=0, seed=2**64 - 1, split_seed=0, momentum=0.999)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,10 +18,12 @@ from namegen_ext.benchmarks.gpu.peers import (
     graphed,
     sampler,
 )
+from namegen_ext.benchmarks.gpu.rates import device_rates
 from namegen_ext.benchmarks.ops.batch_norm import BatchNormCase
 from namegen_ext.benchmarks.ops.case import FORWARD, FORWARD_BACKWARD, FUSED_LAYERS, FUSED_OP, OpCase, OpPeer
 from namegen_ext.benchmarks.ops.embedding_concat_linear import EmbeddingConcatLinearCase
 from namegen_ext.benchmarks.ops.suite import check_peers
+from namegen_ext.benchmarks.rates import Rates, Work
 from namegen_ext.benchmarks.settings import Settings
 from namegen_ext.benchmarks.timing import Sampler, measure
 from namegen_ext.ops import is_supported
@@ -80,13 +82,16 @@ def why_not() -> str | None:
 
 
 def run_gpu(
-    settings: Settings, threads: int, only_peers: frozenset[str] | None, tell: Callable[[str], None]
+    settings: Settings,
+    thread_counts: Sequence[int],
+    only_peers: frozenset[str] | None,
+    tell: Callable[[str], None],
 ) -> Iterator[Comparison]:
     """Measure the bandwidth of a copy, then each operator at each batch, forward and forward+backward.
 
     Args:
         settings: how long and how often.
-        threads: has no part in it.
+        thread_counts: have no part in it.
         only_peers: the peers to measure, beside stock; None for all, less torch.compile when quick.
         tell: is told what is being measured.
 
@@ -102,16 +107,17 @@ def run_gpu(
     if settings.quick:
         names = [name for name in names if name != COMPILED]
     tell("copy")
-    copy = _copy(settings)
+    rates = device_rates(DEVICE)
+    copy = _copy(settings, rates)
     yield copy
     bandwidth = 2 * _COPY_BYTES / copy.peers[STOCK].timing.seconds.median  # read and written
     for gpu_case in _CASES:
         for batch in _QUICK_BATCHES if settings.quick else gpu_case.case.batches:
             tell(f"{gpu_case.case.operator}, batch {batch:,}")
-            yield from _compare(gpu_case, batch, names, settings, bandwidth)
+            yield from _compare(gpu_case, batch, names, settings, bandwidth, rates)
 
 
-def _copy(settings: Settings) -> Comparison:
+def _copy(settings: Settings, rates: Rates) -> Comparison:
     source = torch.ones(_COPY_BYTES // _FLOAT_BYTES, device=DEVICE)
     target = torch.empty_like(source)
 
@@ -127,13 +133,24 @@ def _copy(settings: Settings) -> Comparison:
         mode=FORWARD,
         sizes=f"bytes={_COPY_BYTES}",
         batch=1,
-        peers={STOCK: Measured(timing)},
+        peers={
+            STOCK: Measured(
+                timing,
+                share_of_floor=rates.floor_seconds(Work(0, 2 * _COPY_BYTES)) / timing.seconds.median,
+                rates=rates,
+            )
+        },
         notes=(f"copy: {speed / 1e9:,.0f} GB/s, read and written",),
     )
 
 
 def _compare(
-    gpu_case: _GpuCase, batch: int, names: list[str], settings: Settings, bandwidth: float
+    gpu_case: _GpuCase,
+    batch: int,
+    names: list[str],
+    settings: Settings,
+    bandwidth: float,
+    rates: Rates,
 ) -> Iterator[Comparison]:
     """Build the peers of one batch once, check what they compute, and measure them in each mode."""
     case, notes = gpu_case.case, []
@@ -174,7 +191,12 @@ def _compare(
             sizes=describe_sizes(case.sizes),
             batch=batch,
             peers={
-                name: Measured(timing, compile_seconds=compile_seconds if name == COMPILED else None)
+                name: Measured(
+                    timing,
+                    compile_seconds=compile_seconds if name == COMPILED else None,
+                    share_of_floor=rates.floor_seconds(case.work(mode, batch)) / timing.seconds.median,
+                    rates=rates,
+                )
                 for name, timing in timings.items()
             },
             target=None if settings.quick else gpu_case.targets.get((mode, batch), 1.0),

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from namegen_ext.benchmarks.ops.case import INFERENCE, MODES, OpCase
+from namegen_ext.benchmarks.ops.case import FLOAT_BYTES, FORWARD, INFERENCE, MODES, OpCase
+from namegen_ext.benchmarks.rates import Work
 from namegen_ext.ops import batch_norm
 
 
@@ -64,3 +65,18 @@ class BatchNormCase(OpCase):
         names = ("output", "0.running_mean", "0.running_var")
         gradients = ("0.weight", "0.bias", "input")
         return dict.fromkeys((*names, *(f"gradient of {name}" for name in gradients)), batch)
+
+    def work(self, mode: str, batch: int) -> Work:
+        """See OpCase.
+
+        Nothing can be normalised before the whole batch was seen, forward for its mean and variance and backward
+        for two sums of gradients: so everything is read twice in training.
+        """
+        # In order: scale and shift; before them, sum, then difference, square and sum; and backward, the gradient
+        # before the tanh 3, its sum 1, the normalised input 2 and its product summed 2, the input's gradient 4.
+        operations = {INFERENCE: 2, FORWARD: 2 + 4}.get(mode, 2 + 4 + 12)
+        # Read and written: input and output; the input twice; and backward, input, output and its gradient twice,
+        # and the input's gradient.
+        values = {INFERENCE: 2, FORWARD: 2 + 1}.get(mode, 2 + 1 + 7)
+        size = batch * self.hidden_size
+        return Work(operations * size, values * size * FLOAT_BYTES)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from namegen_ext.benchmarks.comparison import STOCK
+from namegen_ext.benchmarks.rates import Work
 from namegen_ext.fusion import fuse
 
 FUSED_LAYERS, FUSED_OP = "fused-layers", "fused-op"
@@ -19,6 +20,8 @@ PEERS = (STOCK, FUSED_LAYERS, FUSED_OP)
 # In evaluation, without a graph; in training, with one that is thrown away; in training, and backward.
 INFERENCE, FORWARD, FORWARD_BACKWARD = "inference", "forward", "forward+backward"
 MODES = (INFERENCE, FORWARD, FORWARD_BACKWARD)
+
+FLOAT_BYTES, TOKEN_BYTES = 4, 8
 
 
 @dataclass
@@ -112,6 +115,10 @@ class OpCase(ABC):
     @abstractmethod
     def output_size(self) -> int:
         """The last dimension of the output."""
+
+    @abstractmethod
+    def work(self, mode: str, batch: int) -> Work:
+        """Count what a call has to do at the least; functions such as tanh are not counted as operations."""
 
     def modes(self, batch: int) -> tuple[str, ...]:
         """The modes that make sense for a batch."""

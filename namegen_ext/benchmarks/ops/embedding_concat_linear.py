@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from namegen_ext.benchmarks.ops.case import OpCase
+from namegen_ext.benchmarks.ops.case import FLOAT_BYTES, FORWARD_BACKWARD, TOKEN_BYTES, OpCase
+from namegen_ext.benchmarks.rates import Work
 from namegen_ext.ops import embedding_concat_linear
 
 
@@ -78,3 +79,21 @@ class EmbeddingConcatLinearCase(OpCase):
             "gradient of 2.weight": batch,
             "gradient of 2.bias": batch,
         }
+
+    def work(self, mode: str, batch: int) -> Work:
+        """See OpCase: either the plain product, or a row for each symbol that occurs at a place, added up."""
+        backward = mode == FORWARD_BACKWARD
+        places = self.make_input(batch).T  # (block_size, batch)
+        symbols = sum(len(place.unique()) for place in places)  # in all places together
+        rows, hidden = places.numel(), self.hidden_size
+        # Backward, two products of the same size, and as many sums as forward.
+        products = 2 * self.embedding_dim * hidden * (3 if backward else 1)
+        sums = rows * hidden * (2 if backward else 1)
+        bias = batch * hidden * (2 if backward else 1)
+        operations = min(products * rows, products * symbols + sums) + bias
+        # The tokens and the weights are read, the output is written; and backward, tokens, output, its gradient and
+        # the weights are read, and the gradients of the weights written. Of the embedding, the rows that occur.
+        embedding = min(batch * self.block_size, self.vocab_size) * self.embedding_dim
+        weights = embedding + self.block_size * self.embedding_dim * hidden + hidden
+        floats = batch * hidden * (3 if backward else 1) + weights * (3 if backward else 1)
+        return Work(operations, floats * FLOAT_BYTES + rows * TOKEN_BYTES * (2 if backward else 1))

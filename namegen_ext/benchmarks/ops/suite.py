@@ -1,8 +1,13 @@
-"""The cases of the suite, and how one is measured."""
+"""The cases of the suite, and how one is measured.
+
+All peers share a process, the parent's, and one number of threads: all of them are torch with the same pool of threads
+and the same allocator, so that none has anything of its own that could disturb another; and calls of microseconds are
+best compared when they stand close together.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import torch
@@ -22,6 +27,7 @@ from namegen_ext.benchmarks.ops.case import (
     training_call,
 )
 from namegen_ext.benchmarks.ops.embedding_concat_linear import EmbeddingConcatLinearCase
+from namegen_ext.benchmarks.rates import Rates, measure_rates
 from namegen_ext.benchmarks.settings import Settings
 from namegen_ext.benchmarks.timing import Sampler, measure
 
@@ -53,13 +59,16 @@ def ops_cases(quick: bool) -> tuple[OpCase, ...]:
 
 
 def run_ops(
-    settings: Settings, threads: int, only_peers: frozenset[str] | None, tell: Callable[[str], None]
+    settings: Settings,
+    thread_counts: Sequence[int],
+    only_peers: frozenset[str] | None,
+    tell: Callable[[str], None],
 ) -> Iterator[Comparison]:
     """Measure each case at each batch in each mode.
 
     Args:
         settings: how long and how often.
-        threads: number of threads that torch is set to.
+        thread_counts: the first is the number of threads that torch is set to.
         only_peers: the peers to measure, beside stock; None for all.
         tell: is told what is being measured.
 
@@ -68,16 +77,25 @@ def run_ops(
 
     """
     names = [peer for peer in PEERS if peer == STOCK or only_peers is None or peer in only_peers]
+    threads = thread_counts[0]
+    rates = measure_rates(threads)
     for case in ops_cases(settings.quick):
         for batch in case.batches:
             for mode in case.modes(batch):
                 where = f"{case.operator}, {describe_sizes(case.sizes)}, batch {batch:,}, {mode}"
                 tell(where)
-                yield _compare(case, batch, mode, names, settings, threads, where)
+                yield _compare(case, batch, mode, names, settings, threads, rates, where)
 
 
 def _compare(
-    case: OpCase, batch: int, mode: str, names: list[str], settings: Settings, threads: int, where: str
+    case: OpCase,
+    batch: int,
+    mode: str,
+    names: list[str],
+    settings: Settings,
+    threads: int,
+    rates: Rates,
+    where: str,
 ) -> Comparison:
     peers = {name: case.peer(name, batch, mode) for name in names}
     check_peers(case, batch, mode, peers, where)
@@ -91,6 +109,7 @@ def _compare(
                 peaks[name] = peak_memory(partial(training_call, case, name), batch, threads)
             except PeakMemoryError as error:
                 notes.append(f"peak memory of {name} at batch {batch:,} could not be measured: {error}")
+    floor = rates.floor_seconds(case.work(mode, batch))
     measured = {}
     for name, timing in timings.items():
         peak = peaks.get(name)
@@ -98,6 +117,8 @@ def _compare(
             timing=timing,
             peak_allocated=None if peak is None else peak.allocated,
             peak_resident=None if peak is None else peak.resident,
+            share_of_floor=floor / timing.seconds.median,
+            rates=rates,
         )
     return Comparison(
         suite="ops",

@@ -1,8 +1,12 @@
-"""The cases of the suite, and how one is measured."""
+"""The cases of the suite, and how one is measured.
+
+All peers share a process, the parent's: all of them are torch, or this package with torch's number of threads, so that
+setting that number before a sample is all that it takes to measure one with another.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,8 +14,16 @@ import torch
 from torch import nn
 
 from namegen_ext.benchmarks.agreement import DisagreementError
-from namegen_ext.benchmarks.comparison import STOCK, Comparison, Measured, describe_sizes
+from namegen_ext.benchmarks.comparison import (
+    STOCK,
+    Comparison,
+    Measured,
+    best_of_threads,
+    describe_sizes,
+)
+from namegen_ext.benchmarks.rates import Rates, measure_rates
 from namegen_ext.benchmarks.sample.loops import batched, one_at_a_time
+from namegen_ext.benchmarks.sample.work import work
 from namegen_ext.benchmarks.settings import Settings
 from namegen_ext.benchmarks.timing import Timing, measure
 from namegen_ext.data import Vocabulary, load_words
@@ -49,7 +61,7 @@ _CASES = (
     SampleCase(
         "mlp",
         {"steps": 5000},
-        {STOCK: 20_000, ONE_AT_A_TIME: 20, PYTHON: 100_000, NATIVE: 1_000_000},
+        {STOCK: 10_000, ONE_AT_A_TIME: 20, PYTHON: 100_000, NATIVE: 1_000_000},
         {(NATIVE, ONE_AT_A_TIME): 1000},
     ),
     SampleCase(
@@ -72,13 +84,16 @@ def sample_cases(quick: bool) -> tuple[SampleCase, ...]:
 
 
 def run_sample(
-    settings: Settings, threads: int, only_peers: frozenset[str] | None, tell: Callable[[str], None]
+    settings: Settings,
+    thread_counts: Sequence[int],
+    only_peers: frozenset[str] | None,
+    tell: Callable[[str], None],
 ) -> Iterator[Comparison]:
     """Measure each case: seconds per name, the making of tables included.
 
     Args:
         settings: how long and how often.
-        threads: number of threads that torch is set to.
+        thread_counts: each peer is measured at all of them, save one-at-a-time, which has no use for a second.
         only_peers: the peers to measure, beside stock; None for all.
         tell: is told what is being measured.
 
@@ -87,15 +102,20 @@ def run_sample(
 
     """
     words = load_words("census").words
+    rates = {threads: measure_rates(threads) for threads in thread_counts}
     for case in sample_cases(settings.quick):
         tell(f"{case.name}, training")
         trained = Trainer(words, RECIPES["default"].train_options(case.options), fused="auto").run()
         tell(case.name)
-        yield _compare(case, trained, settings, only_peers)
+        yield _compare(case, trained, settings, rates, only_peers)
 
 
 def _compare(
-    case: SampleCase, trained: TrainResult, settings: Settings, only_peers: frozenset[str] | None
+    case: SampleCase,
+    trained: TrainResult,
+    settings: Settings,
+    rates: dict[int, Rates],
+    only_peers: frozenset[str] | None,
 ) -> Comparison:
     model, vocabulary = trained.model, trained.corpus.vocabulary
     block_size = trained.corpus.train[0].shape[1]
@@ -107,31 +127,49 @@ def _compare(
         NATIVE: lambda n: sample_names(model, vocabulary, n, seed=1, backend="native"),
     }
     peers = [name for name in PEERS if name == STOCK or only_peers is None or name in only_peers]
+    counts = {peer: [*rates][:1] if peer == ONE_AT_A_TIME else [*rates] for peer in peers}
 
-    def sampler(peer: str) -> Callable[[int], None]:
+    def sampler(peer: str, threads: int) -> Callable[[int], None]:
         def sample(calls: int) -> None:
+            torch.set_num_threads(threads)
             for _ in range(calls):
                 draw[peer](case.counts[peer])
 
         return sample
 
     torch.manual_seed(0)
-    timings = measure({peer: sampler(peer) for peer in peers}, settings)
-    per_name = {
-        peer: Timing(tuple(s / case.counts[peer] for s in timing.samples), timing.calls * case.counts[peer])
-        for peer, timing in timings.items()
-    }
+    before = torch.get_num_threads()
+    entries = [(peer, threads) for peer in peers for threads in counts[peer]]
+    try:
+        timings = measure({entry: sampler(*entry) for entry in entries}, settings)
+    finally:
+        torch.set_num_threads(before)
+    names = sample_names(model, vocabulary, max(case.counts.values()), seed=1, backend="native")
+    least = {n: work(model, names[:n], vocabulary, block_size) for n in {case.counts[peer] for peer in peers}}
+    measured: dict[tuple[str, int], Measured] = {}
+    for (peer, threads), timing in timings.items():
+        n = case.counts[peer]
+        floor = rates[threads].floor_seconds(least[n]) / n
+        per_name = replace(timing, samples=tuple(s / n for s in timing.samples), calls=timing.calls * n)
+        measured[peer, threads] = Measured(
+            per_name,
+            threads=threads,
+            share_of_floor=floor / per_name.seconds.median,
+            rates=rates[threads],
+        )
+    best, others = best_of_threads(measured)
     return Comparison(
         suite="sample",
         case=case.name,
         mode="name",
         sizes=describe_sizes({"V": len(vocabulary), "block": block_size}),
         batch=case.counts[NATIVE],
-        peers={peer: Measured(timing=timing) for peer, timing in per_name.items()},
+        peers=best,
+        others=others,
         notes=(
             f"{case.name}: names in a call, tables made anew in each: "
             + ", ".join(f"{peer} {case.counts[peer]:,}" for peer in peers),
-            *_aims(case, per_name),
+            *_aims(case, {peer: found.timing for peer, found in best.items()}),
         ),
     )
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from namegen_ext.models import MLP, WaveNet
-from namegen_ext.models.window_model import WindowModel
-from namegen_ext.training import MinibatchIndices
+from namegen_ext.benchmarks.workers import PeerUnavailableError
+from namegen_ext.models import GPT, MLP, Bigram, WaveNet
+from namegen_ext.training import Corpus, MinibatchIndices
 
+__all__ = ["PeerUnavailableError", "TrainCase", "TrainData", "TrainPeer", "build_data"]
 
-class PeerUnavailableError(RuntimeError):
-    """A peer cannot be had here; the message says why."""
+_SPLIT_SEED = 42
 
 
 class TrainPeer(Protocol):
@@ -41,15 +41,17 @@ class TrainCase:
     Attributes:
         batch_norm: whether the hidden layers are normalised.
         batch_size: number of examples in a step.
-        steps: how many steps are checked.
-        timed_steps: how many make the unit of work whose time is taken: about as many as a training loop runs
-            between two looks at its progress, so that what is done once a call weighs as little as there.
+        steps: how many steps are checked, in calls of ``timed_steps``.
+        timed_steps: how many make the unit of work whose time is taken: so many that what is done once a call
+            weighs as little as in a training loop.
         target: the speedup over stock to be reached by fused layers; None where none is set.
         step_targets: the speedups over other peers to be reached by the step engine, by peer.
-        model: "mlp", or "wavenet", which joins positions two by two.
-        embedding_dim: E.
+        model: "bigram", "mlp", "wavenet", which joins positions two by two, or "gpt".
+        embedding_dim: E; the bigram has none.
         block_size: number of characters of context.
-        hidden_size: H.
+        hidden_size: H, of the MLP and the WaveNet.
+        num_layers: of the GPT.
+        num_heads: of the GPT.
         learning_rate: of each step.
         seed: of the weights and of the choice of examples.
 
@@ -65,6 +67,8 @@ class TrainCase:
     embedding_dim: int = 10
     block_size: int = 3
     hidden_size: int = 200
+    num_layers: int = 4
+    num_heads: int = 4
     learning_rate: float = 0.1
     seed: int = 2147483647
 
@@ -75,10 +79,27 @@ class TrainCase:
 
     def sizes(self, vocab_size: int) -> dict[str, int]:
         """The sizes other than the batch."""
-        return {"V": vocab_size, "E": self.embedding_dim, "block": self.block_size, "H": self.hidden_size}
+        if self.model == "bigram":
+            return {"V": vocab_size}
+        sizes = {"V": vocab_size, "E": self.embedding_dim, "block": self.block_size}
+        if self.model == "gpt":
+            return sizes | {"layers": self.num_layers, "heads": self.num_heads}
+        return sizes | {"H": self.hidden_size}
 
-    def build_model(self, vocab_size: int) -> WindowModel:
+    def build_model(self, vocab_size: int) -> nn.Module:
         """Build the model of stock layers: the same weights on each call."""
+        generator = torch.Generator().manual_seed(self.seed)
+        if self.model == "bigram":
+            return Bigram(vocab_size, generator=generator)
+        if self.model == "gpt":
+            return GPT(
+                vocab_size,
+                block_size=self.block_size,
+                embedding_dim=self.embedding_dim,
+                num_layers=self.num_layers,
+                num_heads=self.num_heads,
+                generator=generator,
+            )
         models: dict[str, type[MLP | WaveNet]] = {"mlp": MLP, "wavenet": WaveNet}
         return models[self.model](
             vocab_size,
@@ -86,7 +107,7 @@ class TrainCase:
             embedding_dim=self.embedding_dim,
             hidden_size=self.hidden_size,
             batch_norm=self.batch_norm,
-            generator=torch.Generator().manual_seed(self.seed),
+            generator=generator,
         )
 
     def build_indices(self, num_examples: int) -> MinibatchIndices:
@@ -101,10 +122,16 @@ class TrainData:
     Attributes:
         vocab_size: number of symbols.
         tokens: int64 (n, block_size).
-        targets: int64 (n,).
+        targets: int64 (n,); of a GPT (n, block_size), -1 where nothing is to be predicted.
 
     """
 
     vocab_size: int
     tokens: Tensor
     targets: Tensor
+
+
+def build_data(case: TrainCase, words: list[str]) -> TrainData:
+    """Cut words into the examples that a case trains on."""
+    corpus = Corpus.build(words, block_size=case.block_size, split_seed=_SPLIT_SEED, model=case.model)
+    return TrainData(len(corpus.vocabulary), *corpus.train)

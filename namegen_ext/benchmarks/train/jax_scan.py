@@ -32,13 +32,14 @@ class JaxScanPeer:
         groups = tuple(level.group for level in weights.levels)
         params = {
             "C": jnp.array(weights.embedding.numpy()),  # (V, E)
-            "W2": jnp.array(weights.output_weight.numpy()),  # (H, V)
-            "b2": jnp.array(weights.output_bias.numpy()),  # (V,)
             "levels": [
                 {name: jnp.array(tensor.numpy()) for name, tensor in _tensors(level).items()}
                 for level in weights.levels
             ],
         }
+        if weights.output_weight is not None and weights.output_bias is not None:  # which a bigram has not
+            params["W2"] = jnp.array(weights.output_weight.numpy())  # (H, V)
+            params["b2"] = jnp.array(weights.output_bias.numpy())  # (V,)
         running = [
             {"mean": jnp.zeros_like(level["gain"]), "var": jnp.ones_like(level["gain"])}  # (H,), (H,)
             for level in params["levels"]
@@ -86,7 +87,9 @@ def _loss(params: Any, running: Any, groups: tuple[int, ...], tokens: Any, targe
             rows, statistics = _normalise(rows, level, running[len(new_running)])
             new_running.append(statistics)
         hidden = jnp.tanh(rows).reshape(batch_size, length // group, -1)  # (B, T / group, H)
-    logits = hidden.reshape(tokens.shape[0], -1) @ params["W2"] + params["b2"]  # (B, V)
+    logits = hidden.reshape(tokens.shape[0], -1)  # (B, H), or (B, V) of a bigram
+    if "W2" in params:
+        logits = logits @ params["W2"] + params["b2"]  # (B, V)
     logprobs = jax.nn.log_softmax(logits)  # (B, V)
     return -jnp.take_along_axis(logprobs, targets[:, None], axis=1).mean(), new_running
 
@@ -102,11 +105,11 @@ def _normalise(rows: Any, level: Any, running: Any) -> tuple[Any, Any]:
     }
 
 
-def jax_scan(case: TrainCase, data: TrainData, threads: int) -> JaxScanPeer:
-    """Train in JAX.
+def load_jax(threads: int) -> None:
+    """Import JAX, set to the CPU and to one thread or to all.
 
     Raises:
-        PeerUnavailableError: JAX is not installed, or does not work.
+        PeerUnavailableError: JAX is not installed, or cannot be imported.
 
     """
     if importlib.util.find_spec("jax") is None:
@@ -117,6 +120,22 @@ def jax_scan(case: TrainCase, data: TrainData, threads: int) -> JaxScanPeer:
             flags = os.environ.get("XLA_FLAGS", "")
             os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
     try:
+        importlib.import_module("jax.numpy")
+    except (ImportError, RuntimeError) as error:
+        raise PeerUnavailableError(f"JAX does not work: {error}") from None
+
+
+def jax_scan(case: TrainCase, data: TrainData, threads: int) -> JaxScanPeer:
+    """Train in JAX.
+
+    Raises:
+        PeerUnavailableError: JAX is not installed, or does not work, or the model is not written for it.
+
+    """
+    load_jax(threads)
+    try:
         return JaxScanPeer(case, data)
     except (ImportError, RuntimeError) as error:
+        if isinstance(error, PeerUnavailableError):
+            raise
         raise PeerUnavailableError(f"JAX does not work: {error}") from None

@@ -58,9 +58,9 @@ class PlainTensorsPeer:
         weights = read_weights(case.build_model(data.vocab_size))
         self.C = weights.embedding  # (V, E)
         self.levels = [_Level.of(level) for level in weights.levels]
-        self.W2 = weights.output_weight  # (H, V)
+        self.W2 = weights.output_weight  # (H, V); a bigram has none
         self.b2 = weights.output_bias  # (V,)
-        self.parameters = [self.C, self.W2, self.b2]
+        self.parameters = [p for p in (self.C, self.W2, self.b2) if p is not None]
         for level in self.levels:
             self.parameters += level.parameters()
         for parameter in self.parameters:
@@ -98,7 +98,9 @@ class PlainTensorsPeer:
             if level.norm is not None:
                 hpreact = self._normalise(level.norm, hpreact)
             h = torch.tanh(hpreact)
-        logits = h @ self.W2 + self.b2  # (B, V)
+        logits = h.view(len(xb), -1)  # (B, H), or (B, V) of a bigram, whose embedding holds the logits
+        if self.W2 is not None and self.b2 is not None:
+            logits = logits @ self.W2 + self.b2  # (B, V)
         return F.cross_entropy(logits, yb)
 
     def _normalise(self, norm: _BatchNorm, hpreact: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from namegen_ext.benchmarks.workers import PeerUnavailableError
 from namegen_ext.models.window_model import WindowModel
 from namegen_ext.nn import FlattenConsecutive
 
@@ -35,23 +36,32 @@ class Weights:
     """Copies of all weights of a model.
 
     Attributes:
-        embedding: (V, E).
-        levels: from the embedding upwards.
-        output_weight: (H, V).
-        output_bias: (V,).
+        embedding: (V, E); of a bigram (V, V), the logits.
+        levels: from the embedding upwards; a bigram has none.
+        output_weight: (H, V); None for a bigram.
+        output_bias: (V,); None for a bigram.
 
     """
 
     embedding: Tensor
     levels: tuple[LevelWeights, ...]
-    output_weight: Tensor
-    output_bias: Tensor
+    output_weight: Tensor | None
+    output_bias: Tensor | None
 
 
-def read_weights(model: WindowModel) -> Weights:
-    """Copy the weights of an MLP or a WaveNet of stock layers; matrices are turned to (inputs, outputs)."""
+def read_weights(model: nn.Module) -> Weights:
+    """Copy the weights of a bigram, an MLP or a WaveNet of stock layers; matrices are turned to (inputs, outputs).
+
+    Raises:
+        PeerUnavailableError: the model is another one: nothing is written for it but modules.
+
+    """
+    if not isinstance(model, WindowModel):
+        raise PeerUnavailableError(f"it is not written for a {type(model).__name__}")
     embedding, *hidden, output = model.net.children()
     assert isinstance(embedding, nn.Embedding)
+    if isinstance(output, nn.Flatten):
+        return Weights(embedding.weight.detach().clone(), (), None, None)
     assert isinstance(output, nn.Linear)
     levels: list[LevelWeights] = []
     group = model.block_size  # where nn.Flatten joins all positions
@@ -76,9 +86,7 @@ def read_weights(model: WindowModel) -> Weights:
                 )
             )
             group, linear, norm = 1, None, None
-    bias = _copy(output.bias)
-    assert bias is not None
-    return Weights(embedding.weight.detach().clone(), tuple(levels), _matrix(output), bias)
+    return Weights(embedding.weight.detach().clone(), tuple(levels), _matrix(output), _copy(output.bias))
 
 
 def _matrix(linear: nn.Linear) -> Tensor:

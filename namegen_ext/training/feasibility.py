@@ -1,0 +1,84 @@
+"""Whether what the options ask for can be done with these words, on this machine; found out before it is begun."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from namegen_ext.data import DataError
+from namegen_ext.models.ngram import MAX_TABLE_VALUES
+from namegen_ext.training.options import OptionError, TrainOptions
+from namegen_ext.training.sizes import model_size, physical_memory, training_bytes
+
+# The models' own block sizes are for names of any length: they are right also where all words are shorter.
+_ALWAYS_ALLOWED_BLOCK = 16
+
+
+def check_feasible(words: Sequence[str], options: TrainOptions, device: torch.device | str = "cpu") -> None:
+    """Refuse what cannot work out.
+
+    Args:
+        words: the whole word list.
+        options: of the run.
+        device: where it is to run.
+
+    Raises:
+        OptionError: the block size is more than these words can ever fill, or makes too large a table.
+        DataError: the words have more different characters than the model has room for.
+        MemoryError: training takes more memory than the machine has.
+
+    """
+    # A list that is no list of strings is told of where the words are read.
+    strings = [word for word in words if isinstance(word, str)]
+    longest = max(map(len, strings), default=0)
+    vocab_size = len(set().union(*strings)) + 1  # with the end marker
+    _check_block(options, longest)
+    _check_table(options, vocab_size)
+    if torch.device(device).type == "cpu":
+        _check_memory(options, vocab_size, sum(map(len, strings)) + len(strings))
+
+
+def _check_block(options: TrainOptions, longest: int) -> None:
+    # The mark of its start and its letters are all the context that a word can have; the rest is never filled.
+    most = max(longest + 1, _ALWAYS_ALLOWED_BLOCK)
+    if options.block_size > most:
+        raise OptionError(
+            "block_size",
+            f"got {options.block_size}, expected at most {most}, as the longest word has {longest} characters",
+        )
+
+
+def _check_table(options: TrainOptions, vocab_size: int) -> None:
+    if options.model not in ("bigram", "ngram") or vocab_size ** (options.block_size + 1) <= MAX_TABLE_VALUES:
+        return
+    most = 0
+    while vocab_size ** (most + 2) <= MAX_TABLE_VALUES:
+        most += 1
+    if most == 0:
+        raise DataError(
+            f"got words of {vocab_size - 1:,} different characters, expected fewer with --model {options.model}: its"
+            f" table would have more than {MAX_TABLE_VALUES:,} values"
+        )
+    raise OptionError(
+        "block_size",
+        f"got {options.block_size}, expected at most {most}: with the {vocab_size} symbols of these words, the table of"
+        f" --model {options.model} would have more than {MAX_TABLE_VALUES:,} values",
+    )
+
+
+def _check_memory(options: TrainOptions, vocab_size: int, num_characters: int) -> None:
+    available = physical_memory()
+    needed = training_bytes(options, vocab_size, num_characters)
+    if available is None or needed <= available:
+        return
+    batch = "all examples" if options.full_batch else f"{options.batch_size:,} examples"
+    parameters = model_size(options, vocab_size).parameters
+    raise MemoryError(
+        f"training takes at least {_gib(needed)} (a model of {parameters:,} parameters, {batch} a step),"
+        f" but the machine has {_gib(available)}"
+    )
+
+
+def _gib(num_bytes: int) -> str:
+    return f"{num_bytes / 2**30:,.1f} GiB"

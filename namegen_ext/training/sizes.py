@@ -1,0 +1,97 @@
+"""How large a model and its training are, from the options alone: nothing is built for it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from namegen_ext.training.options import TrainOptions
+
+# As many targets go through the model at a time when a loss is evaluated.
+_EVALUATED = 8192
+
+# Where Linux tells the limit of the container that a process runs in, if it has one: cgroup v2 and v1.
+_CONTAINER_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """What a model takes.
+
+    Attributes:
+        parameters: number of trainable values.
+        widths: values an example, of the layers whose results every backend keeps until the backward pass. The fused
+            ones never hold the joined embeddings or the logits of a whole batch.
+
+    """
+
+    parameters: int
+    widths: tuple[int, ...]
+
+
+def model_size(options: TrainOptions, vocab_size: int) -> ModelSize:
+    """Compute the size of the model that some options describe, for V symbols."""
+    v, t = vocab_size, options.block_size
+    e, h = options.embedding_dim, options.hidden_size
+    if options.model in ("bigram", "ngram"):
+        return ModelSize(v ** (t + 1), ())
+    if options.model == "gpt":
+        head = 0 if options.tied else v * e
+        block = 4 * e + (3 * e * e + 3 * e) + (e * e + e) + (4 * e * e + 4 * e) + (4 * e * e + e)
+        widths = (t * e, *[t * 3 * e, t * 4 * e] * options.num_layers, t * v)
+        return ModelSize(v * e + t * e + options.num_layers * block + 2 * e + head, widths)
+    # Each level of the mlp and the wavenet: its inputs a position, and its positions.
+    levels = [(t * e, 1)] + [(h, 1)] * (options.num_hidden_layers - 1)
+    if options.model == "wavenet":
+        levels, channels, positions = [], e, t
+        for factor in options.model_config(v)["factors"]:
+            positions //= factor
+            levels.append((factor * channels, positions))
+            channels = h
+    per_channel = options.hidden_bias + 2 * options.batch_norm  # the bias; batch norm's weight and bias
+    linear = sum(fan_in * h + per_channel * h for fan_in, _ in levels)
+    return ModelSize(v * e + linear + h * v + v, tuple(places * h for _, places in levels))
+
+
+def training_bytes(options: TrainOptions, vocab_size: int, num_characters: int) -> int:
+    """Compute how many bytes training takes at the least: weights, gradients, optimizer, activations, windows.
+
+    Args:
+        options: of the run.
+        vocab_size: number of symbols V.
+        num_characters: of all the words, their ends included.
+
+    """
+    size = model_size(options, vocab_size)
+    copies = 1  # the weights
+    if options.steps > 0:
+        copies += 1 + _states(options)  # the gradients, and what the optimizer keeps
+    batch = 1 if options.full_batch or options.steps == 0 else options.batch_size
+    positions = options.block_size if options.model == "gpt" else 1  # targets an example
+    evaluated = min(_EVALUATED, num_characters) // positions
+    activations = max(batch * sum(size.widths), evaluated * max(size.widths, default=0))
+    windows = num_characters * options.block_size
+    return 4 * (copies * size.parameters + activations) + 8 * windows  # float32, int64
+
+
+def _states(options: TrainOptions) -> int:
+    """How many values the optimizer keeps of each parameter."""
+    if options.optimizer == "adamw":
+        return 2
+    return 1 if options.momentum else 0
+
+
+def physical_memory() -> int | None:
+    """Return how many bytes this machine, or the container around this process, has; None where nothing tells."""
+    limits = []
+    with suppress(AttributeError, OSError, ValueError):  # not on every system
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for file in _CONTAINER_LIMITS:
+        with suppress(OSError, ValueError):  # no such limit, which v2 calls "max"
+            limits.append(int(file.read_text(encoding="ascii")))
+    return min((limit for limit in limits if limit > 0), default=None)

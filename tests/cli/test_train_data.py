@@ -1,0 +1,217 @@
+"""``python -m namegen_ext.train`` against the words, the disk and the memory that it finds."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from flag_values import told_as_wrong
+
+from namegen_ext.train import main
+from namegen_ext.training import sizes
+
+SMALL = ["--hidden-size", "4", "--embedding-dim", "2", "--steps", "2", "--samples", "0"]
+SIX = "ann\nbob\neva\nida\nleo\numa\n"
+
+
+def wrong(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    return told_as_wrong(main, capsys, arguments, "train")
+
+
+def failed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Run with right arguments that nonetheless cannot work out: status 1 and one line, which is returned."""
+    assert main(list(map(str, arguments))) == 1
+    output = capsys.readouterr()
+    assert re.fullmatch(r"python -m namegen_ext\.train: error: [^\n]+\n", output.err), output.err
+    return output.err
+
+
+# ---- the words ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "words.txt: line 1: the file is empty, expected at least two distinct words"),
+        (
+            b"\n\n \n",
+            "words.txt: line 1: the file holds blank lines only, expected at least two distinct words",
+        ),
+        (b"ann\n", "'ann' is the only word of the file, expected at least two distinct words"),
+        (b"ann\nann\nann\n", "'ann' is the only word of the file, expected at least two distinct words"),
+        (b"ann\nbob\n", "needs at least 6 words, but got 2"),
+        (b"ann\nb\xe9b\n", "words.txt: line 2: is not UTF-8: byte 0xe9"),
+        ("ann\nbob\n".encode("utf-16"), "words.txt: line 1: is not UTF-8: .*save it as UTF-8"),
+        (b"PK\x03\0ann\nbob\n", "words.txt: line 1: .* contains the control character U\\+0003"),
+        (b"ann\tf\nbob\tm\n", "words.txt: line 1: .* contains the control character U\\+0009"),
+        (b"ann\nb.b\n", "words.txt: line 2: 'b.b' contains the end marker '.'"),
+    ],
+)
+def test_words_that_cannot_be(
+    content: bytes, expected: str, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "words.txt").write_bytes(content)
+    line = wrong(capsys, "--data", "words.txt")
+    assert re.search(f"argument --data: .*{expected}", line), line
+    assert [path.name for path in folder.iterdir()] == ["words.txt"]
+
+
+def test_data_that_is_no_file(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    assert "argument --data: .: is a directory, expected a text file" in wrong(capsys, "--data", "")
+    assert f"argument --data: {folder}: is a directory" in wrong(capsys, "--data", folder)
+    line = wrong(capsys, "--data", "sensus")
+    assert "argument --data: sensus: there is no such file, and no word list of that name: census" in line
+    assert list(folder.iterdir()) == []
+
+
+def test_the_largest_block_that_the_words_can_fill(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    (folder / "words.txt").write_text(SIX + "hubert-blaine-wolfe\n", encoding="utf-8")  # 19 characters
+    for model in ("mlp", "wavenet", "gpt"):
+        flags = ["--model", model, "--data", "words.txt", "--steps", "2", "--samples", "0"]
+        line = wrong(capsys, *flags, "--block-size", "21")
+        assert (
+            "argument --block-size: got 21, expected at most 20, as the longest word has 19 characters"
+            in line
+        )
+        assert [path.name for path in folder.iterdir()] == ["words.txt"]
+    assert main([*SMALL, "--data", "words.txt", "--block-size", "20"]) == 0
+
+
+def test_short_words_leave_the_models_their_block_size(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "words.txt").write_text(SIX, encoding="utf-8")
+    assert main(["--model", "gpt", "--data", "words.txt", "--steps", "2", "--samples", "0"]) == 0  # block 16
+    capsys.readouterr()
+    line = wrong(capsys, *SMALL, "--data", "words.txt", "--block-size", "17")
+    assert "argument --block-size: got 17, expected at most 16, as the longest word has 3 characters" in line
+
+
+def test_a_table_that_is_too_large(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    # 27 symbols: 27**5 values are 14 million, 27**6 are 387 million.
+    line = wrong(capsys, "--model", "ngram", "--block-size", "5")
+    assert re.search(
+        "argument --block-size: got 5, expected at most 4: with the 27 symbols .* 67,108,864 values", line
+    )
+    letters = [chr(0x4E00 + number) for number in range(8200)]
+    (folder / "words.txt").write_text("\n".join(letters), encoding="utf-8")
+    for model in ("bigram", "ngram"):
+        block = ["--block-size", "1"]
+        line = wrong(capsys, "--model", model, *block, "--data", "words.txt")
+        assert (
+            f"argument --data: got words of 8,200 different characters, expected fewer with --model {model}"
+            in line
+        )
+    assert [path.name for path in folder.iterdir()] == ["words.txt"]
+
+
+# ---- the memory --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "parameters"),
+    [
+        # 2**20 x 2**20 weights are 4 TiB; at 999 layers of them it is 4 PiB.
+        (["--hidden-size", "1048576", "--num-hidden-layers", "2"], "1,099,5"),
+        (["--hidden-size", "1048576", "--num-hidden-layers", "1000"], "1,098,"),
+        (["--model", "gpt", "--embedding-dim", "65536", "--num-layers", "1000"], "51,5"),
+        (["--model", "wavenet", "--hidden-size", "1048576"], "4,398,"),
+    ],
+)
+def test_a_model_that_no_memory_holds(
+    flags: list[str], parameters: str, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    line = failed(capsys, *flags)
+    assert re.search(
+        rf"out of memory \(training takes at least [\d,.]+ GiB \(a model of {parameters}", line
+    ), line
+    assert "GiB): try a smaller --batch-size or a smaller model" in line
+    assert list(folder.iterdir()) == []
+
+
+def test_batches_that_no_memory_holds(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    line = failed(capsys, "--batch-size", "1048576", "--hidden-size", "1048576")
+    assert "1,048,576 examples a step" in line
+    assert "try a smaller --batch-size" in line
+    assert list(folder.iterdir()) == []
+
+
+def test_what_torch_says_of_memory_is_one_line_too(
+    capsys: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where nothing tells how much there is. 27 x 2**20 x 2 weights are there, 4 TiB are not.
+    monkeypatch.setattr("namegen_ext.training.feasibility.physical_memory", lambda: None)
+    line = failed(capsys, "--hidden-size", "1048576", "--num-hidden-layers", "2")
+    assert line.endswith("error: out of memory: try a smaller --batch-size or a smaller model\n")
+    assert list(folder.iterdir()) == []
+
+
+def test_the_container_counts(
+    capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(sizes, "_CONTAINER_LIMITS", (tmp_path / "not here", limit))
+    limit.write_text("max\n")
+    unlimited = sizes.physical_memory()
+    assert unlimited is None or unlimited > 2**24
+    limit.write_text(f"{2**24}\n")
+    assert sizes.physical_memory() == 2**24
+    assert "but the machine has 0.0 GiB" in failed(capsys, "--hidden-size", "100000")
+    assert list(folder.iterdir()) == []
+
+
+# ---- the disk ----------------------------------------------------------------------------------------------
+
+
+def test_out_that_cannot_be(word_file: Path, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    (folder / "file").write_text("in the way")
+    (folder / "full").mkdir()
+    (folder / "full" / "letter.txt").write_text("not a run")
+    for out, expected in (
+        ("file", "argument --out: file: is a file, not a directory"),
+        ("file/run", "argument --out: file/run: cannot be made: Not a directory"),
+        ("full", "argument --out: full: already holds other files; name a new directory"),
+        ("x" * 300, "cannot be made: File name too long"),
+    ):
+        assert expected in wrong(capsys, *SMALL, "--data", word_file, "--out", out)
+    assert sorted(path.name for path in folder.rglob("*")) == ["file", "full", "letter.txt"]
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self").is_dir(), reason="there is no /proc here, where nobody may make a directory"
+)
+def test_out_where_nothing_may_be_made(
+    word_file: Path, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    line = wrong(capsys, *SMALL, "--data", word_file, "--out", "/proc/run")
+    assert "argument --out: /proc/run: cannot be made: " in line
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write into every directory")
+def test_a_directory_that_is_read_only(
+    word_file: Path, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "closed").mkdir(mode=0o500)
+    assert "cannot be made: Permission denied" in wrong(
+        capsys, *SMALL, "--data", word_file, "--out", "closed/run"
+    )
+    assert "cannot be written: Permission denied" in failed(
+        capsys, *SMALL, "--data", word_file, "--out", "closed"
+    )
+
+
+def test_an_empty_directory_is_taken(word_file: Path, folder: Path) -> None:
+    (folder / "run").mkdir()
+    assert main([*SMALL, "--data", str(word_file), "--out", "run"]) == 0
+    assert (folder / "run" / "summary.json").is_file()
+
+
+def test_resume_that_cannot_be(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    (folder / "file").write_text("no directory")
+    assert "argument --resume: nowhere: there is no such directory" in wrong(capsys, "--resume", "nowhere")
+    assert "argument --resume: file: there is no such directory" in wrong(capsys, "--resume", "file")
+    assert f"argument --resume: {folder}: is not a run directory" in wrong(capsys, "--resume", folder)
+    line = wrong(capsys, "--resume", "nowhere", "--hidden-size", "8")
+    assert "argument --hidden-size: a run that is resumed keeps its own; leave it out" in line
