@@ -36,8 +36,9 @@ from namegen_ext.training.tensor_file import read_tensors, write_tensors
 SECONDS = 2.0  # of the processor's time, as a busy machine is no fault
 PATIENCE = 30.0  # seconds by the clock, for what waits and never ends
 MEMORY = 2**29
+_SMALL = ["--hidden-size", "8", "--embedding-dim", "3"]
 MODELS = {
-    "mlp": ["--optimizer", "adamw", "--num-hidden-layers", "2"],
+    "mlp": [*_SMALL, "--optimizer", "adamw", "--num-hidden-layers", "2"],
     "gpt": [
         "--model",
         "gpt",
@@ -50,7 +51,7 @@ MODELS = {
         "--dropout",
         "0.1",
     ],
-    "wavenet": ["--model", "wavenet", "--block-size", "4", "--momentum", "0.9"],
+    "wavenet": [*_SMALL, "--model", "wavenet", "--block-size", "4", "--momentum", "0.9"],
 }
 
 # How often each kind was tried; --long multiplies it.
@@ -71,7 +72,7 @@ class Original:
 
 
 @pytest.fixture(scope="module")
-def originals(small: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Original]]:
+def originals(word_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Original]]:
     memory = Path("/dev/shm")
     base = Path(tmp_path_factory.mktemp("mutated"))
     if os.access(memory, os.W_OK):
@@ -80,7 +81,17 @@ def originals(small: list[str], tmp_path_factory: pytest.TempPathFactory) -> Ite
     made = {}
     for name, flags in MODELS.items():
         path = base / name
-        arguments = [*small, *flags, "--steps", "12", "--log-every", "4", "--checkpoint-every", "5"]
+        arguments = [
+            "--data",
+            str(word_file),
+            *flags,
+            "--steps",
+            "12",
+            "--log-every",
+            "4",
+            "--checkpoint-every",
+            "5",
+        ]
         with contextlib.redirect_stdout(io.StringIO()):
             assert namegen_ext.train.main([*arguments, "--out", str(path)]) == 0
         run = load_run(path)
