@@ -32,11 +32,8 @@ from namegen_ext.benchmarks.settings import FULL, QUICK
 from namegen_ext.benchmarks.suites import DEFAULT_SUITES, PEERS, SUITES, TIME_TO_LOSS
 from namegen_ext.benchmarks.tables import LEGEND, print_comparisons
 from namegen_ext.benchmarks.time_to_loss import TrainingFailedError
-<<<<<<< HEAD
-from namegen_ext.command_line import Parser, path, problem_with_file, shown, whole_number
-=======
 from namegen_ext.benchmarks.workers import WorkerError
->>>>>>> benchplots
+from namegen_ext.command_line import Parser, path, problem_with_file, shown, whole_number
 from namegen_ext.data import DataError, load_words
 from namegen_ext.ranges import THREADS
 
@@ -113,22 +110,17 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     return 0
 
 
-<<<<<<< HEAD
 def _check_flags(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    for flag, file in (("--csv", options.csv), ("--plot", options.plot)):
-        problem = None if file is None else problem_with_file(file)
-        if problem is not None:
-            parser.error(f"argument {flag}: {problem}")
+    problem = None if options.csv is None else problem_with_file(options.csv)
+    if problem is not None:
+        parser.error(f"argument --csv: {problem}")
     if options.csv is not None and options.csv == options.plot:
         parser.error(f"argument --plot: got {str(options.plot)!r}, expected another file than --csv")
     if options.data is not None and TIME_TO_LOSS not in (options.suites or DEFAULT_SUITES):
         parser.error(f"argument --data: got {shown(options.data)}, expected the suite {TIME_TO_LOSS} with it")
 
 
-def _run(options: argparse.Namespace, machine: Machine, csv_file: CsvFile | None) -> None:
-=======
 def _console() -> Console:
->>>>>>> benchplots
     console = Console()
     return console if console.is_terminal else Console(width=_FILE_WIDTH)
 
@@ -229,18 +221,8 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         metavar="SUITE",
         help=f"what to measure: {', '.join(SUITES)} (default: {' '.join(DEFAULT_SUITES)})",
     )
-<<<<<<< HEAD
     add("--csv", type=path, metavar="FILE", help="add the results to a CSV file (default: none)")
-    add(
-        "--plot",
-        type=path,
-        metavar="FILE",
-        help=f"draw the speedups as bars, .{', .'.join(FORMATS)}; needs matplotlib (default: none)",
-    )
-=======
-    add("--csv", type=Path, metavar="FILE", help="add the results to a CSV file (default: none)")
     add_report_arguments(add)
->>>>>>> benchplots
     add(
         "--threads",
         type=whole_number(THREADS),

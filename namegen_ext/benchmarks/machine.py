@@ -15,7 +15,7 @@ import torch
 import namegen_ext
 
 # Named in the version list where they are installed.
-_PEER_PACKAGES = ("jax",)
+_PEER_PACKAGES = ("numpy", "jax")
 
 
 @dataclass(frozen=True)

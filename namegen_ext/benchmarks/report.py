@@ -22,6 +22,7 @@ from namegen_ext.benchmarks.plot import (
     write_file,
 )
 from namegen_ext.benchmarks.results import Result, ResultsError, read_results
+from namegen_ext.command_line import path
 
 # What only a measurement needs: the attribute, what stands in it where the option is not given, the option.
 _MEASURING = (
@@ -82,14 +83,14 @@ def add_report_arguments(add: Callable[..., Any]) -> None:
     """Declare the arguments; ``add`` is a parser's ``add_argument``."""
     add(
         "--compare",
-        type=Path,
+        type=path,
         metavar="OLD.csv",
         help="tell what became faster or slower since the results in a CSV file were measured, beyond the noise: "
         "the ranges between the quartiles do not overlap, and the medians are more than 5%% apart (default: none)",
     )
     add(
         "--plot",
-        type=Path,
+        type=path,
         metavar="FILE|DIR",
         help=f"draw charts: all in one file, .{', .'.join(FORMATS)}; or each on its own into a directory, light and "
         "dark, PNG and SVG; needs matplotlib (default: none)",
@@ -97,14 +98,14 @@ def add_report_arguments(add: Callable[..., Any]) -> None:
     add(
         "--from",
         dest="source",
-        type=Path,
+        type=path,
         metavar="FILE.csv",
         help="measure nothing: compare, draw or write the results in a CSV file, of the suites named, or of all "
         "(default: measure)",
     )
     add(
         "--page",
-        type=Path,
+        type=path,
         metavar="FILE.md",
         help="with --from: write all the results as a Markdown page, and its pictures into a directory beside it "
         "that is named like it (default: none)",

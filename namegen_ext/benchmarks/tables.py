@@ -83,7 +83,7 @@ def print_comparisons(comparisons: Sequence[Comparison], console: Console) -> No
                 _target(comparison, peer),
             ]
             if has_floor:
-                line.append("" if found.share_of_floor is None else f"{found.share_of_floor:.0%}")
+                line.append(_share(found.share_of_floor))
             if has_memory:
                 line.append(_memory(comparison, peer))
             if has_compiler:
@@ -129,6 +129,13 @@ def _target(comparison: Comparison, peer: str) -> str:
             word = verdict(speedup, target)
             lines.append(f"[{_STYLES[word]}]{target:g} x {other}: {speedup.median:.2f} {word}[/]")
     return "\n".join(lines)
+
+
+def _share(share: float | None) -> str:
+    """Write a share with two digits: "42%", "0.31%"."""
+    if share is None:
+        return ""
+    return f"{share:.0%}" if share >= 0.095 else f"{100 * share:.2g}%"
 
 
 def _inverse(seconds: Quartiles) -> Quartiles:

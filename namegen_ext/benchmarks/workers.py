@@ -91,6 +91,8 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:
+            self._process.kill()  # Ctrl-C, or another worker's failure: nobody waits for what it does
         self.close()
 
     def result(self) -> Any:

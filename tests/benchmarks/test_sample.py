@@ -33,7 +33,7 @@ def test_a_quick_run() -> None:
 
 
 def test_all_but_one_at_a_time_are_measured_with_each_number_of_threads() -> None:
-    (mlp, *_) = run_sample(QUICK, (1, 2), frozenset({"one-at-a-time", "native"}), lambda what: None)
+    mlp = next(run_sample(QUICK, (1, 2), frozenset({"one-at-a-time", "native"}), lambda what: None))
     measured = sorted((peer, found.threads) for peer, found in mlp.all_measured())
     assert measured == [("native", 1), ("native", 2), ("one-at-a-time", 1), ("stock", 1), ("stock", 2)]
     for peer, found in mlp.others:

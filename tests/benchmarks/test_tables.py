@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from namegen_ext.benchmarks.comparison import RESIDENT_NOISE, Comparison, Measured
-from namegen_ext.benchmarks.tables import print_comparisons, verdict
+from namegen_ext.benchmarks.tables import _share, print_comparisons, verdict
 from namegen_ext.benchmarks.timing import Quartiles, Timing
 
 
@@ -75,6 +75,13 @@ def test_memory_above_that_of_stock_is_pointed_out(
     comparison: Comparison, allocated: int | None, resident: int | None, above: bool
 ) -> None:
     assert ("above stock" in printed(with_peaks(comparison, allocated, resident))) is above
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(None, ""), (0.0031, "0.31%"), (0.042, "4.2%"), (0.42, "42%"), (1.0, "100%")]
+)
+def test_shares_have_two_digits(share: float | None, text: str) -> None:
+    assert _share(share) == text
 
 
 def test_threads_have_a_column_where_they_were_chosen(comparison: Comparison) -> None:

@@ -88,7 +88,7 @@ def _choose(
                 names.append(name)
         elif settings.quick and name in COMPILING:
             notes.append(f"{name} left out of a quick run: it takes long to compile")
-        elif name in SLOW_TO_COMPILE and case not in COMPILED_CASES:
+        elif name in SLOW_TO_COMPILE and case not in COMPILED_CASES[name]:
             notes.append(f"{where}: {name} left out, as it takes long to compile; --peers {name} measures it")
         else:
             names.append(name)
