@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +13,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fork_server import ForkServer
-
-_MEMORY = Path("/dev/shm")
+from memory_directory import memory_directory
 
 
 @pytest.fixture(autouse=True)
@@ -54,11 +51,6 @@ def server(small: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def quick_path(tmp_path: Path) -> Iterator[Path]:
-    """A directory in memory where there is one: a killed process loses nothing there either, and it need not wait
-    for a disk several times a step.
-    """
-    if not os.access(_MEMORY, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(prefix="namegen-", dir=_MEMORY) as path:
-        yield Path(path)
+    """A directory in memory where there is one."""
+    with memory_directory(tmp_path) as path:
+        yield path

@@ -1,4 +1,4 @@
-"""Changes of a file's bytes and of a JSON value's parts, drawn at random."""
+"""Changes of a file's bytes, of a JSON value's parts, and of tensors, drawn at random."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import random
 import struct
 from collections.abc import Callable
 from typing import Any
+
+import torch
+from torch import Tensor
 
 # What else may stand in the place of a value. 10**400 is more than a float holds; 10**5000 more than Python reads.
 VALUES: tuple[Any, ...] = (
@@ -181,6 +184,46 @@ def mutate_header(draw: random.Random, content: bytes) -> bytes:
 def _with_header(text: str, data: bytes) -> bytes:
     encoded = text.encode("utf-8", "surrogatepass")
     return struct.pack("<Q", len(encoded)) + encoded + data
+
+
+TENSORS: dict[str, Callable[[Tensor], Tensor]] = {
+    "double": Tensor.double,
+    "half": Tensor.half,
+    "integers": lambda tensor: tensor.to(torch.int64),
+    "bytes": lambda tensor: tensor.to(torch.uint8),
+    "truth": Tensor.bool,
+    "complex": lambda tensor: tensor.to(torch.complex64),
+    "float8": lambda tensor: tensor.to(torch.float8_e4m3fn),
+    "empty": lambda tensor: tensor.reshape(-1)[:0],
+    "scalar": lambda tensor: tensor.reshape(-1).sum().to(tensor.dtype),
+    "flat": lambda tensor: tensor.reshape(-1),
+    "deeper": lambda tensor: tensor[None],
+    "shorter": lambda tensor: tensor.reshape(-1)[:-1],
+    "NaN": lambda tensor: torch.full_like(tensor, torch.nan) if tensor.is_floating_point() else tensor,
+    "infinite": lambda tensor: torch.full_like(tensor, torch.inf) if tensor.is_floating_point() else tensor,
+    "negative": lambda tensor: -tensor,
+    "large": lambda tensor: torch.full_like(tensor, 255 if tensor.dtype == torch.uint8 else 1e30),
+    "zeros": torch.zeros_like,
+}
+
+
+def mutate_tensors(draw: random.Random, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Change a tensor, drop one, add one, swap two."""
+    changed_tensors = dict(tensors)
+    name, other = draw.choice(list(tensors)), draw.choice(list(tensors))
+    kind = draw.randrange(6)
+    if kind == 0:
+        del changed_tensors[name]
+    elif kind == 1:
+        added = draw.choice(
+            ("extra", "model.extra", "optimizer.extra.step", "generator.cuda:x", f"{name}.exp_avg")
+        )
+        changed_tensors[added] = tensors[other]
+    elif kind == 2:
+        changed_tensors[name], changed_tensors[other] = tensors[other], tensors[name]
+    else:
+        changed_tensors[name] = TENSORS[draw.choice(list(TENSORS))](tensors[name])
+    return changed_tensors
 
 
 Mutation = Callable[[random.Random, bytes], bytes]

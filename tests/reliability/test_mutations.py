@@ -6,218 +6,64 @@ Never in another exception, in another model, in more than two seconds, or in mo
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import random
-import resource
 import shutil
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from mutations import Mutation, mutate_bytes, mutate_header, mutate_text, mutate_value
-from torch import Tensor
+from memory_directory import memory_directory
+from mutated_runs import (
+    MODELS,
+    SECONDS,
+    Original,
+    assert_command_ends,
+    assert_loads_the_same_or_fails,
+    assert_restores_the_same_or_fails,
+    attempt,
+    changed,
+    count,
+    limits,
+    load,
+    newest,
+    same_tensors,
+    seed_of,
+    train_originals,
+    tried,
+)
+from mutations import Mutation, mutate_bytes, mutate_header, mutate_tensors, mutate_text, mutate_value
 
-import namegen_ext.sample
-import namegen_ext.train
-from namegen_ext.diagnostics.history import RunHistory, read_history
-from namegen_ext.training import RunError, Trainer, TrainingDivergedError, load_run
+from namegen_ext.diagnostics.history import read_history
+from namegen_ext.training import RunError, Trainer, TrainingDivergedError
 from namegen_ext.training.run_config import _sha256
 from namegen_ext.training.run_directory import RunDirectory
-from namegen_ext.training.saved_run import Run
 from namegen_ext.training.tensor_file import read_tensors, write_tensors
-
-SECONDS = 2.0  # of the processor's time, as a busy machine is no fault
-PATIENCE = 30.0  # seconds by the clock, for what waits and never ends
-MEMORY = 2**29
-_SMALL = ["--hidden-size", "8", "--embedding-dim", "3"]
-MODELS = {
-    "mlp": [*_SMALL, "--optimizer", "adamw", "--num-hidden-layers", "2"],
-    "gpt": [
-        "--model",
-        "gpt",
-        "--embedding-dim",
-        "4",
-        "--num-heads",
-        "2",
-        "--num-layers",
-        "1",
-        "--dropout",
-        "0.1",
-    ],
-    "wavenet": [*_SMALL, "--model", "wavenet", "--block-size", "4", "--momentum", "0.9"],
-}
-
-# How often each kind was tried; --long multiplies it.
-_tried: Counter[str] = Counter()
-
-
-@dataclass(frozen=True)
-class Original:
-    """A run as it was, to compare with."""
-
-    path: Path
-    run: Run
-    words: list[str]
-    history: RunHistory
-    trainer: Trainer
-    restored: dict[str, Tensor]
-    metrics: bytes
 
 
 @pytest.fixture(scope="module")
 def originals(word_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Original]]:
-    memory = Path("/dev/shm")
-    base = Path(tmp_path_factory.mktemp("mutated"))
-    if os.access(memory, os.W_OK):
-        base = memory / f"namegen-{os.getpid()}"
-        base.mkdir()
-    made = {}
-    for name, flags in MODELS.items():
-        path = base / name
-        arguments = [
-            "--data",
-            str(word_file),
-            *flags,
-            "--steps",
-            "12",
-            "--log-every",
-            "4",
-            "--checkpoint-every",
-            "5",
-        ]
-        with contextlib.redirect_stdout(io.StringIO()):
-            assert namegen_ext.train.main([*arguments, "--out", str(path)]) == 0
-        run = load_run(path)
-        trainer = Trainer(run.words, run.config.options)
-        trainer.restore(RunDirectory(path))
-        restored = {key: value.clone() for key, value in trainer.model.state_dict().items()}
-        metrics = (path / "metrics.jsonl").read_bytes()
-        made[name] = Original(
-            path, run, run.words, read_history(RunDirectory(path)), trainer, restored, metrics
-        )
-    yield made
-    shutil.rmtree(base)
+    with memory_directory(tmp_path_factory.mktemp("mutated")) as base:
+        yield train_originals(base, word_file)
 
 
 @pytest.fixture(autouse=True)
 def _as_they_were(originals: dict[str, Original]) -> Iterator[None]:
     """Put every file back after a test, whatever became of it."""
-    before = [(file, file.read_bytes()) for run in originals.values() for file in _files(run.path)]
+    files = [file for run in originals.values() for file in run.path.rglob("*") if file.is_file()]
+    before = [(file, file.read_bytes()) for file in files]
     yield
     for file, content in before:
         file.write_bytes(content)
 
 
-def _files(path: Path) -> list[Path]:
-    return [file for file in path.rglob("*") if file.is_file()]
-
-
 @pytest.fixture(autouse=True)
-def _limits() -> Iterator[None]:
-    """No more memory than this beside what the process has, and no more time for each attempt."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, hard))
-
-    def too_slow(number: int, frame: Any) -> None:
-        raise AssertionError(f"took more than {SECONDS} s of work or {PATIENCE} s")
-
-    before = {number: signal.signal(number, too_slow) for number in (signal.SIGALRM, signal.SIGPROF)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-@contextlib.contextmanager
-def in_time(seconds: float = SECONDS) -> Iterator[None]:
-    """Fail what takes too long."""
-    signal.setitimer(signal.ITIMER_PROF, seconds)
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
-    try:
+def _limits(originals: dict[str, Original]) -> Iterator[None]:
+    with limits():
         yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def attempt(action: Callable[[], Any], seconds: float = SECONDS) -> Any:
-    """Return what an action returns, or its RunError, of which the message must be one line of bearable length."""
-    try:
-        with in_time(seconds):
-            return action()
-    except RunError as error:
-        message = str(error)
-        assert message
-        assert message.isprintable(), message
-        assert len(message) < 3000, message
-        return error
-
-
-def count(request: pytest.FixtureRequest, number: int) -> int:
-    return 10 * number if request.config.getoption("--long") else number
-
-
-def seed_of(request: pytest.FixtureRequest) -> Any:
-    """The same mutations each time; others with --long."""
-    return None if request.config.getoption("--long") else request.node.name
-
-
-@contextlib.contextmanager
-def changed(path: Path, content: bytes) -> Iterator[None]:
-    """Put other bytes in a file's place for a while."""
-    before = path.read_bytes()
-    path.write_bytes(content)
-    try:
-        yield
-    finally:
-        path.write_bytes(before)
-
-
-def same_tensors(found: dict[str, Tensor], expected: dict[str, Tensor]) -> bool:
-    return found.keys() == expected.keys() and all(torch.equal(found[key], expected[key]) for key in expected)
-
-
-def load(path: Path) -> tuple[Run, list[str]]:
-    run = load_run(path)
-    return run, run.words
-
-
-def assert_loads_the_same_or_fails(original: Original, *, same_config: bool = True) -> bool:
-    """Load a changed run; return whether that worked, with the same model."""
-    outcome = attempt(lambda: load(original.path))
-    if isinstance(outcome, RunError):
-        return False
-    run, words = outcome
-    assert same_tensors(run.model.state_dict(), original.run.model.state_dict())
-    assert words == original.words
-    assert run.step == original.run.step
-    if same_config:
-        assert run.config == original.run.config
-    return True
-
-
-def newest(original: Original) -> Path:
-    return RunDirectory(original.path).saved_checkpoints()[-1]
-
-
-def assert_restores_the_same_or_fails(original: Original, warnings: list[str]) -> None:
-    """Restore a run of which the newest checkpoint was changed: it, or with a warning the one before, or an error."""
-    outcome = attempt(lambda: original.trainer.restore(RunDirectory(original.path), warn=warnings.append))
-    if isinstance(outcome, RunError):
-        return
-    if outcome == 10:
-        assert any("going on from" in warning for warning in warnings)
-        return
-    assert outcome == 12
-    assert same_tensors(original.trainer.model.state_dict(), original.restored)
 
 
 # ---- config.json -------------------------------------------------------------------------------------------
@@ -234,7 +80,7 @@ def test_config_that_was_damaged(
     for _ in range(count(request, 500)):
         with changed(path, mutation(draw, content)):
             assert_loads_the_same_or_fails(original)
-        _tried["config.json: bytes and text"] += 1
+        tried["config.json: bytes and text"] += 1
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -254,7 +100,7 @@ def test_config_with_other_values(
                 other["sha256"] = _sha256(other)
         with changed(path, json.dumps(other).encode()):
             outcomes[assert_loads_the_same_or_fails(original, same_config=not signed)] += 1
-        _tried["config.json: values, " + ("signed anew" if signed else "not signed")] += 1
+        tried["config.json: values, " + ("signed anew" if signed else "not signed")] += 1
     assert outcomes[False] > outcomes[True]
     assert not signed or outcomes[True]  # a recipe's name, for one
 
@@ -273,7 +119,7 @@ def test_model_that_was_damaged(
     for _ in range(count(request, 350)):
         with changed(path, mutation(draw, content)):
             assert_loads_the_same_or_fails(original)
-        _tried["model.safetensors: bytes and header"] += 1
+        tried["model.safetensors: bytes and header"] += 1
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -289,47 +135,7 @@ def test_checkpoint_that_was_damaged(
         with changed(path, mutation(draw, content)):
             assert_restores_the_same_or_fails(original, warnings)
         (original.path / "metrics.jsonl").write_bytes(original.metrics)  # restoring cuts it
-        _tried["checkpoints: bytes and header"] += 1
-
-
-TENSORS: dict[str, Callable[[Tensor], Tensor]] = {
-    "double": Tensor.double,
-    "half": Tensor.half,
-    "integers": lambda tensor: tensor.to(torch.int64),
-    "bytes": lambda tensor: tensor.to(torch.uint8),
-    "truth": Tensor.bool,
-    "complex": lambda tensor: tensor.to(torch.complex64),
-    "float8": lambda tensor: tensor.to(torch.float8_e4m3fn),
-    "empty": lambda tensor: tensor.reshape(-1)[:0],
-    "scalar": lambda tensor: tensor.reshape(-1).sum().to(tensor.dtype),
-    "flat": lambda tensor: tensor.reshape(-1),
-    "deeper": lambda tensor: tensor[None],
-    "shorter": lambda tensor: tensor.reshape(-1)[:-1],
-    "NaN": lambda tensor: torch.full_like(tensor, torch.nan) if tensor.is_floating_point() else tensor,
-    "infinite": lambda tensor: torch.full_like(tensor, torch.inf) if tensor.is_floating_point() else tensor,
-    "negative": lambda tensor: -tensor,
-    "large": lambda tensor: torch.full_like(tensor, 255 if tensor.dtype == torch.uint8 else 1e30),
-    "zeros": torch.zeros_like,
-}
-
-
-def mutate_tensors(draw: random.Random, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Change a tensor, drop one, add one, swap two."""
-    changed_tensors = dict(tensors)
-    name, other = draw.choice(list(tensors)), draw.choice(list(tensors))
-    kind = draw.randrange(6)
-    if kind == 0:
-        del changed_tensors[name]
-    elif kind == 1:
-        added = draw.choice(
-            ("extra", "model.extra", "optimizer.extra.step", "generator.cuda:x", f"{name}.exp_avg")
-        )
-        changed_tensors[added] = tensors[other]
-    elif kind == 2:
-        changed_tensors[name], changed_tensors[other] = tensors[other], tensors[name]
-    else:
-        changed_tensors[name] = TENSORS[draw.choice(list(TENSORS))](tensors[name])
-    return changed_tensors
+        tried["checkpoints: bytes and header"] += 1
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -351,7 +157,7 @@ def test_model_with_other_contents_signed_anew(
                 (name, tensor.dtype, tensor.shape) for name, tensor in original.run.model.state_dict().items()
             ]
         assert_command_ends(capsys, "sample", str(original.path), "--seed", "1", "-n", "3")
-        _tried["model.safetensors: contents, signed anew"] += 1
+        tried["model.safetensors: contents, signed anew"] += 1
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -376,7 +182,7 @@ def test_checkpoint_with_other_contents_signed_anew(
         if isinstance(outcome, int):
             with contextlib.suppress(TrainingDivergedError):
                 attempt(trainer.run)
-        _tried["checkpoints: contents, signed anew"] += 1
+        tried["checkpoints: contents, signed anew"] += 1
         (original.path / "metrics.jsonl").write_bytes(original.metrics)
     assert outcomes[RunError]
     assert outcomes[int]
@@ -395,7 +201,7 @@ def test_words_that_were_changed(
     for _ in range(count(request, 150)):
         with changed(path, mutate_bytes(draw, content)):
             assert_loads_the_same_or_fails(original)
-        _tried["words.txt"] += 1
+        tried["words.txt"] += 1
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -420,7 +226,7 @@ def test_metrics_that_were_changed(
                     assert isinstance(value, float)
             # Nor does it keep the model from being loaded.
             assert number % 20 or assert_loads_the_same_or_fails(original)
-        _tried["metrics.jsonl"] += 1
+        tried["metrics.jsonl"] += 1
 
 
 def test_files_of_another_kind(originals: dict[str, Original], tmp_path: Path) -> None:
@@ -450,7 +256,7 @@ def test_files_of_another_kind(originals: dict[str, Original], tmp_path: Path) -
             else:
                 warnings: list[str] = []
                 attempt(lambda: original.trainer.restore(RunDirectory(path), warn=warnings.append))  # noqa: B023
-            _tried["files of another kind"] += 1
+            tried["files of another kind"] += 1
 
 
 _KINDS: tuple[Callable[[Path, Path], Any], ...] = (
@@ -492,7 +298,7 @@ def test_a_config_of_vast_sizes(originals: dict[str, Original], model: str, opti
             # As many as 1,000 layers are built, without memory, before their shapes are compared.
             outcome = attempt(lambda: load(original.path), 20.0 if option.endswith("layers") else SECONDS)
             assert isinstance(outcome, RunError), size
-        _tried["sizes that no memory holds"] += 1
+        tried["sizes that no memory holds"] += 1
 
 
 def test_an_ngram_of_vast_size(originals: dict[str, Original]) -> None:
@@ -506,27 +312,10 @@ def test_an_ngram_of_vast_size(originals: dict[str, Original]) -> None:
         content["model"] = {"name": "ngram", "vocab_size": vocab_size, "block_size": size, "init": "counts"}
         with changed(path, json.dumps({**content, "sha256": _sha256(content)}).encode()):
             assert isinstance(attempt(lambda: load(original.path)), RunError)
-        _tried["sizes that no memory holds"] += 1
+        tried["sizes that no memory holds"] += 1
 
 
 # ---- the commands ------------------------------------------------------------------------------------------
-
-
-def assert_command_ends(capsys: pytest.CaptureFixture[str], command: str, *arguments: str) -> int:
-    """Run a command; it must end well, or with status 1 or 2 and one line."""
-    module = {"sample": namegen_ext.sample, "train": namegen_ext.train}[command]
-    try:
-        with in_time():
-            status = module.main(arguments, prog="namegen")
-    except SystemExit as error:
-        status = error.code
-    errors = capsys.readouterr().err
-    assert status in (0, 1, 2)
-    if status:
-        assert errors.startswith("namegen: error: ")
-        assert errors.count("\n") == 1
-        assert len(errors) < 3000
-    return status
 
 
 @pytest.mark.parametrize("command", ["sample", "train"])
@@ -554,16 +343,16 @@ def test_commands_on_changed_runs(
             status = assert_command_ends(capsys, "train", "--resume", str(path), "--samples", "1")
         statuses[status] += 1
         shutil.rmtree(path)
-        _tried[f"{command} on a changed run"] += 1
+        tried[f"{command} on a changed run"] += 1
     assert statuses[0]
     assert statuses[2]
 
 
 def test_so_many_mutations(request: pytest.FixtureRequest) -> None:
-    total = sum(_tried.values())
-    if len(_tried) < 13:
+    total = sum(tried.values())
+    if len(tried) < 13:
         pytest.skip("counts the mutations of the tests before it, of which not all were run")
-    for kind, number in sorted(_tried.items()):
+    for kind, number in sorted(tried.items()):
         print(f"{number:8,} {kind}")
     print(f"{total:8,} mutations in all")
     assert total >= 10_000
