@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 import codecs
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from namegen_ext._standard_output import forget_standard_output
 from namegen_ext.command_line import Parser, number, path, whole_number
 from namegen_ext.ranges import SEEDS, Numbers, WholeNumbers
 
@@ -51,13 +51,13 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     try:
         return _run(parser, options)
     except BrokenPipeError:  # the reader has had enough
-        _forget_stdout()
+        forget_standard_output()
         return 0
     except OSError as error:
-        _forget_stdout()
+        forget_standard_output()
         return _fail(prog, f"standard output cannot be written: {error.strerror or error}")
     except KeyboardInterrupt:
-        _forget_stdout()
+        forget_standard_output()
         return 130
 
 
@@ -144,13 +144,6 @@ def _describe(stream: NameStream, options: argparse.Namespace, num_training_name
 def _fail(prog: str, message: str) -> int:
     print(f"{prog}: error: {message}", file=sys.stderr)
     return 1
-
-
-def _forget_stdout() -> None:
-    """Send what is still buffered for standard output nowhere, so that its flush at exit does not fail."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
 
 
 def _build_parser(prog: str) -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from namegen_ext._standard_output import forget_standard_output
 from namegen_ext.command_line import shown
 from namegen_ext.data import DataError, load_words
 from namegen_ext.sampling import sample_names
@@ -30,6 +31,7 @@ from namegen_ext.training.backends import choose_device
 from namegen_ext.training.checkpoint import newest_checkpoint
 from namegen_ext.training.effects import check_effects
 from namegen_ext.training.errors import BackendError, ProcessLostError, RunError, TrainingDivergedError
+from namegen_ext.training.files import is_file
 from namegen_ext.training.interrupt import StopRequest, stop_on_signal
 from namegen_ext.training.options import OptionError, TrainOptions
 from namegen_ext.training.process_group import joined_processes
@@ -108,11 +110,16 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     parser = build_parser(prog)
     parsed = parser.parse_args(arguments)
     try:
-        return _train(parsed)
+        status = _train(parsed)
+        sys.stdout.flush()
+        return status
     except _ArgumentError as error:
         parser.error(str(error))
     except (TrainingDivergedError, RunError, ProcessLostError) as error:
         return _fail(prog, str(error))
+    except OSError as error:  # of files it is a RunError
+        forget_standard_output()
+        return _fail(prog, f"standard output cannot be written: {error.strerror or error}")
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
@@ -159,7 +166,7 @@ def _train(parsed: argparse.Namespace) -> int:
             with _blame("--resume", RunError):
                 stack.enter_context(locked(plan.resumed))
                 step = trainer.restore(plan.resumed, warn=_warn)
-            plan.resumed.summary.unlink(missing_ok=True)
+            plan.resumed.remove_summary()
             print(f"resuming {plan.resumed.path} after {step:,} of {plan.options.steps:,} steps")
             return _run(trainer, plan, plan.resumed, stop)
 
@@ -215,7 +222,7 @@ def _resumed_run(parsed: argparse.Namespace) -> _Plan:
         options = replace(config.options, **given)
     done = 0 if checkpoint is None else checkpoint.state.step
     # A run that was killed while it was evaluated at its end has no summary yet.
-    if done > options.steps or (done == options.steps and directory.summary.exists()):
+    if done > options.steps or (done == options.steps and is_file(directory.summary)):
         problem = f"{done:,} steps are done in {directory.path}, expected more with --resume"
         raise _ArgumentError(f"argument --steps: got {options.steps:,}, but {problem}")
     return _Plan(

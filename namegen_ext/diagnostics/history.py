@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from namegen_ext.training.errors import RunError
-from namegen_ext.training.files import read_text
+from namegen_ext.training.files import is_file, read_text
 from namegen_ext.training.run_directory import RunDirectory
 from namegen_ext.training.update_ratios import METRIC as UPDATE_METRIC
 
@@ -44,7 +44,7 @@ def read_history(directory: RunDirectory) -> RunHistory:
         RunError: the file cannot be read, or is damaged; one line that names it.
 
     """
-    records = _read(directory) if directory.metrics.exists() else []
+    records = _read(directory) if is_file(directory.metrics) else []
     updates: dict[str, list[tuple[int, float]]] = {}
     for record in records:
         for name, ratio in (record.get(UPDATE_METRIC) or {}).items():
@@ -69,7 +69,7 @@ def _read(directory: RunDirectory) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # ValueError: also an integer of very many digits
             if number == len(lines):
                 break
             raise RunError(f"{directory.metrics}: line {number} is not JSON") from None
@@ -84,7 +84,14 @@ def _is_record(record: Any) -> bool:
     if not isinstance(record, dict) or isinstance(record.get("step"), bool):
         return False
     updates = record.get(UPDATE_METRIC) or {}
-    if not isinstance(record.get("step"), int) or not isinstance(updates, dict):
+    step = record.get("step")
+    if not isinstance(step, int) or not 0 <= step < 2**63 or not isinstance(updates, dict):
         return False
     numbers = [record.get(key) for key in ("loss", "dev_loss", "learning_rate")]
-    return all(number is None or isinstance(number, (int, float)) for number in (*numbers, *updates.values()))
+    return all(number is None or _is_number(number) for number in (*numbers, *updates.values()))
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, int):
+        return abs(value) < 2**63  # larger ones fit no float
+    return isinstance(value, float)

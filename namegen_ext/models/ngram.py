@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -74,10 +75,11 @@ class NGram(WindowModel):
         super().__init__()
         check_sizes({"vocab_size": vocab_size, "block_size": block_size})
         check_choice("init", init, TABLE_SCHEMES)
-        if vocab_size ** (block_size + 1) > MAX_TABLE_VALUES:
+        # By logarithms, as the power itself may be a number of millions of digits.
+        if (block_size + 1) * math.log2(vocab_size) > math.log2(MAX_TABLE_VALUES):
             raise ValueError(
                 f"block_size must leave a table of at most {MAX_TABLE_VALUES:,} values, but got {block_size}:"
-                f" {vocab_size} symbols make {vocab_size ** (block_size + 1):,}"
+                f" {vocab_size} symbols make {vocab_size}**{block_size + 1}"
             )
         self.vocab_size = vocab_size
         self.block_size = block_size

@@ -6,6 +6,7 @@ yet, the number of steps, the length of metrics.jsonl, the configuration, and a 
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from namegen_ext.training import checkpoint_checks as checks
 from namegen_ext.training.errors import RunError
+from namegen_ext.training.files import is_file, remove
 from namegen_ext.training.generator_states import generator_states
 from namegen_ext.training.run_directory import RunDirectory
 from namegen_ext.training.tensor_file import read_tensors, write_tensors
@@ -99,7 +102,7 @@ def save_checkpoint(
     write_tensors(directory.checkpoint(state.step), tensors, described)
     save_model(directory, model, state.step)
     for path in directory.saved_checkpoints()[:-KEPT]:
-        path.unlink(missing_ok=True)
+        remove(path)
 
 
 def save_model(directory: RunDirectory, model: nn.Module, step: int) -> None:
@@ -125,14 +128,11 @@ def load_model_state(
         RunError: the file is missing or damaged, or does not fit.
 
     """
-    if not directory.model.is_file():
+    if not is_file(directory.model):
         raise RunError(f"{directory.path}: holds no trained model yet (no model.safetensors)")
     tensors, metadata = read_tensors(directory.model)
-    _check_fit(directory.model, tensors, expected)
-    step = metadata.get("step")
-    if not isinstance(step, int) or step < 0:
-        raise RunError(f"{directory.model}: step is {step!r}, expected a whole number")
-    return tensors, step
+    checks.check_fit(directory.model, tensors, expected)
+    return tensors, checks.whole_number(directory.model, metadata, "step")
 
 
 def newest_checkpoint(directory: RunDirectory, warn: Callable[[str], None]) -> Checkpoint | None:
@@ -168,17 +168,13 @@ def restore_checkpoint(checkpoint: Checkpoint, model: nn.Module, optimizer: torc
         RunError: it does not fit the model.
 
     """
-    _check_fit(checkpoint.path, checkpoint.model, model.state_dict())
+    checks.check_fit(checkpoint.path, checkpoint.model, model.state_dict())
     parameters = dict(model.named_parameters())
     names = list(parameters)
+    checks.check_optimizer(checkpoint.path, checkpoint.optimizer, parameters, optimizer)
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in checkpoint.optimizer.items():
         name, _, entry = key.rpartition(".")
-        if name not in parameters:
-            raise RunError(f"{checkpoint.path}: {key}: the model has no parameter {name!r}")
-        if value.dim() > 0 and value.shape != parameters[name].shape:
-            found, wanted = tuple(value.shape), tuple(parameters[name].shape)
-            raise RunError(f"{checkpoint.path}: {key}: got {found}, expected {wanted}")
         state.setdefault(names.index(name), {})[entry] = value
     model.load_state_dict(checkpoint.model)
     # The groups (learning rate and so on) come from the options; only the state is restored.
@@ -197,22 +193,21 @@ def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dic
 
 def _read(path: Path) -> Checkpoint:
     tensors, content = read_tensors(path)
-    try:
-        if content["format"] != FORMAT:
-            raise RunError(f"{path}: format is {content['format']!r}, expected {FORMAT}")
-        state = RunState(
-            step=int(content["step"]),
-            train_seconds=float(content["train_seconds"]),
-            backend=str(content["backend"]),
-            metrics_bytes=int(content["metrics_bytes"]),
-            losses=tensors[_LOSSES],
-        )
-        config = dict(content["config"])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        if isinstance(error, RunError):
-            raise
-        raise RunError(f"{path}: is not a checkpoint: {error!r}") from None
-    return Checkpoint(
+    found = content.get("format")
+    if found != FORMAT:
+        newer = " (a newer version wrote it)" if isinstance(found, int) and found > FORMAT else ""
+        raise RunError(f"{path}: format is {reprlib.repr(found)}, expected {FORMAT}{newer}")
+    backend, config = content.get("backend"), content.get("config")
+    if not isinstance(backend, str) or not isinstance(config, dict):
+        raise RunError(f"{path}: is not a checkpoint: it has no backend or no config")
+    state = RunState(
+        step=checks.whole_number(path, content, "step"),
+        train_seconds=checks.seconds(path, content, "train_seconds"),
+        backend=backend,
+        metrics_bytes=checks.whole_number(path, content, "metrics_bytes"),
+        losses=checks.losses(path, tensors.get(_LOSSES)),
+    )
+    checkpoint = Checkpoint(
         path=path,
         state=state,
         config=config,
@@ -220,21 +215,9 @@ def _read(path: Path) -> Checkpoint:
         optimizer=_part(tensors, _OPTIMIZER),
         generators=_part(tensors, _GENERATOR),
     )
+    checks.check_generators(path, checkpoint.generators)
+    return checkpoint
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensors[name] for name in tensors if name.startswith(prefix)}
-
-
-def _check_fit(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    for name in sorted(expected.keys() | tensors.keys()):
-        found, wanted = _describe(tensors.get(name)), _describe(expected.get(name))
-        if found != wanted:
-            raise RunError(f"{path}: {name}: got {found}, expected {wanted} by config.json")
-
-
-def _describe(tensor: Tensor | None) -> str:
-    if tensor is None:
-        return "nothing"
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    return f"{dtype} {tuple(tensor.shape)}"

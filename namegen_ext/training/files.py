@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
-from namegen_ext.training.errors import RunError
+from namegen_ext.training.errors import RunError, one_line
 
 # A run's largest text is its word list; what is larger than this is not one, and is not read into memory.
 _LARGEST_TEXT = 2**30
@@ -31,14 +32,14 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {error.strerror or error}") from None
     finally:
-        _forget(beside)
+        remove(beside)
 
 
 def remove_leftovers(directory: Path) -> None:
     """Remove what :func:`write_bytes` left of files whose writing was cut short by a kill."""
     if directory.is_dir():
         for path in directory.glob(".*.tmp"):
-            _forget(path)
+            remove(path)
 
 
 def sync(file_descriptor: int) -> None:
@@ -55,7 +56,8 @@ def _sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def _forget(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, where that can be done."""
     with contextlib.suppress(OSError):  # what cannot be removed is no reason to end a run
         path.unlink(missing_ok=True)
 
@@ -66,6 +68,36 @@ def write_json(path: Path, content: Any) -> None:
     write_bytes(path, (text + "\n").encode())
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; devices and pipes, which may never end, are none.
+
+    Raises:
+        RunError: the system does not tell, as where a directory may not be read.
+
+    """
+    return stat.S_ISREG(_mode(path))
+
+
+def is_directory(path: Path) -> bool:
+    """Whether there is such a directory.
+
+    Raises:
+        RunError: the system does not tell.
+
+    """
+    return stat.S_ISDIR(_mode(path))
+
+
+def _mode(path: Path) -> int:
+    # Not by pathlib, which says "no" or raises, depending on Python's version, where the system does not tell.
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a name that no file can have
+        return 0
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
 def read_text(path: Path) -> str:
     """Read a UTF-8 file.
 
@@ -73,12 +105,12 @@ def read_text(path: Path) -> str:
         RunError: it is missing, unreadable, not UTF-8, or larger than a gibibyte.
 
     """
+    if not is_file(path):
+        raise RunError(f"{path}: there is no such file")
     try:
         if path.stat().st_size > _LARGEST_TEXT:
             raise RunError(f"{path}: got {path.stat().st_size:,} bytes, expected {_LARGEST_TEXT:,} at most")
         return path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        raise RunError(f"{path}: there is no such file") from None
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
@@ -97,7 +129,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:  # ValueError: also an integer of very many digits
         if isinstance(error, RunError):
             raise
-        raise RunError(f"{path}: is not JSON: {error}") from None
+        raise RunError(f"{path}: is not JSON: {one_line(error)}") from None
     if not isinstance(content, dict):
         raise RunError(f"{path}: must hold a JSON object, but holds {type(content).__name__}")
     return content

@@ -13,9 +13,16 @@ from typing import Any
 from namegen_ext._version import __version__
 from namegen_ext.data import Vocabulary, load_words
 from namegen_ext.training.backends import FUSED_CHOICES
-from namegen_ext.training.errors import RunError
-from namegen_ext.training.files import read_json_object, read_text, write_bytes, write_json
-from namegen_ext.training.options import OptionError, TrainOptions
+from namegen_ext.training.errors import RunError, one_line
+from namegen_ext.training.files import (
+    is_directory,
+    is_file,
+    read_json_object,
+    read_text,
+    write_bytes,
+    write_json,
+)
+from namegen_ext.training.options import TrainOptions
 from namegen_ext.training.run_directory import RunDirectory
 from namegen_ext.training.run_settings import RunSettings
 
@@ -34,6 +41,9 @@ _KEYS = (
     "run",
     "sha256",
 )
+# What a value of another type or size than expected makes of the code that takes it.
+_MISFITS = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+
 _DATA_KEYS = ("name", "source", "num_words", "words_sha256", "split_seed")
 
 # These word lists come with the package; all others are kept in the run directory.
@@ -106,13 +116,18 @@ class RunConfig:
             RunError: words.txt is missing or damaged, or the package's list is another one by now.
 
         """
-        if directory.words.exists() or self.data_name not in _EMBEDDED:
+        if is_file(directory.words) or self.data_name not in _EMBEDDED:
             words, origin = read_text(directory.words).split("\n")[:-1], str(directory.words)
         else:
             words = load_words(self.data_name).words
             origin = f"the word list {self.data_name!r} of this version"
         if words_sha256(words) != self.words_sha256:
             raise RunError(f"{origin}: is not the word list of the run in {directory.path} (SHA-256 differs)")
+        unknown = set("".join(words)) - set(self.vocabulary.symbols)
+        if unknown:
+            raise RunError(
+                f"{origin}: has {min(unknown)!r}, which the vocabulary in {directory.config} lacks"
+            )
         return words
 
 
@@ -123,9 +138,9 @@ def read_config(directory: RunDirectory) -> RunConfig:
         RunError: it is missing or damaged, or of another format.
 
     """
-    if not directory.path.is_dir():
+    if not is_directory(directory.path):
         raise RunError(f"{directory.path}: there is no such directory")
-    if not directory.config.is_file():
+    if not is_file(directory.config):
         raise RunError(f"{directory.path}: is not a run directory (it has no config.json)")
     content = read_json_object(directory.config)
     found = content.get("format")
@@ -134,9 +149,9 @@ def read_config(directory: RunDirectory) -> RunConfig:
         raise RunError(f"{directory.config}: format is {_short(found)}, expected {FORMAT}{newer}")
     try:
         config = _parse(content)
-    except (OptionError, ValueError, TypeError, KeyError, AttributeError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
-        raise RunError(f"{directory.config}: {reason}") from None
+    except _MISFITS as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise RunError(f"{directory.config}: {one_line(reason)}") from None
     # Last, as what is told above is more to the point; this finds what would be taken for another value.
     sha256 = content.pop("sha256", None)
     if sha256 != _sha256(content):

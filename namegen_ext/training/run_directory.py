@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from namegen_ext.training.errors import RunError
-from namegen_ext.training.files import sync, write_json
+from namegen_ext.training.files import is_file, sync, write_json
 
 DEFAULT_PARENT = Path("runs")
+
+_CHECKPOINT = re.compile(r"step-[0-9]{9,}\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,19 @@ class RunDirectory:
         return self.checkpoints / f"step-{step:09}.safetensors"
 
     def saved_checkpoints(self) -> list[Path]:
-        """Return the checkpoints that there are, the newest last."""
-        return sorted(self.checkpoints.glob("step-*.safetensors"))
+        """Return the checkpoints that there are, the newest last.
+
+        Raises:
+            RunError: their directory cannot be read.
+
+        """
+        try:
+            names = os.listdir(self.checkpoints)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RunError(f"{self.checkpoints}: cannot be read: {error.strerror or error}") from None
+        return [self.checkpoints / name for name in sorted(names) if _CHECKPOINT.fullmatch(name)]
 
     def make_checkpoints(self) -> None:
         """Make the directory of the checkpoints.
@@ -152,7 +167,7 @@ class RunDirectory:
             RunError: it cannot be changed.
 
         """
-        if not self.metrics.exists():
+        if not is_file(self.metrics):
             return length == 0
         try:
             with self.metrics.open("ab") as file:
@@ -162,6 +177,18 @@ class RunDirectory:
             return complete
         except OSError as error:
             raise RunError(f"{self.metrics}: cannot be written: {error.strerror or error}") from None
+
+    def remove_summary(self) -> None:
+        """Remove summary.json, as the run goes on.
+
+        Raises:
+            RunError: it cannot be removed.
+
+        """
+        try:
+            self.summary.unlink(missing_ok=True)
+        except OSError as error:
+            raise RunError(f"{self.summary}: cannot be removed: {error.strerror or error}") from None
 
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Write summary.json."""

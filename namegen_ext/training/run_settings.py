@@ -57,7 +57,11 @@ class RunSettings:
         for name, lowest in _LOWEST.items():
             if values[name] < lowest:
                 raise ValueError(f"run: {name} is {values[name]}, expected {lowest} at least")
+        for name, highest in _HIGHEST.items():
+            if values[name] > highest:
+                raise ValueError(f"run: {name} is {values[name]}, expected {highest:,} at most")
         return cls(**values)
 
 
 _LOWEST = {"log_every": 1, "eval_every": 0, "samples": 0, "threads": 1}
+_HIGHEST = {"log_every": 2**63 - 1, "eval_every": 2**63 - 1, "samples": 10_000, "threads": 1024}

@@ -13,7 +13,7 @@ from torch import nn
 from namegen_ext.data import Splits, Vocabulary, split_words
 from namegen_ext.models import build_model
 from namegen_ext.training.checkpoint import load_model_state
-from namegen_ext.training.errors import RunError
+from namegen_ext.training.errors import RunError, one_line
 from namegen_ext.training.run_config import RunConfig, read_config
 from namegen_ext.training.run_directory import RunDirectory
 
@@ -81,4 +81,4 @@ def _build(directory: RunDirectory, config: RunConfig, device: str) -> nn.Module
         with torch.device(device):
             return build_model(config.options.model, config.model_config, generator)
     except (ValueError, TypeError, RuntimeError) as error:  # RuntimeError: sizes that no memory holds
-        raise RunError(f"{directory.config}: the model cannot be built: {error}") from None
+        raise RunError(f"{directory.config}: the model cannot be built: {one_line(error)}") from None

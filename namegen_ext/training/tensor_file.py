@@ -13,13 +13,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from namegen_ext.training.errors import RunError
-from namegen_ext.training.files import write_bytes
+from namegen_ext.training.errors import RunError, one_line
+from namegen_ext.training.files import is_file, write_bytes
 
 # One entry of the file's header, as safetensors writes several in no certain order, and the same run is to write the
 # same bytes.
 _ENTRY = "namegen_ext"
 _CHECKSUM = "sha256"
+
+# What a damaged header makes of safetensors and torch is one of these; TypeError and AttributeError come from a dtype
+# that torch lacks.
+_DAMAGE = (SafetensorError, OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
@@ -45,21 +49,26 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         RunError: it is missing or is not, bit for bit, a file that :func:`write_tensors` wrote.
 
     """
-    if not path.is_file():
+    if not is_file(path):
         raise RunError(f"{path}: there is no such file")
+    try:
+        path.open("rb").close()  # safetensors says of every file that it cannot open that it is not there
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
     try:
         with safe_open(path, framework="pt") as file:
             entry = (file.metadata() or {}).get(_ENTRY)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    # What a damaged header makes of safetensors and torch is one of these; TypeError and AttributeError come from
-    # a dtype that torch lacks.
-    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
-        raise RunError(f"{path}: is not a file that training saved, or is damaged: {_line(error)}") from None
-    metadata = _object(entry)
-    expected = metadata.pop(_CHECKSUM, None)
+        metadata = _object(entry)
+        expected = metadata.pop(_CHECKSUM, None)
+        found = _checksum(tensors, metadata)
+    except (*_DAMAGE, MemoryError) as error:
+        raise RunError(
+            f"{path}: is not a file that training saved, or is damaged: {one_line(error) or type(error).__name__}"
+        ) from None
     if expected is None:
         raise RunError(f"{path}: is not a file that training saved, or is damaged: it has no SHA-256")
-    if expected != _checksum(tensors, metadata):
+    if expected != found:
         raise RunError(f"{path}: is damaged: its SHA-256 is not the one that was written")
     return tensors, metadata
 
@@ -80,7 +89,3 @@ def _checksum(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str
         digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

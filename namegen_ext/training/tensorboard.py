@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,23 +41,33 @@ class TensorBoardLog:
         from torch.utils.tensorboard import SummaryWriter
 
         self._directory = directory
-        try:
+        with self._told():
             self._writer = SummaryWriter(str(directory), purge_step=first_step)
-        except OSError as error:
-            raise RunError(f"{directory}: cannot be written: {error.strerror or error}") from None
 
     def record(self, record: Mapping[str, Any]) -> None:
-        """Write the numbers of a line of metrics.jsonl: an object of numbers becomes a scalar for each."""
+        """Write the numbers of a line of metrics.jsonl: an object of numbers becomes a scalar for each.
+
+        Raises:
+            RunError: they, or what was recorded before, cannot be written.
+
+        """
         step = record["step"]
         for name, value in record.items():
             values = value.items() if isinstance(value, Mapping) else [("", value)]
             for part, number in values:
                 if name != "step" and number is not None:
-                    self._writer.add_scalar(f"{name}/{part}" if part else name, number, step)
+                    with self._told():
+                        self._writer.add_scalar(f"{name}/{part}" if part else name, number, step)
 
     def samples(self, step: int, names: Sequence[str]) -> None:
-        """Write names that were drawn after so many steps."""
-        self._writer.add_text("samples", "  \n".join(names), step)  # two spaces end a line in Markdown
+        """Write names that were drawn after so many steps.
+
+        Raises:
+            RunError: they, or what was recorded before, cannot be written.
+
+        """
+        with self._told():
+            self._writer.add_text("samples", "  \n".join(names), step)  # two spaces end a line in Markdown
 
     def close(self) -> None:
         """See all that was written on the disk.
@@ -65,7 +76,12 @@ class TensorBoardLog:
             RunError: it cannot be.
 
         """
-        try:
+        with self._told():
             self._writer.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise RunError(f"{self._directory}: cannot be written: {error.strerror or error}") from None

@@ -25,7 +25,7 @@ from namegen_ext.training.checkpoint_interval import DEFAULT_INTERVAL, Checkpoin
 from namegen_ext.training.corpus import Corpus, Windows
 from namegen_ext.training.errors import RunError, TrainingDivergedError
 from namegen_ext.training.feasibility import check_feasible
-from namegen_ext.training.files import read_json_object, remove_leftovers
+from namegen_ext.training.files import is_file, read_json_object, remove_leftovers
 from namegen_ext.training.generator_states import own_generators
 from namegen_ext.training.loop import TrainingLoop
 from namegen_ext.training.minibatches import MinibatchIndices, WholeSetIndices
@@ -355,10 +355,12 @@ class Trainer:
 
 def _config_of(directory: RunDirectory) -> dict[str, Any]:
     """What config.json holds; nothing where a run is kept without one."""
-    return read_json_object(directory.config) if directory.config.exists() else {}
+    return read_json_object(directory.config) if is_file(directory.config) else {}
 
 
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """What stays the same in all of a run: not the number of steps, nor how and where they are run."""
-    training = {name: value for name, value in config.get("training", {}).items() if name != "steps"}
+    training = config.get("training")
+    if isinstance(training, dict):
+        training = {name: value for name, value in training.items() if name != "steps"}
     return {"training": training, **{name: config.get(name) for name in ("model", "vocabulary", "data")}}

@@ -120,7 +120,7 @@ def test_leftovers_of_a_kill_are_removed(trainer: Trainer, directory: RunDirecto
 
 def test_a_newer_format(trainer: Trainer, directory: RunDirectory) -> None:
     change(only_checkpoint(directory), lambda tensors, metadata: metadata.update(format=2))
-    assert "format is 2, expected 1" in error_of(trainer, directory)
+    assert "format is 2, expected 1 (a newer version wrote it)" in error_of(trainer, directory)
 
 
 def test_a_checkpoint_of_another_run(trainer: Trainer, directory: RunDirectory) -> None:
@@ -132,8 +132,15 @@ def test_a_checkpoint_of_another_run(trainer: Trainer, directory: RunDirectory) 
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        *((key, value) for key in ("step", "train_seconds", "metrics_bytes") for value in (None, [], "x")),
-        *(("config", value) for value in (None, "x", 3)),
+        *(
+            (key, value)
+            for key in ("step", "train_seconds", "metrics_bytes")
+            for value in (None, [], "x", -1, True)
+        ),
+        *((key, value) for key in ("step", "metrics_bytes") for value in (1.5, 2**63, 10**400)),
+        *(("train_seconds", value) for value in (float("nan"), float("inf"), 10**400)),
+        *(("backend", value) for value in (None, 3)),
+        *(("config", value) for value in (None, "x", 3, [["training", 1]])),
         *(("format", value) for value in (None, "x", 0)),
     ],
 )
@@ -183,7 +190,60 @@ def test_an_optimizer_state_of_another_shape(trainer: Trainer, directory: RunDir
         only_checkpoint(directory),
         lambda tensors, metadata: tensors.update({"optimizer.net.0.weight.exp_avg": torch.zeros(2)}),
     )
-    assert "net.0.weight.exp_avg: got (2,), expected (" in error_of(trainer, directory)
+    assert "net.0.weight.exp_avg: got float32 (2,), expected float32 (" in error_of(trainer, directory)
+
+
+ADAMW_TENSORS: dict[str, tuple[str, Callable[[Tensor], Tensor | None], str]] = {
+    "another entry": (
+        "optimizer.net.0.weight.momentum_buffer",
+        lambda _: torch.zeros(2),
+        "AdamW keeps exp_avg",
+    ),
+    "an entry too few": (
+        "optimizer.net.0.weight.exp_avg_sq",
+        lambda _: None,
+        "exp_avg_sq: got nothing, expected it",
+    ),
+    "another dtype": ("optimizer.net.0.weight.exp_avg", Tensor.double, "got float64 ("),
+    "no number of steps": (
+        "optimizer.net.0.weight.step",
+        lambda _: torch.tensor(torch.nan),
+        "got nan, expected a",
+    ),
+    "fewer updates": (
+        "optimizer.net.0.weight.step",
+        lambda step: step - 1,
+        "different numbers of updates: [39.0, 40.0]",
+    ),
+    "losses of another dtype": ("losses", Tensor.double, "losses is float64 ("),
+    "losses in a table": ("losses", lambda losses: losses[None], "expected float32 (n,)"),
+    "no losses": ("losses", lambda _: None, "losses is nothing"),
+    "a generator's state cut": ("generator.cpu", lambda state: state[:-1], "generator cpu: "),
+    "a generator's state of zeros": (
+        "generator.cpu",
+        lambda state: torch.zeros_like(state),
+        "generator cpu: ",
+    ),
+    "a generator's state of floats": ("generator.cpu", Tensor.float, "generator cpu: got float32 ("),
+    "a generator of something else": (
+        "generator.tpu",
+        lambda _: torch.zeros(2),
+        "expected cpu or cuda:NUMBER",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ADAMW_TENSORS)
+def test_tensors_that_cannot_be(trainer: Trainer, directory: RunDirectory, what: str) -> None:
+    name, changed, said = ADAMW_TENSORS[what]
+
+    def replace(tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+        tensor = changed(tensors.pop(name, torch.empty(0)))
+        if tensor is not None:
+            tensors[name] = tensor
+
+    change(only_checkpoint(directory), replace)
+    assert said in error_of(trainer, directory)
 
 
 def test_what_cannot_be_taken_up_changes_nothing(trainer: Trainer, directory: RunDirectory) -> None:

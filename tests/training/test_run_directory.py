@@ -96,3 +96,8 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
 def test_numbers_that_are_not_finite_are_no_json(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "file.json", {"loss": float("nan")})
+
+
+def test_a_message_is_one_line_whatever_it_quotes() -> None:
+    message = str(RunError("run\n1\x1b[31m\ud800: é"))
+    assert message == "run\\n1\\x1b[31m\\ud800: é"

@@ -14,6 +14,7 @@ import torch
 from namegen_ext.data import load_words
 from namegen_ext.train import main
 from namegen_ext.training import RunError, load_run
+from namegen_ext.training.run_config import _sha256
 
 SMALL = ["--hidden-size", "8", "--embedding-dim", "3", "--steps", "4", "--samples", "0"]
 
@@ -153,3 +154,25 @@ def test_a_config_that_does_not_hold_together(
 ) -> None:
     edit(run_path, change)
     assert said in error_of(run_path)
+
+
+def test_a_vocabulary_that_the_words_do_not_fit(run_path: Path) -> None:
+    """Signed anew, of as many symbols as before."""
+
+    def replace_last_symbol(config: dict[str, Any]) -> None:
+        del config["sha256"]
+        config["vocabulary"]["symbols"] = (
+            config["vocabulary"]["symbols"][:-1] + "\N{CYRILLIC SMALL LETTER ZHE}"
+        )
+        config["sha256"] = _sha256(config)
+
+    edit(run_path, replace_last_symbol)
+    run = load_run(run_path)
+    with pytest.raises(RunError, match=r"which the vocabulary in .* lacks"):
+        _ = run.words
+
+
+@pytest.mark.parametrize("option", ["num_hidden_layers", "num_layers"])
+def test_more_layers_than_can_be_built(run_path: Path, option: str) -> None:
+    edit(run_path, lambda config: config["training"].update({option: 1001}))
+    assert f"{option}: got 1001, expected a whole number from 1 to 1,000" in error_of(run_path)

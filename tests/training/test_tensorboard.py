@@ -12,7 +12,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from namegen_ext.train import main
-from namegen_ext.training import Trainer, TrainOptions, TrainResult
+from namegen_ext.training import RunError, Trainer, TrainOptions, TrainResult
 from namegen_ext.training.checkpoint_interval import CheckpointInterval
 from namegen_ext.training.run_directory import RunDirectory
 
@@ -104,3 +104,15 @@ def test_without_tensorboard_it_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert "argument --tensorboard: TensorBoard is not installed: pip install tensorboard" in line
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("method", ["add_scalar", "add_text", "close"])
+def test_a_disk_without_room(
+    words: list[str], small_options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def fail(*arguments: Any, **options: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(f"torch.utils.tensorboard.SummaryWriter.{method}", fail)
+    with pytest.raises(RunError, match=r"tensorboard: cannot be written: No space left on device"):
+        run(words, small_options(), tmp_path / "run", tensorboard=True)
