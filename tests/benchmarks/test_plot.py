@@ -22,7 +22,7 @@ def test_another_ending_is_refused(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["picture.svg", "pictures"])
 def test_a_missing_directory_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(PlotError, match="there is no directory"):
+    with pytest.raises(PlotError, match="whose directory does not exist"):
         check_plot(tmp_path / "missing" / name)
 
 
