@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 build=build-sanitize-extension
 
 cmake --preset sanitize-extension -DPython_EXECUTABLE="$(command -v python)"
-nice -n 10 cmake --build --preset sanitize-extension
+cmake --build --preset sanitize-extension
 
 # A copy of the sources with this extension in it, so that none of the tests' own processes finds another one.
 rm -rf "$build/tree"
