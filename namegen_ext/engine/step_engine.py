@@ -160,7 +160,8 @@ class StepEngine:
 
     def _logits(self, tokens: Tensor) -> Tensor:
         native_tokens = symbols_array("tokens", tokens, self.network.vocab_size)
-        result = torch.empty(tokens.shape[:1] + (self.network.vocab_size,), dtype=self.network.dtype)  # (n, V)
+        shape = (*tokens.shape[:1], self.network.vocab_size)
+        result = torch.empty(shape, dtype=self.network.dtype)  # (n, V)
         self._native.logits(native_tokens, result.numpy())
         return result
 

@@ -1,4 +1,4 @@
-"""What test_processes.py runs in processes of their own, as `python process_jobs.py JOB`: a hang ends in its time limit."""
+"""What test_processes.py runs in processes of their own, as `python process_jobs.py JOB`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def fork_after_threads() -> None:
         torch.set_num_threads(2)
         assert same_bits(op_calls(), ops)
         assert same_bits(engine_training(), engine)
-        torch.set_num_threads(1)  # the model is tried out with torch's own layers, which hang in a child with more
+        torch.set_num_threads(
+            1
+        )  # the model is tried out with torch's own layers, which hang in a child with more
         assert draw_names() == names
         torch.set_num_threads(2)
         in_fork(lambda: check(same_bits(op_calls(), ops)))  # and a child of the child
@@ -122,7 +124,9 @@ class Hidden(Dataset[Tensor]):
         return len(self.tokens)
 
     def __getitem__(self, number: int) -> Tensor:
-        return namegen_ext.ops.embedding_concat_linear(self.tokens[number], self.table, self.weight)  # (300, 200)
+        return namegen_ext.ops.embedding_concat_linear(
+            self.tokens[number], self.table, self.weight
+        )  # (300, 200)
 
 
 def load(method: str) -> None:

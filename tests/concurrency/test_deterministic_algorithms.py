@@ -42,7 +42,8 @@ def test_second_derivatives(warn_only: bool) -> None:
         g = torch.Generator().manual_seed(0)
         tokens = torch.randint(7, (50, 2), generator=g)
         leaves = [
-            torch.randn(shape, generator=g, dtype=torch.float64).requires_grad_() for shape in ((7, 3), (5, 6))
+            torch.randn(shape, generator=g, dtype=torch.float64).requires_grad_()
+            for shape in ((7, 3), (5, 6))
         ]
         y = namegen_ext.ops.embedding_concat_linear(tokens, *leaves)
         y = namegen_ext.ops.batch_norm(y, None, None, None, None, True, 0.1, 1e-5, "tanh")

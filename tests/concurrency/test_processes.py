@@ -1,4 +1,4 @@
-"""Forks, spawned processes and DataLoader workers: the same bits, and nothing hangs. The jobs are in process_jobs.py."""
+"""Forks, spawned processes and DataLoader workers (process_jobs.py): the same bits, and nothing hangs."""
 
 from __future__ import annotations
 
@@ -32,4 +32,3 @@ def test_processes(job: str) -> None:
             output, errors = process.communicate()
             pytest.fail(f"{job} hangs\n{output}{errors[-2000:]}")
     assert (process.returncode, output) == (0, "done\n"), errors[-3000:]
-

@@ -96,4 +96,6 @@ def at_once(calls: list[Callable[[], Result]], timeout: float = 120) -> list[Res
 
 def same_bits(a: list[Tensor], b: list[Tensor]) -> bool:
     # By numpy: torch compares large tensors on threads, which a forked child lacks.
-    return len(a) == len(b) and all(x.numpy().tobytes() == y.numpy().tobytes() for x, y in zip(a, b, strict=True))
+    return len(a) == len(b) and all(
+        x.numpy().tobytes() == y.numpy().tobytes() for x, y in zip(a, b, strict=True)
+    )

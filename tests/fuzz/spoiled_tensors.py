@@ -22,7 +22,18 @@ DTYPES = (
     torch.bool,
     torch.complex64,
 )
-SHAPES: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (3,), (7,), (0, 3), (2, 3), (3, 2), (1, 4, 3), (2, 0, 3))
+SHAPES: tuple[tuple[int, ...], ...] = (
+    (),
+    (0,),
+    (1,),
+    (3,),
+    (7,),
+    (0, 3),
+    (2, 3),
+    (3, 2),
+    (1, 4, 3),
+    (2, 0, 3),
+)
 # Multiples of 1/4 (so that sums of few are exact), and what is no number.
 VALUES = (-1.0, -0.5, 0.0, 0.25, 1.0, 2.0)
 SPECIAL_VALUES = (float("nan"), float("inf"), -float("inf"), 1e-40, 3e38, -0.0)
@@ -63,7 +74,7 @@ def spoil(draw: Callable[[st.SearchStrategy[Any]], Any], value: Any, how: str) -
     if how == "meta":
         return value.to("meta")
     if how == "huge":
-        shape = (HUGE,) + tuple(value.shape[1:]) if value.dim() > 0 else (HUGE,)
+        shape = (HUGE, *value.shape[1:]) if value.dim() > 0 else (HUGE,)
         return torch.zeros(1, dtype=value.dtype).expand(shape)
     if how == "sparse":
         return value.to_sparse() if value.dim() > 0 else value
@@ -80,18 +91,27 @@ def spoil(draw: Callable[[st.SearchStrategy[Any]], Any], value: Any, how: str) -
     return value
 
 
-def outcome(call: Callable[[], Any], names: Iterable[str]) -> Any:
-    """Call: the result, or None where it raised one clear exception. Any other exception goes through.
+EXCEPTIONS = (ValueError, IndexError, TypeError, RuntimeError, MemoryError, KeyError)
 
-    Clear: of a type that a user expects, and with the argument's name, the operator's, or how much memory there is not.
+
+def attempt(call: Callable[[], Any], words: Iterable[str]) -> tuple[Any, Exception | None]:
+    """Call: the result, or the one clear exception that it raised. Any other goes through.
+
+    Clear: of a type that a user expects, with one of the words in its message, or about memory that there is not.
     """
     try:
-        return call()
-    except (ValueError, IndexError, TypeError, RuntimeError, MemoryError) as error:
-        message = str(error)
-        known = (*names, "namegen_ext::", "allocate", "overflow", "too large", "bad_alloc", "fixed-size array")
-        assert isinstance(error, MemoryError) or any(name in message for name in known), message
-        return None
+        return call(), None
+    except EXCEPTIONS as error:
+        raised = error
+    message = str(raised)
+    memory = ("allocate", "overflow", "too large", "bad_alloc")
+    assert isinstance(raised, MemoryError) or any(word in message for word in (*words, *memory)), message
+    return None, raised
+
+
+def outcome(call: Callable[[], Any], names: Iterable[str]) -> Any:
+    """Call an operator: the result, or None where it raised one clear exception."""
+    return attempt(call, (*names, "namegen_ext::", "fixed-size array"))[0]
 
 
 def same_bits(a: Tensor, b: Tensor) -> bool:

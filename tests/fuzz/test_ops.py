@@ -91,7 +91,10 @@ def batch_norm_backward(draw: Draw) -> Arguments:
 
 CALLS = {
     "embedding_concat_linear": (OPS.embedding_concat_linear, embedding_concat_linear),
-    "embedding_concat_linear_backward": (OPS.embedding_concat_linear_backward, embedding_concat_linear_backward),
+    "embedding_concat_linear_backward": (
+        OPS.embedding_concat_linear_backward,
+        embedding_concat_linear_backward,
+    ),
     "batch_norm": (OPS.batch_norm, batch_norm),
     "batch_norm_forward": (OPS.batch_norm_forward, batch_norm),
     "batch_norm_backward": (OPS.batch_norm_backward, batch_norm_backward),
@@ -106,7 +109,9 @@ def tensors_of(result: Any) -> list[Tensor | None]:
 
 def plain(arguments: Arguments) -> Arguments:
     return {
-        name: value.clone(memory_format=torch.contiguous_format).resolve_neg() if isinstance(value, Tensor) else value
+        name: value.clone(memory_format=torch.contiguous_format).resolve_neg()
+        if isinstance(value, Tensor)
+        else value
         for name, value in arguments.items()
     }
 

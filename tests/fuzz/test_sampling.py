@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spoiled_tensors import attempt
 
 from namegen_ext._extension import _C
 
 S = _C.sampling
-EXCEPTIONS = (ValueError, IndexError, TypeError, RuntimeError, MemoryError)
 V, BLOCK, DIM = 5, 2, 3
 LETTERS = [b"", b"a", b"b", "é".encode(), b"d"]
 EXTREMES = (0, 1, -1, 2**31 - 1, 2**31, 2**32, -(2**31), 2**62, 2**63 - 1, -(2**63), 2**64 - 1)
@@ -97,7 +97,9 @@ CALLS: dict[str, tuple[Callable[..., Any], Callable[[], dict[str, Any]]]] = {
 def spoil(draw: Draw, value: Any) -> Any:
     """Another value of the same kind, or of another."""
     if draw(st.integers(0, 3)) == 0:
-        return draw(st.sampled_from([None, "abc", b"a", [], [None], {}, 1.5, -1, np.zeros((2, 2)), np.zeros(0)]))
+        return draw(
+            st.sampled_from([None, "abc", b"a", [], [None], {}, 1.5, -1, np.zeros((2, 2)), np.zeros(0)])
+        )
     if isinstance(value, bool) or value is None:
         return not value
     if isinstance(value, int):
@@ -105,7 +107,9 @@ def spoil(draw: Draw, value: Any) -> Any:
     if isinstance(value, float):
         return draw(st.sampled_from([0.0, -1.0, 1e-300, 1e300, 5e-324, float("nan"), float("inf")]))
     if isinstance(value, bytes):
-        return draw(st.sampled_from([b"", b"\n", b"\n\n\n", b"a", b"a\nb", b"\0\n", b"x" * 100 + b"\n", b"\xff\n"]))
+        return draw(
+            st.sampled_from([b"", b"\n", b"\n\n\n", b"a", b"a\nb", b"\0\n", b"x" * 100 + b"\n", b"\xff\n"])
+        )
     if isinstance(value, np.ndarray):
         how = draw(st.sampled_from(["shape", "number", "dtype", "strided", "huge"]))
         if how == "shape":
@@ -119,7 +123,9 @@ def spoil(draw: Draw, value: Any) -> Any:
         if how == "huge":
             return np.lib.stride_tricks.as_strided(value, (2**45, *value.shape[1:]), (0,) * value.ndim)
         value = value.copy()
-        numbers = [np.nan, np.inf, -np.inf, -0.5, 2.0] if value.dtype.kind == "f" else [-1, 5, 2**32, -(2**63)]
+        numbers = (
+            [np.nan, np.inf, -np.inf, -0.5, 2.0] if value.dtype.kind == "f" else [-1, 5, 2**32, -(2**63)]
+        )
         value.flat[draw(st.integers(0, value.size - 1))] = draw(st.sampled_from(numbers))
         return value
     if isinstance(value, list):
@@ -129,7 +135,22 @@ def spoil(draw: Draw, value: Any) -> Any:
             return value[: draw(st.integers(0, len(value)))]
         if what == "longer":
             return value * draw(st.integers(2, 50))
-        others = [0, -1, V, 2**31 - 1, 2**40, b"", b"\n", b"ab\n", "名", b"\0", None, level(), level(3), level(2, 3, 4)]
+        others = [
+            0,
+            -1,
+            V,
+            2**31 - 1,
+            2**40,
+            b"",
+            b"\n",
+            b"ab\n",
+            "名",
+            b"\0",
+            None,
+            level(),
+            level(3),
+            level(2, 3, 4),
+        ]
         value[draw(st.integers(0, len(value) - 1))] = draw(st.sampled_from(others))
         return value
     return draw(st.sampled_from([table(), network(), sampler(), level()]))
@@ -160,24 +181,36 @@ def test_any_arguments(name: str) -> None:
     @settings(max_examples=2 * settings().max_examples)
     def check(data: st.DataObject) -> None:
         arguments = arguments_of()
-        for argument in data.draw(st.lists(st.sampled_from(sorted(arguments)), min_size=1, max_size=2, unique=True)):
+        for argument in data.draw(
+            st.lists(st.sampled_from(sorted(arguments)), min_size=1, max_size=2, unique=True)
+        ):
             if argument in ("count", "threads", "max_steps", "names", "batch_size"):
                 arguments[argument] = data.draw(st.sampled_from(COUNTS))
             else:
                 arguments[argument] = spoil(data.draw, arguments[argument])
-        try:
-            use(call(**arguments))
-        except EXCEPTIONS as error:
+        words = (
+            *arguments,
+            "level",
+            "embedding",
+            "vocab",
+            "block",
+            "context",
+            "rows",
+            "logits",
+            "convert",
+            "utf-8",
+        )
+        _, error = attempt(lambda: use(call(**arguments)), words)
+        if error is not None:
             refused.append(1)
-            words = (*arguments, "level", "embedding", "vocab", "block", "context", "rows", "logits", "convert", "utf-8")
-            assert isinstance(error, MemoryError) or any(word in str(error) for word in words), error
 
     check()
     assert len(refused) > 20, "hardly a call was refused: nothing was tested"
 
 
 @pytest.mark.parametrize(
-    ("vocab", "block"), [(2**32 - 2, 1), (2**31, 1), (2**32 - 2, 2), (2**33, 2), (65536, 2), (2, 2**62), (2**62, 4)]
+    ("vocab", "block"),
+    [(2**32 - 2, 1), (2**31, 1), (2**32 - 2, 2), (2**33, 2), (65536, 2), (2, 2**62), (2**62, 4)],
 )
 def test_tables_whose_size_passes_64_bits(vocab: int, block: int) -> None:
     with pytest.raises(ValueError, match=r"vocab must lie from 2 to 65,536|fewer than 2\^32 contexts"):
