@@ -1,5 +1,7 @@
 #include "bindings/sampling.h"
 
+#include "bindings/bindings.h"
+
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
@@ -87,36 +89,74 @@ Array<float> logits(const std::shared_ptr<Network>& network, const Array<int64_t
   return result;
 }
 
-py::bytes draw(Sampler& sampler, uint64_t seed, uint64_t first, int64_t count) {
-  std::string text;
-  {
-    const py::gil_scoped_release no_gil;
-    sampler.draw(seed, first, count, text, SignalPoll());
+// A sampler for any number of threads. Its scratch memory serves one call at a time: one that comes while another draws
+// takes a copy of its own, as the names do not depend on what draws them.
+class PySampler {
+ public:
+  explicit PySampler(std::unique_ptr<Sampler> sampler) : sampler_(std::move(sampler)) {}
+
+  std::unique_ptr<Sampler> copy() const { return sampler_->copy(); }
+
+  py::bytes draw(uint64_t seed, uint64_t first, int64_t count) {
+    if (count < 0) throw std::invalid_argument("count must be at least 0, but is " + std::to_string(count));
+    std::string text;
+    {
+      const py::gil_scoped_release no_gil;
+      const bool is_busy = busy_.test_and_set(std::memory_order_acquire);
+      const std::unique_ptr<Sampler> own = is_busy ? sampler_->copy() : nullptr;
+      try {
+        (is_busy ? *own : *sampler_).draw(seed, first, count, text, SignalPoll());
+      } catch (...) {
+        if (!is_busy) busy_.clear(std::memory_order_release);
+        throw;
+      }
+      if (!is_busy) busy_.clear(std::memory_order_release);
+    }
+    return text;
   }
-  return text;
-}
 
-py::bytes next(NameStream& stream) {
-  std::string text;
-  {
-    const py::gil_scoped_release no_gil;
-    text = stream.next(SignalPoll());
+ private:
+  std::unique_ptr<Sampler> sampler_;
+  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
+};
+
+class PyNameStream {
+ public:
+  PyNameStream(const PySampler& sampler, int64_t names, uint64_t seed, const std::string& training_names, bool novel,
+               bool unique, bool count_distinct, int64_t patience, int64_t batch_size, int threads)
+      : stream_(sampler.copy(), training_names,
+                {names, seed, novel, unique, count_distinct, patience, batch_size, threads}) {}
+
+  py::bytes next() {
+    std::string text;
+    {
+      const Exclusive use(busy_, kWhat);
+      const py::gil_scoped_release no_gil;
+      text = stream_.next(SignalPoll());
+    }
+    return text;
   }
-  return text;
-}
+  bool ended() {
+    const Exclusive use(busy_, kWhat);
+    return stream_.ended();
+  }
+  bool gave_up() {
+    const Exclusive use(busy_, kWhat);
+    return stream_.gave_up();
+  }
+  // (names, new, drawn, drawn_new, drawn_distinct), as in SampleCounts.
+  py::tuple counts() {
+    const Exclusive use(busy_, kWhat);
+    const Counts& c = stream_.counts();
+    return py::make_tuple(c.names, c.fresh, c.drawn, c.drawn_fresh, c.drawn_distinct);
+  }
 
-std::unique_ptr<NameStream> make_stream(const Sampler& sampler, int64_t names, uint64_t seed,
-                                        const std::string& training_names, bool novel, bool unique, bool count_distinct,
-                                        int64_t patience, int64_t batch_size, int threads) {
-  const StreamOptions options{names, seed, novel, unique, count_distinct, patience, batch_size, threads};
-  return std::make_unique<NameStream>(sampler.copy(), training_names, options);
-}
+ private:
+  static constexpr const char* kWhat = "the stream of names";
 
-// (names, new, drawn, drawn_new, drawn_distinct), as in SampleCounts.
-py::tuple counts(const NameStream& stream) {
-  const Counts& c = stream.counts();
-  return py::make_tuple(c.names, c.fresh, c.drawn, c.drawn_fresh, c.drawn_distinct);
-}
+  NameStream stream_;
+  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
+};
 
 }  // namespace
 
@@ -138,30 +178,32 @@ void define_sampling(py::module_& module) {
       .def_property_readonly("block_size", &Network::block)
       .def("logits", &logits, arg("tokens"));
 
-  py::class_<Sampler>(m, "Sampler").def("draw", &draw, arg("seed"), arg("first"), arg("count"));
+  py::class_<PySampler>(m, "Sampler").def("draw", &PySampler::draw, arg("seed"), arg("first"), arg("count"));
   m.def(
       "table_sampler",
       [](const std::shared_ptr<ContextTable>& table, std::vector<std::string> encodings, std::vector<int32_t> prefix,
-         int64_t max_steps) -> std::unique_ptr<Sampler> {
-        return std::make_unique<TableSampler>(table, Spelling{std::move(encodings), std::move(prefix), max_steps});
+         int64_t max_steps) {
+        return std::make_unique<PySampler>(
+            std::make_unique<TableSampler>(table, Spelling{std::move(encodings), std::move(prefix), max_steps}));
       },
-      arg("table"), arg("encodings"), arg("prefix"), arg("max_steps"));
+      arg("table").none(false), arg("encodings"), arg("prefix"), arg("max_steps"));
   m.def(
       "direct_sampler",
       [](const std::shared_ptr<Network>& network, double temperature, int64_t top_k, std::vector<std::string> encodings,
-         std::vector<int32_t> prefix, int64_t max_steps) -> std::unique_ptr<Sampler> {
-        return std::make_unique<DirectSampler>(network, Shaping{temperature, top_k},
-                                               Spelling{std::move(encodings), std::move(prefix), max_steps});
+         std::vector<int32_t> prefix, int64_t max_steps) {
+        return std::make_unique<PySampler>(std::make_unique<DirectSampler>(
+            network, Shaping{temperature, top_k}, Spelling{std::move(encodings), std::move(prefix), max_steps}));
       },
-      arg("network"), arg("temperature"), arg("top_k"), arg("encodings"), arg("prefix"), arg("max_steps"));
+      arg("network").none(false), arg("temperature"), arg("top_k"), arg("encodings"), arg("prefix"), arg("max_steps"));
 
-  py::class_<NameStream>(m, "NameStream")
-      .def(py::init(&make_stream), arg("sampler"), arg("names"), arg("seed"), arg("training_names"), arg("novel"),
-           arg("unique"), arg("count_distinct"), arg("patience"), arg("batch_size"), arg("threads"))
-      .def("next", &next)
-      .def_property_readonly("ended", &NameStream::ended)
-      .def_property_readonly("gave_up", &NameStream::gave_up)
-      .def_property_readonly("counts", &counts);
+  py::class_<PyNameStream>(m, "NameStream")
+      .def(py::init<const PySampler&, int64_t, uint64_t, const std::string&, bool, bool, bool, int64_t, int64_t, int>(),
+           arg("sampler"), arg("names"), arg("seed"), arg("training_names"), arg("novel"), arg("unique"),
+           arg("count_distinct"), arg("patience"), arg("batch_size"), arg("threads"))
+      .def("next", &PyNameStream::next)
+      .def_property_readonly("ended", &PyNameStream::ended)
+      .def_property_readonly("gave_up", &PyNameStream::gave_up)
+      .def_property_readonly("counts", &PyNameStream::counts);
 }
 
 }  // namespace namegen::bindings

@@ -27,8 +27,30 @@ using ArrayOf = py::array_t<T, py::array::c_style>;
 // Between looks for Ctrl-C.
 constexpr double kSliceSeconds = 0.02;
 
+// Sizes and numbers of parameters up to which no product overflows; memory ends long before.
+constexpr int64_t kMostSize = INT32_MAX;
+constexpr double kMostParameters = double(int64_t{1} << 40);
+
 void require(bool condition, const std::string& message) {
   if (!condition) throw py::value_error(message);
+}
+
+void require_size(const char* name, int64_t size) {
+  require(size >= 1 && size <= kMostSize,
+          std::string(name) + ": got " + std::to_string(size) + ", expected 1 to " + std::to_string(kMostSize));
+}
+
+void require_aligned(const char* name, const py::array& array) {
+  require((array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0,
+          std::string(name) + " must be aligned to its type");
+}
+
+// What is written must share no memory with what is read: it was checked before.
+void require_apart(const char* written, const py::array& target, const char* read, const py::array& source) {
+  const auto* begin = static_cast<const char*>(target.data());
+  const auto* other = static_cast<const char*>(source.data());
+  require(begin + target.nbytes() <= other || other + source.nbytes() <= begin,
+          std::string(written) + " must share no memory with " + read);
 }
 
 class PyStepEngine {
@@ -41,10 +63,13 @@ class PyStepEngine {
     network_.embed = embed;
     network_.output_bias = output_bias;
     network_.level_count = static_cast<int64_t>(levels.size());
-    require(vocab >= 1 && block >= 1 && embed >= 1, "vocab, block and embed must be at least 1");
+    require_size("vocab", vocab);
+    require_size("block", block);
+    require_size("embed", embed);
     require(levels.size() <= engine::Network::kMostLevels,
             "levels: got " + std::to_string(levels.size()) + ", expected at most 16");
-    int64_t positions = block;
+    int64_t positions = block, inputs = embed;
+    double parameters = double(vocab) * double(embed);
     for (size_t l = 0; l < levels.size(); ++l) {
       engine::Level& level = network_.levels[l];
       level.group = levels[l]["group"].cast<int64_t>();
@@ -54,13 +79,17 @@ class PyStepEngine {
       level.unbiased = levels[l]["unbiased"].cast<bool>();
       level.eps = levels[l]["eps"].cast<double>();
       level.momentum = levels[l]["momentum"].cast<double>();
-      require(level.size >= 1 && level.group >= 1 && positions % level.group == 0,
-              "levels: the groups must divide block");
+      require_size("levels: size", level.size);
+      require(level.group >= 1 && positions % level.group == 0, "levels: the groups must divide block");
       positions /= level.group;
+      parameters += double(level.group) * double(inputs) * double(level.size);
+      inputs = level.size;
       has_batch_norm_ = has_batch_norm_ || level.batch_norm;
     }
     require(positions == 1, "levels: the groups must multiply to block");
     require(!levels.empty() || embed == vocab, "without levels the embedding must be (vocab, vocab)");
+    if (!levels.empty()) parameters += double(inputs) * double(vocab);
+    require(parameters <= kMostParameters, "vocab, embed and levels: an engine holds at most 2^40 parameters");
     const auto number = [&](const char* name) { return optimizer[name].cast<double>(); };
     const engine::Optimizer settings{
         optimizer["adamw"].cast<bool>() ? engine::OptimizerKind::kAdamW : engine::OptimizerKind::kSgd,
@@ -70,6 +99,7 @@ class PyStepEngine {
         number("beta1"),
         number("beta2"),
         number("eps")};
+    slots_ = settings.kind == engine::OptimizerKind::kAdamW ? 3 : settings.momentum != 0 ? 2 : 1;
     engine_ = engine::make_step_engine(network_, settings, float64 ? DType::kFloat64 : DType::kFloat32);
   }
 
@@ -82,27 +112,37 @@ class PyStepEngine {
     return shapes;
   }
 
-  void take(int64_t parameter, int slot, const py::array& array) {
-    engine_->take(parameter, static_cast<engine::Slot>(slot), checked(array, size_of(parameter)));
+  void take(int64_t parameter, int64_t slot, const py::array& array) {
+    const Exclusive use(busy_, kWhat);
+    engine_->take(parameter, checked_slot(slot), checked("array", array, size_of(parameter)));
   }
-  void give(int64_t parameter, int slot, py::array& array) const {
-    engine_->give(parameter, static_cast<engine::Slot>(slot), checked_mutable(array, size_of(parameter)));
+  void give(int64_t parameter, int64_t slot, py::array& array) {
+    const Exclusive use(busy_, kWhat);
+    engine_->give(parameter, checked_slot(slot), checked_mutable("array", array, size_of(parameter)));
   }
   void take_statistics(int64_t level, const py::array& mean, const py::array& var) {
+    const Exclusive use(busy_, kWhat);
     const int64_t size = size_of_level(level);
-    engine_->take_statistics(level, checked(mean, size), checked(var, size));
+    engine_->take_statistics(level, checked("mean", mean, size), checked("var", var, size));
   }
-  void give_statistics(int64_t level, py::array& mean, py::array& var) const {
+  void give_statistics(int64_t level, py::array& mean, py::array& var) {
+    const Exclusive use(busy_, kWhat);
     const int64_t size = size_of_level(level);
-    engine_->give_statistics(level, checked_mutable(mean, size), checked_mutable(var, size));
+    engine_->give_statistics(level, checked_mutable("mean", mean, size), checked_mutable("var", var, size));
   }
-  void set_updates(int64_t updates) { engine_->set_updates(updates); }
+  void set_updates(int64_t updates) {
+    const Exclusive use(busy_, kWhat);
+    require(updates >= 0 && updates <= INT64_MAX / 2,
+            "updates: got " + std::to_string(updates) + ", expected 0 to 2^62");
+    engine_->set_updates(updates);
+  }
 
   int64_t steps_done() const { return steps_done_; }
 
   // steps_done is then as many as there are learning rates, or fewer where an exception says why.
   void run(const ArrayOf<int32_t>& tokens, const ArrayOf<int32_t>& targets, const ArrayOf<int64_t>& indices,
            const ArrayOf<double>& learning_rates, ArrayOf<double>& losses) {
+    const Exclusive use(busy_, kWhat);
     steps_done_ = 0;
     const int64_t n = examples(tokens);
     require(targets.size() == n, "targets: got " + std::to_string(targets.size()) + " for " + std::to_string(n) +
@@ -113,7 +153,17 @@ class PyStepEngine {
     // As torch.nn.BatchNorm1d does.
     require(batch > 1 || !has_batch_norm_ || has_positions(),
             "indices: got a batch of 1, expected more than 1 value per channel when training with batch norm");
-    require(learning_rates.size() == count && losses.size() == count, "learning_rates must be as many as the steps");
+    require(learning_rates.size() == count, "learning_rates: got " + std::to_string(learning_rates.size()) + " for " +
+                                                std::to_string(count) + " steps, expected as many");
+    require(losses.size() == count, "losses: got room for " + std::to_string(losses.size()) + ", expected " +
+                                        std::to_string(count) + ", one a step");
+    const std::pair<const char*, const py::array&> inputs[] = {
+        {"tokens", tokens}, {"targets", targets}, {"indices", indices}, {"learning_rates", learning_rates}};
+    require_aligned("losses", losses);
+    for (const auto& [name, array] : inputs) {
+      require_aligned(name, array);
+      require_apart("losses", losses, name, array);
+    }
     check_symbols(tokens.data(), tokens.size(), "tokens");
     check_symbols(targets.data(), targets.size(), "targets");
     for (int64_t i = 0; i < indices.size(); ++i) {
@@ -145,9 +195,12 @@ class PyStepEngine {
   }
 
   void logits(const ArrayOf<int32_t>& tokens, py::array& result) {
+    const Exclusive use(busy_, kWhat);
     const int64_t n = examples(tokens);
+    require_aligned("tokens", tokens);
     check_symbols(tokens.data(), tokens.size(), "tokens");
-    void* data = checked_mutable(result, n * network_.vocab);
+    void* data = checked_mutable("logits", result, n * network_.vocab);
+    require_apart("logits", result, "tokens", tokens);
     py::gil_scoped_release release;
     ops::TorchContext context;
     engine_->logits(tokens.data(), n, data, context);
@@ -170,17 +223,23 @@ class PyStepEngine {
     require(level >= 0 && level < network_.level_count && network_.levels[level].batch_norm, "there is no such level");
     return network_.levels[level].size;
   }
-  void check(const py::array& array, int64_t size) const {
-    const bool right_type = float64_ ? py::isinstance<ArrayOf<double>>(array) : py::isinstance<ArrayOf<float>>(array);
-    require(right_type && array.size() == size,
-            "array: expected " + std::to_string(size) + " contiguous values of " + (float64_ ? "float64" : "float32"));
+  engine::Slot checked_slot(int64_t slot) const {
+    require(slot >= 0 && slot < slots_,
+            "slot: got " + std::to_string(slot) + ", expected 0 to " + std::to_string(slots_ - 1));
+    return static_cast<engine::Slot>(slot);
   }
-  const void* checked(const py::array& array, int64_t size) const {
-    check(array, size);
+  void check(const char* name, const py::array& array, int64_t size) const {
+    const bool right_type = float64_ ? py::isinstance<ArrayOf<double>>(array) : py::isinstance<ArrayOf<float>>(array);
+    require(right_type && array.size() == size, std::string(name) + ": expected " + std::to_string(size) +
+                                                    " contiguous values of " + (float64_ ? "float64" : "float32"));
+    require_aligned(name, array);
+  }
+  const void* checked(const char* name, const py::array& array, int64_t size) const {
+    check(name, array, size);
     return array.data();
   }
-  void* checked_mutable(py::array& array, int64_t size) const {
-    check(array, size);
+  void* checked_mutable(const char* name, py::array& array, int64_t size) const {
+    check(name, array, size);
     return array.mutable_data();
   }
   int64_t examples(const ArrayOf<int32_t>& tokens) const {
@@ -200,8 +259,12 @@ class PyStepEngine {
     }
   }
 
+  static constexpr const char* kWhat = "the engine";
+
   engine::Network network_{};
   bool float64_;
+  int64_t slots_ = 1;  // arrays that it keeps for a parameter
+  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
   bool has_batch_norm_ = false;
   int64_t steps_done_ = 0;  // in the last call of run
   std::unique_ptr<engine::StepEngine> engine_;

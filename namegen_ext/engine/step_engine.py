@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from namegen_ext._extension import _C
 from namegen_ext.engine.evaluation import mean_loss
+from namegen_ext.engine.integers import check_integers, indices_array, symbols_array
 from namegen_ext.engine.network import describe_network, running_statistics
 from namegen_ext.engine.optimizers import describe_optimizer, prepare_state, read_updates
 
@@ -26,6 +29,10 @@ class StepEngine:
     number of threads (``torch.set_num_threads``) the bits are the same. Parameters, running statistics and the
     optimizer's state are read at the start of each call and written back at its end, in place: one may go on with
     torch at any time, save a checkpoint, and come back.
+
+    Threads may train at the same time, each with an engine and a model of its own. One engine serves one call at a
+    time: a second one, from another thread, raises RuntimeError. While a call runs, no other thread may change the
+    tensors that it was given.
 
     Args:
         model: see :func:`describe_network` for what is covered; float32 or float64, on the CPU.
@@ -45,6 +52,7 @@ class StepEngine:
         self._examples: tuple[Tensor, Tensor] | None = None
         self._converted: tuple[Any, Any] = (None, None)
         self._versions = (-1, -1)
+        self._in_use = threading.Lock()
 
     def run(
         self, tokens: Tensor, targets: Tensor, indices: Tensor, learning_rates: Sequence[float] | Tensor
@@ -64,11 +72,21 @@ class StepEngine:
 
         Raises:
             IndexError: an index, token or target lies outside its range.
-            ValueError: shapes do not fit, or a step of one value per channel under batch norm.
+            RuntimeError: the engine is in use in another thread.
+            TypeError: tokens, targets or indices are not integers.
+            ValueError: shapes do not fit, a tensor is not on the CPU, or a step of one value per channel under batch
+                norm.
             UnsupportedModelError: the optimizer's settings are no longer covered.
 
         """
-        rates = torch.as_tensor(learning_rates, dtype=torch.float64)  # (K,)
+        with self._exclusively():
+            return self._run(tokens, targets, indices, learning_rates)
+
+    def _run(
+        self, tokens: Tensor, targets: Tensor, indices: Tensor, learning_rates: Sequence[float] | Tensor
+    ) -> Tensor:
+        rates = torch.as_tensor(learning_rates, dtype=torch.float64).detach().cpu().contiguous()  # (K,)
+        check_integers("indices", indices)
         if indices.dim() != 2 or rates.shape != indices.shape[:1]:
             raise ValueError(
                 f"indices must be (K, B) and learning_rates (K,), but got {tuple(indices.shape)} and"
@@ -78,13 +96,14 @@ class StepEngine:
         if len(rates) == 0:
             return losses.to(self.network.dtype)
         native_tokens, native_targets = self._native_examples(tokens, targets)
+        native_indices = indices_array(indices)
         updates = self._read()
         done = 0
         try:
             self._native.run(
                 tokens=native_tokens,
                 targets=native_targets,
-                indices=indices.to(torch.int64).contiguous().numpy(),
+                indices=native_indices,
                 learning_rates=rates.numpy(),
                 losses=losses.numpy(),
             )
@@ -109,11 +128,16 @@ class StepEngine:
 
         Raises:
             IndexError: a token or target lies outside its range.
+            RuntimeError: the engine is in use in another thread.
+            TypeError: tokens or targets are not integers.
             ValueError: the numbers of tokens and targets differ, or the block size is not the model's.
 
         """
-        self._read_model()
-        return mean_loss(self.logits, tokens, targets, self.network.vocab_size)
+        check_integers("tokens", tokens)
+        check_integers("targets", targets)
+        with self._exclusively():
+            self._read_model()
+            return mean_loss(self._logits, tokens, targets, self.network.vocab_size)
 
     def logits(self, tokens: Tensor) -> Tensor:
         """Compute the logits of contexts in evaluation mode, from the parameters last read.
@@ -124,10 +148,34 @@ class StepEngine:
         Returns:
             (n, vocab_size), of the model's dtype.
 
+        Raises:
+            IndexError: a token lies outside its range.
+            RuntimeError: the engine is in use in another thread.
+            TypeError: tokens are not integers.
+            ValueError: the shape does not fit, or the tensor is not on the CPU.
+
         """
-        result = torch.empty(len(tokens), self.network.vocab_size, dtype=self.network.dtype)  # (n, V)
-        self._native.logits(tokens.to(torch.int32).contiguous().numpy(), result.numpy())
+        with self._exclusively():
+            return self._logits(tokens)
+
+    def _logits(self, tokens: Tensor) -> Tensor:
+        native_tokens = symbols_array("tokens", tokens, self.network.vocab_size)
+        shape = (*tokens.shape[:1], self.network.vocab_size)
+        result = torch.empty(shape, dtype=self.network.dtype)  # (n, V)
+        self._native.logits(native_tokens, result.numpy())
         return result
+
+    @contextmanager
+    def _exclusively(self) -> Iterator[None]:
+        # Nobody waits: two threads that train one model are a mistake, and a process may fork at any time.
+        if not self._in_use.acquire(blocking=False):
+            raise RuntimeError(
+                "this StepEngine is in use in another thread: give each thread an engine and a model of its own"
+            )
+        try:
+            yield
+        finally:
+            self._in_use.release()
 
     # ---- between torch and the native engine -------------------------------------------------------------------
 
@@ -159,12 +207,14 @@ class StepEngine:
 
     def _native_examples(self, tokens: Tensor, targets: Tensor) -> tuple[Any, Any]:
         """The examples as int32 arrays, converted once for as long as they are the same tensors, unchanged."""
+        check_integers("tokens", tokens)
+        check_integers("targets", targets)
         versions = (tokens._version, targets._version)
         known = self._examples is not None and self._examples[0] is tokens and self._examples[1] is targets
         if not known or versions != self._versions:
             self._converted = (
-                tokens.to(torch.int32).contiguous().numpy(),
-                targets.to(torch.int32).contiguous().numpy(),
+                symbols_array("tokens", tokens, self.network.vocab_size),
+                symbols_array("targets", targets, self.network.vocab_size),
             )
             self._examples = (tokens, targets)
             self._versions = versions

@@ -1,6 +1,7 @@
 // What the C++ tests share: a check that counts failures, contexts, and random data.
 #pragma once
 
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -16,7 +17,7 @@
 
 namespace namegen::test {
 
-inline int failures = 0;
+inline std::atomic<int> failures = 0;  // checks may be made on any thread
 
 inline void check(bool holds, const std::string& what) {
   if (holds) return;

@@ -258,6 +258,35 @@ def test_changed_examples_are_seen() -> None:
     [
         ({"tokens": torch.full((3000, 3), V)}, IndexError, "tokens: got 27, expected 0 to 26"),
         ({"targets": torch.full((3000,), -1)}, IndexError, "targets: got -1, expected 0 to 26"),
+        # They would be 5, 1 and 0, were they cut to 32 bits or to whole numbers.
+        (
+            {"tokens": torch.full((3000, 3), 2**32 + 5)},
+            IndexError,
+            r"tokens: got 4294967301, expected 0 to 26",
+        ),
+        (
+            {"targets": torch.full((3000,), 1 - 2**33)},
+            IndexError,
+            r"targets: got -8589934591, expected 0 to 26",
+        ),
+        (
+            {"tokens": torch.full((3000, 3), 1.5)},
+            TypeError,
+            "tokens must be integers, but has dtype torch.float32",
+        ),
+        ({"indices": torch.full((1, 2), 0.5)}, TypeError, "indices must be integers"),
+        ({"targets": torch.zeros(3000, dtype=torch.bool)}, TypeError, "targets must be integers"),
+        ({"tokens": [[1, 2, 3]]}, TypeError, "tokens must be a tensor of integers, but got list"),
+        (
+            {"tokens": torch.ones(3000, 3, dtype=torch.int64).to_sparse()},
+            TypeError,
+            "tokens must be a dense tensor",
+        ),
+        (
+            {"targets": torch.zeros(3000, dtype=torch.int64, device="meta")},
+            ValueError,
+            "targets must be on the CPU",
+        ),
         ({"indices": torch.tensor([[3000, 0]])}, IndexError, "indices: got 3000, expected 0 to 2999"),
         ({"indices": torch.tensor([0, 1])}, ValueError, r"indices must be \(K, B\)"),
         ({"indices": torch.zeros(1, 0, dtype=torch.int64)}, ValueError, "a batch of 0"),
@@ -282,6 +311,21 @@ def test_bad_arguments_are_named_and_change_nothing(
     with pytest.raises(error, match=message):
         pair.engine().run(**(arguments | change))
     assert all(torch.equal(value, before[name]) for name, value in pair.model.state_dict().items())
+
+
+def test_good_parameters_after_a_step_that_spoilt_them() -> None:
+    # Nothing of the step may stay in the engine, not even where its rows are wider than a parameter's.
+    net, block_size = MODELS["wavenet"]()
+    pair = make_pair(net, V, block_size, optimizer="adamw")
+    engine, indices = pair.engine(), pair.draw(2, 8)
+    engine.run(pair.tokens, pair.targets, indices, [float("nan"), 0.1])
+    assert not any(p.isfinite().all() for p in pair.model.parameters())
+    pair.model.load_state_dict(pair.stock.state_dict())
+    pair.optimizer.load_state_dict(pair.stock_optimizer.state_dict())
+    engine.run(pair.tokens, pair.targets, indices, [0.1, 0.1])
+    fresh = StepEngine(pair.stock, pair.stock_optimizer)
+    fresh.run(pair.tokens, pair.targets, indices, [0.1, 0.1])
+    assert all(map(torch.equal, pair.model.state_dict().values(), pair.stock.state_dict().values()))
 
 
 def test_ctrl_c_is_honoured_and_what_was_done_is_kept() -> None:

@@ -60,7 +60,7 @@ std::string NameStream::next(const Poll& poll) {
     counts_.drawn_fresh += count;
   }
   position_ += static_cast<uint64_t>(count);
-  batch_size_ = std::min(2 * batch_size_, options_.batch_size);
+  batch_size_ = batch_size_ > options_.batch_size / 2 ? options_.batch_size : 2 * batch_size_;
   return text;
 }
 

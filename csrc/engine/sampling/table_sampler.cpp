@@ -12,11 +12,16 @@ namespace {
 constexpr int64_t kBatch = 512;
 
 int64_t count_contexts(int64_t vocab, int64_t block) {
-  if (vocab < 2 || block < 1) throw std::invalid_argument("vocab must be at least 2 and block at least 1");
+  if (vocab < 2 || vocab > 65536) {
+    throw std::invalid_argument("vocab must lie from 2 to 65,536, but is " + std::to_string(vocab));
+  }
+  if (block < 1) throw std::invalid_argument("block must be at least 1, but is " + std::to_string(block));
   int64_t contexts = 1;
   for (int64_t i = 0; i < block; ++i) {
+    if (contexts > int64_t{kLargestWord - 1} / vocab) {
+      throw std::invalid_argument("a table must have fewer than 2^32 contexts");
+    }
     contexts *= vocab;
-    if (contexts >= int64_t{kLargestWord}) throw std::invalid_argument("a table must have fewer than 2^32 contexts");
   }
   return contexts;
 }

@@ -118,8 +118,16 @@ struct ParameterLayout {
   }
 };
 
+// What stands beyond a row's columns becomes 0 again: steps with a learning rate or gradients that are not finite have
+// spoilt it.
 template <class T>
 inline void take_parameter(const Place& place, const T* data, T* arena) {
+  const int64_t rows = place.transposed ? place.columns : place.rows;
+  const int64_t columns = place.transposed ? place.rows : place.columns;
+  for (int64_t r = 0; r < rows; ++r) {
+    T* row = arena + place.offset + r * place.stride;
+    for (int64_t c = columns; c < place.stride; ++c) row[c] = 0;
+  }
   for (int64_t r = 0; r < place.rows; ++r) {
     for (int64_t c = 0; c < place.columns; ++c) {
       const int64_t at = place.transposed ? c * place.stride + r : r * place.stride + c;

@@ -144,7 +144,7 @@ void backward(const Backward& p, Context& context) {
 template <class Data>
 void batch_norm_backward(const Backward& p, Context& context) {
   using T = Compute<Data>;
-  if (p.rows == 0) {
+  if (p.rows == 0 || p.channels == 0) {  // rows of nothing may be 2^62
     if (p.grad_weight != nullptr) fill_zero(static_cast<T*>(p.grad_weight), p.channels);
     if (p.grad_bias != nullptr) fill_zero(static_cast<T*>(p.grad_bias), p.channels);
     return;
