@@ -8,6 +8,7 @@ import torch
 from namegen_ext import bench
 from namegen_ext.benchmarks.gpu import suite
 from namegen_ext.benchmarks.gpu.peers import device_seconds
+from namegen_ext.benchmarks.rates import Rates
 from namegen_ext.benchmarks.settings import QUICK
 from namegen_ext.benchmarks.timing import calls_per_sample, measure
 
@@ -38,6 +39,7 @@ def test_peers_of_the_suite_compute_the_same_on_any_device(monkeypatch: pytest.M
     monkeypatch.setattr(suite, "why_not", lambda: None)
     monkeypatch.setattr(suite, "graphed", suite.sampler)
     monkeypatch.setattr(suite, "device_seconds", None)
+    monkeypatch.setattr(suite, "device_rates", lambda device: Rates(1e12, {2**26: 1e11}))
     monkeypatch.setattr(suite, "_COPY_BYTES", 2**16)
     comparisons = list(suite.run_gpu(QUICK, (1,), None, lambda what: None))
     assert [(c.case, c.mode, c.batch) for c in comparisons] == [

@@ -22,10 +22,16 @@ inline Vec<double> lanes_below(int64_t n, Vec<double> a, Vec<double> b) {
 inline float log(float x) { return __builtin_logf(x); }
 inline double log(double x) { return __builtin_log(x); }
 
-// One row: logits[0 ... vocab] become (softmax - onehot(target)) * scale, what is beyond becomes 0. Returns the loss in
-// nats; a row that holds NaN or +infinity gives NaN.
+// What the exponentials of a row of logits were taken against, and their sum.
 template <class T>
-inline T softmax_cross_entropy_row(T* logits, int64_t vocab, int64_t target, T scale) {
+struct Exponentials {
+  T top;
+  T sum;
+};
+
+// One row: logits[0 ... vocab] become exp(logit - top), top being the largest; what is beyond becomes 0.
+template <class T>
+inline Exponentials<T> take_exponentials(T* logits, int64_t vocab) {
   constexpr int64_t kW = kWidth<T>;
   const T infinity = T(__builtin_inf());
   const int64_t vectors = ceil_div(vocab, kW), last = vocab - (vectors - 1) * kW;
@@ -40,17 +46,25 @@ inline T softmax_cross_entropy_row(T* logits, int64_t vocab, int64_t target, T s
     most = x > most ? x : most;
   }
   const Vec<T> top = combine_lanes<T>(most, [](Vec<T> a, Vec<T> b) { return a > b ? a : b; });
-  const T wanted = logits[target] - top[0];
   Vec<T> sums = {};
   for (int64_t v = 0; v < vectors; ++v) {
     const Vec<T> e = exp(read(v) - top);
     sums += e;
     store(logits + v * kW, e);
   }
-  const T sum = sum_lanes<T>(sums), factor = scale / sum;
-  for (int64_t v = 0; v < vectors; ++v) store(logits + v * kW, load(logits + v * kW) * factor);
+  return {top[0], sum_lanes<T>(sums)};
+}
+
+// One row: logits[0 ... vocab] become (softmax - onehot(target)) * scale, what is beyond becomes 0. Returns the loss in
+// nats; a row that holds NaN or +infinity gives NaN.
+template <class T>
+inline T softmax_cross_entropy_row(T* logits, int64_t vocab, int64_t target, T scale) {
+  const T wanted = logits[target];
+  const Exponentials<T> row = take_exponentials(logits, vocab);
+  const T factor = scale / row.sum;
+  for (int64_t v = 0; v < vocab; v += kWidth<T>) store(logits + v, load(logits + v) * factor);
   logits[target] -= scale;
-  return log(sum) - wanted;
+  return log(row.sum) - (wanted - row.top);
 }
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

@@ -47,9 +47,7 @@ class StepEngineOf final : public engine::StepEngine {
       state_.context.begin_step(context);
       state_.learning_rate = steps.learning_rates[k];
       gather(steps, steps.indices + k * steps.batch);
-      forward(state_, steps.batch, true);
-      steps.losses[k] = cross_entropy(state_, steps.batch) / double(steps.batch);
-      backward(state_, steps.batch);
+      steps.losses[k] = loss_and_gradients(steps.batch) / double(steps.batch);
       update(state_, steps.batch);
       ++state_.updates;
     }
@@ -76,6 +74,16 @@ class StepEngineOf final : public engine::StepEngine {
   const Place& place(int64_t parameter) const { return state_.layout.places[parameter]; }
   T* arena(Slot slot) const { return state_.arena[static_cast<int>(slot)].data(); }
   size_t bytes_of(int64_t level) const { return state_.network.levels[level].size * sizeof(T); }
+
+  double loss_and_gradients(int64_t batch) {
+    if (pairs_can_be_counted(state_.num_levels(), state_.network.vocab, batch)) {
+      return cross_entropy_of_pairs(state_, batch);
+    }
+    forward(state_, batch, true);
+    const double loss = cross_entropy(state_, batch);
+    backward(state_, batch);
+    return loss;
+  }
 
   void gather(const Steps& steps, const int64_t* indices) {
     const int64_t block = state_.network.block;
