@@ -123,7 +123,6 @@ Triple backward_meta(const Tensor& grad_output, const Tensor& x, const optional<
 Triple forward_cpu(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
                    const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum,
                    double eps, c10::string_view activation) {
-  const OneThreadInForkedChild one_thread;
   const Activation act = parse_activation(activation);
   check(x, running_mean, running_var, weight, bias, training, eps);
   const auto type = x.scalar_type(), compute = compute_type(type);
@@ -172,7 +171,6 @@ Tensor output_cpu(const Tensor& x, const optional<Tensor>& running_mean, const o
 Triple backward_cpu(const Tensor& grad_output, const Tensor& x, const optional<Tensor>& output,
                     const optional<Tensor>& weight, const Tensor& mean, const Tensor& invstd, bool training,
                     c10::string_view activation, std::array<bool, 3> output_mask) {
-  const OneThreadInForkedChild one_thread;
   const Activation act = parse_activation(activation);
   check_gradient(grad_output, x, output, weight, mean, invstd, act);
   const auto type = x.scalar_type(), compute = compute_type(type);

@@ -66,17 +66,12 @@ std::byte* arena() {
 // Starting a parallel region costs a few microseconds: a thread is worth it from about this much work on.
 constexpr double kMicrosPerThread = 20;
 
-bool in_forked_child = false;  // changed while the child has no other thread
-[[maybe_unused]] const int kForkIsSeen = pthread_atfork(nullptr, nullptr, [] { in_forked_child = true; });
+// A fork copies the thread that calls it alone. In the child OpenMP, torch's layers included, would wait for ever for
+// the threads that it had before. So it lets go of them first: both sides start them anew where they need them.
+[[maybe_unused]] const int kForkIsPrepared =
+    pthread_atfork([] { omp_pause_resource_all(omp_pause_hard); }, nullptr, nullptr);
 
 }  // namespace
-
-OneThreadInForkedChild::OneThreadInForkedChild() : before_(in_forked_child ? omp_get_max_threads() : 0) {
-  if (before_ > 1) omp_set_num_threads(1);
-}
-OneThreadInForkedChild::~OneThreadInForkedChild() {
-  if (before_ > 1) omp_set_num_threads(before_);
-}
 
 void* TorchContext::scratch(size_t bytes) {
   const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
@@ -90,7 +85,6 @@ void* TorchContext::scratch(size_t bytes) {
 }
 
 void TorchContext::parallel(int64_t tasks, double micros, Task task, void* state) {
-  const OneThreadInForkedChild one_thread;
   const auto threads = std::min<int64_t>(at::get_num_threads(), static_cast<int64_t>(micros / kMicrosPerThread));
   const int64_t grain = threads <= 1 ? tasks : (tasks + threads - 1) / threads;
   at::parallel_for(0, tasks, grain, [&](int64_t begin, int64_t end) {

@@ -57,20 +57,6 @@ bool needs_autograd(const Tensors&... tensors) {
   return (any(tensors) || ...);
 }
 
-// A fork copies the thread that calls it alone. OpenMP, where it had threads before, would wait for them in the child
-// for ever: so, while one of these lives, what is called in a child works on one thread, torch's copies of arguments
-// too. The bits are the same.
-class OneThreadInForkedChild {
- public:
-  OneThreadInForkedChild();
-  ~OneThreadInForkedChild();
-  OneThreadInForkedChild(const OneThreadInForkedChild&) = delete;
-  OneThreadInForkedChild& operator=(const OneThreadInForkedChild&) = delete;
-
- private:
-  int before_;
-};
-
 // Scratch memory from a buffer that each thread keeps, and from torch's allocator beyond; threads from torch's pool.
 class TorchContext final : public cpu::Context {
  public:

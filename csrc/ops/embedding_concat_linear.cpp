@@ -145,7 +145,6 @@ const int32_t* checked_tokens(const Tensor& tokens, int64_t vocab, cpu::Context&
 
 Tensor forward_cpu(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& linear_weight,
                    const optional<Tensor>& linear_bias, c10::string_view activation) {
-  const OneThreadInForkedChild one_thread;
   const Activation act = parse_activation(activation);
   check(tokens, embedding_weight, linear_weight, linear_bias);
   const auto type = embedding_weight.scalar_type(), compute = compute_type(type);
@@ -175,7 +174,6 @@ Tensor forward_cpu(const Tensor& tokens, const Tensor& embedding_weight, const T
 Gradients backward_cpu(const Tensor& grad_output, const Tensor& tokens, const Tensor& embedding_weight,
                        const Tensor& linear_weight, const optional<Tensor>& output, c10::string_view activation,
                        std::array<bool, 3> output_mask) {
-  const OneThreadInForkedChild one_thread;
   const Activation act = parse_activation(activation);
   check_gradient(grad_output, tokens, embedding_weight, linear_weight, output, act);
   const auto type = embedding_weight.scalar_type(), compute = compute_type(type);

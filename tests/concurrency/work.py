@@ -32,8 +32,7 @@ def op_calls(seed: int = 0, repeat: int = 5) -> list[Tensor]:
         mean, var = torch.zeros(100), torch.ones(100)
         hidden = namegen_ext.ops.embedding_concat_linear(tokens, *leaves)
         y = namegen_ext.ops.batch_norm(hidden, mean, var, None, None, True, 0.1, 1e-5, "tanh")
-        # A gradient in one place, which the operator copies: torch's own fill of so many would hang in a forked child.
-        results = [y.detach(), mean, var, *torch.autograd.grad(y, leaves, torch.ones(1).expand_as(y))]
+        results = [y.detach(), mean, var, *torch.autograd.grad(y, leaves, torch.ones_like(y))]
     return results
 
 
@@ -95,7 +94,6 @@ def at_once(calls: list[Callable[[], Result]], timeout: float = 120) -> list[Res
 
 
 def same_bits(a: list[Tensor], b: list[Tensor]) -> bool:
-    # By numpy: torch compares large tensors on threads, which a forked child lacks.
     return len(a) == len(b) and all(
         x.numpy().tobytes() == y.numpy().tobytes() for x, y in zip(a, b, strict=True)
     )

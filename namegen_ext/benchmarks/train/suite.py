@@ -41,7 +41,12 @@ def run_train(
     words = load_words("census").words
     if not settings.quick:
         budget = _BUDGETS * settings.budget_seconds
-        settings = replace(settings, budget_seconds=budget, min_rounds=_MIN_ROUNDS)
+        settings = replace(
+            settings,
+            budget_seconds=budget,
+            min_rounds=_MIN_ROUNDS,
+            sample_seconds=2 * settings.sample_seconds,
+        )
     with compiler_cache() as environment:
         for case in train_cases(settings.quick):
             rates = {threads: measure_rates(threads) for threads in thread_counts}
