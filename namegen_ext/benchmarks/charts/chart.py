@@ -169,7 +169,7 @@ def compose(charts: Sequence[Chart], theme: Theme) -> Any:
         area.text(0.15, 0.12, chart.title, fontsize=12, fontweight="bold")
         area.text(0.15, 0.37, chart.reading, fontsize=9, color=theme.muted)
         chart.paint(area)
-        area.text(0.15, chart.height - 0.2, chart.foot, fontsize=7, color=theme.muted)
+        area.text(0.15, chart.height - 0.2, chart.foot, fontsize=6.5, color=theme.muted)
         top += chart.height + _GAP
     return figure
 

@@ -88,6 +88,7 @@ def machine_line(measured: Sequence[Result], *, best: bool = True) -> str:
     else:
         counts = f"each at the best of {', '.join(map(str, threads))} threads" if best else ""
     machine = f"{last.key.cpu} and {last.key.gpu}" if last.key.gpu else last.key.cpu
+    machine = re.sub(r"\((R|TM)\)", "", machine)
     parts = [machine, last.key.isa, counts, last.versions, last.commit and f"commit {last.commit}"]
     return "; ".join(part for part in (*parts, last.date[:10]) if part)
 
