@@ -17,6 +17,10 @@ TIMEOUT_SECONDS = 120
 
 @pytest.mark.parametrize("job", JOBS)
 def test_processes(job: str) -> None:
+    if job == "fork_while_drawing" and "libasan" in os.environ.get("LD_PRELOAD", ""):
+        pytest.skip(
+            "a fork copies AddressSanitizer's own locks as another thread holds them, and its child waits"
+        )
     script = Path(__file__).with_name("process_jobs.py")
     with subprocess.Popen(
         [sys.executable, str(script), job],
