@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from namegen_ext.data import Vocabulary, build_windows
-from namegen_ext.sampling.distribution import evaluating
+from namegen_ext.models.evaluation_mode import evaluating
 
 _CHUNK = 8192  # contexts that go through the model at a time
 

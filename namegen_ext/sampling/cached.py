@@ -7,7 +7,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from namegen_ext.sampling.distribution import ModelDistribution, cumulative_rows, evaluating
+from namegen_ext.models.evaluation_mode import evaluating
+from namegen_ext.sampling.distribution import ModelDistribution, cumulative_rows
 
 # Names per cache, so that it stays small whatever the batch: each name has a place in every layer.
 CACHED_NAMES = 512

@@ -7,13 +7,13 @@ probabilities, or another loop, can take the place of either.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from namegen_ext.models.evaluation_mode import evaluating
 from namegen_ext.sampling.errors import SamplingError
 
 NOT_FINITE = "the model's logits are not all finite: its training has diverged; train it anew"
@@ -258,15 +258,3 @@ def cumulative_rows(probabilities: Tensor) -> Tensor:
     """
     cumulative = probabilities.cumsum(dim=1)  # (N, V)
     return cumulative / cumulative[:, -1:]
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put every module of a model in evaluation mode, and each back in its own mode afterwards."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from namegen_ext.data import IGNORED
+from namegen_ext.models.evaluation_mode import evaluating
 
 
 def evaluate(model: nn.Module, tokens: Tensor, targets: Tensor, *, chunk_size: int = 8192) -> float | None:
@@ -35,14 +36,8 @@ def evaluate(model: nn.Module, tokens: Tensor, targets: Tensor, *, chunk_size: i
     num_targets = int((targets != IGNORED).sum())
     if num_targets == 0:
         return None
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            return _total_loss(model, tokens, targets, chunk_size) / num_targets
-    finally:
-        for module, training in modes:
-            module.training = training
+    with evaluating(model), torch.no_grad():
+        return _total_loss(model, tokens, targets, chunk_size) / num_targets
 
 
 def _total_loss(model: nn.Module, tokens: Tensor, targets: Tensor, chunk_size: int) -> float:

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
+from namegen_ext.models.evaluation_mode import evaluating
 from namegen_ext.sampling import SamplingError
 from namegen_ext.sampling.distribution import (
     ModelDistribution,
     Shaping,
     TableDistribution,
     cumulative_rows,
-    evaluating,
 )
 
 
