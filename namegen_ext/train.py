@@ -7,6 +7,7 @@ not be written; 2 for a wrong argument; 130 after Ctrl-C and 143 after SIGTERM, 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -157,7 +158,10 @@ def _train(parsed: argparse.Namespace) -> int:
                 group=group,
             )
         if not group.is_main:
-            return _assist(trainer, plan.resumed, stop)
+            status = _assist(trainer, plan.resumed, stop)
+            sys.stderr.flush()
+            # At once: now and then gloo's threads outlive the group and end the process by SIGABRT at its exit.
+            os._exit(status)
         if plan.resumed is None:
             directory = _new_directory(plan, parsed.out)
             with locked(directory):
