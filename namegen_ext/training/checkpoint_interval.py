@@ -6,6 +6,7 @@ import math
 import re
 import time
 from dataclasses import dataclass
+from decimal import Decimal
 
 _EXPECTED = "expected a whole number of steps, such as 500, or seconds, such as 30s"
 
@@ -38,7 +39,7 @@ class CheckpointInterval:
         raise ValueError(f"got {text!r}, {_EXPECTED}")
 
     def __str__(self) -> str:
-        return f"{self.seconds:g}s" if self.seconds else str(self.steps)
+        return f"{Decimal(str(self.seconds)).normalize():f}s" if self.seconds else str(self.steps)
 
 
 DEFAULT_INTERVAL = CheckpointInterval(seconds=30.0)
