@@ -116,11 +116,12 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
         return status
     except _ArgumentError as error:
         parser.error(str(error))
-    except (TrainingDivergedError, RunError, ProcessLostError) as error:
+    except (TrainingDivergedError, RunError, ProcessLostError, BackendError) as error:
         return _fail(prog, str(error))
     except OSError as error:  # of files it is a RunError
         forget_standard_output()
-        return _fail(prog, f"standard output cannot be written: {error.strerror or error}")
+        what = "standard output" if error.filename is None else str(error.filename)
+        return _fail(prog, f"{what} cannot be written: {error.strerror or error}")
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
@@ -165,6 +166,10 @@ def _train(parsed: argparse.Namespace) -> int:
         if plan.resumed is None:
             directory = _new_directory(plan, parsed.out)
             with locked(directory):
+                if is_file(
+                    directory.config
+                ):  # of another process, which was given the same name and was quicker
+                    raise RunError(f"{directory.path}: already holds a run; name a new directory")
                 return _run(trainer, plan, directory, stop)
         with ExitStack() as stack:
             with _blame("--resume", RunError):
@@ -204,12 +209,17 @@ def _new_run(parsed: argparse.Namespace) -> _Plan:
         recipe=name,
         options=options,
         words=words.words,
-        data_name=words.name,
-        data_source=words.source,
+        data_name=_as_utf8(words.name),
+        data_source=_as_utf8(words.source),
         fused=parsed.fused,
         device=parsed.device or DEFAULT_DEVICE,
         settings=RunSettings(**given_settings(parsed)),
     )
+
+
+def _as_utf8(name: str) -> str:
+    """Escape what a file's name may hold and a text in UTF-8 may not."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _resumed_run(parsed: argparse.Namespace) -> _Plan:
@@ -229,6 +239,11 @@ def _resumed_run(parsed: argparse.Namespace) -> _Plan:
     if done > options.steps or (done == options.steps and is_file(directory.summary)):
         problem = f"{done:,} steps are done in {directory.path}, expected more with --resume"
         raise _ArgumentError(f"argument --steps: got {options.steps:,}, but {problem}")
+    if options.steps != config.options.steps and options.schedule != "constant":
+        print(
+            f"{options.steps:,} steps in place of {config.options.steps:,}: the learning rates that are left follow"
+            f" the schedule of the new number, not that of the {done:,} steps that are done"
+        )
     return _Plan(
         recipe=config.recipe,
         options=options,
@@ -297,7 +312,10 @@ def _advice(error: TrainingDivergedError, options: TrainOptions, directory: RunD
     advice = f"{error}; try a --learning-rate below {options.learning_rate:g}"
     if options.init == "plain":
         advice += " or --init kaiming"
-    checkpoint = newest_checkpoint(directory, warn=_warn)
+    try:
+        checkpoint = newest_checkpoint(directory, warn=_warn)
+    except RunError as problem:
+        return f"{advice}; {problem}"
     if checkpoint is not None:
         return f"{advice}; {directory.path} keeps the model of step {checkpoint.state.step:,}"
     return f"{advice}; {directory.path} holds no model, as none was saved before"

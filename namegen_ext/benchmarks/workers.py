@@ -30,7 +30,7 @@ _END_SECONDS = 5.0
 # Threads of OpenMP look for more work, for some milliseconds, before they go to sleep: the next worker's turn begins
 # after that.
 _PAUSE_SECONDS = 0.003
-_UNTIMED_SHARE = 3  # before a sample of so many calls, one is made, or as many times one
+_UNTIMED_SHARE = 3  # before so many calls of a sample, one is made that is not timed; few long ones need none
 
 Key = TypeVar("Key", bound=Hashable)
 

@@ -58,7 +58,7 @@ def unfilled(layer: type[_Layer], *arguments: Any, **options: Any) -> _Layer:
     """Make a layer without setting its weights, on torch's default device: on "meta" it takes no memory.
 
     torch.nn.utils.skip_init does so too, but draws the weights on the meta device, whose functions take 823 modules
-    and about a second to import.
+    and 0.8 s to import: loading a run and drawing 20 names takes 0.09 s in all.
     """
     without_draws = type(layer.__name__, (layer,), {"reset_parameters": lambda self: None})
     made: _Layer = without_draws(*arguments, **options)

@@ -135,14 +135,15 @@ def _read_level(
     joins: list[nn.Flatten | FlattenConsecutive] = []
     while rest and type(rest[0]) in (nn.Flatten, FlattenConsecutive):
         layer = rest.pop(0)
+        assert isinstance(layer, nn.Flatten | FlattenConsecutive)
         if isinstance(layer, nn.Flatten):
             if layer.start_dim not in (1, -2) or layer.end_dim not in (2, -1):
                 raise UnreadLayersError(f"an nn.Flatten does not join the positions: {layer}")
-        elif isinstance(layer, FlattenConsecutive) and positions is not None:
+        elif positions is not None:
             if positions % layer.factor:
                 raise UnreadLayersError(f"{positions} positions cannot be joined by {layer.factor}")
             positions //= layer.factor
-        joins.append(layer)  # type: ignore[arg-type]
+        joins.append(layer)
     if joins and not rest:
         raise UnreadLayersError("its layers do not end with a linear layer over the whole context")
     linear = rest.pop(0) if rest else None

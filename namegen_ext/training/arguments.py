@@ -148,13 +148,13 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         "record_updates",
         "with each line in metrics.jsonl, also how large the last step's updates were against the "
         "parameters, for `namegen plot`",
-        action="store_true",
+        action=argparse.BooleanOptionalAction,
     )
     _setting(
         group,
         "tensorboard",
         "write the metrics, and a few names at each evaluation, for TensorBoard too, to DIR/tensorboard",
-        action="store_true",
+        action=argparse.BooleanOptionalAction,
     )
     _setting(
         group,

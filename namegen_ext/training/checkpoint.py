@@ -36,7 +36,7 @@ class RunState:
     Attributes:
         step: number of steps done.
         train_seconds: time spent in them.
-        backend: what they were run by.
+        backend: what they were run by, and where: all that their rounding depends on.
         metrics_bytes: length of metrics.jsonl at that moment.
         losses: of the steps that are not in metrics.jsonl yet: float32 (n,).
 

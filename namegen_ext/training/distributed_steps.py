@@ -39,7 +39,7 @@ class DistributedSteps:
     ) -> None:
         self.model = model
         self.group = group
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), lost_processes():
             # It tells that buffers are not sent either at the start: they are the same everywhere already.
             warnings.simplefilter("ignore", FutureWarning)
             replica = DistributedDataParallel(model, broadcast_buffers=False)

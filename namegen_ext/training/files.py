@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import stat
@@ -28,7 +29,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.write(content)
             sync(file.fileno())
         os.replace(beside, path)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {error.strerror or error}") from None
     finally:
@@ -47,11 +48,14 @@ def sync(file_descriptor: int) -> None:
     os.fsync(file_descriptor)
 
 
-def _sync_directory(path: Path) -> None:
-    """Wait until a renaming is on the disk too."""
+def sync_directory(path: Path) -> None:
+    """Wait until what was made or renamed in a directory is on the disk too, where its file system can tell."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
     finally:
         os.close(descriptor)
 

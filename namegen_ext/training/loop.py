@@ -144,7 +144,6 @@ class TrainingLoop:
         last = self.step == self.schedule.steps
         milestone = bool(self.eval_every) and self.step % self.eval_every == 0 and not last
         self._losses_to_log.append(losses)
-        self.observer.progress(self.step, float(losses.mean()), self.seconds)
         if self.step == 1 or self.step % self.log_every == 0 or last:
             self._log()
         if milestone:
@@ -153,6 +152,8 @@ class TrainingLoop:
         if not last and (milestone or self._timer.is_due(self.step)):
             self.observer.save(self.step, self.seconds)
             self._timer.saved()
+        # Shown after all that is kept: a terminal that is gone ends the run here.
+        self.observer.progress(self.step, float(losses.mean()), self.seconds)
 
     def _log(self) -> None:
         if self._losses_to_log:

@@ -86,7 +86,7 @@ def lost_processes() -> Iterator[None]:
 
 def is_one_of_several() -> bool:
     """Whether this process was started as one of several, as torchrun does (its environment variables say so)."""
-    return int(os.environ.get("WORLD_SIZE", "1") or 1) > 1 and "RANK" in os.environ
+    return os.environ.get("WORLD_SIZE", "1") not in ("", "1") and "RANK" in os.environ
 
 
 @contextmanager
@@ -104,7 +104,10 @@ def joined_processes(device: torch.device) -> Iterator[ProcessGroup]:
         yield ProcessGroup(device=device)
         return
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        local_rank, available = os.environ.get("LOCAL_RANK", "0"), torch.cuda.device_count()
+        if not local_rank.isdecimal() or int(local_rank) >= available:
+            raise BackendError(f"got LOCAL_RANK {local_rank}, expected one of the {available} GPUs, from 0")
+        device = torch.device("cuda", int(local_rank))
         torch.cuda.set_device(device)
     try:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from namegen_ext.training.errors import RunError
-from namegen_ext.training.files import is_file, sync, write_json
+from namegen_ext.training.files import is_file, sync, sync_directory, write_json
 
 DEFAULT_PARENT = Path("runs")
 
-_CHECKPOINT = re.compile(r"step-[0-9]{9,}\.safetensors")
+_CHECKPOINT = re.compile(r"step-([0-9]{9,})\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,13 @@ class RunDirectory:
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                kind = "a run" if (path / "config.json").exists() else "other files"
+            sync_directory(path.parent)
+            names = {entry.name for entry in path.iterdir()}
+            # What a run leaves that was killed before its config.json was there.
+            begun = names if ".lock" in names else set()
+            left = {name for name in begun if name in (".lock", "words.txt") or name.endswith(".tmp")}
+            if names - left:
+                kind = "a run" if "config.json" in names else "other files"
                 raise RunError(f"{path}: already holds {kind}; name a new directory")
         except FileExistsError:
             raise RunError(f"{path}: is a file, not a directory") from None
@@ -60,6 +65,7 @@ class RunDirectory:
             path = parent / f"{stem}-{number}"
             try:
                 path.mkdir(parents=True)
+                sync_directory(parent)
             except FileExistsError:
                 number += 1
             except OSError as error:
@@ -104,7 +110,22 @@ class RunDirectory:
             return []
         except OSError as error:
             raise RunError(f"{self.checkpoints}: cannot be read: {error.strerror or error}") from None
-        return [self.checkpoints / name for name in sorted(names) if _CHECKPOINT.fullmatch(name)]
+        found = {int(match[1]): name for name in names if (match := _CHECKPOINT.fullmatch(name))}
+        return [self.checkpoints / found[step] for step in sorted(found)]
+
+    def set_aside_checkpoints_after(self, path: Path) -> None:
+        """Rename the checkpoints newer than one that a run is taken up from, so that none passes for its newest.
+
+        Raises:
+            RunError: they cannot be read or renamed.
+
+        """
+        saved = self.saved_checkpoints()
+        for newer in saved[saved.index(path) + 1 :]:
+            try:
+                newer.rename(newer.with_suffix(".damaged"))
+            except OSError as error:
+                raise RunError(f"{newer}: cannot be renamed: {error.strerror or error}") from None
 
     def make_checkpoints(self) -> None:
         """Make the directory of the checkpoints.
@@ -114,7 +135,9 @@ class RunDirectory:
 
         """
         try:
-            self.checkpoints.mkdir(exist_ok=True)
+            if not self.checkpoints.is_dir():
+                self.checkpoints.mkdir(exist_ok=True)
+                sync_directory(self.path)
         except OSError as error:
             raise RunError(f"{self.checkpoints}: cannot be made: {error.strerror or error}") from None
 

@@ -69,6 +69,16 @@ class TensorBoardLog:
         with self._told():
             self._writer.add_text("samples", "  \n".join(names), step)  # two spaces end a line in Markdown
 
+    def flush(self) -> None:
+        """See what was written on the disk, as what a checkpoint counts as done is not written again.
+
+        Raises:
+            RunError: it cannot be.
+
+        """
+        with self._told():
+            self._writer.flush()
+
     def close(self) -> None:
         """See all that was written on the disk.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from namegen_ext.models import COUNTS, NGram, build_model
 from namegen_ext.nn.synchronized_batch_norm import synchronize_batch_norm
 from namegen_ext.sampling import sample_names
-from namegen_ext.training.backends import Backend, build_steps, choose_backend
+from namegen_ext.training.backends import FUSED_STEP, Backend, build_steps, choose_backend
 from namegen_ext.training.checkpoint import (
     RunState,
     newest_checkpoint,
@@ -163,7 +164,8 @@ class Trainer:
             beta2=options.beta2,
         )
         self.backend = choose_backend(fused, self.model, self.optimizer, group)
-        self._state = RunState(0, 0.0, self.backend.name)
+        self._way = _way(self.backend, torch.device(device), group)
+        self._state = RunState(0, 0.0, self._way)
         self._generators: dict[str, Tensor] = {}
         self._config: dict[str, Any] = {}
 
@@ -174,6 +176,9 @@ class Trainer:
 
     def _check_shared(self) -> None:
         options = self.options
+        if options.full_batch and len(self.corpus.train[1]) < self.group.size:
+            came = f"{len(self.corpus.train[1])} examples"
+            raise OptionError("full_batch", f"got {came}, expected one at least for each process")
         if options.batch_size < self.group.size and not options.full_batch:
             expected = f"at least {self.group.size}, an example for each process"
             raise OptionError("batch_size", f"got {options.batch_size}, expected {expected}")
@@ -191,7 +196,8 @@ class Trainer:
 
         Args:
             directory: of the run.
-            warn: is told, a line at a time, about what is damaged and passed over, and that the backend changed.
+            warn: is told, a line at a time, about what is damaged and passed over, and that the backend, device,
+                processes or threads changed.
 
         Raises:
             RunError: what there is is damaged, or belongs to another run.
@@ -208,13 +214,15 @@ class Trainer:
             raise RunError(f"{checkpoint.path}: is of another run than {directory.config}")
         restore_checkpoint(checkpoint, self.model, self.optimizer)
         saved = checkpoint.state
-        if saved.backend != self.backend.name:
+        if saved.backend != self._way:
             warn(
                 f"the first {saved.step:,} steps were run by {saved.backend}, the rest will be by"
-                f" {self.backend.name}: the results will differ by rounding from those of either alone"
+                f" {self._way}: the results will differ by rounding from those of either alone"
             )
+        if self.group.is_main:
+            directory.set_aside_checkpoints_after(checkpoint.path)
         self._cut_metrics(directory, saved.metrics_bytes, warn)
-        self._state = replace(saved, backend=self.backend.name)
+        self._state = replace(saved, backend=self._way)
         self._generators = checkpoint.generators
         return saved.step
 
@@ -235,10 +243,15 @@ class Trainer:
 
         """
         self.directory = directory if self.group.is_main else None
-        if directory is not None and self.group.is_main:
-            self._config = _config_of(directory)
-            if self.tensorboard:
-                self._board = TensorBoardLog(directory.tensorboard, self._state.step + 1)
+        with ExitStack() as stack:
+            if self.directory is not None:
+                self._config = _config_of(self.directory)
+                if self.tensorboard:
+                    self._board = TensorBoardLog(self.directory.tensorboard, self._state.step + 1)
+                    stack.callback(self._board.close)
+            return self._train()
+
+    def _train(self) -> TrainResult:
         options = self.options
         tokens, targets = self.corpus.train
         self._steps = build_steps(self.backend, self.model, self.optimizer, tokens, targets, self.group)
@@ -267,7 +280,11 @@ class Trainer:
         if options.steps > 0:  # else it was set from counts
             with self.reporter, own_generators(options.seed, self._generators):
                 self.reporter.begin(self._state.step, options.steps)
-                finished = self._loop.run(self._state.step, self._state.train_seconds, self._state.losses)
+                try:
+                    finished = self._loop.run(self._state.step, self._state.train_seconds, self._state.losses)
+                except OSError:  # the terminal that is told of it is gone: what was done is not
+                    self.save(self._loop.step, self._loop.seconds)
+                    raise
                 self.save(self._loop.step, self._loop.seconds)
         else:
             self.save(0, 0.0)
@@ -306,7 +323,9 @@ class Trainer:
             if not tensor.isfinite().all():
                 problem = f"training diverged: {name} is not finite after step {step}"
                 raise TrainingDivergedError(step, problem)
-        self._state = RunState(step, seconds, self.backend.name)
+        self._state = RunState(step, seconds, self._way)
+        if self._board is not None:
+            self._board.flush()
         if self.directory is not None:
             state = replace(
                 self._state,
@@ -324,8 +343,6 @@ class Trainer:
         }
         self._write_metrics({"step": self._state.step, **losses})
         self._show_samples(self._state.step)
-        if self._board is not None:
-            self._board.close()
         return TrainResult(
             model=self.model.eval(),
             corpus=self.corpus,
@@ -354,6 +371,16 @@ class Trainer:
         if self._board is not None:
             names = sample_names(self.model, self.corpus.vocabulary, _SHOWN_SAMPLES, seed=self.options.seed)
             self._board.samples(step, names)
+
+
+def _way(backend: Backend, device: torch.device, group: ProcessGroup) -> str:
+    """Name all that the rounding of a run depends on: the step engine's not on threads."""
+    way = f"{backend.name} on {device.type}"
+    if group.size > 1:
+        way += f" in {group.size} processes"
+    if backend.name != FUSED_STEP:
+        way += f" with {torch.get_num_threads()} thread{'s' if torch.get_num_threads() != 1 else ''}"
+    return way
 
 
 def _config_of(directory: RunDirectory) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from flag_values import told_as_wrong
 
 from namegen_ext.train import main
-from namegen_ext.training import sizes
+from namegen_ext.training import load_run, sizes
 
 SMALL = ["--hidden-size", "4", "--embedding-dim", "2", "--steps", "2", "--samples", "0"]
 SIX = "ann\nbob\neva\nida\nleo\numa\n"
@@ -189,7 +189,10 @@ def test_out_where_nothing_may_be_made(
     assert "argument --out: /proc/run: cannot be made: " in line
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write into every directory")
+@pytest.mark.skipif(
+    os.name != "posix" or os.geteuid() == 0,
+    reason="root may write anywhere; tests/reliability/test_read_only.py tries as another user",
+)
 def test_a_directory_that_is_read_only(
     word_file: Path, capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
@@ -215,3 +218,11 @@ def test_resume_that_cannot_be(capsys: pytest.CaptureFixture[str], folder: Path)
     assert f"argument --resume: {folder}: is not a run directory" in wrong(capsys, "--resume", folder)
     line = wrong(capsys, "--resume", "nowhere", "--hidden-size", "8")
     assert "argument --hidden-size: a run that is resumed keeps its own; leave it out" in line
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of files are texts elsewhere")
+def test_a_name_that_is_not_utf_8(word_file: Path, folder: Path) -> None:
+    data = folder / os.fsdecode(b"\xff.txt")
+    data.write_bytes(word_file.read_bytes())
+    assert main([*SMALL, "--data", str(data), "--out", "run"]) == 0
+    assert load_run(folder / "run").config.data_name == "\\udcff.txt"

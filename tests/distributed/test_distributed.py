@@ -147,6 +147,13 @@ def test_what_several_processes_cannot_do(options: dict[str, Any], fused: str | 
         Trainer(["ab", "ba", "aab"] * 9, TrainOptions(**options), fused=fused, group=ProcessGroup(1, 2))
 
 
+def test_more_processes_than_examples() -> None:
+    with pytest.raises(
+        ValueError, match=r"full_batch: got \d+ examples, expected one at least for each process"
+    ):
+        Trainer(["ab", "ba", "aab"], TrainOptions(full_batch=True, split="all"), group=ProcessGroup(0, 1000))
+
+
 def test_a_refusal_ends_every_process(word_file: Path, tmp_path: Path) -> None:
     arguments = ["--data", str(word_file), "--fused=step", "--out", str(tmp_path / "run")]
     for status, _, errors in finish(start(2, [*TRAIN, *arguments])):
@@ -154,6 +161,27 @@ def test_a_refusal_ends_every_process(word_file: Path, tmp_path: Path) -> None:
         (line,) = errors.splitlines()
         assert "argument --fused: got 'step', but the step engine runs in one process" in line
     assert not (tmp_path / "run").exists()
+
+
+def test_what_the_main_process_refuses_ends_the_others_in_one_line(word_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("precious")
+    arguments = ["--data", str(word_file), "--fused=layers", "--out", str(tmp_path / "run")]
+    (refused, _, problem), (ended, _, errors) = finish(start(2, [*TRAIN, *arguments]))
+    assert (refused, ended) == (2, 1)
+    assert "argument --out: " in problem
+    (line,) = errors.splitlines()
+    assert "error: another process of this run has ended" in line
+
+
+def test_processes_that_cannot_meet(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "two")
+    monkeypatch.setenv("RANK", "0")
+    assert main(["--out", str(tmp_path / "run")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "error: the other processes of the run cannot be met: " in line
 
 
 def test_auto_takes_the_layers_and_says_why() -> None:

@@ -99,6 +99,29 @@ def test_a_damaged_newest_is_passed_over_with_a_warning(
     assert "going on from step-000000030.safetensors" in warning
 
 
+def test_a_damaged_newest_is_set_aside_and_counts_no_more(
+    words: list[str], small_options: Callable[..., TrainOptions], directory: RunDirectory
+) -> None:
+    newest = directory.saved_checkpoints()[-1]
+    newest.write_bytes(b"damaged")
+    options = small_options(optimizer="adamw", learning_rate=0.01, steps=40)
+    trainer = Trainer(words, options, checkpoint_every=CheckpointInterval(steps=3))
+    trainer.should_stop = lambda: trainer._loop.step >= 33
+    assert trainer.restore(directory) == 30
+    assert trainer.run(directory).interrupted
+    assert [path.name for path in directory.saved_checkpoints()] == [
+        "step-000000030.safetensors",
+        "step-000000033.safetensors",
+    ]
+    assert newest.with_suffix(".damaged").read_bytes() == b"damaged"
+
+
+def test_checkpoints_are_ordered_by_their_numbers(directory: RunDirectory) -> None:
+    last = directory.checkpoint(1_000_000_000)
+    last.write_bytes(b"")
+    assert directory.saved_checkpoints()[-1] == last
+
+
 def test_when_all_are_damaged_each_is_named(trainer: Trainer, directory: RunDirectory) -> None:
     for path in directory.saved_checkpoints():
         path.write_bytes(path.read_bytes()[:-1])

@@ -13,6 +13,7 @@ from namegen_ext.sampling import sample_names
 from namegen_ext.training import Trainer, TrainOptions, TrainResult
 from namegen_ext.training.checkpoint import newest_checkpoint
 from namegen_ext.training.checkpoint_interval import CheckpointInterval
+from namegen_ext.training.progress import Silent
 from namegen_ext.training.run_directory import RunDirectory
 
 Options = Callable[..., TrainOptions]
@@ -135,3 +136,46 @@ def test_missing_metrics_are_told(words: list[str], small_options: Options, tmp_
     Trainer(words, small_options(steps=80)).restore(directory, warn=warnings.append)
     (warning,) = warnings
     assert "metrics.jsonl: lines are missing" in warning
+
+
+def test_a_terminal_that_is_gone_loses_nothing(
+    words: list[str], small_options: Options, tmp_path: Path
+) -> None:
+    class Gone(Silent):
+        """A terminal that was closed after some steps."""
+
+        def progress(self, step: int, loss: float) -> None:
+            if step >= 33:
+                raise OSError(5, "Input/output error")
+
+    options = small_options(steps=90)
+    directory = RunDirectory.create(tmp_path / "run")
+    every = CheckpointInterval(steps=11)
+    first = Trainer(words, options, log_every=10, checkpoint_every=every, reporter=Gone())
+    with pytest.raises(OSError, match="Input/output error"):
+        first.run(directory)
+    kept = newest_checkpoint(directory, warn=pytest.fail)
+    assert kept is not None
+    assert kept.state.step == 33
+    second = Trainer(words, options, log_every=10, checkpoint_every=every)
+    assert second.restore(directory, warn=pytest.fail) == 33
+    second.run(directory)
+    Trainer(words, options, log_every=10).run(RunDirectory.create(tmp_path / "whole"))
+    for file in ("metrics.jsonl", "model.safetensors"):
+        assert (directory.path / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
+def test_other_threads_are_told_where_they_can_change_the_rounding(
+    words: list[str], small_options: Options, tmp_path: Path
+) -> None:
+    for fused, told in ((None, 1), ("step", 0)):
+        directory = RunDirectory.create(tmp_path / str(fused))
+        Trainer(words, small_options(), fused=fused).run(directory)
+        torch.set_num_threads(2)
+        warnings: list[str] = []
+        Trainer(words, small_options(steps=80), fused=fused).restore(directory, warn=warnings.append)
+        torch.set_num_threads(1)
+        assert len(warnings) == told
+        assert all(
+            "with 1 thread, the rest will be by stock on cpu with 2 threads" in line for line in warnings
+        )

@@ -101,3 +101,17 @@ def test_numbers_that_are_not_finite_are_no_json(tmp_path: Path) -> None:
 def test_a_message_is_one_line_whatever_it_quotes() -> None:
     message = str(RunError("run\n1\x1b[31m\ud800: é"))
     assert message == "run\\n1\\x1b[31m\\ud800: é"
+
+
+def test_a_run_killed_before_its_configuration_does_not_block_its_name(tmp_path: Path) -> None:
+    for name in (".lock", "words.txt", ".config.json.12.tmp"):
+        (tmp_path / name).write_text("")
+    assert RunDirectory.create(tmp_path).path == tmp_path
+
+
+@pytest.mark.parametrize("names", [("words.txt",), (".lock", "notes.txt"), (".lock", "config.json")])
+def test_other_files_do(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        (tmp_path / name).write_text("")
+    with pytest.raises(RunError, match="already holds"):
+        RunDirectory.create(tmp_path)
