@@ -150,6 +150,10 @@ class PyStepEngine {
     require(indices.ndim() == 2, "indices must be (steps, batch)");
     const int64_t count = indices.shape(0), batch = indices.shape(1);
     require(batch >= 1, "indices: got a batch of 0, expected at least 1 example");
+    // A minibatch's tokens are numbered in 32 bits.
+    require(batch <= INT32_MAX / network_.block,
+            "indices: got a batch of " + std::to_string(batch) + ", expected at most " +
+                std::to_string(INT32_MAX / network_.block) + " examples of this model");
     // As torch.nn.BatchNorm1d does.
     require(batch > 1 || !has_batch_norm_ || has_positions(),
             "indices: got a batch of 1, expected more than 1 value per channel when training with batch norm");

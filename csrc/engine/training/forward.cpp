@@ -1,10 +1,36 @@
 // The forward pass: rows per symbol for the first level, products for the others, batch norm where there is one.
+#include "engine/training/batch_norm.h"
 #include "engine/training/passes.h"
-#include "kernels/cpu/functions.h"
 #include "kernels/cpu/tanh.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {
+
+// ---- rows -----------------------------------------------------------------------------------------------------------
+
+// The distinct rows of every level, and for a backward pass where gradients are to be gathered from.
+template <class T>
+void find_rows(StepState<T>& s, int64_t batch, bool training) {
+  const int32_t* values = s.tokens.data();
+  int64_t span = s.network.vocab;
+  for (int64_t l = 0; l < s.num_levels(); ++l) {
+    LevelState<T>& state = s.levels[l];
+    if (l > 0 && !s.joins(l)) {
+      state.distinct = s.levels[l - 1].distinct;
+      continue;
+    }
+    const int64_t group = s.network.levels[l].group;
+    state.distinct = find_distinct_rows(values, batch * state.positions, group, span, s.context);
+    if (l > 0 && training) {
+      s.levels[l - 1].readers = list_by_row(state.distinct.parts, state.distinct.count * group, span, s.context);
+    }
+    values = state.distinct.row_of;
+    span = state.distinct.count;
+  }
+  s.contexts = s.num_levels() > 0 ? s.levels[s.num_levels() - 1].distinct
+                                  : find_distinct_rows(values, batch, 1, span, s.context);
+  if (training) s.examples = list_by_row(s.contexts.row_of, batch, s.contexts.count, s.context);
+}
 
 // ---- the first level ------------------------------------------------------------------------------------------------
 
@@ -39,10 +65,10 @@ void table_rows(const StepState<T>& s, const LinearLayout& linear, int64_t t, in
 }
 
 template <int Group, bool Tanh, class T>
-void combine(const StepState<T>& s, const T* table, int64_t first, int64_t end, T* output) {
+void combine(const StepState<T>& s, const T* table, const RowRange& range, T* output) {
   const LinearLayout& linear = s.layout.levels[0].linear;
   const int64_t group = Group > 0 ? Group : linear.segments, columns = linear.weight_stride;
-  for (int64_t r = first; r < end; ++r) {
+  for (int64_t r = range.first; r < range.end; ++r) {
     const int32_t* row_of = s.symbols.row_of + r * group;
     for (int64_t c = 0; c < columns; c += kWidth<T>) {
       Vec<T> z = load(table + row_of[0] * columns + c);
@@ -52,28 +78,29 @@ void combine(const StepState<T>& s, const T* table, int64_t first, int64_t end, 
   }
 }
 
-// Rows [first, end) of the output: each the sum of one row of the table a position.
+// Rows of the output: each the sum of one row of the table a position.
 template <bool Tanh, class T>
-void combine_any(const StepState<T>& s, const T* table, int64_t first, int64_t end, T* output) {
+void combine_any(const StepState<T>& s, const T* table, const RowRange& range, T* output) {
   switch (s.layout.levels[0].linear.segments) {
     case 2:
-      return combine<2, Tanh>(s, table, first, end, output);
+      return combine<2, Tanh>(s, table, range, output);
     case 3:
-      return combine<3, Tanh>(s, table, first, end, output);
+      return combine<3, Tanh>(s, table, range, output);
     case 8:
-      return combine<8, Tanh>(s, table, first, end, output);
+      return combine<8, Tanh>(s, table, range, output);
     default:
-      return combine<0, Tanh>(s, table, first, end, output);
+      return combine<0, Tanh>(s, table, range, output);
   }
 }
 
-// Rows per symbol and position that occurs, then their sums per example.
+// Rows per symbol and position that occurs, then their sums per context.
 template <class T>
-void first_level(StepState<T>& s, int64_t batch) {
+void first_level(StepState<T>& s, bool statistics) {
   const LinearLayout& linear = s.layout.levels[0].linear;
-  const int64_t positions = s.levels[0].positions, rows = batch * positions, columns = linear.weight_stride;
-  s.symbols = number_symbols({rows, linear.segments, s.network.vocab, linear.inputs, linear.outputs}, s.tokens.data(),
-                             s.context);
+  const LevelState<T>& state = s.levels[0];
+  const int64_t rows = state.distinct.count, columns = linear.weight_stride;
+  s.symbols = number_symbols({rows, linear.segments, s.network.vocab, linear.inputs, linear.outputs},
+                             state.distinct.parts, s.context);
   gather_embedding(s);
   T* table = scratch_array<T>(s.context, (s.symbols.rows() + kMostTileRows) * columns);
   const RowTiles tiles(s.symbols, s.context);
@@ -83,22 +110,25 @@ void first_level(StepState<T>& s, int64_t batch) {
     table_rows(s, linear, t, first, smaller(tiles.kRows, s.symbols.base[t + 1] - first), table);
   });
   const bool norm = s.network.levels[0].batch_norm;
-  T* output = norm ? s.levels[0].z.data() : s.levels[0].y.data();
-  s.for_chunks(batch, double(rows) * columns * (linear.segments + (norm ? 1 : 20)),
-               [&](int64_t, int64_t first, int64_t end) {
-                 const auto combine = norm ? combine_any<false, T> : combine_any<true, T>;
-                 combine(s, table, first * positions, end * positions, output);
-               });
+  s.for_chunks(rows, double(rows) * columns * (linear.segments + (norm ? 4 : 20)), [&](const RowRange& range) {
+    if (norm) {
+      combine_any<false>(s, table, range, state.z.data());
+      if (statistics) chunk_statistics(s, 0, range);
+    } else {
+      combine_any<true>(s, table, range, state.y.data());
+    }
+  });
 }
 
 // ---- the levels above -----------------------------------------------------------------------------------------------
 
 // store_at(row, column, z): the vectors of left @ weight + bias.
 template <class T, class Store>
-void linear_rows(const StepState<T>& s, const LinearLayout& linear, const LeftRows<T>& left, int64_t rows,
+void linear_rows(const StepState<T>& s, const LinearLayout& linear, const T* left, int64_t rows,
                  const Store& store_at) {
   const T* bias = linear.bias >= 0 ? s.value(linear.bias) : nullptr;
-  multiply<T>(left, rows, s.value(linear.weight), linear.weight_stride, linear.weight_stride,
+  const LeftRows<T> left_rows{left, linear.transposed_stride(), linear.segments, linear.segment_stride, linear.inputs};
+  multiply<T>(left_rows, rows, s.value(linear.weight), linear.weight_stride, linear.weight_stride,
               [=](int64_t r, int64_t column, auto nv, const Vec<T>* sums) {
 #pragma GCC unroll 4
                 for (int v = 0; v < decltype(nv)::value; ++v) {
@@ -108,63 +138,32 @@ void linear_rows(const StepState<T>& s, const LinearLayout& linear, const LeftRo
               });
 }
 
+// The rows of the level below that make up rows of level l's input, side by side.
 template <class T>
-void hidden_level(StepState<T>& s, int64_t l, int64_t batch) {
+void join_rows(const StepState<T>& s, int64_t l, const RowRange& range) {
   const LinearLayout& linear = s.layout.levels[l].linear;
-  const int64_t positions = s.levels[l].positions, columns = linear.weight_stride;
-  const bool norm = s.network.levels[l].batch_norm;
-  T* output = norm ? s.levels[l].z.data() : s.levels[l].y.data();
-  s.for_chunks(batch, 2.0 * batch * positions * linear.segments * linear.inputs * columns,
-               [&](int64_t, int64_t first, int64_t end) {
-                 T* rows = output + first * positions * columns;
-                 linear_rows(s, linear, input_rows(s, l, first * positions), (end - first) * positions,
-                             [=](int64_t r, int64_t column, Vec<T> z) {
-                               store(rows + r * columns + column, norm ? z : tanh(z));
-                             });
-               });
-}
-
-template <class T>
-void normalise(StepState<T>& s, int64_t l, int64_t batch, bool training) {
-  LevelState<T>& state = s.levels[l];
-  const engine::Level& level = s.network.levels[l];
-  const int64_t channels = s.stride(l);
-  const int64_t rows = batch * state.positions;
-  T* mean = training ? state.mean.data() : state.running_mean.data();
-  if (!training) {
-    for (int64_t c = 0; c < channels; ++c) {
-      state.invstd.data()[c] = T(1) / square_root(state.running_var.data()[c] + T(level.eps));
-    }
+  const int64_t columns = linear.segment_stride;
+  const int32_t* parts = s.levels[l].distinct.parts;
+  T* target = s.levels[l].x.data() + range.first * linear.transposed_stride();
+  for (int64_t part = range.first * linear.segments; part < range.end * linear.segments; ++part, target += columns) {
+    const T* source = s.levels[l - 1].y.data() + parts[part] * columns;
+    for (int64_t c = 0; c < columns; c += kWidth<T>) store(target + c, load(source + c));
   }
-  const double share = training ? s.biased_share(l, rows) : 1;
-  batch_norm_forward<T>({rows, channels, state.z.data(), state.y.data(), s.norm_weight(l, share),
-                         s.value(s.layout.levels[l].norm_bias), mean, state.invstd.data(), state.running_mean.data(),
-                         state.running_var.data(), training, level.momentum, level.eps * share, Activation::kTanh},
-                        s.context);
-}
-
-// ---- the logits -----------------------------------------------------------------------------------------------------
-
-template <class T>
-void output_logits(StepState<T>& s, int64_t batch) {
-  const LinearLayout& linear = s.layout.output;
-  const int64_t columns = linear.weight_stride;
-  const T* y = s.levels[s.num_levels() - 1].y.data();
-  s.for_chunks(batch, 2.0 * batch * linear.inputs * columns, [&](int64_t, int64_t first, int64_t end) {
-    const LeftRows<T> left{y + first * linear.segment_stride, linear.segment_stride, 1, 0, linear.inputs};
-    T* rows = s.logits.data() + first * columns;
-    linear_rows(s, linear, left, end - first,
-                [=](int64_t r, int64_t column, Vec<T> z) { store(rows + r * columns + column, z); });
-  });
 }
 
 template <class T>
-void embedding_as_logits(StepState<T>& s, int64_t batch) {
-  const int64_t columns = s.layout.embedding_stride;
-  s.for_chunks(batch, double(batch) * columns, [&](int64_t, int64_t first, int64_t end) {
-    for (int64_t i = first; i < end; ++i) {
-      __builtin_memcpy(s.logits.data() + i * columns, s.value(s.tokens.data()[i] * columns), columns * sizeof(T));
-    }
+void hidden_level(StepState<T>& s, int64_t l, bool statistics) {
+  const LinearLayout& linear = s.layout.levels[l].linear;
+  const LevelState<T>& state = s.levels[l];
+  const int64_t rows = state.distinct.count, columns = linear.weight_stride;
+  const bool norm = s.network.levels[l].batch_norm;
+  T* output = norm ? state.z.data() : state.y.data();
+  s.for_chunks(rows, 2.0 * rows * linear.segments * linear.inputs * columns, [&](const RowRange& range) {
+    if (s.joins(l)) join_rows(s, l, range);
+    T* target = output + range.first * columns;
+    linear_rows(s, linear, s.input(l) + range.first * linear.transposed_stride(), range.count(),
+                [=](int64_t r, int64_t column, Vec<T> z) { store(target + r * columns + column, norm ? z : tanh(z)); });
+    if (norm && statistics) chunk_statistics(s, l, range);
   });
 }
 
@@ -172,19 +171,47 @@ void embedding_as_logits(StepState<T>& s, int64_t batch) {
 
 template <class T>
 void forward(StepState<T>& s, int64_t batch, bool training) {
-  if (s.num_levels() == 0) return embedding_as_logits(s, batch);
+  s.chunks = ExampleChunks{batch}.count();
+  find_rows(s, batch, training);
   for (int64_t l = 0; l < s.num_levels(); ++l) {
+    const bool norm = s.network.levels[l].batch_norm;
+    if (norm && training) begin_batch_norm(s, l);
     if (l == 0) {
-      first_level(s, batch);
+      first_level(s, training);
     } else {
-      hidden_level(s, l, batch);
+      hidden_level(s, l, training);
     }
-    if (s.network.levels[l].batch_norm) normalise(s, l, batch, training);
+    if (!norm) continue;
+    if (training) {
+      finish_statistics(s, l, batch * s.levels[l].positions);
+    } else {
+      use_running_statistics(s, l);
+    }
+    if (l == s.num_levels() - 1) break;  // logits_rows does the rest
+    const int64_t rows = s.levels[l].distinct.count;
+    s.for_chunks(rows, 24.0 * rows * s.stride(l), [&](const RowRange& range) { normalise_rows(s, l, range); });
   }
-  output_logits(s, batch);
+}
+
+template <class T>
+void logits_rows(const StepState<T>& s, const RowRange& range) {
+  const int64_t columns = padded<T>(s.network.vocab);
+  T* target = s.logits.data() + range.first * columns;
+  if (s.num_levels() == 0) {  // the embedding's rows are the logits
+    for (int64_t r = range.first; r < range.end; ++r, target += columns) {
+      __builtin_memcpy(target, s.value(s.contexts.parts[r] * columns), columns * sizeof(T));
+    }
+    return;
+  }
+  const int64_t last = s.num_levels() - 1;
+  if (s.network.levels[last].batch_norm) normalise_rows(s, last, range);
+  linear_rows(s, s.layout.output, s.levels[last].y.data() + range.first * s.stride(last), range.count(),
+              [=](int64_t r, int64_t column, Vec<T> z) { store(target + r * columns + column, z); });
 }
 
 template void forward(StepState<float>&, int64_t, bool);
 template void forward(StepState<double>&, int64_t, bool);
+template void logits_rows(const StepState<float>&, const RowRange&);
+template void logits_rows(const StepState<double>&, const RowRange&);
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

@@ -31,7 +31,7 @@ double cross_entropy_of_pairs(StepState<T>& s, int64_t batch) {
     for (int64_t target = 0; target < vocab; ++target) {
       if (of[target] > 0) wanted += double(of[target]) * double(logits[target] - row.top);
     }
-    total += double(examples) * double(log(row.sum)) - wanted;
+    total += double(examples) * __builtin_log(double(row.sum)) - wanted;
     const T share = T(examples) / (row.sum * T(batch));
     for (int64_t target = 0; target < vocab; ++target) {
       gradient[target] = gradient[target] * share - T(of[target]) / T(batch);

@@ -1,5 +1,5 @@
 // The passes of a step, each over the whole minibatch and level by level, for float and double. A pass is cut into
-// chunks of examples that threads can share. Chunks depend on the sizes alone and are merged in order, so the bits do
+// chunks of rows that threads can share. Chunks depend on the minibatch alone and are merged in order, so the bits do
 // not depend on the number of threads.
 #pragma once
 
@@ -7,16 +7,21 @@
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-// From the tokens to the logits; when training, with the statistics of the minibatch.
+// From the tokens to the last level; when training, with the statistics of the minibatch.
 template <class T>
 void forward(StepState<T>& s, int64_t batch, bool training);
 
-// The sum of the losses in nats; the logits become their gradients.
+// From there to the logits of each distinct context, for one chunk of these.
 template <class T>
-double cross_entropy(StepState<T>& s, int64_t batch);
+void logits_rows(const StepState<T>& s, const RowRange& range);
 
-// From the gradients of the logits to those of the parameters. With update_at_once the weights of the linears are moved
-// on the way.
+// The logits, the sum of the losses in nats, and the way back from the losses to the last level, with the gradients of
+// the output linear: all that a chunk of contexts needs, in one go. With update_at_once the weights of the linears are
+// moved on the way, here and in `backward`.
+template <class T>
+double output(StepState<T>& s, int64_t batch);
+
+// From the last level down to the embedding: the gradients of all other parameters.
 template <class T>
 void backward(StepState<T>& s, int64_t batch);
 

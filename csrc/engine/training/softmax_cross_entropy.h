@@ -19,9 +19,6 @@ inline Vec<double> lanes_below(int64_t n, Vec<double> a, Vec<double> b) {
   return b;
 }
 
-inline float log(float x) { return __builtin_logf(x); }
-inline double log(double x) { return __builtin_log(x); }
-
 // What the exponentials of a row of logits were taken against, and their sum.
 template <class T>
 struct Exponentials {
@@ -55,16 +52,40 @@ inline Exponentials<T> take_exponentials(T* logits, int64_t vocab) {
   return {top[0], sum_lanes<T>(sums)};
 }
 
-// One row: logits[0 ... vocab] become (softmax - onehot(target)) * scale, what is beyond becomes 0. Returns the loss in
-// nats; a row that holds NaN or +infinity gives NaN.
-template <class T>
-inline T softmax_cross_entropy_row(T* logits, int64_t vocab, int64_t target, T scale) {
-  const T wanted = logits[target];
+// The sum of the logarithms of numbers from 1 to 1e100, from their product: one logarithm for many of them (at batch
+// 32, 0.25 of the 14 us of an MLP's step).
+class SumOfLogs {
+ public:
+  void add(double x) {
+    product_ *= x;
+    if (!(product_ < 1e200)) {  // or NaN, which stays
+      logs_ += __builtin_log(product_);
+      product_ = 1;
+    }
+  }
+  double value() const { return logs_ + __builtin_log(product_); }
+
+ private:
+  double logs_ = 0;
+  double product_ = 1;
+};
+
+// The row of a context that `count` examples share: logits[0 ... vocab] become the sum over their targets of
+// (softmax - onehot(target)) * scale, what is beyond becomes 0. Of their losses in nats, the sum of the logarithms goes
+// to `logs`, the rest is returned; a row that holds NaN or +infinity makes either of them NaN.
+template <class T, class TargetOf>
+inline double softmax_cross_entropy_row(T* logits, int64_t vocab, int64_t count, const TargetOf& target_of, T scale,
+                                        SumOfLogs& logs) {
+  double wanted = 0;
+  for (int64_t i = 0; i < count; ++i) wanted += double(logits[target_of(i)]);
   const Exponentials<T> row = take_exponentials(logits, vocab);
-  const T factor = scale / row.sum;
+  const T factor = scale * T(count) / row.sum;
   for (int64_t v = 0; v < vocab; v += kWidth<T>) store(logits + v, load(logits + v) * factor);
-  logits[target] -= scale;
-  return log(row.sum) - (wanted - row.top);
+  for (int64_t i = 0; i < count; ++i) {
+    logits[target_of(i)] -= scale;
+    logs.add(double(row.sum));
+  }
+  return double(count) * double(row.top) - wanted;
 }
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

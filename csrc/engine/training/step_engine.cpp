@@ -63,9 +63,12 @@ class StepEngineOf final : public engine::StepEngine {
       state_.context.begin_step(context);
       __builtin_memcpy(state_.tokens.data(), tokens + first * network.block, count * network.block * sizeof(int32_t));
       forward(state_, count, false);
+      const int64_t rows = state_.contexts.count;
+      state_.for_chunks(rows, 2.0 * rows * state_.layout.output.inputs * stride,
+                        [&](const RowRange& range) { logits_rows(state_, range); });
       for (int64_t i = 0; i < count; ++i) {
         T* row = static_cast<T*>(result) + (first + i) * network.vocab;
-        __builtin_memcpy(row, state_.logits.data() + i * stride, network.vocab * sizeof(T));
+        __builtin_memcpy(row, state_.logits.data() + state_.contexts.row_of[i] * stride, network.vocab * sizeof(T));
       }
     }
   }
@@ -80,7 +83,7 @@ class StepEngineOf final : public engine::StepEngine {
       return cross_entropy_of_pairs(state_, batch);
     }
     forward(state_, batch, true);
-    const double loss = cross_entropy(state_, batch);
+    const double loss = output(state_, batch);
     backward(state_, batch);
     return loss;
   }

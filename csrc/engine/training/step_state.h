@@ -2,6 +2,7 @@
 // come from.
 #pragma once
 
+#include "engine/training/distinct_rows.h"
 #include "engine/training/memory.h"
 #include "engine/training/parameters.h"
 #include "engine/training/step_engine.h"
@@ -13,22 +14,39 @@ using engine::Optimizer;
 using engine::OptimizerKind;
 using engine::Slot;
 
-// A minibatch is cut into at most 8 chunks of examples.
+// A minibatch is cut into so many chunks, at every level, whatever the number of its rows there. Not many: each has a
+// gradient of its own of the weights above the first level, all of which the update adds up.
 struct ExampleChunks {
+  static constexpr int64_t kMost = 8;
   int64_t examples;
-  int64_t count() const { return smaller(8, larger(1, examples / 128)); }
-  int64_t first(int64_t chunk) const { return examples * chunk / count(); }
+  int64_t count() const { return smaller(kMost, larger(1, examples / 256)); }
 };
 
-// What a minibatch needs at one level. All arrays but the statistics have one row a position and example.
+// The rows of a level that belong to a chunk.
+struct RowRange {
+  int64_t chunk;
+  int64_t first;
+  int64_t end;
+  int64_t count() const { return end - first; }
+};
+
+// What a minibatch needs at one level. All arrays of activations have a row for each distinct row (distinct_rows.h).
 template <class T>
 struct LevelState {
   int64_t positions = 0;  // T, after grouping
+  Array<T> x;             // what the linear reads where it joins rows of the level below, then the gradient of that
   Array<T> z;             // before batch norm; unused without
   Array<T> y;             // after tanh
   Array<T> dz;            // gradient before tanh, then of z
   Array<T> mean, invstd;  // of the minibatch
+  Array<T> scale;         // of batch norm: weight * invstd
   Array<T> running_mean, running_var;
+  // In scratch memory:
+  DistinctRows distinct{};
+  RowLists readers{};                    // of each row: which parts of the level above are made of it
+  T* weights = nullptr;                  // of each row, for batch norm: at how many places it occurs
+  T* chunk_sums = nullptr;               // of batch norm
+  T *shift = nullptr, *slope = nullptr;  // of batch norm's backward pass, by channel
 };
 
 template <class T>
@@ -49,8 +67,12 @@ struct StepState {
   Array<int32_t> targets;
   Array<T> logits;  // then their gradients
   LevelState<T> levels[Network::kMostLevels];
-  SymbolRows symbols{};               // of the minibatch, in scratch memory
-  const T* embedding_rows = nullptr;  // the embedding of each row of symbols, in scratch memory
+  int64_t chunks = 1;  // of the minibatch
+  // In scratch memory:
+  SymbolRows symbols{};               // of the distinct rows of the first level
+  const T* embedding_rows = nullptr;  // the embedding of each row of symbols
+  DistinctRows contexts{};            // of the tokens of whole examples: the rows of the last level, and of the logits
+  RowLists examples{};                // by context
   StepContext context;
 
   StepState(const Network& the_network, const Optimizer& the_optimizer)
@@ -63,7 +85,8 @@ struct StepState {
     for (int64_t l = 0; l < num_levels(); ++l) {
       positions /= network.levels[l].group;
       levels[l].positions = positions;
-      for (Array<T>* array : {&levels[l].mean, &levels[l].invstd, &levels[l].running_mean, &levels[l].running_var}) {
+      for (Array<T>* array :
+           {&levels[l].mean, &levels[l].invstd, &levels[l].scale, &levels[l].running_mean, &levels[l].running_var}) {
         array->resize(stride(l));
       }
     }
@@ -83,18 +106,8 @@ struct StepState {
     return partial.data() + (chunk - 1) * (layout.size - layout.shared) + offset - layout.shared;
   }
 
-  // The biased variance over that which level l divides by. With u = v / s: (x - m) / sqrt(u + eps) is
-  // sqrt(s) (x - m) / sqrt(v + s eps), so the unbiased variance is the biased one with another weight and eps.
-  double biased_share(int64_t l, int64_t rows) const {
-    return network.levels[l].unbiased ? double(rows - 1) / double(rows) : 1;
-  }
-  const T* norm_weight(int64_t l, double share) {
-    const T* weight = value(layout.levels[l].norm_weight);
-    if (share == 1) return weight;
-    T* scaled = scratch_array<T>(context, stride(l));
-    for (int64_t c = 0; c < stride(l); ++c) scaled[c] = weight[c] * square_root(T(share));
-    return scaled;
-  }
+  // What the squared deviations of a minibatch are divided by.
+  int64_t variance_divisor(int64_t l, int64_t places) const { return network.levels[l].unbiased ? places - 1 : places; }
 
   // Room for a minibatch of `batch` examples.
   void reserve(int64_t batch) {
@@ -105,32 +118,33 @@ struct StepState {
     logits.resize(batch * vocab, kMostTileRows * vocab);
     for (int64_t l = 0; l < num_levels(); ++l) {
       LevelState<T>& level = levels[l];
-      // Tiles read whole rows beyond the last: of a level's own, or of as many as the next level takes together.
-      const int64_t together = l + 1 < num_levels() ? network.levels[l + 1].group : 1;
-      const int64_t spare = kMostTileRows * together * stride(l), size = batch * level.positions * stride(l);
+      // Tiles read whole rows beyond the last.
+      const int64_t spare = kMostTileRows * stride(l), size = batch * level.positions * stride(l);
       level.y.resize(size, spare);
       level.dz.resize(size, spare);
       if (network.levels[l].batch_norm) level.z.resize(size, spare);
+      if (joins(l)) {
+        const int64_t row = layout.levels[l].linear.transposed_stride();
+        level.x.resize(batch * level.positions * row, kMostTileRows * row);
+      }
     }
     partial.resize((ExampleChunks{batch}.count() - 1) * (layout.size - layout.shared));
     capacity = batch;
   }
 
-  // body(chunk, first, end) for the examples [first, end) of every chunk; `flops` is the work of all.
+  // Whether a level's linear reads several rows of the level below side by side. If not, rows are those below.
+  bool joins(int64_t l) const { return l > 0 && network.levels[l].group > 1; }
+  // What the linear of level l > 0 reads: (R, segments * padded inputs).
+  T* input(int64_t l) const { return joins(l) ? levels[l].x.data() : levels[l - 1].y.data(); }
+
+  RowRange range(int64_t rows, int64_t chunk) const {
+    return {chunk, rows * chunk / chunks, rows * (chunk + 1) / chunks};
+  }
+  // body(range) for the rows of every chunk; `flops` is the work of all.
   template <class Body>
-  void for_chunks(int64_t batch, double flops, const Body& body) {
-    const ExampleChunks chunks{batch};
-    parallel_for(context, chunks.count(), flops / kFlopsPerMicro,
-                 [&](int64_t chunk) { body(chunk, chunks.first(chunk), chunks.first(chunk + 1)); });
+  void for_chunks(int64_t rows, double flops, const Body& body) {
+    parallel_for(context, chunks, flops / kFlopsPerMicro, [&](int64_t chunk) { body(range(rows, chunk)); });
   }
 };
-
-// The rows of the level below that make up rows [first, ...) of level l's input.
-template <class T>
-inline LeftRows<T> input_rows(const StepState<T>& s, int64_t l, int64_t first) {
-  const LinearLayout& linear = s.layout.levels[l].linear;
-  const int64_t row = linear.transposed_stride();
-  return {s.levels[l - 1].y.data() + first * row, row, linear.segments, linear.segment_stride, linear.inputs};
-}
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

@@ -14,6 +14,16 @@ struct Chunks {
   int64_t first(int64_t chunk) const { return rows * chunk / count(); }
 };
 
+// Merges, by Chan, Golub and LeVeque (1979), the statistics of `n_b` rows (mean b, squared deviations m_b) into those
+// of `n_a` rows.
+template <class T>
+inline void merge_statistics(T n_a, Vec<T>& mean_a, Vec<T>& m_a, T n_b, Vec<T> mean_b, Vec<T> m_b) {
+  const Vec<T> delta = mean_b - mean_a;
+  const T share = n_b / (n_a + n_b);
+  mean_a += delta * share;
+  m_a += m_b + delta * delta * (n_a * share);
+}
+
 // Rows that all panels of columns pass over before the next ones are read. Few, so that memory is read nearly in the
 // order in which it lies: with panels taken through 64 rows at a time, hardware prefetchers lose the stream (forward
 // and backward of 16,384 x 200: 9.2 ms with 64 rows, 8.3 with 4; no difference at 1,024). Not one, so that a channel's

@@ -9,15 +9,6 @@
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {
 
-// Merges the statistics of `n_b` rows (mean b, squared deviations m_b) into those of `n_a` rows.
-template <class T>
-inline void merge(T n_a, Vec<T>& mean_a, Vec<T>& m_a, T n_b, Vec<T> mean_b, Vec<T> m_b) {
-  const Vec<T> delta = mean_b - mean_a;
-  const T share = n_b / (n_a + n_b);
-  mean_a += delta * share;
-  m_a += m_b + delta * delta * (n_a * share);
-}
-
 // sums[c] = sum over rows [first, end) of what term(x, c) makes of each value.
 template <class Data, class Term>
 void sum_rows(const BatchNormForward& p, int64_t first, int64_t end, Compute<Data>* sums, const Term& term) {
@@ -58,7 +49,7 @@ void chunk_statistics(const BatchNormForward& p, int64_t first, int64_t end, Com
     });
     for (int64_t c = 0; n > first && c < padded; c += kWidth<T>) {
       Vec<T> m = load(mean + c), d = load(deviations + c);
-      merge(T(n - first), m, d, T(rows), load(piece_mean + c), load(piece_deviations + c));
+      merge_statistics(T(n - first), m, d, T(rows), load(piece_mean + c), load(piece_deviations + c));
       store(mean + c, m);
       store(deviations + c, d);
     }
@@ -87,7 +78,7 @@ void batch_statistics(const BatchNormForward& p, Context& context) {
     for (int64_t chunk = 1; chunk < chunks.count(); ++chunk) {
       const int64_t before = chunks.first(chunk), rows = chunks.first(chunk + 1) - before;
       const T* own = memory + chunk * 4 * padded;
-      merge(T(before), m, d, T(rows), load(own + c), load(own + padded + c));
+      merge_statistics(T(before), m, d, T(rows), load(own + c), load(own + padded + c));
     }
     const Vec<T> variance = d / T(p.rows);
     const Vec<T> invstd = T(1) / square_roots(variance + T(p.eps));

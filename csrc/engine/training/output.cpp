@@ -1,0 +1,52 @@
+// The pass in the middle of a step, between forward and backward: from the last level to the losses and back to it.
+#include "engine/training/batch_norm.h"
+#include "engine/training/linear_backward.h"
+#include "engine/training/passes.h"
+#include "engine/training/softmax_cross_entropy.h"
+
+namespace namegen::cpu::NAMEGEN_ISA {
+namespace {
+
+// The sum of the losses of all examples of a chunk of contexts; the logits become their gradients.
+template <class T>
+double cross_entropy_rows(const StepState<T>& s, int64_t batch, const RowRange& range) {
+  const int64_t vocab = s.network.vocab, columns = padded<T>(vocab);
+  const T scale = T(1) / T(batch);
+  SumOfLogs logs;
+  double rest = 0;
+  for (int64_t r = range.first; r < range.end; ++r) {
+    const int32_t* examples = s.examples.members + s.examples.begin[r];
+    rest += softmax_cross_entropy_row<T>(
+        s.logits.data() + r * columns, vocab, s.examples.begin[r + 1] - s.examples.begin[r],
+        [&](int64_t i) { return s.targets.data()[examples[i]]; }, scale, logs);
+  }
+  return logs.value() + rest;
+}
+
+}  // namespace
+
+template <class T>
+double output(StepState<T>& s, int64_t batch) {
+  const LinearLayout& linear = s.layout.output;
+  const int64_t last = s.num_levels() - 1, rows = s.contexts.count, columns = padded<T>(s.network.vocab);
+  const double products = last < 0 ? 0 : 6.0 * linear.inputs;
+  double losses[ExampleChunks::kMost] = {};
+  s.for_chunks(rows, (products + 20) * double(rows) * columns, [&](const RowRange& range) {
+    logits_rows(s, range);
+    losses[range.chunk] = cross_entropy_rows(s, batch, range);
+    if (last < 0) return;
+    const T* dlogits = s.logits.data() + range.first * columns;
+    const T* y = s.levels[last].y.data() + range.first * s.stride(last);
+    linear_gradients(s, linear, range.chunk, y, dlogits, range.count());
+    gradient_before_tanh(s, linear, last, dlogits, range);
+    if (s.network.levels[last].batch_norm) chunk_gradient_sums(s, last, range);
+  });
+  double total = 0;
+  for (const double loss : losses) total += loss;
+  return total;
+}
+
+template double output(StepState<float>&, int64_t);
+template double output(StepState<double>&, int64_t);
+
+}  // namespace namegen::cpu::NAMEGEN_ISA
