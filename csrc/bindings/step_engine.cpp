@@ -170,12 +170,7 @@ class PyStepEngine {
     }
     check_symbols(tokens.data(), tokens.size(), "tokens");
     check_symbols(targets.data(), targets.size(), "targets");
-    for (int64_t i = 0; i < indices.size(); ++i) {
-      if (indices.data()[i] < 0 || indices.data()[i] >= n) {
-        throw py::index_error("indices: got " + std::to_string(indices.data()[i]) + ", expected 0 to " +
-                              std::to_string(n - 1));
-      }
-    }
+    check_range(indices.data(), indices.size(), n, "indices");
     engine::Steps steps{tokens.data(), targets.data(), indices.data(), learning_rates.data(), losses.mutable_data(), 0,
                         batch};
     int64_t slice = 1;
@@ -252,15 +247,14 @@ class PyStepEngine {
     return tokens.shape(0);
   }
   void check_symbols(const int32_t* symbols, int64_t count, const char* name) const {
-    int32_t least = 0, most = 0;
-    for (int64_t i = 0; i < count; ++i) {
-      least = std::min(least, symbols[i]);
-      most = std::max(most, symbols[i]);
-    }
-    if (least < 0 || most >= network_.vocab) {
-      throw py::index_error(std::string(name) + ": got " + std::to_string(least < 0 ? least : most) +
-                            ", expected 0 to " + std::to_string(network_.vocab - 1));
-    }
+    check_range(symbols, count, network_.vocab, name);
+  }
+  template <class Value>
+  void check_range(const Value* values, int64_t count, int64_t limit, const char* name) const {
+    if (engine_->all_below(values, count, limit)) return;
+    const Value* wrong = std::find_if(values, values + count, [=](Value v) { return v < 0 || v >= limit; });
+    throw py::index_error(std::string(name) + ": got " + std::to_string(*wrong) + ", expected 0 to " +
+                          std::to_string(limit - 1));
   }
 
   static constexpr const char* kWhat = "the engine";

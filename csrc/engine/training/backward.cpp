@@ -18,12 +18,20 @@ void hidden_level_gradients(StepState<T>& s, int64_t l) {
     if (norm) input_gradient_rows(s, l, range);
     const T* dz = s.levels[l].dz.data() + range.first * columns;
     T* x = s.input(l) + range.first * inputs;
-    linear_gradients(s, linear, range.chunk, x, dz, range.count());
+    for (int64_t segment = 0; segment < linear.segments; ++segment) {
+      const int64_t offset = linear.weight + segment * linear.inputs * columns;
+      weight_gradient(s, offset, s.chunk_gradient(range.chunk, offset), columns, x + segment * linear.segment_stride,
+                      inputs, linear.inputs, dz, columns, columns, range.count());
+    }
+    if (linear.bias >= 0) {
+      sum_rows<T>(dz, columns, columns, range.count(), s.chunk_gradient(range.chunk, linear.bias));
+    }
+    const T* weight = s.transposed.data() + linear.transposed;
     if (s.joins(l)) {  // over x, which has served
-      input_gradient(s, linear, dz, range.count(),
+      input_gradient(linear, weight, dz, range.count(),
                      [=](int64_t r, int64_t column, Vec<T> dx) { store(x + r * inputs + column, dx); });
     } else {
-      gradient_before_tanh(s, linear, l - 1, dz, range);
+      gradient_before_tanh(s, linear, weight, l - 1, dz, range);
       if (norm_below) chunk_gradient_sums(s, l - 1, range);
     }
   });
@@ -117,9 +125,10 @@ void first_level_gradients(StepState<T>& s) {
   const Panels<T> panels{columns};
   parallel_for(s.context, linear.segments * panels.count(), flops / kFlopsPerMicro, [&](int64_t task) {
     const int64_t t = task / panels.count(), panel = task % panels.count(), base = symbols.base[t];
-    multiply_weight(s, linear, t, s.embedding_rows + base * embedding_stride, embedding_stride, sums + base * columns,
-                    panels.first(panel), panels.vectors(panel) * kWidth<T>, symbols.base[t + 1] - base,
-                    s.gradient(linear.weight));
+    const int64_t column = panels.first(panel), offset = linear.weight + t * inputs * columns + column;
+    weight_gradient(s, offset, s.gradient(offset), columns, s.embedding_rows + base * embedding_stride,
+                    embedding_stride, inputs, sums + base * columns + column, columns,
+                    panels.vectors(panel) * kWidth<T>, symbols.base[t + 1] - base);
   });
 }
 

@@ -70,10 +70,13 @@ void combine(const StepState<T>& s, const T* table, const RowRange& range, T* ou
   const int64_t group = Group > 0 ? Group : linear.segments, columns = linear.weight_stride;
   for (int64_t r = range.first; r < range.end; ++r) {
     const int32_t* row_of = s.symbols.row_of + r * group;
+    const T* row[Group > 0 ? Group : 1];
+    for (int t = 0; t < Group; ++t) row[t] = table + row_of[t] * columns;
+    T* target = output + r * columns;
     for (int64_t c = 0; c < columns; c += kWidth<T>) {
-      Vec<T> z = load(table + row_of[0] * columns + c);
-      for (int64_t t = 1; t < group; ++t) z += load(table + row_of[t] * columns + c);
-      store(output + r * columns + c, Tanh ? tanh(z) : z);
+      Vec<T> z = load((Group > 0 ? row[0] : table + row_of[0] * columns) + c);
+      for (int64_t t = 1; t < group; ++t) z += load((Group > 0 ? row[t] : table + row_of[t] * columns) + c);
+      store(target + c, Tanh ? tanh(z) : z);
     }
   }
 }
@@ -205,8 +208,13 @@ void logits_rows(const StepState<T>& s, const RowRange& range) {
   }
   const int64_t last = s.num_levels() - 1;
   if (s.network.levels[last].batch_norm) normalise_rows(s, last, range);
-  linear_rows(s, s.layout.output, s.levels[last].y.data() + range.first * s.stride(last), range.count(),
-              [=](int64_t r, int64_t column, Vec<T> z) { store(target + r * columns + column, z); });
+  const LinearLayout& linear = s.layout.output;
+  const T* bias = linear.bias >= 0 ? s.value(linear.bias) : nullptr;
+  multiply_rows<T>(s.levels[last].y.data() + range.first * s.stride(last), s.stride(last), range.count(),
+                   s.value(linear.weight), linear.segment_stride, linear.outputs, linear.segment_stride,
+                   [=](int64_t r, int64_t symbol, T product) {
+                     target[r * columns + symbol] = bias == nullptr ? product : product + bias[symbol];
+                   });
 }
 
 template void forward(StepState<float>&, int64_t, bool);

@@ -37,8 +37,13 @@ double output(StepState<T>& s, int64_t batch) {
     if (last < 0) return;
     const T* dlogits = s.logits.data() + range.first * columns;
     const T* y = s.levels[last].y.data() + range.first * s.stride(last);
-    linear_gradients(s, linear, range.chunk, y, dlogits, range.count());
-    gradient_before_tanh(s, linear, last, dlogits, range);
+    // The weight is read before it is moved.
+    gradient_before_tanh(s, linear, s.value(linear.weight), last, dlogits, range);
+    weight_gradient(s, linear.weight, s.chunk_gradient(range.chunk, linear.weight), linear.segment_stride, dlogits,
+                    columns, linear.outputs, y, linear.segment_stride, linear.segment_stride, range.count());
+    if (linear.bias >= 0) {
+      sum_rows<T>(dlogits, columns, columns, range.count(), s.chunk_gradient(range.chunk, linear.bias));
+    }
     if (s.network.levels[last].batch_norm) chunk_gradient_sums(s, last, range);
   });
   double total = 0;

@@ -1,6 +1,7 @@
 // A network's parameters in the engine's layout: one array for all of them, every matrix with rows of whole vectors
 // that are 0 beyond the matrix's columns. Weights lie transposed, (inputs, outputs), as the forward pass reads them; a
-// second copy, (outputs, inputs), is what the backward pass reads.
+// second copy, (outputs, inputs), is what the backward pass reads. The output's weight lies as torch has it, (outputs,
+// inputs): the alphabet is short, and would leave much of a row of vectors empty. Both passes read that.
 #pragma once
 
 #include "engine/training/memory.h"
@@ -17,9 +18,10 @@ struct LinearLayout {
   int64_t segments;
   int64_t inputs;
   int64_t outputs;
-  int64_t weight;          // offset of (segments * inputs, padded outputs)
+  int64_t weight;          // offset of (segments * inputs, padded outputs); of the output (outputs, padded inputs)
   int64_t bias;            // offset of (padded outputs), or -1
-  int64_t transposed;      // offset of (outputs, segments * padded inputs) in the second copy; the first level has none
+  int64_t transposed;      // offset of (outputs, segments * padded inputs) in the second copy, or -1: the first level
+                           // and the output have none
   int64_t weight_stride;   // padded outputs
   int64_t segment_stride;  // padded inputs
   int64_t transposed_stride() const { return segments * segment_stride; }
@@ -79,7 +81,7 @@ struct ParameterLayout {
     if (network.level_count > 0) place_bias(output, network.output_bias);
     other_weights = size;
     for (int64_t l = 1; l < network.level_count; ++l) place_second_copy(levels[l].linear);
-    if (network.level_count > 0) place_second_copy(output);
+    if (network.level_count > 0) output.weight = matrix(network.vocab, inputs, false).offset;
 
     add(embedding);
     for (int64_t l = 0; l < network.level_count; ++l) {
@@ -90,7 +92,10 @@ struct ParameterLayout {
         add({level.norm_bias, 1, level.linear.outputs, level.linear.weight_stride, false});
       }
     }
-    if (network.level_count > 0) add_linear(output);
+    if (network.level_count > 0) {
+      add({output.weight, output.outputs, output.inputs, output.segment_stride, false});
+      add_bias(output);
+    }
   }
 
  private:
@@ -114,35 +119,50 @@ struct ParameterLayout {
   }
   void add_linear(const LinearLayout& linear) {
     add({linear.weight, linear.outputs, linear.segments * linear.inputs, linear.weight_stride, true});
+    add_bias(linear);
+  }
+  void add_bias(const LinearLayout& linear) {
     if (linear.bias >= 0) add({linear.bias, 1, linear.outputs, linear.weight_stride, false});
   }
 };
+
+// target (columns, rows) = source (rows, columns) transposed. The rows of the target are written up to the next whole
+// vector, with 0, where it is `padded`.
+template <class T>
+inline void transpose_matrix(const T* source, int64_t source_stride, int64_t rows, int64_t columns, T* target,
+                             int64_t target_stride, bool padded) {
+  constexpr int64_t kW = kWidth<T>;
+  for (int64_t r = 0; r < rows; r += kW) {
+    const int64_t row_count = smaller(kW, rows - r);
+    for (int64_t c = 0; c < columns; c += kW) {
+      transpose<T>(source + r * source_stride + c, source_stride, row_count, smaller(kW, columns - c),
+                   target + c * target_stride + r, target_stride, padded ? kW : row_count);
+    }
+  }
+}
 
 // What stands beyond a row's columns becomes 0 again: steps with a learning rate or gradients that are not finite have
 // spoilt it.
 template <class T>
 inline void take_parameter(const Place& place, const T* data, T* arena) {
-  const int64_t rows = place.transposed ? place.columns : place.rows;
-  const int64_t columns = place.transposed ? place.rows : place.columns;
-  for (int64_t r = 0; r < rows; ++r) {
-    T* row = arena + place.offset + r * place.stride;
-    for (int64_t c = columns; c < place.stride; ++c) row[c] = 0;
+  T* target = arena + place.offset;
+  if (place.transposed) {
+    return transpose_matrix(data, place.columns, place.rows, place.columns, target, place.stride, true);
   }
-  for (int64_t r = 0; r < place.rows; ++r) {
-    for (int64_t c = 0; c < place.columns; ++c) {
-      const int64_t at = place.transposed ? c * place.stride + r : r * place.stride + c;
-      arena[place.offset + at] = data[r * place.columns + c];
-    }
+  for (int64_t r = 0; r < place.rows; ++r, target += place.stride) {
+    __builtin_memcpy(target, data + r * place.columns, place.columns * sizeof(T));
+    fill_zero(target + place.columns, place.stride - place.columns);
   }
 }
 
 template <class T>
 inline void give_parameter(const Place& place, const T* arena, T* data) {
-  for (int64_t r = 0; r < place.rows; ++r) {
-    for (int64_t c = 0; c < place.columns; ++c) {
-      const int64_t at = place.transposed ? c * place.stride + r : r * place.stride + c;
-      data[r * place.columns + c] = arena[place.offset + at];
-    }
+  const T* source = arena + place.offset;
+  if (place.transposed) {
+    return transpose_matrix(source, place.stride, place.columns, place.rows, data, place.columns, false);
+  }
+  for (int64_t r = 0; r < place.rows; ++r, source += place.stride) {
+    __builtin_memcpy(data + r * place.columns, source, place.columns * sizeof(T));
   }
 }
 

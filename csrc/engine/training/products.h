@@ -133,26 +133,26 @@ inline Vec<T> sums_of_lanes(Vec<T>* v) {
   }
 }
 
-// finish(i, j, sum over c of a[i][c] * b[j][c]) for i < a_rows and j < b_rows: both operands as they lie, for results
-// that are narrower than a vector.
-template <class T, class Finish>
-inline void multiply_rows(const T* a, int64_t a_stride, int64_t a_rows, const T* b, int64_t b_stride, int64_t b_rows,
-                          int64_t columns, const Finish& finish) {
-  constexpr int NR = kWidth<T> >= 8 ? 4 : 2, MR = kWidth<T> / NR;
+// The tiles of multiply_rows: MR rows of a by NR rows of b, at most a vector's width of results.
+template <int MR, int NR, class T, class Finish>
+inline void multiply_rows_by(const T* a, int64_t a_stride, int64_t a_rows, const T* b, int64_t b_stride, int64_t b_rows,
+                             int64_t columns, const Finish& finish_results) {
+  const Finish finish = finish_results;  // see `tile`
   for (int64_t i0 = 0; i0 < a_rows; i0 += MR) {
+    const T* row_a[MR];
+    for (int i = 0; i < MR; ++i) row_a[i] = a + smaller(i0 + i, a_rows - 1) * a_stride;
     for (int64_t j0 = 0; j0 < b_rows; j0 += NR) {
-      const T *row_a[MR], *row_b[NR];
-      for (int i = 0; i < MR; ++i) row_a[i] = a + smaller(i0 + i, a_rows - 1) * a_stride;
+      const T* row_b[NR];
       for (int j = 0; j < NR; ++j) row_b[j] = b + smaller(j0 + j, b_rows - 1) * b_stride;
-      Vec<T> sums[MR * NR] = {};
+      Vec<T> sums[kWidth<T>] = {};
       for (int64_t c = 0; c < columns; c += kWidth<T>) {
         Vec<T> value_b[NR];
-#pragma GCC unroll 4
+#pragma GCC unroll 5
         for (int j = 0; j < NR; ++j) value_b[j] = load(row_b[j] + c);
 #pragma GCC unroll 4
         for (int i = 0; i < MR; ++i) {
           const Vec<T> value_a = load(row_a[i] + c);
-#pragma GCC unroll 4
+#pragma GCC unroll 5
           for (int j = 0; j < NR; ++j) sums[i * NR + j] += value_a * value_b[j];
         }
       }
@@ -163,6 +163,15 @@ inline void multiply_rows(const T* a, int64_t a_stride, int64_t a_rows, const T*
       }
     }
   }
+}
+
+// finish(i, j, sum over c of a[i][c] * b[j][c]) for i < a_rows and j < b_rows: both operands as they lie, for results
+// that are narrower than a vector.
+template <class T, class Finish>
+inline void multiply_rows(const T* a, int64_t a_stride, int64_t a_rows, const T* b, int64_t b_stride, int64_t b_rows,
+                          int64_t columns, const Finish& finish) {
+  constexpr int NR = kWidth<T> >= 8 ? 4 : 2;
+  multiply_rows_by<kWidth<T> / NR, NR, T>(a, a_stride, a_rows, b, b_stride, b_rows, columns, finish);
 }
 
 // out[c] = sum over rows r < count of a[r][c], c < columns (whole vectors).

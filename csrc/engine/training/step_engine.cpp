@@ -38,6 +38,13 @@ class StepEngineOf final : public engine::StepEngine {
   }
   void set_updates(int64_t updates) override { state_.updates = updates; }
 
+  bool all_below(const int32_t* values, int64_t n, int64_t limit) const override {
+    return all_below_of<uint32_t>(values, n, limit);
+  }
+  bool all_below(const int64_t* values, int64_t n, int64_t limit) const override {
+    return all_below_of<uint64_t>(values, n, limit);
+  }
+
   void run(const Steps& steps, Context& context) override {
     state_.reserve(steps.batch);
     if (!transposed_is_current_) transpose_weights(state_, context);
@@ -77,6 +84,14 @@ class StepEngineOf final : public engine::StepEngine {
   const Place& place(int64_t parameter) const { return state_.layout.places[parameter]; }
   T* arena(Slot slot) const { return state_.arena[static_cast<int>(slot)].data(); }
   size_t bytes_of(int64_t level) const { return state_.network.levels[level].size * sizeof(T); }
+
+  // As unsigned numbers, of which the negative ones are the largest.
+  template <class Unsigned, class Value>
+  static bool all_below_of(const Value* values, int64_t n, int64_t limit) {
+    Unsigned beyond = 0;
+    for (int64_t i = 0; i < n; ++i) beyond |= Unsigned(Unsigned(values[i]) >= Unsigned(limit));
+    return beyond == 0;
+  }
 
   double loss_and_gradients(int64_t batch) {
     if (pairs_can_be_counted(state_.num_levels(), state_.network.vocab, batch)) {

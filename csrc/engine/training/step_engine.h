@@ -84,6 +84,10 @@ class StepEngine {
   // How many updates the optimizer has made: AdamW's bias corrections and SGD's first momentum depend on it.
   virtual void set_updates(int64_t updates) = 0;
 
+  // Whether all of n values lie in [0, limit): looked at anew for each call, so at the speed of memory.
+  virtual bool all_below(const int32_t* values, int64_t n, int64_t limit) const = 0;
+  virtual bool all_below(const int64_t* values, int64_t n, int64_t limit) const = 0;
+
   virtual void run(const Steps& steps, cpu::Context& context) = 0;
   // Logits (n, V) in evaluation mode of tokens (n, block).
   virtual void logits(const int32_t* tokens, int64_t n, void* logits, cpu::Context& context) = 0;

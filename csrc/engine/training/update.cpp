@@ -40,9 +40,8 @@ void update(StepState<T>& s, int64_t batch) {
 
 template <class T>
 void transpose_weights(StepState<T>& s, Context& context) {
-  if (s.num_levels() == 0) return;
-  for (int64_t l = 1; l <= s.num_levels(); ++l) {  // the first level's backward pass reads weights as they lie
-    const LinearLayout& linear = l < s.num_levels() ? s.layout.levels[l].linear : s.layout.output;
+  for (int64_t l = 1; l < s.num_levels(); ++l) {  // the first level's backward pass reads weights as they lie
+    const LinearLayout& linear = s.layout.levels[l].linear;
     const double micros = double(linear.outputs) * linear.transposed_stride() / 1e4;
     parallel_for(context, ceil_div(linear.outputs, kWidth<T>), micros,
                  [&](int64_t task) { transpose_weight<T>(linear, task * kWidth<T>, s.value(0), s.transposed.data()); });
