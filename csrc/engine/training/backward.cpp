@@ -15,7 +15,7 @@ void hidden_level_gradients(StepState<T>& s, int64_t l) {
   const int64_t rows = s.levels[l].distinct.count, columns = linear.weight_stride, inputs = linear.transposed_stride();
   const bool norm = s.network.levels[l].batch_norm, norm_below = s.network.levels[l - 1].batch_norm;
   s.for_chunks(rows, 4.0 * rows * inputs * columns, [&](const RowRange& range) {
-    if (norm) input_gradient_rows(s, l, range);
+    if (norm) input_gradient_rows(s, l, range, StoreRows<T>{s.levels[l].dz.data(), columns});
     const T* dz = s.levels[l].dz.data() + range.first * columns;
     T* x = s.input(l) + range.first * inputs;
     for (int64_t segment = 0; segment < linear.segments; ++segment) {
@@ -28,8 +28,7 @@ void hidden_level_gradients(StepState<T>& s, int64_t l) {
     }
     const T* weight = s.transposed.data() + linear.transposed;
     if (s.joins(l)) {  // over x, which has served
-      input_gradient(linear, weight, dz, range.count(),
-                     [=](int64_t r, int64_t column, Vec<T> dx) { store(x + r * inputs + column, dx); });
+      input_gradient(linear, weight, dz, range.count(), StoreRows<T>{x, inputs});
     } else {
       gradient_before_tanh(s, linear, weight, l - 1, dz, range);
       if (norm_below) chunk_gradient_sums(s, l - 1, range);
@@ -61,42 +60,26 @@ void gather_gradients(StepState<T>& s, int64_t l) {
 
 // ---- the first level: sums per symbol -------------------------------------------------------------------------------
 
-// Adds the arrays of `size` values of all chunks to the first one's.
+// The sums per symbol of a level with batch norm, or whose gradient had to be gathered.
 template <class T>
-void merge_chunks(StepState<T>& s, T* sums, int64_t size, int64_t chunks) {
-  if (chunks == 1) return;
-  constexpr int64_t kSlice = 2048;
-  parallel_for(s.context, ceil_div(size, kSlice), double(chunks) * size / kFlopsPerMicro, [&](int64_t task) {
-    const int64_t end = smaller((task + 1) * kSlice, size);
-    for (int64_t i = task * kSlice; i < end; i += kWidth<T>) {
-      Vec<T> total = load(sums + i);
-      for (int64_t chunk = 1; chunk < chunks; ++chunk) total += load(sums + chunk * size + i);
-      store(sums + i, total);
-    }
-  });
-}
-
-// (rows of s.symbols, columns): the sum of dz over the rows that have the symbol at the position.
-template <class T>
-const T* sum_by_symbol(StepState<T>& s, int64_t columns) {
+void sum_by_symbol(StepState<T>& s) {
   const LevelState<T>& state = s.levels[0];
-  const int64_t group = s.symbols.block, rows = state.distinct.count, size = s.symbols.rows() * columns;
-  const bool norm = s.network.levels[0].batch_norm;
-  T* sums = scratch_array<T>(s.context, s.chunks * size + kMostTileRows * columns);
-  s.for_chunks(rows, 4.0 * rows * columns * (group + 1), [&](const RowRange& range) {
-    if (norm) input_gradient_rows(s, 0, range);
-    T* own = sums + range.chunk * size;
-    fill_zero(own, size);
+  const int64_t rows = state.distinct.count, columns = s.stride(0);
+  s.for_chunks(rows, 4.0 * rows * columns * (s.symbols.block + 1), [&](const RowRange& range) {
+    const SymbolSums<T> sums(s, range);
+    if (s.network.levels[0].batch_norm) {
+      input_gradient_rows(s, 0, range, [=, &range](int64_t r, int64_t column, auto nv, const Vec<T>* gradient) {
+        sums.template add<decltype(nv)::value>(r - range.first, column, gradient);
+      });
+      return;
+    }
     for (int64_t r = range.first; r < range.end; ++r) {
-      const T* dz = state.dz.data() + r * columns;
-      for (int64_t t = 0; t < group; ++t) {
-        T* row = own + s.symbols.row_of[r * group + t] * columns;
-        for (int64_t c = 0; c < columns; c += kWidth<T>) store(row + c, load(row + c) + load(dz + c));
+      for (int64_t c = 0; c < columns; c += kWidth<T>) {
+        const Vec<T> dz = load(state.dz.data() + r * columns + c);
+        sums.template add<1>(r - range.first, c, &dz);
       }
     }
   });
-  merge_chunks(s, sums, size, s.chunks);
-  return sums;
 }
 
 // Sums of dz per symbol and position, and from them the gradients of the first level and of the embedding.
@@ -105,7 +88,9 @@ void first_level_gradients(StepState<T>& s) {
   const LinearLayout& linear = s.layout.levels[0].linear;
   const SymbolRows& symbols = s.symbols;
   const int64_t columns = linear.weight_stride, inputs = linear.inputs, embedding_stride = s.layout.embedding_stride;
-  const T* sums = sum_by_symbol(s, columns);
+  const bool has_joined = s.num_levels() > 1 && s.joins(1);
+  if (has_joined || s.network.levels[0].batch_norm) sum_by_symbol(s);  // else gradient_before_tanh did
+  const T* sums = merge_symbol_sums(s);
   if (linear.bias >= 0) sum_rows<T>(sums, columns, columns, symbols.base[1], s.gradient(linear.bias));
 
   const double flops = 2.0 * symbols.rows() * inputs * columns;

@@ -240,9 +240,9 @@ inline void finish_gradient_sums(StepState<T>& s, int64_t l, int64_t places) {
   }
 }
 
-// dz becomes the gradient of z.
-template <class T>
-inline void input_gradient_rows(const StepState<T>& s, int64_t l, const RowRange& range) {
+// finish(row, column, Constant<NV>, values): the gradient of z.
+template <class T, class Finish>
+inline void input_gradient_rows(const StepState<T>& s, int64_t l, const RowRange& range, const Finish& finish) {
   const LevelState<T>& state = s.levels[l];
   const int64_t stride = s.stride(l);
   const Panels<T> panels{stride};
@@ -259,12 +259,14 @@ inline void input_gradient_rows(const StepState<T>& s, int64_t l, const RowRange
       }
       for (int64_t r = range.first; r < range.end; ++r) {
         const Vec<T> weight = broadcast(state.weights[r]);
+        Vec<T> gradient[NV];
 #pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) {
           const int64_t at = r * stride + column + v * kWidth<T>;
           const Vec<T> away = shift[v] + (load(state.z.data() + at) - mean[v]) * slope[v];
-          store(state.dz.data() + at, load(state.dz.data() + at) * scale[v] - weight * away);
+          gradient[v] = load(state.dz.data() + at) * scale[v] - weight * away;
         }
+        finish(r, column, nv, gradient);
       }
     });
   }

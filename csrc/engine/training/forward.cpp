@@ -1,6 +1,7 @@
 // The forward pass: rows per symbol for the first level, products for the others, batch norm where there is one.
 #include "engine/training/batch_norm.h"
 #include "engine/training/passes.h"
+#include "engine/training/symbol_sums.h"
 #include "kernels/cpu/tanh.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
@@ -98,12 +99,13 @@ void combine_any(const StepState<T>& s, const T* table, const RowRange& range, T
 
 // Rows per symbol and position that occurs, then their sums per context.
 template <class T>
-void first_level(StepState<T>& s, bool statistics) {
+void first_level(StepState<T>& s, bool training) {
   const LinearLayout& linear = s.layout.levels[0].linear;
   const LevelState<T>& state = s.levels[0];
   const int64_t rows = state.distinct.count, columns = linear.weight_stride;
   s.symbols = number_symbols({rows, linear.segments, s.network.vocab, linear.inputs, linear.outputs},
                              state.distinct.parts, s.context);
+  if (training) begin_symbol_sums(s);
   gather_embedding(s);
   T* table = scratch_array<T>(s.context, (s.symbols.rows() + kMostTileRows) * columns);
   const RowTiles tiles(s.symbols, s.context);
@@ -116,7 +118,7 @@ void first_level(StepState<T>& s, bool statistics) {
   s.for_chunks(rows, double(rows) * columns * (linear.segments + (norm ? 4 : 20)), [&](const RowRange& range) {
     if (norm) {
       combine_any<false>(s, table, range, state.z.data());
-      if (statistics) chunk_statistics(s, 0, range);
+      if (training) chunk_statistics(s, 0, range);
     } else {
       combine_any<true>(s, table, range, state.y.data());
     }
@@ -155,7 +157,7 @@ void join_rows(const StepState<T>& s, int64_t l, const RowRange& range) {
 }
 
 template <class T>
-void hidden_level(StepState<T>& s, int64_t l, bool statistics) {
+void hidden_level(StepState<T>& s, int64_t l, bool training) {
   const LinearLayout& linear = s.layout.levels[l].linear;
   const LevelState<T>& state = s.levels[l];
   const int64_t rows = state.distinct.count, columns = linear.weight_stride;
@@ -166,7 +168,7 @@ void hidden_level(StepState<T>& s, int64_t l, bool statistics) {
     T* target = output + range.first * columns;
     linear_rows(s, linear, s.input(l) + range.first * linear.transposed_stride(), range.count(),
                 [=](int64_t r, int64_t column, Vec<T> z) { store(target + r * columns + column, norm ? z : tanh(z)); });
-    if (norm && statistics) chunk_statistics(s, l, range);
+    if (norm && training) chunk_statistics(s, l, range);
   });
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "engine/training/optimizers.h"
-#include "engine/training/step_state.h"
+#include "engine/training/symbol_sums.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
@@ -32,30 +32,43 @@ inline void weight_gradient(const StepState<T>& s, int64_t offset, T* gradient, 
   }
 }
 
-// finish(row, column, value): the vectors of the gradient of x, dz @ weight, where the weight lies as (outputs,
+// finish(row, column, Constant<NV>, values): the gradient of x, dz @ weight, where the weight lies as (outputs,
 // inputs).
 template <class T, class Finish>
 inline void input_gradient(const LinearLayout& linear, const T* weight, const T* dz, int64_t rows,
                            const Finish& finish) {
   const int64_t columns = linear.transposed_stride();
-  const LeftRows<T> left{dz, linear.weight_stride, 1, 0, linear.outputs};
-  multiply<T>(left, rows, weight, columns, columns, [=](int64_t r, int64_t column, auto nv, const Vec<T>* sums) {
-#pragma GCC unroll 4
-    for (int v = 0; v < decltype(nv)::value; ++v) finish(r, column + v * kWidth<T>, sums[v]);
-  });
+  multiply<T>({dz, linear.weight_stride, 1, 0, linear.outputs}, rows, weight, columns, columns, finish);
 }
 
-// The gradient before the tanh of `level`, whose rows are the linear's input as they lie.
+// The gradient before the tanh of `level`, whose rows are the linear's input as they lie. That of a first level without
+// batch norm goes into the sums per symbol at once, between the products of tiles, which leave the memory idle (an
+// MLP's step at batch 32: 11.9 to 11.4 us, at 1,024: 166 to 153).
 template <class T>
 inline void gradient_before_tanh(const StepState<T>& s, const LinearLayout& linear, const T* weight, int64_t level,
                                  const T* dz, const RowRange& range) {
   const int64_t columns = s.stride(level);
   const T* y = s.levels[level].y.data() + range.first * columns;
-  T* target = s.levels[level].dz.data() + range.first * columns;
-  input_gradient(linear, weight, dz, range.count(), [=](int64_t r, int64_t column, Vec<T> dy) {
-    const Vec<T> value = load(y + r * columns + column);
-    store(target + r * columns + column, dy * (1 - value * value));
-  });
+  const auto multiply_and = [&](const auto& finish) {
+    input_gradient(linear, weight, dz, range.count(), [=](int64_t r, int64_t column, auto nv, const Vec<T>* dy) {
+      constexpr int NV = decltype(nv)::value;
+      Vec<T> gradient[NV];
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) {
+        const Vec<T> value = load(y + r * columns + column + v * kWidth<T>);
+        gradient[v] = dy[v] * (1 - value * value);
+      }
+      finish(r, column, nv, gradient);
+    });
+  };
+  if (level == 0 && !s.network.levels[0].batch_norm) {
+    const SymbolSums<T> sums(s, range);
+    multiply_and([=](int64_t r, int64_t column, auto nv, const Vec<T>* gradient) {
+      sums.template add<decltype(nv)::value>(r, column, gradient);
+    });
+  } else {
+    multiply_and(StoreRows<T>{s.levels[level].dz.data() + range.first * columns, columns});
+  }
 }
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

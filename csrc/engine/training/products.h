@@ -70,6 +70,18 @@ inline void multiply(const LeftRows<T>& left, int64_t count, const T* b, int64_t
   }
 }
 
+// The `finish` that stores, to rows `stride` apart.
+template <class T>
+struct StoreRows {
+  T* rows;
+  int64_t stride;
+  template <class Vectors>
+  void operator()(int64_t row, int64_t column, Vectors, const Vec<T>* values) const {
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors::value; ++v) store(rows + row * stride + column + v * kWidth<T>, values[v]);
+  }
+};
+
 // Rows that are summed before a product goes to memory: two operands' worth of one panel stays in the L1 cache.
 inline constexpr int64_t kDepthRows = 64;
 

@@ -71,6 +71,7 @@ struct StepState {
   // In scratch memory:
   SymbolRows symbols{};               // of the distinct rows of the first level
   const T* embedding_rows = nullptr;  // the embedding of each row of symbols
+  T* symbol_sums = nullptr;           // see symbol_sums.h
   DistinctRows contexts{};            // of the tokens of whole examples: the rows of the last level, and of the logits
   RowLists examples{};                // by context
   StepContext context;

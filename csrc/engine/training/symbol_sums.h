@@ -1,0 +1,60 @@
+// Sums per symbol: of the gradient of the first level's output over the rows that have a symbol at a position. Rows of
+// s.symbols by columns, once for each chunk.
+#pragma once
+
+#include "engine/training/step_state.h"
+
+namespace namegen::cpu::NAMEGEN_ISA {
+
+// Room for the sums of all chunks.
+template <class T>
+inline void begin_symbol_sums(StepState<T>& s) {
+  s.symbol_sums = scratch_array<T>(s.context, (s.chunks * s.symbols.rows() + kMostTileRows) * s.stride(0));
+}
+
+// The sums of one chunk, zero at first.
+template <class T>
+struct SymbolSums {
+  T* sums;
+  int64_t columns;
+  int64_t group;
+  const int32_t* row_of;
+
+  SymbolSums(const StepState<T>& s, const RowRange& range)
+      : sums(s.symbol_sums + range.chunk * s.symbols.rows() * s.stride(0)),
+        columns(s.stride(0)),
+        group(s.symbols.block),
+        row_of(s.symbols.row_of + range.first * group) {
+    fill_zero(sums, s.symbols.rows() * columns);
+  }
+
+  // Adds NV vectors of row r of the chunk.
+  template <int NV>
+  void add(int64_t r, int64_t column, const Vec<T>* dz) const {
+    for (int64_t t = 0; t < group; ++t) {
+      T* row = sums + row_of[r * group + t] * columns + column;
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) store(row + v * kWidth<T>, load(row + v * kWidth<T>) + dz[v]);
+    }
+  }
+};
+
+// Adds the sums of all chunks to the first one's, and returns them.
+template <class T>
+inline const T* merge_symbol_sums(StepState<T>& s) {
+  const int64_t size = s.symbols.rows() * s.stride(0), chunks = s.chunks;
+  T* sums = s.symbol_sums;
+  if (chunks == 1) return sums;
+  constexpr int64_t kSlice = 2048;
+  parallel_for(s.context, ceil_div(size, kSlice), double(chunks) * size / kFlopsPerMicro, [&](int64_t task) {
+    const int64_t end = smaller((task + 1) * kSlice, size);
+    for (int64_t i = task * kSlice; i < end; i += kWidth<T>) {
+      Vec<T> total = load(sums + i);
+      for (int64_t chunk = 1; chunk < chunks; ++chunk) total += load(sums + chunk * size + i);
+      store(sums + i, total);
+    }
+  });
+  return sums;
+}
+
+}  // namespace namegen::cpu::NAMEGEN_ISA
