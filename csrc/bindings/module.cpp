@@ -1,10 +1,14 @@
 // The extension module namegen_ext._C: loading it registers the operators; it also tells what was built.
+#include <ATen/Parallel.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
+
+#include <atomic>
 
 #include "bindings/bindings.h"
 #include "bindings/sampling.h"
 #include "kernels/cpu/dispatch.h"
+#include "ops/common.h"
 
 namespace {
 
@@ -19,6 +23,17 @@ constexpr const char* kCudaNote =
 constexpr const char* kCudaArchitectures = "";
 #endif
 
+int64_t multiply_adds(int64_t rounds) {
+  std::atomic<int64_t> operations = 0;
+  pybind11::gil_scoped_release release;
+  namegen::ops::TorchContext context;
+  const auto task = [&] { operations += namegen::cpu::kernels().multiply_adds(rounds); };
+  context.parallel(
+      at::get_num_threads(), 1e9, [](void* state, int64_t) { (*static_cast<decltype(task)*>(state))(); },
+      const_cast<void*>(static_cast<const void*>(&task)));
+  return operations;
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_C, m) {
@@ -32,6 +47,8 @@ PYBIND11_MODULE(_C, m) {
   m.def(
       "chosen_isa", [] { return std::string(namegen::cpu::kernels().isa); },
       "The instruction set in use. Raises RuntimeError where NAMEGEN_CPU_ISA asks for one that cannot be had.");
+  m.def("multiply_adds", &multiply_adds, pybind11::arg("rounds"),
+        "Rounds of float32 multiply-adds in registers, on each of torch's threads; returns the number of operations.");
   namegen::bindings::bind_step_engine(m);
   namegen::bindings::define_sampling(m);
 }

@@ -120,7 +120,7 @@ def _rates(shown: Sequence[Result]) -> list[str]:
         if not known:
             continue
         last = known[-1]
-        numbers = [f"{last.fma_rate / 1e9:,.0f} GFLOP/s of a float32 matrix product" if last.fma_rate else ""]
+        numbers = [f"{last.fma_rate / 1e9:,.0f} GFLOP/s of float32 multiply-adds" if last.fma_rate else ""]
         numbers += [f"{last.bandwidth / 1e9:,.1f} GB/s of memory" if last.bandwidth else ""]
         numbers += [f"clock {last.clock_mhz:,.0f} MHz" if last.clock_mhz else ""]
         words = f"{threads} thread{'s' if threads != 1 else ''}"

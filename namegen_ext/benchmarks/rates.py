@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from namegen_ext.benchmarks.bandwidth import memory_bandwidths
-from namegen_ext.benchmarks.matmul_rate import matmul_rate
+from namegen_ext.benchmarks.fma_rate import fma_rate
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Rates:
     def __str__(self) -> str:
         clock = "unknown" if self.clock_mhz is None else f"{self.clock_mhz:,.0f} MHz"
         return (
-            f"{self.operations_per_second / 1e9:,.0f} GFLOP/s of a float32 matrix product, "
+            f"{self.operations_per_second / 1e9:,.0f} GFLOP/s of float32 multiply-adds, "
             f"{self.bytes_per_second / 1e9:,.1f} GB/s of memory, clock {clock}"
         )
 
@@ -73,7 +73,7 @@ def measure_rates(threads: int) -> Rates:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        operations = matmul_rate()
+        operations = fma_rate()
         clock = clock_mhz()  # right after the load, while the clock is what it was under it
         return Rates(operations, _bandwidths(threads), clock)
     finally:

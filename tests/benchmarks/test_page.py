@@ -66,7 +66,7 @@ def test_numbers_are_those_of_the_results(make_result: Callable[..., Result]) ->
         "compiling": "3.2 s",
         "loss": "2.500000",
     }
-    assert "- 1 thread: 212 GFLOP/s of a float32 matrix product, 12.3 GB/s of memory, clock 2,600 MHz" in page
+    assert "- 1 thread: 212 GFLOP/s of float32 multiply-adds, 12.3 GB/s of memory, clock 2,600 MHz" in page
 
 
 def test_what_was_never_measured_has_no_column(make_result: Callable[..., Result]) -> None:

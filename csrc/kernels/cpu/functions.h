@@ -9,6 +9,7 @@
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
+int64_t multiply_adds(int64_t rounds);
 template <class Data>
 void tanh_array(int64_t count, const void* input, void* output);
 template <class Data>

@@ -73,6 +73,9 @@ struct BatchNormBackward {
 
 struct Kernels {
   const char* isa;
+  // So many rounds of float32 multiply-adds; returns the number of operations, a multiplication and an addition being
+  // two.
+  int64_t (*multiply_adds)(int64_t rounds);
   void (*tanh[kDTypeCount])(int64_t count, const void* input, void* output);
   void (*embedding_concat_linear_forward[kDTypeCount])(const EmbeddingConcatLinearForward&, Context&);
   void (*embedding_concat_linear_backward[kDTypeCount])(const EmbeddingConcatLinearBackward&, Context&);

@@ -8,6 +8,7 @@ namespace namegen::cpu::NAMEGEN_ISA {
 
 const Kernels kKernels = {
     NAMEGEN_STRING(NAMEGEN_ISA),
+    multiply_adds,
     {tanh_array<float>, tanh_array<double>, tanh_array<BFloat16>, tanh_array<Float16>},
     {embedding_concat_linear_forward<float>, embedding_concat_linear_forward<double>,
      embedding_concat_linear_forward<BFloat16>, embedding_concat_linear_forward<Float16>},

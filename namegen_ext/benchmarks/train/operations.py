@@ -9,6 +9,9 @@ be computed for every example, but once for each symbol that occurs at a place: 
 each; backward, the gradients of the examples with the same symbol are added up first. Of a bigram that is all: a
 step needs the counts of the minibatch's pairs, and then works on the rows of the symbols that occur.
 
+The positions of a minibatch repeat themselves: two that hold the same symbols so far have the same activations, which
+need to be computed once, and whose gradients are added up first. Of each level the distinct rows are counted.
+
 A GPT needs no position behind a word's end, and attention joins each position with itself and those before it.
 
 Activations need not be kept, as they can be computed anew, and so are no bytes that must be moved. The minibatch
@@ -23,7 +26,7 @@ from torch import Tensor, nn
 
 from namegen_ext.benchmarks.rates import Work
 from namegen_ext.benchmarks.train.case import TrainCase, TrainData
-from namegen_ext.benchmarks.train.weights import LevelWeights, Weights, read_weights
+from namegen_ext.benchmarks.train.weights import Weights, read_weights
 from namegen_ext.data import IGNORED
 from namegen_ext.models import GPT
 
@@ -92,16 +95,19 @@ def forward_operations(weights: Weights, tokens: Tensor) -> int:
 def _operations(weights: Weights, tokens: Tensor, per_product: int) -> int:
     """Count the operations without the update: ``per_product`` is _FORWARD, or _PRODUCTS with the backward pass."""
     sums = 1 if per_product == _FORWARD else 2  # what is added forward has a gradient that is summed backward
-    rows = tokens.numel()  # of values that a level takes: an example's positions, at first
+    joined = 1  # tokens that a row is made of
     total = 0
+    rows = len(tokens)
     for number, level in enumerate(weights.levels):
-        rows //= level.group
+        joined *= level.group
+        distinct = tokens.reshape(-1, joined).unique(dim=0)  # (R, joined)
+        rows = len(distinct)
         inputs, hidden = level.weight.shape
         product = per_product * rows * inputs * hidden
         if number == 0:
             # A value each: a table's row added forward, and a gradient added to its row backward.
-            added = sums * tokens.numel() * hidden
-            symbols = _symbols(level, tokens)
+            added = sums * distinct.numel() * hidden
+            symbols = _symbols(distinct)
             product = min(product, per_product * symbols * weights.embedding.shape[1] * hidden + added)
         total += product
         total += sums * rows * hidden if level.bias is not None else 0  # added, and its gradient summed
@@ -113,10 +119,9 @@ def _operations(weights: Weights, tokens: Tensor, per_product: int) -> int:
     return total + per_product * rows * size * vocab_size + sums * rows * vocab_size
 
 
-def _symbols(level: LevelWeights, tokens: Tensor) -> int:
+def _symbols(distinct: Tensor) -> int:
     """Count the symbols that occur at each place, all places together: as many products the first level needs."""
-    places = tokens.reshape(-1, level.group).T  # (group, B * T / group)
-    return sum(len(place.unique()) for place in places)
+    return sum(len(place.unique()) for place in distinct.T)
 
 
 def _num_parameters(weights: Weights) -> int:

@@ -1,0 +1,24 @@
+// Multiplications and additions in registers and nothing else: their rate is what no kernel can exceed.
+#include "kernels/cpu/functions.h"
+#include "kernels/cpu/simd.h"
+
+namespace namegen::cpu::NAMEGEN_ISA {
+
+int64_t multiply_adds(int64_t rounds) {
+  // So many that none waits for the one before: two units, each with a result after four or five cycles.
+  constexpr int kChains = 12;
+  const Vec<float> factor = broadcast(0.5f);
+  Vec<float> sums[kChains];
+#pragma GCC unroll 12
+  for (int i = 0; i < kChains; ++i) sums[i] = broadcast(float(i));
+  for (int64_t round = 0; round < rounds; ++round) {
+#pragma GCC unroll 12
+    for (int i = 0; i < kChains; ++i) {
+      sums[i] = sums[i] * factor + factor;
+      asm volatile("" : "+x"(sums[i]));  // the compiler may know nothing of its value
+    }
+  }
+  return rounds * kChains * kWidth<float> * 2;
+}
+
+}  // namespace namegen::cpu::NAMEGEN_ISA
