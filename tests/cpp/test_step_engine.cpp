@@ -121,7 +121,7 @@ void test_types(const std::string& isa, const std::string& name, const Network& 
 }
 
 void test_same_bits(const std::string& isa, const std::string& name, const Network& network) {
-  constexpr int64_t kBatch = 400, kSteps = 3;  // in three chunks
+  constexpr int64_t kBatch = 800, kSteps = 3;  // in three chunks
   Run<float> first(isa, network, kAdamW, kBatch, kSteps);
   first.train(0, kSteps, 0.01);
   Run<float> second(isa, network, kAdamW, kBatch, kSteps);

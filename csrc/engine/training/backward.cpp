@@ -12,7 +12,7 @@ namespace {
 template <class T>
 void hidden_level_gradients(StepState<T>& s, int64_t l) {
   const LinearLayout& linear = s.layout.levels[l].linear;
-  const int64_t rows = s.levels[l].distinct.count, columns = linear.weight_stride, inputs = linear.transposed_stride();
+  const int64_t rows = s.rows(l), columns = linear.weight_stride, inputs = linear.transposed_stride();
   const bool norm = s.network.levels[l].batch_norm, norm_below = s.network.levels[l - 1].batch_norm;
   s.for_chunks(rows, 4.0 * rows * inputs * columns, [&](const RowRange& range) {
     if (norm) input_gradient_rows(s, l, range, StoreRows<T>{s.levels[l].dz.data(), columns});
@@ -41,15 +41,16 @@ void hidden_level_gradients(StepState<T>& s, int64_t l) {
 template <class T>
 void gather_gradients(StepState<T>& s, int64_t l) {
   const LevelState<T>& below = s.levels[l - 1];
-  const int64_t rows = below.distinct.count, columns = s.stride(l - 1);
-  const double parts = double(s.levels[l].distinct.count) * s.network.levels[l].group;
+  const RowLists& readers = s.now->readers[l - 1];
+  const int64_t rows = s.rows(l - 1), columns = s.stride(l - 1);
+  const double parts = double(s.rows(l)) * s.network.levels[l].group;
   s.for_chunks(rows, 4.0 * (parts + rows) * columns, [&](const RowRange& range) {
     const T* dx = s.levels[l].x.data();
     for (int64_t r = range.first; r < range.end; ++r) {
-      const int64_t begin = below.readers.begin[r], end = below.readers.begin[r + 1];
+      const int64_t begin = readers.begin[r], end = readers.begin[r + 1];
       for (int64_t c = 0; c < columns; c += kWidth<T>) {
         Vec<T> dy = {};
-        for (int64_t i = begin; i < end; ++i) dy += load(dx + below.readers.members[i] * columns + c);
+        for (int64_t i = begin; i < end; ++i) dy += load(dx + readers.members[i] * columns + c);
         const Vec<T> y = load(below.y.data() + r * columns + c);
         store(below.dz.data() + r * columns + c, dy * (1 - y * y));
       }
@@ -64,8 +65,8 @@ void gather_gradients(StepState<T>& s, int64_t l) {
 template <class T>
 void sum_by_symbol(StepState<T>& s) {
   const LevelState<T>& state = s.levels[0];
-  const int64_t rows = state.distinct.count, columns = s.stride(0);
-  s.for_chunks(rows, 4.0 * rows * columns * (s.symbols.block + 1), [&](const RowRange& range) {
+  const int64_t rows = s.rows(0), columns = s.stride(0);
+  s.for_chunks(rows, 4.0 * rows * columns * (s.now->symbols.block + 1), [&](const RowRange& range) {
     const SymbolSums<T> sums(s, range);
     if (s.network.levels[0].batch_norm) {
       input_gradient_rows(s, 0, range, [=, &range](int64_t r, int64_t column, auto nv, const Vec<T>* gradient) {
@@ -82,15 +83,40 @@ void sum_by_symbol(StepState<T>& s) {
   });
 }
 
-// Sums of dz per symbol and position, and from them the gradients of the first level and of the embedding.
+// Without levels the gradients of the logits are those of the embedding's rows.
 template <class T>
-void first_level_gradients(StepState<T>& s) {
-  const LinearLayout& linear = s.layout.levels[0].linear;
-  const SymbolRows& symbols = s.symbols;
-  const int64_t columns = linear.weight_stride, inputs = linear.inputs, embedding_stride = s.layout.embedding_stride;
+void embedding_gradient_from_logits(StepState<T>& s) {
+  const int64_t columns = s.layout.embedding_stride;
+  fill_zero(s.gradient(0), s.network.vocab * columns);
+  for (int64_t r = 0; r < s.now->contexts.count; ++r) {
+    __builtin_memcpy(s.gradient(s.now->contexts.parts[r] * columns), s.logits.data() + r * columns,
+                     columns * sizeof(T));
+  }
+}
+
+}  // namespace
+
+template <class T>
+void backward(StepState<T>& s) {
+  if (s.num_levels() == 0) return embedding_gradient_from_logits(s);
+  for (int64_t l = s.num_levels() - 1; l >= 0; --l) {
+    if (s.network.levels[l].batch_norm) finish_gradient_sums(s, l);
+    if (l == 0) break;
+    hidden_level_gradients(s, l);
+    if (s.joins(l)) gather_gradients(s, l);
+  }
   const bool has_joined = s.num_levels() > 1 && s.joins(1);
   if (has_joined || s.network.levels[0].batch_norm) sum_by_symbol(s);  // else gradient_before_tanh did
-  const T* sums = merge_symbol_sums(s);
+  merge_symbol_sums(s);
+}
+
+template <class T>
+void first_level_gradients(StepState<T>& s) {
+  if (s.num_levels() == 0) return;
+  const LinearLayout& linear = s.layout.levels[0].linear;
+  const SymbolRows& symbols = s.now->symbols;
+  const int64_t columns = linear.weight_stride, inputs = linear.inputs, embedding_stride = s.layout.embedding_stride;
+  const T* sums = s.symbol_sums;
   if (linear.bias >= 0) sum_rows<T>(sums, columns, columns, symbols.base[1], s.gradient(linear.bias));
 
   const double flops = 2.0 * symbols.rows() * inputs * columns;
@@ -117,31 +143,9 @@ void first_level_gradients(StepState<T>& s) {
   });
 }
 
-// Without levels the gradients of the logits are those of the embedding's rows.
-template <class T>
-void embedding_gradient_from_logits(StepState<T>& s) {
-  const int64_t columns = s.layout.embedding_stride;
-  fill_zero(s.gradient(0), s.network.vocab * columns);
-  for (int64_t r = 0; r < s.contexts.count; ++r) {
-    __builtin_memcpy(s.gradient(s.contexts.parts[r] * columns), s.logits.data() + r * columns, columns * sizeof(T));
-  }
-}
-
-}  // namespace
-
-template <class T>
-void backward(StepState<T>& s, int64_t batch) {
-  if (s.num_levels() == 0) return embedding_gradient_from_logits(s);
-  for (int64_t l = s.num_levels() - 1; l >= 0; --l) {
-    if (s.network.levels[l].batch_norm) finish_gradient_sums(s, l, batch * s.levels[l].positions);
-    if (l == 0) break;
-    hidden_level_gradients(s, l);
-    if (s.joins(l)) gather_gradients(s, l);
-  }
-  first_level_gradients(s);
-}
-
-template void backward(StepState<float>&, int64_t);
-template void backward(StepState<double>&, int64_t);
+template void backward(StepState<float>&);
+template void backward(StepState<double>&);
+template void first_level_gradients(StepState<float>&);
+template void first_level_gradients(StepState<double>&);
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

@@ -74,9 +74,9 @@ struct ChannelArrays {
 template <class T>
 inline void begin_batch_norm(StepState<T>& s, int64_t l) {
   LevelState<T>& state = s.levels[l];
-  const int64_t rows = state.distinct.count;
+  const int64_t rows = s.rows(l);
   state.weights = scratch_array<T>(s.context, rows);
-  for (int64_t r = 0; r < rows; ++r) state.weights[r] = T(state.distinct.repeats[r]);
+  for (int64_t r = 0; r < rows; ++r) state.weights[r] = T(s.now->rows[l].repeats[r]);
   state.chunk_sums = scratch_array<T>(s.context, s.chunks * kChunkArrays * s.stride(l));
 }
 
@@ -91,7 +91,7 @@ inline void chunk_statistics(const StepState<T>& s, int64_t l, const RowRange& r
   double before = 0;
   for (int64_t first = range.first; first < range.end; first += kPieceRows) {
     const int64_t end = smaller(first + kPieceRows, range.end);
-    const double places = places_of(state.distinct.repeats, first, end);
+    const double places = places_of(s.now->rows[l].repeats, first, end);
     const ChannelArrays<T> piece = first == range.first ? whole : spare;
     weighted_sums(z, state.weights, stride, first, end, piece.mean,
                   [](int64_t, auto) { return [](Vec<T> value, int) { return value; }; });
@@ -110,15 +110,16 @@ inline void chunk_statistics(const StepState<T>& s, int64_t l, const RowRange& r
 
 // Those of the whole minibatch, from all chunks, by which the running ones are moved.
 template <class T>
-inline void finish_statistics(StepState<T>& s, int64_t l, int64_t places) {
+inline void finish_statistics(StepState<T>& s, int64_t l) {
+  const int64_t places = s.places(l);
   LevelState<T>& state = s.levels[l];
   const engine::Level& level = s.network.levels[l];
   const T momentum = T(level.momentum), divisor = T(s.variance_divisor(l, places));
   const T* weight = s.value(s.layout.levels[l].norm_weight);
   double chunk_places[ExampleChunks::kMost];
   for (int64_t chunk = 0; chunk < s.chunks; ++chunk) {
-    const RowRange range = s.range(state.distinct.count, chunk);
-    chunk_places[chunk] = places_of(state.distinct.repeats, range.first, range.end);
+    const RowRange range = s.range(s.rows(l), chunk);
+    chunk_places[chunk] = places_of(s.now->rows[l].repeats, range.first, range.end);
   }
   for (int64_t c = 0; c < s.stride(l); c += kWidth<T>) {
     Vec<T> mean = {}, deviations = {};
@@ -219,7 +220,8 @@ inline void chunk_gradient_sums(const StepState<T>& s, int64_t l, const RowRange
 
 // The gradients of weight and bias, from all chunks.
 template <class T>
-inline void finish_gradient_sums(StepState<T>& s, int64_t l, int64_t places) {
+inline void finish_gradient_sums(StepState<T>& s, int64_t l) {
+  const int64_t places = s.places(l);
   LevelState<T>& state = s.levels[l];
   const T divisor = T(s.variance_divisor(l, places));
   T* weight_gradient = s.gradient(s.layout.levels[l].norm_weight);

@@ -7,41 +7,15 @@
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {
 
-// ---- rows -----------------------------------------------------------------------------------------------------------
-
-// The distinct rows of every level, and for a backward pass where gradients are to be gathered from.
-template <class T>
-void find_rows(StepState<T>& s, int64_t batch, bool training) {
-  const int32_t* values = s.tokens.data();
-  int64_t span = s.network.vocab;
-  for (int64_t l = 0; l < s.num_levels(); ++l) {
-    LevelState<T>& state = s.levels[l];
-    if (l > 0 && !s.joins(l)) {
-      state.distinct = s.levels[l - 1].distinct;
-      continue;
-    }
-    const int64_t group = s.network.levels[l].group;
-    state.distinct = find_distinct_rows(values, batch * state.positions, group, span, s.context);
-    if (l > 0 && training) {
-      s.levels[l - 1].readers = list_by_row(state.distinct.parts, state.distinct.count * group, span, s.context);
-    }
-    values = state.distinct.row_of;
-    span = state.distinct.count;
-  }
-  s.contexts = s.num_levels() > 0 ? s.levels[s.num_levels() - 1].distinct
-                                  : find_distinct_rows(values, batch, 1, span, s.context);
-  if (training) s.examples = list_by_row(s.contexts.row_of, batch, s.contexts.count, s.context);
-}
-
 // ---- the first level ------------------------------------------------------------------------------------------------
 
-// The embedding of every row of s.symbols.
+// The embedding of every row of symbols.
 template <class T>
 void gather_embedding(StepState<T>& s) {
   const int64_t columns = s.layout.embedding_stride;
-  T* rows = scratch_array<T>(s.context, (s.symbols.rows() + kMostTileRows) * columns);
-  for (int64_t r = 0; r < s.symbols.rows(); ++r) {
-    const T* source = s.value(s.symbols.symbols[r] * columns);
+  T* rows = scratch_array<T>(s.context, (s.now->symbols.rows() + kMostTileRows) * columns);
+  for (int64_t r = 0; r < s.now->symbols.rows(); ++r) {
+    const T* source = s.value(s.now->symbols.symbols[r] * columns);
     for (int64_t c = 0; c < columns; c += kWidth<T>) store(rows + r * columns + c, load(source + c));
   }
   s.embedding_rows = rows;
@@ -70,7 +44,7 @@ void combine(const StepState<T>& s, const T* table, const RowRange& range, T* ou
   const LinearLayout& linear = s.layout.levels[0].linear;
   const int64_t group = Group > 0 ? Group : linear.segments, columns = linear.weight_stride;
   for (int64_t r = range.first; r < range.end; ++r) {
-    const int32_t* row_of = s.symbols.row_of + r * group;
+    const int32_t* row_of = s.now->symbols.row_of + r * group;
     const T* row[Group > 0 ? Group : 1];
     for (int t = 0; t < Group; ++t) row[t] = table + row_of[t] * columns;
     T* target = output + r * columns;
@@ -102,20 +76,18 @@ template <class T>
 void first_level(StepState<T>& s, bool training) {
   const LinearLayout& linear = s.layout.levels[0].linear;
   const LevelState<T>& state = s.levels[0];
-  const int64_t rows = state.distinct.count, columns = linear.weight_stride;
-  s.symbols = number_symbols({rows, linear.segments, s.network.vocab, linear.inputs, linear.outputs},
-                             state.distinct.parts, s.context);
+  const int64_t rows = s.rows(0), columns = linear.weight_stride;
   if (training) begin_symbol_sums(s);
   gather_embedding(s);
-  T* table = scratch_array<T>(s.context, (s.symbols.rows() + kMostTileRows) * columns);
-  const RowTiles tiles(s.symbols, s.context);
-  const double flops = 2.0 * s.symbols.rows() * linear.inputs * columns;
+  T* table = scratch_array<T>(s.context, (s.now->symbols.rows() + kMostTileRows) * columns);
+  const RowTiles tiles(s.now->symbols, s.context);
+  const double flops = 2.0 * s.now->symbols.rows() * linear.inputs * columns;
   parallel_for(s.context, tiles.count, flops / kFlopsPerMicro, [&](int64_t task) {
     const int64_t t = tiles.position[task], first = tiles.first[task];
-    table_rows(s, linear, t, first, smaller(tiles.kRows, s.symbols.base[t + 1] - first), table);
+    table_rows(s, linear, t, first, smaller(tiles.kRows, s.now->symbols.base[t + 1] - first), table);
   });
   const bool norm = s.network.levels[0].batch_norm;
-  s.for_chunks(rows, double(rows) * columns * (linear.segments + (norm ? 4 : 20)), [&](const RowRange& range) {
+  s.for_chunks(rows, double(rows) * columns * (linear.segments + 20), [&](const RowRange& range) {
     if (norm) {
       combine_any<false>(s, table, range, state.z.data());
       if (training) chunk_statistics(s, 0, range);
@@ -148,7 +120,7 @@ template <class T>
 void join_rows(const StepState<T>& s, int64_t l, const RowRange& range) {
   const LinearLayout& linear = s.layout.levels[l].linear;
   const int64_t columns = linear.segment_stride;
-  const int32_t* parts = s.levels[l].distinct.parts;
+  const int32_t* parts = s.now->rows[l].parts;
   T* target = s.levels[l].x.data() + range.first * linear.transposed_stride();
   for (int64_t part = range.first * linear.segments; part < range.end * linear.segments; ++part, target += columns) {
     const T* source = s.levels[l - 1].y.data() + parts[part] * columns;
@@ -160,7 +132,7 @@ template <class T>
 void hidden_level(StepState<T>& s, int64_t l, bool training) {
   const LinearLayout& linear = s.layout.levels[l].linear;
   const LevelState<T>& state = s.levels[l];
-  const int64_t rows = state.distinct.count, columns = linear.weight_stride;
+  const int64_t rows = s.rows(l), columns = linear.weight_stride;
   const bool norm = s.network.levels[l].batch_norm;
   T* output = norm ? state.z.data() : state.y.data();
   s.for_chunks(rows, 2.0 * rows * linear.segments * linear.inputs * columns, [&](const RowRange& range) {
@@ -175,9 +147,8 @@ void hidden_level(StepState<T>& s, int64_t l, bool training) {
 }  // namespace
 
 template <class T>
-void forward(StepState<T>& s, int64_t batch, bool training) {
-  s.chunks = ExampleChunks{batch}.count();
-  find_rows(s, batch, training);
+void forward(StepState<T>& s, bool training) {
+  s.chunks = ExampleChunks{s.now->size}.count();
   for (int64_t l = 0; l < s.num_levels(); ++l) {
     const bool norm = s.network.levels[l].batch_norm;
     if (norm && training) begin_batch_norm(s, l);
@@ -188,12 +159,12 @@ void forward(StepState<T>& s, int64_t batch, bool training) {
     }
     if (!norm) continue;
     if (training) {
-      finish_statistics(s, l, batch * s.levels[l].positions);
+      finish_statistics(s, l);
     } else {
       use_running_statistics(s, l);
     }
     if (l == s.num_levels() - 1) break;  // logits_rows does the rest
-    const int64_t rows = s.levels[l].distinct.count;
+    const int64_t rows = s.rows(l);
     s.for_chunks(rows, 24.0 * rows * s.stride(l), [&](const RowRange& range) { normalise_rows(s, l, range); });
   }
 }
@@ -204,7 +175,7 @@ void logits_rows(const StepState<T>& s, const RowRange& range) {
   T* target = s.logits.data() + range.first * columns;
   if (s.num_levels() == 0) {  // the embedding's rows are the logits
     for (int64_t r = range.first; r < range.end; ++r, target += columns) {
-      __builtin_memcpy(target, s.value(s.contexts.parts[r] * columns), columns * sizeof(T));
+      __builtin_memcpy(target, s.value(s.now->contexts.parts[r] * columns), columns * sizeof(T));
     }
     return;
   }
@@ -219,8 +190,8 @@ void logits_rows(const StepState<T>& s, const RowRange& range) {
                    });
 }
 
-template void forward(StepState<float>&, int64_t, bool);
-template void forward(StepState<double>&, int64_t, bool);
+template void forward(StepState<float>&, bool);
+template void forward(StepState<double>&, bool);
 template void logits_rows(const StepState<float>&, const RowRange&);
 template void logits_rows(const StepState<double>&, const RowRange&);
 

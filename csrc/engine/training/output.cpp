@@ -9,16 +9,16 @@ namespace {
 
 // The sum of the losses of all examples of a chunk of contexts; the logits become their gradients.
 template <class T>
-double cross_entropy_rows(const StepState<T>& s, int64_t batch, const RowRange& range) {
+double cross_entropy_rows(const StepState<T>& s, const RowRange& range) {
   const int64_t vocab = s.network.vocab, columns = padded<T>(vocab);
-  const T scale = T(1) / T(batch);
+  const T scale = T(1) / T(s.now->size);
   SumOfLogs logs;
   double rest = 0;
   for (int64_t r = range.first; r < range.end; ++r) {
-    const int32_t* examples = s.examples.members + s.examples.begin[r];
+    const int32_t* examples = s.now->examples.members + s.now->examples.begin[r];
     rest += softmax_cross_entropy_row<T>(
-        s.logits.data() + r * columns, vocab, s.examples.begin[r + 1] - s.examples.begin[r],
-        [&](int64_t i) { return s.targets.data()[examples[i]]; }, scale, logs);
+        s.logits.data() + r * columns, vocab, s.now->examples.begin[r + 1] - s.now->examples.begin[r],
+        [&](int64_t i) { return s.now->targets.data()[examples[i]]; }, scale, logs);
   }
   return logs.value() + rest;
 }
@@ -26,14 +26,14 @@ double cross_entropy_rows(const StepState<T>& s, int64_t batch, const RowRange& 
 }  // namespace
 
 template <class T>
-double output(StepState<T>& s, int64_t batch) {
+double output(StepState<T>& s) {
   const LinearLayout& linear = s.layout.output;
-  const int64_t last = s.num_levels() - 1, rows = s.contexts.count, columns = padded<T>(s.network.vocab);
+  const int64_t last = s.num_levels() - 1, rows = s.now->contexts.count, columns = padded<T>(s.network.vocab);
   const double products = last < 0 ? 0 : 6.0 * linear.inputs;
   double losses[ExampleChunks::kMost] = {};
   s.for_chunks(rows, (products + 20) * double(rows) * columns, [&](const RowRange& range) {
     logits_rows(s, range);
-    losses[range.chunk] = cross_entropy_rows(s, batch, range);
+    losses[range.chunk] = cross_entropy_rows(s, range);
     if (last < 0) return;
     const T* dlogits = s.logits.data() + range.first * columns;
     const T* y = s.levels[last].y.data() + range.first * s.stride(last);
@@ -51,7 +51,7 @@ double output(StepState<T>& s, int64_t batch) {
   return total;
 }
 
-template double output(StepState<float>&, int64_t);
-template double output(StepState<double>&, int64_t);
+template double output(StepState<float>&);
+template double output(StepState<double>&);
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

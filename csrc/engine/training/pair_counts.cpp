@@ -8,11 +8,11 @@ namespace namegen::cpu::NAMEGEN_ISA {
 bool pairs_can_be_counted(int64_t levels, int64_t vocab, int64_t batch) { return levels == 0 && vocab <= batch; }
 
 template <class T>
-double cross_entropy_of_pairs(StepState<T>& s, int64_t batch) {
-  const int64_t vocab = s.network.vocab, columns = s.layout.embedding_stride;
+double cross_entropy_of_pairs(StepState<T>& s) {
+  const int64_t batch = s.now->size, vocab = s.network.vocab, columns = s.layout.embedding_stride;
   int32_t* counts = scratch_array<int32_t>(s.context, vocab * vocab);  // [context][target]
   for (int64_t i = 0; i < vocab * vocab; ++i) counts[i] = 0;
-  for (int64_t i = 0; i < batch; ++i) ++counts[s.tokens.data()[i] * vocab + s.targets.data()[i]];
+  for (int64_t i = 0; i < batch; ++i) ++counts[s.now->tokens.data()[i] * vocab + s.now->targets.data()[i]];
 
   double total = 0;
   for (int64_t context = 0; context < vocab; ++context) {
@@ -40,7 +40,7 @@ double cross_entropy_of_pairs(StepState<T>& s, int64_t batch) {
   return total;
 }
 
-template double cross_entropy_of_pairs(StepState<float>&, int64_t);
-template double cross_entropy_of_pairs(StepState<double>&, int64_t);
+template double cross_entropy_of_pairs(StepState<float>&);
+template double cross_entropy_of_pairs(StepState<double>&);
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

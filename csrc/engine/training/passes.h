@@ -1,6 +1,6 @@
-// The passes of a step, each over the whole minibatch and level by level, for float and double. A pass is cut into
-// chunks of rows that threads can share. Chunks depend on the minibatch alone and are merged in order, so the bits do
-// not depend on the number of threads.
+// The passes of a step, each over the whole of minibatch `now` and level by level, for float and double. A pass is cut
+// into chunks of rows that threads can share. Chunks depend on the minibatch alone and are merged in order, so the bits
+// do not depend on the number of threads.
 #pragma once
 
 #include "engine/training/step_state.h"
@@ -9,7 +9,7 @@ namespace namegen::cpu::NAMEGEN_ISA {
 
 // From the tokens to the last level; when training, with the statistics of the minibatch.
 template <class T>
-void forward(StepState<T>& s, int64_t batch, bool training);
+void forward(StepState<T>& s, bool training);
 
 // From there to the logits of each distinct context, for one chunk of these.
 template <class T>
@@ -19,22 +19,26 @@ void logits_rows(const StepState<T>& s, const RowRange& range);
 // the output linear: all that a chunk of contexts needs, in one go. With update_at_once the weights of the linears are
 // moved on the way, here and in `backward`.
 template <class T>
-double output(StepState<T>& s, int64_t batch);
+double output(StepState<T>& s);
 
-// From the last level down to the embedding: the gradients of all other parameters.
+// From the last level down to the sums per symbol of the first one.
 template <class T>
-void backward(StepState<T>& s, int64_t batch);
+void backward(StepState<T>& s);
 
-// Instead of the three above, where the network is one table and a minibatch has more examples than that has rows: the
+// From these sums, the gradients of the first linear and of the embedding.
+template <class T>
+void first_level_gradients(StepState<T>& s);
+
+// Instead of those above, where the network is one table and a minibatch has more examples than that has rows: the
 // sum of the losses, from pairs that are counted, and the gradient of the table. A step of the bigram takes
 // 6.9 us for 1,024 examples, where it took 36, and 109 us for 28,876, where it took 1,191.
 bool pairs_can_be_counted(int64_t levels, int64_t vocab, int64_t batch);
 template <class T>
-double cross_entropy_of_pairs(StepState<T>& s, int64_t batch);
+double cross_entropy_of_pairs(StepState<T>& s);
 
 // Moves the parameters that backward has not moved, and renews the second copy of the weights.
 template <class T>
-void update(StepState<T>& s, int64_t batch);
+void update(StepState<T>& s);
 
 // Writes the second copy of the weights, which backward reads.
 template <class T>

@@ -2,11 +2,8 @@
 // come from.
 #pragma once
 
-#include "engine/training/distinct_rows.h"
-#include "engine/training/memory.h"
+#include "engine/training/minibatch.h"
 #include "engine/training/parameters.h"
-#include "engine/training/step_engine.h"
-#include "kernels/cpu/embedding_concat_linear.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
@@ -42,8 +39,6 @@ struct LevelState {
   Array<T> scale;         // of batch norm: weight * invstd
   Array<T> running_mean, running_var;
   // In scratch memory:
-  DistinctRows distinct{};
-  RowLists readers{};                    // of each row: which parts of the level above are made of it
   T* weights = nullptr;                  // of each row, for batch norm: at how many places it occurs
   T* chunk_sums = nullptr;               // of batch norm
   T *shift = nullptr, *slope = nullptr;  // of batch norm's backward pass, by channel
@@ -63,17 +58,14 @@ struct StepState {
   bool update_at_once = false;  // whether SGD moves a weight as soon as its gradient is known
 
   int64_t capacity = 0;  // examples
-  Array<int32_t> tokens;
-  Array<int32_t> targets;
-  Array<T> logits;  // then their gradients
+  Minibatch minibatches[2];
+  const Minibatch* now = &minibatches[0];  // of the present step
+  int64_t chunks = 1;                      // of it
+  Array<T> logits;                         // (contexts, padded V); then their gradients
   LevelState<T> levels[Network::kMostLevels];
-  int64_t chunks = 1;  // of the minibatch
   // In scratch memory:
-  SymbolRows symbols{};               // of the distinct rows of the first level
   const T* embedding_rows = nullptr;  // the embedding of each row of symbols
   T* symbol_sums = nullptr;           // see symbol_sums.h
-  DistinctRows contexts{};            // of the tokens of whole examples: the rows of the last level, and of the logits
-  RowLists examples{};                // by context
   StepContext context;
 
   StepState(const Network& the_network, const Optimizer& the_optimizer)
@@ -113,8 +105,7 @@ struct StepState {
   // Room for a minibatch of `batch` examples.
   void reserve(int64_t batch) {
     if (batch <= capacity) return;
-    tokens.resize(batch * network.block);
-    targets.resize(batch);
+    for (Minibatch& minibatch : minibatches) minibatch.reserve(batch, network.block);
     const int64_t vocab = padded<T>(network.vocab);
     logits.resize(batch * vocab, kMostTileRows * vocab);
     for (int64_t l = 0; l < num_levels(); ++l) {
@@ -133,18 +124,19 @@ struct StepState {
     capacity = batch;
   }
 
-  // Whether a level's linear reads several rows of the level below side by side. If not, rows are those below.
-  bool joins(int64_t l) const { return l > 0 && network.levels[l].group > 1; }
+  bool joins(int64_t l) const { return joins_rows(network, l); }
+  int64_t rows(int64_t l) const { return now->rows[l].count; }
+  int64_t places(int64_t l) const { return now->size * levels[l].positions; }
   // What the linear of level l > 0 reads: (R, segments * padded inputs).
   T* input(int64_t l) const { return joins(l) ? levels[l].x.data() : levels[l - 1].y.data(); }
 
-  RowRange range(int64_t rows, int64_t chunk) const {
-    return {chunk, rows * chunk / chunks, rows * (chunk + 1) / chunks};
+  RowRange range(int64_t count, int64_t chunk) const {
+    return {chunk, count * chunk / chunks, count * (chunk + 1) / chunks};
   }
-  // body(range) for the rows of every chunk; `flops` is the work of all.
+  // body(range) for every chunk of `count` rows; `flops` is the work of all.
   template <class Body>
-  void for_chunks(int64_t rows, double flops, const Body& body) {
-    parallel_for(context, chunks, flops / kFlopsPerMicro, [&](int64_t chunk) { body(range(rows, chunk)); });
+  void for_chunks(int64_t count, double flops, const Body& body) {
+    parallel_for(context, chunks, flops / kFlopsPerMicro, [&](int64_t chunk) { body(range(count, chunk)); });
   }
 };
 

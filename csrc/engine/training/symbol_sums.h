@@ -1,5 +1,5 @@
 // Sums per symbol: of the gradient of the first level's output over the rows that have a symbol at a position. Rows of
-// s.symbols by columns, once for each chunk.
+// now->symbols by columns, once for each chunk.
 #pragma once
 
 #include "engine/training/step_state.h"
@@ -9,7 +9,7 @@ namespace namegen::cpu::NAMEGEN_ISA {
 // Room for the sums of all chunks.
 template <class T>
 inline void begin_symbol_sums(StepState<T>& s) {
-  s.symbol_sums = scratch_array<T>(s.context, (s.chunks * s.symbols.rows() + kMostTileRows) * s.stride(0));
+  s.symbol_sums = scratch_array<T>(s.context, (s.chunks * s.now->symbols.rows() + kMostTileRows) * s.stride(0));
 }
 
 // The sums of one chunk, zero at first.
@@ -21,11 +21,11 @@ struct SymbolSums {
   const int32_t* row_of;
 
   SymbolSums(const StepState<T>& s, const RowRange& range)
-      : sums(s.symbol_sums + range.chunk * s.symbols.rows() * s.stride(0)),
+      : sums(s.symbol_sums + range.chunk * s.now->symbols.rows() * s.stride(0)),
         columns(s.stride(0)),
-        group(s.symbols.block),
-        row_of(s.symbols.row_of + range.first * group) {
-    fill_zero(sums, s.symbols.rows() * columns);
+        group(s.now->symbols.block),
+        row_of(s.now->symbols.row_of + range.first * group) {
+    fill_zero(sums, s.now->symbols.rows() * columns);
   }
 
   // Adds NV vectors of row r of the chunk.
@@ -39,12 +39,12 @@ struct SymbolSums {
   }
 };
 
-// Adds the sums of all chunks to the first one's, and returns them.
+// Adds the sums of all chunks to the first one's.
 template <class T>
-inline const T* merge_symbol_sums(StepState<T>& s) {
-  const int64_t size = s.symbols.rows() * s.stride(0), chunks = s.chunks;
+inline void merge_symbol_sums(StepState<T>& s) {
+  const int64_t size = s.now->symbols.rows() * s.stride(0), chunks = s.chunks;
   T* sums = s.symbol_sums;
-  if (chunks == 1) return sums;
+  if (chunks == 1) return;
   constexpr int64_t kSlice = 2048;
   parallel_for(s.context, ceil_div(size, kSlice), double(chunks) * size / kFlopsPerMicro, [&](int64_t task) {
     const int64_t end = smaller((task + 1) * kSlice, size);
@@ -54,7 +54,6 @@ inline const T* merge_symbol_sums(StepState<T>& s) {
       store(sums + i, total);
     }
   });
-  return sums;
 }
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

@@ -31,8 +31,8 @@ void update_range(StepState<T>& s, int64_t begin, int64_t end, int64_t partials)
 }  // namespace
 
 template <class T>
-void update(StepState<T>& s, int64_t batch) {
-  const int64_t partials = ExampleChunks{batch}.count() - 1;
+void update(StepState<T>& s) {
+  const int64_t partials = ExampleChunks{s.now->size}.count() - 1;
   update_range(s, 0, s.update_at_once ? s.layout.first_weight : s.layout.shared, 0);
   update_range(s, s.layout.shared, s.update_at_once ? s.layout.other_weights : s.layout.size, partials);
   transpose_weights(s, s.context);
@@ -48,8 +48,8 @@ void transpose_weights(StepState<T>& s, Context& context) {
   }
 }
 
-template void update(StepState<float>&, int64_t);
-template void update(StepState<double>&, int64_t);
+template void update(StepState<float>&);
+template void update(StepState<double>&);
 template void transpose_weights(StepState<float>&, Context&);
 template void transpose_weights(StepState<double>&, Context&);
 
