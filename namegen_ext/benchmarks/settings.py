@@ -24,13 +24,13 @@ class Settings:
     min_rounds: int = 3
     sample_seconds: float = 0.01
     warm_up_seconds: float = 0.05
-    budget_seconds: float = 3.0
+    budget_seconds: float = 2.0
     quick: bool = False
     data: str | None = None
 
 
-# With these, and with what each suite makes of them, all default suites together take eight to nine minutes on two
-# cores: the least of everything, a third of it spent on compiling.
+# With these, and with what each suite makes of them, all default suites together take about nine minutes on two cores:
+# the least of everything, a third of it spent on compiling.
 FULL = Settings()
 # Shows that everything works; its times are no measurement.
 QUICK = Settings(

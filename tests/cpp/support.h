@@ -53,6 +53,7 @@ class TestContext final : public cpu::Context {
     for (int64_t i = 0; i < tasks; i += threads_) task(state, i);
     for (std::thread& worker : workers) worker.join();
   }
+  bool alone(double) const override { return false; }
 
  private:
   int threads_;

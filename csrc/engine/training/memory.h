@@ -53,6 +53,7 @@ class StepContext final : public Context {
   void parallel(int64_t tasks, double micros, Task task, void* state) override {
     outer_->parallel(tasks, micros, task, state);
   }
+  bool alone(double micros) const override { return outer_->alone(micros); }
 
  private:
   static constexpr size_t kBlockBytes = 256 * 1024;

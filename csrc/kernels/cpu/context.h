@@ -20,6 +20,9 @@ class Context {
   // are done. `micros` is the caller's estimate of the whole work in microseconds: small work stays on one thread.
   // A kernel's results never depend on how tasks are spread: each task writes its own memory.
   virtual void parallel(int64_t tasks, double micros, Task task, void* state) = 0;
+
+  // Whether work of so many microseconds stays on the calling thread: it may then be done without a call of parallel.
+  virtual bool alone(double micros) const = 0;
 };
 
 }  // namespace namegen::cpu

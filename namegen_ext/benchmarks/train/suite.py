@@ -15,7 +15,7 @@ from namegen_ext.benchmarks.train.race import compiler_cache, run_race
 from namegen_ext.data import load_words
 
 # A round of all peers takes about a second: more time than an operator's.
-_BUDGETS = 2.5
+_BUDGETS = 3.5
 _MIN_ROUNDS = 5
 
 
