@@ -84,9 +84,7 @@ void* TorchContext::scratch(size_t bytes) {
   return blocks_.back().get();
 }
 
-bool TorchContext::alone(double micros) const {
-  return micros < 2 * kMicrosPerThread || at::get_num_threads() == 1;
-}
+bool TorchContext::alone(double micros) const { return micros < 2 * kMicrosPerThread || at::get_num_threads() == 1; }
 
 void TorchContext::parallel(int64_t tasks, double micros, Task task, void* state) {
   const auto threads = std::min<int64_t>(at::get_num_threads(), static_cast<int64_t>(micros / kMicrosPerThread));
