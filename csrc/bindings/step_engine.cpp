@@ -139,14 +139,27 @@ class PyStepEngine {
 
   int64_t steps_done() const { return steps_done_; }
 
-  // steps_done is then as many as there are learning rates, or fewer where an exception says why.
-  void run(const ArrayOf<int32_t>& tokens, const ArrayOf<int32_t>& targets, const ArrayOf<int64_t>& indices,
-           const ArrayOf<double>& learning_rates, ArrayOf<double>& losses) {
+  // Copies the examples that run draws from, so that they are looked at once and not in every call.
+  void set_examples(const ArrayOf<int32_t>& tokens, const ArrayOf<int32_t>& targets) {
     const Exclusive use(busy_, kWhat);
     steps_done_ = 0;
     const int64_t n = examples(tokens);
     require(targets.size() == n, "targets: got " + std::to_string(targets.size()) + " for " + std::to_string(n) +
                                      " examples, expected as many");
+    require_aligned("tokens", tokens);
+    require_aligned("targets", targets);
+    check_symbols(tokens.data(), tokens.size(), "tokens");
+    check_symbols(targets.data(), targets.size(), "targets");
+    std::vector<int32_t> new_tokens(tokens.data(), tokens.data() + tokens.size());
+    targets_.assign(targets.data(), targets.data() + targets.size());
+    tokens_ = std::move(new_tokens);
+  }
+
+  // steps_done is then as many as there are learning rates, or fewer where an exception says why.
+  void run(const ArrayOf<int64_t>& indices, const ArrayOf<double>& learning_rates, ArrayOf<double>& losses) {
+    const Exclusive use(busy_, kWhat);
+    steps_done_ = 0;
+    const auto n = static_cast<int64_t>(targets_.size());
     require(indices.ndim() == 2, "indices must be (steps, batch)");
     const int64_t count = indices.shape(0), batch = indices.shape(1);
     require(batch >= 1, "indices: got a batch of 0, expected at least 1 example");
@@ -161,18 +174,16 @@ class PyStepEngine {
                                                 std::to_string(count) + " steps, expected as many");
     require(losses.size() == count, "losses: got room for " + std::to_string(losses.size()) + ", expected " +
                                         std::to_string(count) + ", one a step");
-    const std::pair<const char*, const py::array&> inputs[] = {
-        {"tokens", tokens}, {"targets", targets}, {"indices", indices}, {"learning_rates", learning_rates}};
+    const std::pair<const char*, const py::array&> inputs[] = {{"indices", indices},
+                                                               {"learning_rates", learning_rates}};
     require_aligned("losses", losses);
     for (const auto& [name, array] : inputs) {
       require_aligned(name, array);
       require_apart("losses", losses, name, array);
     }
-    check_symbols(tokens.data(), tokens.size(), "tokens");
-    check_symbols(targets.data(), targets.size(), "targets");
     check_range(indices.data(), indices.size(), n, "indices");
-    engine::Steps steps{tokens.data(), targets.data(), indices.data(), learning_rates.data(), losses.mutable_data(), 0,
-                        batch};
+    engine::Steps steps{
+        tokens_.data(), targets_.data(), indices.data(), learning_rates.data(), losses.mutable_data(), 0, batch};
     int64_t slice = 1;
     while (steps_done_ < count) {
       steps.count = std::min(slice, count - steps_done_);
@@ -264,7 +275,9 @@ class PyStepEngine {
   int64_t slots_ = 1;  // arrays that it keeps for a parameter
   std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
   bool has_batch_norm_ = false;
-  int64_t steps_done_ = 0;  // in the last call of run
+  std::vector<int32_t> tokens_;   // (n, block), each in [0, V)
+  std::vector<int32_t> targets_;  // (n), each in [0, V)
+  int64_t steps_done_ = 0;        // in the last call of run
   std::unique_ptr<engine::StepEngine> engine_;
 };
 
@@ -282,8 +295,9 @@ void bind_step_engine(py::module_& m) {
       .def("give_statistics", &PyStepEngine::give_statistics)
       .def("set_updates", &PyStepEngine::set_updates)
       .def_property_readonly("steps_done", &PyStepEngine::steps_done)
-      .def("run", &PyStepEngine::run, py::arg("tokens").noconvert(), py::arg("targets").noconvert(),
-           py::arg("indices").noconvert(), py::arg("learning_rates").noconvert(), py::arg("losses").noconvert())
+      .def("set_examples", &PyStepEngine::set_examples, py::arg("tokens").noconvert(), py::arg("targets").noconvert())
+      .def("run", &PyStepEngine::run, py::arg("indices").noconvert(), py::arg("learning_rates").noconvert(),
+           py::arg("losses").noconvert())
       .def("logits", &PyStepEngine::logits, py::arg("tokens").noconvert(), py::arg("logits"));
 }
 

@@ -140,6 +140,8 @@ def _check_level(level: Level, *, first: bool) -> None:
         return
     if not batch_norm.affine or not batch_norm.track_running_stats:
         _refuse("a batch norm has no parameters or no running statistics")
+    if not batch_norm.eps > 0:  # in training, torch's own layer says so
+        _refuse(f"a batch norm has eps {batch_norm.eps}, which must be positive")
     if batch_norm.momentum is None:
         _refuse("a batch norm averages its running statistics (momentum is None)")
 

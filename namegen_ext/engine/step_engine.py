@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import increment_version
 
 from namegen_ext._extension import _C
 from namegen_ext.engine.evaluation import mean_loss
@@ -49,8 +50,7 @@ class StepEngine:
         self.optimizer = optimizer
         self._optimizer_description = describe_optimizer(optimizer, self.parameters)
         self._native = self._build()
-        self._examples: tuple[Tensor, Tensor] | None = None
-        self._converted: tuple[Any, Any] = (None, None)
+        self._examples: tuple[Tensor, Tensor] | None = None  # that the native engine has copied
         self._versions = (-1, -1)
         self._in_use = threading.Lock()
 
@@ -95,14 +95,12 @@ class StepEngine:
         losses = torch.zeros(len(rates), dtype=torch.float64)  # (K,)
         if len(rates) == 0:
             return losses.to(self.network.dtype)
-        native_tokens, native_targets = self._native_examples(tokens, targets)
         native_indices = indices_array(indices)
         updates = self._read()
+        self._set_examples(tokens, targets)
         done = 0
         try:
             self._native.run(
-                tokens=native_tokens,
-                targets=native_targets,
                 indices=native_indices,
                 learning_rates=rates.numpy(),
                 losses=losses.numpy(),
@@ -205,20 +203,20 @@ class StepEngine:
             float64=self.network.dtype == torch.float64,
         )
 
-    def _native_examples(self, tokens: Tensor, targets: Tensor) -> tuple[Any, Any]:
-        """The examples as int32 arrays, converted once for as long as they are the same tensors, unchanged."""
+    def _set_examples(self, tokens: Tensor, targets: Tensor) -> None:
+        """Give the native engine the examples, once for as long as they are the same tensors, unchanged."""
         check_integers("tokens", tokens)
         check_integers("targets", targets)
         versions = (tokens._version, targets._version)
         known = self._examples is not None and self._examples[0] is tokens and self._examples[1] is targets
         if not known or versions != self._versions:
-            self._converted = (
-                symbols_array("tokens", tokens, self.network.vocab_size),
-                symbols_array("targets", targets, self.network.vocab_size),
+            self._examples = None
+            self._native.set_examples(
+                tokens=symbols_array("tokens", tokens, self.network.vocab_size),
+                targets=symbols_array("targets", targets, self.network.vocab_size),
             )
             self._examples = (tokens, targets)
             self._versions = versions
-        return self._converted
 
     def _read(self) -> int:
         """Take up the model and the optimizer as they are now; return the number of updates made."""
@@ -226,6 +224,7 @@ class StepEngine:
         if current.settings != self._optimizer_description.settings:
             self._optimizer_description = current
             self._native = self._build()
+            self._examples = None
         self._read_model()
         updates = read_updates(self.optimizer, current, self.parameters)
         for number, parameter in enumerate(self.parameters):
@@ -267,6 +266,10 @@ class StepEngine:
                 batch_norm.num_batches_tracked += steps
 
     def _give(self, number: int, slot: int, target: Tensor) -> None:
+        if target.is_contiguous():
+            self._native.give(number, slot, target.detach().numpy())
+            increment_version(target)  # for autograd, as any change in place
+            return
         values = torch.empty_like(target, memory_format=torch.contiguous_format)
         self._native.give(number, slot, values.numpy())
-        target.copy_(values)  # in place, and counted by autograd as a change
+        target.copy_(values)

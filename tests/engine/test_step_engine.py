@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 import threading
 import time
@@ -18,7 +19,7 @@ from torch import nn
 
 from namegen_ext import fuse
 from namegen_ext.data import load_words
-from namegen_ext.engine import StepEngine
+from namegen_ext.engine import StepEngine, UnsupportedModelError
 from namegen_ext.models import MLP, Bigram, WaveNet
 from namegen_ext.training import Corpus, build_optimizer, evaluate
 
@@ -394,3 +395,49 @@ def test_evaluation_is_that_of_torch(model: str) -> None:
     expected = evaluate(pair.model, pair.tokens, pair.targets)
     assert engine.evaluate(pair.tokens, pair.targets) == pytest.approx(expected, abs=1e-12)
     assert engine.evaluate(pair.tokens[:0], pair.targets[:0]) is None
+
+
+@pytest.mark.parametrize("hidden_size", [16, 20])
+def test_adamw_without_eps(hidden_size: int) -> None:
+    """Where a row has lanes beyond its last column, AdamW makes 0 / 0 of them: no result may see it."""
+    contexts = torch.cartesian_prod(torch.arange(3), torch.arange(3))  # (9, 2): no gradient is 0
+    targets = torch.arange(9) % 3
+    indices = torch.arange(9).expand(4, 9)
+    nets = [
+        MLP(3, 2, 4, hidden_size, batch_norm=False, generator=torch.Generator().manual_seed(1)).double()
+        for _ in range(2)
+    ]
+    optimizers = [torch.optim.AdamW(net.parameters(), 0.01, eps=0.0) for net in nets]
+    losses = StepEngine(nets[0], optimizers[0]).run(contexts, targets, indices, [0.01] * 4)
+    for found in losses:
+        optimizers[1].zero_grad()
+        _, loss = nets[1](contexts, targets)
+        loss.backward()
+        optimizers[1].step()
+        assert float(found) == pytest.approx(float(loss.detach()), rel=1e-9)
+
+
+@pytest.mark.parametrize("hidden_size", [16, 20])
+def test_an_engine_recovers_from_a_step_that_was_not_finite(hidden_size: int) -> None:
+    net = MLP(V, 3, 10, hidden_size, generator=generator())
+    good = copy.deepcopy(net.state_dict())
+    engine = StepEngine(net, torch.optim.SGD(net.parameters(), 0.1))
+    tokens = torch.randint(V, (50, 3), generator=generator())
+    targets, indices = tokens[:, 0], torch.arange(50).expand(2, 50)
+    engine.run(tokens, targets, indices, [float("inf")] * 2)
+    net.load_state_dict(good)
+    engine.run(tokens, targets, indices, [0.1] * 2)
+    found = engine.evaluate(tokens, targets)
+    net.eval()
+    with torch.no_grad():
+        _, expected = net(tokens, targets)
+    assert found == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_batch_norm_without_eps_is_refused() -> None:
+    net = MLP(V, generator=generator())
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.eps = 0.0
+    with pytest.raises(UnsupportedModelError, match=r"eps 0\.0, which must be positive"):
+        StepEngine(net, torch.optim.SGD(net.parameters(), 0.1))

@@ -127,7 +127,7 @@ void first_level_gradients(StepState<T>& s) {
     parallel_for(s.context, ceil_div(count, kRows), flops / linear.segments / kFlopsPerMicro, [&](int64_t task) {
       const int64_t first = base + task * kRows, rows = smaller(kRows, base + count - first);
       multiply_rows<T>(sums + first * columns, columns, rows, s.value(linear.weight) + t * inputs * columns, columns,
-                       inputs, columns, [&](int64_t r, int64_t e, T product) {
+                       inputs, linear.outputs, [&](int64_t r, int64_t e, T product) {
                          s.gradient(symbols.symbols[first + r] * embedding_stride)[e] += product;
                        });
     });

@@ -13,7 +13,7 @@ namespace {
 template <class T>
 void gather_embedding(StepState<T>& s) {
   const int64_t columns = s.layout.embedding_stride;
-  T* rows = scratch_array<T>(s.context, (s.now->symbols.rows() + kMostTileRows) * columns);
+  T* rows = scratch_array<T>(s.context, s.now->symbols.rows() * columns);
   for (int64_t r = 0; r < s.now->symbols.rows(); ++r) {
     const T* source = s.value(s.now->symbols.symbols[r] * columns);
     for (int64_t c = 0; c < columns; c += kWidth<T>) store(rows + r * columns + c, load(source + c));
@@ -79,7 +79,7 @@ void first_level(StepState<T>& s, bool training) {
   const int64_t rows = s.rows(0), columns = linear.weight_stride;
   if (training) begin_symbol_sums(s);
   gather_embedding(s);
-  T* table = scratch_array<T>(s.context, (s.now->symbols.rows() + kMostTileRows) * columns);
+  T* table = scratch_array<T>(s.context, s.now->symbols.rows() * columns);
   const RowTiles tiles(s.now->symbols, s.context);
   const double flops = 2.0 * s.now->symbols.rows() * linear.inputs * columns;
   parallel_for(s.context, tiles.count, flops / kFlopsPerMicro, [&](int64_t task) {
@@ -184,7 +184,7 @@ void logits_rows(const StepState<T>& s, const RowRange& range) {
   const LinearLayout& linear = s.layout.output;
   const T* bias = linear.bias >= 0 ? s.value(linear.bias) : nullptr;
   multiply_rows<T>(s.levels[last].y.data() + range.first * s.stride(last), s.stride(last), range.count(),
-                   s.value(linear.weight), linear.segment_stride, linear.outputs, linear.segment_stride,
+                   s.value(linear.weight), linear.segment_stride, linear.outputs, linear.inputs,
                    [=](int64_t r, int64_t symbol, T product) {
                      target[r * columns + symbol] = bias == nullptr ? product : product + bias[symbol];
                    });

@@ -17,7 +17,7 @@ void logits_rows(const StepState<T>& s, const RowRange& range);
 
 // The logits, the sum of the losses in nats, and the way back from the losses to the last level, with the gradients of
 // the output linear: all that a chunk of contexts needs, in one go. With update_at_once the weights of the linears are
-// moved on the way, here and in `backward`.
+// moved on the way, here, in `backward` and in `first_level_gradients`.
 template <class T>
 double output(StepState<T>& s);
 
@@ -29,8 +29,8 @@ void backward(StepState<T>& s);
 template <class T>
 void first_level_gradients(StepState<T>& s);
 
-// Instead of those above, where the network is one table and a minibatch has more examples than that has rows: the
-// sum of the losses, from pairs that are counted, and the gradient of the table. A step of the bigram takes
+// Instead of those above, where the network is one table and a minibatch has at least as many examples as that has
+// rows: the sum of the losses, from pairs that are counted, and the gradient of the table. A step of the bigram takes
 // 6.9 us for 1,024 examples, where it took 36, and 109 us for 28,876, where it took 1,191.
 bool pairs_can_be_counted(int64_t levels, int64_t vocab, int64_t batch);
 template <class T>

@@ -1,5 +1,6 @@
 // The matrix products of a network whose matrices all have rows of whole vectors: activations, weights, gradients. What
-// is beyond a row's columns is 0 and stays 0, so nothing is masked.
+// is beyond a row's columns takes part in no result that is within: sums over columns end at the last one. It is 0 at
+// first, but settings that torch allows make it NaN (AdamW's 0 / (0 + eps) with an eps of 0).
 #pragma once
 
 #include "kernels/cpu/gemm.h"
@@ -11,7 +12,7 @@ inline int64_t padded(int64_t columns) {
   return ceil_div(columns, kWidth<T>) * kWidth<T>;
 }
 
-// A by row, rows `stride` apart. Reads up to kMostTileRows rows: arrays end with that many to spare.
+// A by row, rows `stride` apart.
 template <class T>
 struct StridedRowsOfA {
   const T* first;
@@ -47,6 +48,14 @@ struct LeftRows {
   int64_t depth;
 };
 
+// Rows of the next tile: the most that a tile has, or of what is left the largest power of two, so that no tile reads a
+// row that is not there, or that another thread may be writing. What is lost to small tiles is what padded ones waste.
+template <int NV>
+inline int64_t tile_rows(int64_t left) {
+  if (left >= kTileRows<NV>) return kTileRows<NV>;
+  return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+}
+
 // finish(row, column, Constant<NV>, sums): sums[v] = (left @ b)[row][column + v * width ...] for `count` rows, where b
 // has segments * depth rows of `columns` columns (whole vectors), `b_stride` apart.
 template <class T, class Finish>
@@ -58,8 +67,8 @@ inline void multiply(const LeftRows<T>& left, int64_t count, const T* b, int64_t
       constexpr int NV = decltype(nv)::value;
       const int64_t column = panels.first(panel);
       const WholeRows<T, NV> rows_of_b{b + column, b_stride};
-      for (int64_t r = 0; r < count; r += kTileRows<NV>) {
-        const int64_t rows = smaller(kTileRows<NV>, count - r);
+      for (int64_t r = 0, rows; r < count; r += rows) {
+        rows = tile_rows<NV>(count - r);
         const auto a_of = [&](int64_t segment) {
           return StridedRowsOfA<T>{left.rows + r * left.stride + segment * left.segment_stride, left.stride};
         };
@@ -86,7 +95,7 @@ struct StoreRows {
 inline constexpr int64_t kDepthRows = 64;
 
 // finish(at, sum over rows r < count of a[r][i] * b[r][c]) for i < rows and each vector of c < columns (whole vectors),
-// where at = i * out_stride + c. Sums over the first rows are kept in out[at]. Reads a few values beyond a's columns.
+// where at = i * out_stride + c. Sums over the first rows are kept in out[at].
 template <class T, class Finish>
 inline void multiply_transposed(const T* a, int64_t a_stride, int64_t rows, const T* b, int64_t b_stride,
                                 int64_t columns, int64_t count, T* out, int64_t out_stride, const Finish& finish) {
@@ -99,17 +108,17 @@ inline void multiply_transposed(const T* a, int64_t a_stride, int64_t rows, cons
         constexpr int NV = decltype(nv)::value;
         const int64_t column = panels.first(panel);
         const WholeRows<T, NV> rows_of_b{b + first * b_stride + column, b_stride};
-        for (int64_t i0 = 0; i0 < rows; i0 += kTileRows<NV>) {
+        for (int64_t i0 = 0, tile; i0 < rows; i0 += tile) {
+          tile = tile_rows<NV>(rows - i0);
           const auto a_of = [&](int64_t) { return ColumnsOfA<T>{a + first * a_stride + i0, a_stride}; };
-          const int64_t tile_rows = smaller(kTileRows<NV>, rows - i0);
           if (begin && last) {  // most often
-            tile_of<NV, T>(tile_rows, 1, depth, a_of, rows_of_b, [=](int i, const Vec<T>* sums) {
+            tile_of<NV, T>(tile, 1, depth, a_of, rows_of_b, [=](int i, const Vec<T>* sums) {
 #pragma GCC unroll 4
               for (int v = 0; v < NV; ++v) finish((i0 + i) * out_stride + column + v * kWidth<T>, sums[v]);
             });
             continue;
           }
-          tile_of<NV, T>(tile_rows, 1, depth, a_of, rows_of_b, [=](int i, const Vec<T>* sums) {
+          tile_of<NV, T>(tile, 1, depth, a_of, rows_of_b, [=](int i, const Vec<T>* sums) {
 #pragma GCC unroll 4
             for (int v = 0; v < NV; ++v) {
               const int64_t at = (i0 + i) * out_stride + column + v * kWidth<T>;
@@ -157,16 +166,21 @@ inline void multiply_rows_by(const T* a, int64_t a_stride, int64_t a_rows, const
       const T* row_b[NR];
       for (int j = 0; j < NR; ++j) row_b[j] = b + smaller(j0 + j, b_rows - 1) * b_stride;
       Vec<T> sums[kWidth<T>] = {};
-      for (int64_t c = 0; c < columns; c += kWidth<T>) {
+      const auto add_products = [&](const auto& load_at) {
         Vec<T> value_b[NR];
-#pragma GCC unroll 5
-        for (int j = 0; j < NR; ++j) value_b[j] = load(row_b[j] + c);
+#pragma GCC unroll 4
+        for (int j = 0; j < NR; ++j) value_b[j] = load_at(row_b[j]);
 #pragma GCC unroll 4
         for (int i = 0; i < MR; ++i) {
-          const Vec<T> value_a = load(row_a[i] + c);
-#pragma GCC unroll 5
+          const Vec<T> value_a = load_at(row_a[i]);
+#pragma GCC unroll 4
           for (int j = 0; j < NR; ++j) sums[i * NR + j] += value_a * value_b[j];
         }
+      };
+      const int64_t whole = columns / kWidth<T> * kWidth<T>;
+      for (int64_t c = 0; c < whole; c += kWidth<T>) add_products([=](const T* row) { return load(row + c); });
+      if (whole < columns) {
+        add_products([=](const T* row) { return load_first(row + whole, columns - whole); });
       }
       alignas(kVectorBytes) T results[kWidth<T>];
       store(results, sums_of_lanes<T>(sums));

@@ -26,7 +26,8 @@ struct Exponentials {
   T sum;
 };
 
-// One row: logits[0 ... vocab] become exp(logit - top), top being the largest; what is beyond becomes 0.
+// One row: logits[0 ... vocab] become exp(logit - top), top being the largest; what is beyond becomes 0, or NaN
+// where top is not a number or infinite.
 template <class T>
 inline Exponentials<T> take_exponentials(T* logits, int64_t vocab) {
   constexpr int64_t kW = kWidth<T>;
@@ -71,8 +72,8 @@ class SumOfLogs {
 };
 
 // The row of a context that `count` examples share: logits[0 ... vocab] become the sum over their targets of
-// (softmax - onehot(target)) * scale, what is beyond becomes 0. Of their losses in nats, the sum of the logarithms goes
-// to `logs`, the rest is returned; a row that holds NaN or +infinity makes either of them NaN.
+// (softmax - onehot(target)) * scale, what is beyond becomes 0 (or NaN, as above). Of their losses in nats, the sum of
+// the logarithms goes to `logs`, the rest is returned; a row that holds NaN or +infinity makes either of them NaN.
 template <class T, class TargetOf>
 inline double softmax_cross_entropy_row(T* logits, int64_t vocab, int64_t count, const TargetOf& target_of, T scale,
                                         SumOfLogs& logs) {

@@ -28,6 +28,7 @@ class StepEngineOf final : public engine::StepEngine {
   }
   void take_statistics(int64_t level, const void* mean, const void* var) override {
     const LevelState<T>& state = state_.levels[level];
+    for (const Array<T>* array : {&state.running_mean, &state.running_var}) fill_zero(array->data(), array->size());
     __builtin_memcpy(state.running_mean.data(), mean, bytes_of(level));
     __builtin_memcpy(state.running_var.data(), var, bytes_of(level));
   }
@@ -66,11 +67,11 @@ class StepEngineOf final : public engine::StepEngine {
   }
 
   void logits(const int32_t* tokens, int64_t n, void* result, Context& context) override {
-    constexpr int64_t kMost = 1024;
     const Network& network = state_.network;
+    const int64_t most = smaller(1024, INT32_MAX / network.block);  // whose tokens are numbered in 32 bits
     const int64_t stride = padded<T>(network.vocab);
-    for (int64_t first = 0; first < n; first += kMost) {
-      const int64_t count = smaller(kMost, n - first);
+    for (int64_t first = 0; first < n; first += most) {
+      const int64_t count = smaller(most, n - first);
       state_.reserve(count);
       state_.context.begin_step(context);
       Minibatch& minibatch = state_.minibatches[0];

@@ -107,17 +107,16 @@ struct StepState {
     if (batch <= capacity) return;
     for (Minibatch& minibatch : minibatches) minibatch.reserve(batch, network.block);
     const int64_t vocab = padded<T>(network.vocab);
-    logits.resize(batch * vocab, kMostTileRows * vocab);
+    logits.resize(batch * vocab);
     for (int64_t l = 0; l < num_levels(); ++l) {
       LevelState<T>& level = levels[l];
-      // Tiles read whole rows beyond the last.
-      const int64_t spare = kMostTileRows * stride(l), size = batch * level.positions * stride(l);
-      level.y.resize(size, spare);
-      level.dz.resize(size, spare);
-      if (network.levels[l].batch_norm) level.z.resize(size, spare);
+      const int64_t size = batch * level.positions * stride(l);
+      level.y.resize(size);
+      level.dz.resize(size);
+      if (network.levels[l].batch_norm) level.z.resize(size);
       if (joins(l)) {
         const int64_t row = layout.levels[l].linear.transposed_stride();
-        level.x.resize(batch * level.positions * row, kMostTileRows * row);
+        level.x.resize(batch * level.positions * row);
       }
     }
     partial.resize((ExampleChunks{batch}.count() - 1) * (layout.size - layout.shared));

@@ -9,7 +9,7 @@ namespace namegen::cpu::NAMEGEN_ISA {
 // Room for the sums of all chunks.
 template <class T>
 inline void begin_symbol_sums(StepState<T>& s) {
-  s.symbol_sums = scratch_array<T>(s.context, (s.chunks * s.now->symbols.rows() + kMostTileRows) * s.stride(0));
+  s.symbol_sums = scratch_array<T>(s.context, s.chunks * s.now->symbols.rows() * s.stride(0));
 }
 
 // The sums of one chunk, zero at first.
