@@ -162,13 +162,13 @@ def test_every_target_is_of_a_peer() -> None:
         assert set(case.step_targets) < set(PEERS)
 
 
-def test_each_network_is_compiled_in_one_case() -> None:
-    compiled = {
-        peer: [(case.name, case.batch_size) for case in cases] for peer, cases in COMPILED_CASES.items()
-    }
-    both = [("mlp with batch norm", 32), ("wavenet with batch norm", 32)]
-    assert compiled == {"torch.compile": [*both, ("gpt", 32)], "torch.compile-max-autotune": both}
-    assert all(case in train_cases(quick=False) for cases in COMPILED_CASES.values() for case in cases)
+def test_each_network_is_compiled() -> None:
+    """In every case but the bigram's; the slower mode where steps are short."""
+    networks = [case for case in train_cases(quick=False) if case.model != "bigram"]
+    assert list(COMPILED_CASES["torch.compile"]) == networks
+    short = [case for case in networks if case.batch_size == 32]
+    assert list(COMPILED_CASES["torch.compile-max-autotune"]) == short
+    assert [case.name for case in short] == ["mlp", "mlp with batch norm", "wavenet with batch norm", "gpt"]
 
 
 def test_what_the_engine_does_not_cover_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
