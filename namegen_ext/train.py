@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     parser = build_parser(prog)
     parsed = parser.parse_args(arguments)
     try:
-        status = _train(parsed)
+        status = _train(parsed, prog)
         sys.stdout.flush()
         return status
     except _ArgumentError as error:
@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
         return INTERRUPTED
 
 
-def _train(parsed: argparse.Namespace) -> int:
+def _train(parsed: argparse.Namespace, prog: str) -> int:
     plan = _new_run(parsed) if parsed.resume is None else _resumed_run(parsed)
     with _blame("--device", BackendError):
         device = choose_device(plan.device)
@@ -159,7 +159,10 @@ def _train(parsed: argparse.Namespace) -> int:
                 group=group,
             )
         if not group.is_main:
-            status = _assist(trainer, plan.resumed, stop)
+            try:
+                status = _assist(trainer, plan.resumed, stop)
+            except ProcessLostError as error:
+                status = _fail(prog, str(error))
             sys.stderr.flush()
             # At once: now and then gloo's threads outlive the group and end the process by SIGABRT at its exit.
             os._exit(status)
