@@ -10,9 +10,10 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 
@@ -111,12 +112,14 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     parser = build_parser(prog)
     parsed = parser.parse_args(arguments)
     try:
-        status = _train(parsed, prog)
+        status = _train(parsed)
         sys.stdout.flush()
         return status
     except _ArgumentError as error:
         parser.error(str(error))
-    except (TrainingDivergedError, RunError, ProcessLostError, BackendError) as error:
+    except ProcessLostError as error:
+        _end_at_once(_fail(prog, str(error)))
+    except (TrainingDivergedError, RunError, BackendError) as error:
         return _fail(prog, str(error))
     except OSError as error:  # of files it is a RunError
         forget_standard_output()
@@ -134,7 +137,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
         return INTERRUPTED
 
 
-def _train(parsed: argparse.Namespace, prog: str) -> int:
+def _train(parsed: argparse.Namespace) -> int:
     plan = _new_run(parsed) if parsed.resume is None else _resumed_run(parsed)
     with _blame("--device", BackendError):
         device = choose_device(plan.device)
@@ -159,13 +162,7 @@ def _train(parsed: argparse.Namespace, prog: str) -> int:
                 group=group,
             )
         if not group.is_main:
-            try:
-                status = _assist(trainer, plan.resumed, stop)
-            except ProcessLostError as error:
-                status = _fail(prog, str(error))
-            sys.stderr.flush()
-            # At once: now and then gloo's threads outlive the group and end the process by SIGABRT at its exit.
-            os._exit(status)
+            _end_at_once(_assist(trainer, plan.resumed, stop))
         if plan.resumed is None:
             directory = _new_directory(plan, parsed.out)
             with locked(directory):
@@ -332,6 +329,14 @@ def _is_out_of_memory(error: Exception) -> bool:
     # On the CPU, torch tells of both by a plain RuntimeError.
     told = ("can't allocate memory", "Storage size calculation overflowed")
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(text in str(error) for text in told)
+
+
+def _end_at_once(status: int) -> NoReturn:
+    """End one of several processes: now and then gloo's threads outlive the group and end it by SIGABRT at its exit."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(status)
 
 
 def _fail(prog: str, message: str) -> int:

@@ -114,7 +114,12 @@ def joined_processes(device: torch.device) -> Iterator[ProcessGroup]:
     except (RuntimeError, ValueError) as error:
         problem = str(error).splitlines()[0]
         raise BackendError(f"the other processes of the run cannot be met: {problem}") from None
+    lost = False
     try:
         yield ProcessGroup(dist.get_rank(), dist.get_world_size(), device)
+    except ProcessLostError:  # nobody is there to part from
+        lost = True
+        raise
     finally:
-        dist.destroy_process_group()
+        if not lost:
+            dist.destroy_process_group()

@@ -77,7 +77,7 @@ inline void begin_batch_norm(StepState<T>& s, int64_t l) {
   const int64_t rows = s.rows(l);
   state.weights = scratch_array<T>(s.context, rows);
   for (int64_t r = 0; r < rows; ++r) state.weights[r] = T(s.now->rows[l].repeats[r]);
-  state.chunk_sums = scratch_array<T>(s.context, s.chunks * kChunkArrays * s.stride(l));
+  state.chunk_sums = scratch_array<T>(s.context, s.chunks() * kChunkArrays * s.stride(l));
 }
 
 // The mean and the squared deviations of a chunk of z.
@@ -117,14 +117,14 @@ inline void finish_statistics(StepState<T>& s, int64_t l) {
   const T momentum = T(level.momentum), divisor = T(s.variance_divisor(l, places));
   const T* weight = s.value(s.layout.levels[l].norm_weight);
   double chunk_places[ExampleChunks::kMost];
-  for (int64_t chunk = 0; chunk < s.chunks; ++chunk) {
+  for (int64_t chunk = 0; chunk < s.chunks(); ++chunk) {
     const RowRange range = s.range(s.rows(l), chunk);
     chunk_places[chunk] = places_of(s.now->rows[l].repeats, range.first, range.end);
   }
   for (int64_t c = 0; c < s.stride(l); c += kWidth<T>) {
     Vec<T> mean = {}, deviations = {};
     double before = 0;
-    for (int64_t chunk = 0; chunk < s.chunks; ++chunk) {
+    for (int64_t chunk = 0; chunk < s.chunks(); ++chunk) {
       if (chunk_places[chunk] == 0) continue;
       const Vec<T> chunk_mean = load(chunk_array(s, l, chunk, 0) + c);
       const Vec<T> chunk_deviations = load(chunk_array(s, l, chunk, 1) + c);
@@ -230,7 +230,7 @@ inline void finish_gradient_sums(StepState<T>& s, int64_t l) {
   state.slope = scratch_array<T>(s.context, s.stride(l));
   for (int64_t c = 0; c < s.stride(l); c += kWidth<T>) {
     Vec<T> dz = {}, dzx = {};
-    for (int64_t chunk = 0; chunk < s.chunks; ++chunk) {
+    for (int64_t chunk = 0; chunk < s.chunks(); ++chunk) {
       dz += load(chunk_array(s, l, chunk, 0) + c);
       dzx += load(chunk_array(s, l, chunk, 1) + c);
     }

@@ -148,7 +148,6 @@ void hidden_level(StepState<T>& s, int64_t l, bool training) {
 
 template <class T>
 void forward(StepState<T>& s, bool training) {
-  s.chunks = ExampleChunks{s.now->size}.count();
   for (int64_t l = 0; l < s.num_levels(); ++l) {
     const bool norm = s.network.levels[l].batch_norm;
     if (norm && training) begin_batch_norm(s, l);

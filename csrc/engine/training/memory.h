@@ -85,10 +85,9 @@ class Array {
   Array& operator=(const Array&) = delete;
   ~Array() { std::free(memory_); }
 
-  // New zeros, and `spare` more behind them: tiles read a little beyond the end. Where memory runs out, the array stays
-  // as it was.
-  void resize(int64_t count, int64_t spare = 0) {
-    T* memory = static_cast<T*>(allocate_zeros(static_cast<size_t>(count + spare) * sizeof(T)));
+  // New zeros. Where memory runs out, the array stays as it was.
+  void resize(int64_t count) {
+    T* memory = static_cast<T*>(allocate_zeros(static_cast<size_t>(count) * sizeof(T)));
     std::free(memory_);
     memory_ = memory;
     size_ = count;

@@ -169,15 +169,11 @@ inline void give_parameter(const Place& place, const T* arena, T* data) {
 // Writes outputs [first, first + width) of a linear's second copy, where `first` is a multiple of the width.
 template <class T>
 inline void transpose_weight(const LinearLayout& linear, int64_t first, const T* arena, T* copy) {
-  constexpr int64_t kW = kWidth<T>;
-  const int64_t outputs = smaller(kW, linear.outputs - first);
+  const int64_t outputs = smaller(kWidth<T>, linear.outputs - first), columns = linear.transposed_stride();
   for (int64_t segment = 0; segment < linear.segments; ++segment) {
-    for (int64_t k = 0; k < linear.inputs; k += kW) {
-      const T* source = arena + linear.weight + (segment * linear.inputs + k) * linear.weight_stride + first;
-      T* target = copy + linear.transposed + first * linear.transposed_stride() + segment * linear.segment_stride + k;
-      transpose<T>(source, linear.weight_stride, smaller(kW, linear.inputs - k), outputs, target,
-                   linear.transposed_stride(), kW);
-    }
+    transpose_matrix(arena + linear.weight + segment * linear.inputs * linear.weight_stride + first,
+                     linear.weight_stride, linear.inputs, outputs,
+                     copy + linear.transposed + first * columns + segment * linear.segment_stride, columns, true);
   }
 }
 

@@ -53,8 +53,7 @@ inline Exponentials<T> take_exponentials(T* logits, int64_t vocab) {
   return {top[0], sum_lanes<T>(sums)};
 }
 
-// The sum of the logarithms of numbers from 1 to 1e100, from their product: one logarithm for many of them (at batch
-// 32, 0.25 of the 14 us of an MLP's step).
+// The sum of the logarithms of numbers from 1 to 1e100, from their product: one logarithm for many of them.
 class SumOfLogs {
  public:
   void add(double x) {

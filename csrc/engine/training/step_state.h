@@ -60,7 +60,6 @@ struct StepState {
   int64_t capacity = 0;  // examples
   Minibatch minibatches[2];
   const Minibatch* now = &minibatches[0];  // of the present step
-  int64_t chunks = 1;                      // of it
   Array<T> logits;                         // (contexts, padded V); then their gradients
   LevelState<T> levels[Network::kMostLevels];
   // In scratch memory:
@@ -73,7 +72,7 @@ struct StepState {
     const int64_t states = optimizer.kind == OptimizerKind::kAdamW ? 2 : optimizer.momentum != 0 ? 1 : 0;
     for (int64_t slot = 0; slot <= states; ++slot) arena[slot].resize(layout.size);
     gradients.resize(layout.size);
-    transposed.resize(layout.transposed_size, kWidth<T>);
+    transposed.resize(layout.transposed_size);
     int64_t positions = network.block;
     for (int64_t l = 0; l < num_levels(); ++l) {
       positions /= network.levels[l].group;
@@ -124,18 +123,19 @@ struct StepState {
   }
 
   bool joins(int64_t l) const { return joins_rows(network, l); }
+  int64_t chunks() const { return ExampleChunks{now->size}.count(); }
   int64_t rows(int64_t l) const { return now->rows[l].count; }
   int64_t places(int64_t l) const { return now->size * levels[l].positions; }
   // What the linear of level l > 0 reads: (R, segments * padded inputs).
   T* input(int64_t l) const { return joins(l) ? levels[l].x.data() : levels[l - 1].y.data(); }
 
   RowRange range(int64_t count, int64_t chunk) const {
-    return {chunk, count * chunk / chunks, count * (chunk + 1) / chunks};
+    return {chunk, count * chunk / chunks(), count * (chunk + 1) / chunks()};
   }
   // body(range) for every chunk of `count` rows; `flops` is the work of all.
   template <class Body>
   void for_chunks(int64_t count, double flops, const Body& body) {
-    parallel_for(context, chunks, flops / kFlopsPerMicro, [&](int64_t chunk) { body(range(count, chunk)); });
+    parallel_for(context, chunks(), flops / kFlopsPerMicro, [&](int64_t chunk) { body(range(count, chunk)); });
   }
 };
 

@@ -9,7 +9,7 @@ namespace namegen::cpu::NAMEGEN_ISA {
 // Room for the sums of all chunks.
 template <class T>
 inline void begin_symbol_sums(StepState<T>& s) {
-  s.symbol_sums = scratch_array<T>(s.context, s.chunks * s.now->symbols.rows() * s.stride(0));
+  s.symbol_sums = scratch_array<T>(s.context, s.chunks() * s.now->symbols.rows() * s.stride(0));
 }
 
 // The sums of one chunk, zero at first.
@@ -42,7 +42,7 @@ struct SymbolSums {
 // Adds the sums of all chunks to the first one's.
 template <class T>
 inline void merge_symbol_sums(StepState<T>& s) {
-  const int64_t size = s.now->symbols.rows() * s.stride(0), chunks = s.chunks;
+  const int64_t size = s.now->symbols.rows() * s.stride(0), chunks = s.chunks();
   T* sums = s.symbol_sums;
   if (chunks == 1) return;
   constexpr int64_t kSlice = 2048;

@@ -32,7 +32,7 @@ void update_range(StepState<T>& s, int64_t begin, int64_t end, int64_t partials)
 
 template <class T>
 void update(StepState<T>& s) {
-  const int64_t partials = ExampleChunks{s.now->size}.count() - 1;
+  const int64_t partials = s.chunks() - 1;
   update_range(s, 0, s.update_at_once ? s.layout.first_weight : s.layout.shared, 0);
   update_range(s, s.layout.shared, s.update_at_once ? s.layout.other_weights : s.layout.size, partials);
   transpose_weights(s, s.context);

@@ -7,17 +7,17 @@ namespace namegen::cpu::NAMEGEN_ISA {
 int64_t multiply_adds(int64_t rounds) {
   // So many that none waits for the one before: two units, each with a result after four or five cycles.
   constexpr int kChains = 12;
-  const Vec<float> factor = broadcast(0.5f);
+  volatile float opaque = 0.5f;  // of which the compiler may know nothing
+  const Vec<float> factor = broadcast(float(opaque));
   Vec<float> sums[kChains];
 #pragma GCC unroll 12
   for (int i = 0; i < kChains; ++i) sums[i] = broadcast(float(i));
   for (int64_t round = 0; round < rounds; ++round) {
 #pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) {
-      sums[i] = sums[i] * factor + factor;
-      asm volatile("" : "+x"(sums[i]));  // the compiler may know nothing of its value
-    }
+    for (int i = 0; i < kChains; ++i) sums[i] = sums[i] * factor + factor;
   }
+#pragma GCC unroll 12
+  for (int i = 0; i < kChains; ++i) opaque = sum_lanes<float>(sums[i]);  // all of them are wanted
   return rounds * kChains * kWidth<float> * 2;
 }
 
