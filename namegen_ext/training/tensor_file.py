@@ -10,7 +10,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from namegen_ext.training.errors import RunError, one_line
@@ -52,13 +52,15 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not is_file(path):
         raise RunError(f"{path}: there is no such file")
     try:
-        path.open("rb").close()  # safetensors says of every file that it cannot open that it is not there
+        # Once, whole: safetensors opens a path twice, and may find one file's header and the values of its successor.
+        content = path.read_bytes()
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except MemoryError:
+        raise RunError(f"{path}: cannot be read: it is larger than the free memory") from None
     try:
-        with safe_open(path, framework="pt") as file:
-            entry = (file.metadata() or {}).get(_ENTRY)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+        tensors = safetensors.torch.load(content)
+        entry = _metadata(content).get(_ENTRY)
         metadata = _object(entry)
         expected = metadata.pop(_CHECKSUM, None)
         found = _checksum(tensors, metadata)
@@ -71,6 +73,13 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if expected != found:
         raise RunError(f"{path}: is damaged: its SHA-256 is not the one that was written")
     return tensors, metadata
+
+
+def _metadata(content: bytes) -> dict[str, Any]:
+    """Return the texts beside the tensors: safetensors gives them of a file only, not of its bytes."""
+    length = int.from_bytes(content[:8], "little")
+    texts = json.loads(content[8 : 8 + length]).get("__metadata__")
+    return texts if isinstance(texts, dict) else {}
 
 
 def _object(text: str | None) -> dict[str, Any]:

@@ -202,7 +202,9 @@ TENSORS: dict[str, Callable[[Tensor], Tensor]] = {
     "NaN": lambda tensor: torch.full_like(tensor, torch.nan) if tensor.is_floating_point() else tensor,
     "infinite": lambda tensor: torch.full_like(tensor, torch.inf) if tensor.is_floating_point() else tensor,
     "negative": lambda tensor: -tensor,
-    "large": lambda tensor: torch.full_like(tensor, 255 if tensor.dtype == torch.uint8 else 1e30),
+    "large": lambda tensor: torch.full_like(
+        tensor, 1e30 if tensor.is_floating_point() else torch.iinfo(tensor.dtype).max
+    ),
     "zeros": torch.zeros_like,
 }
 
@@ -210,7 +212,8 @@ TENSORS: dict[str, Callable[[Tensor], Tensor]] = {
 def mutate_tensors(draw: random.Random, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Change a tensor, drop one, add one, swap two."""
     changed_tensors = dict(tensors)
-    name, other = draw.choice(list(tensors)), draw.choice(list(tensors))
+    names = sorted(tensors)  # a file gives them in no certain order
+    name, other = draw.choice(names), draw.choice(names)
     kind = draw.randrange(6)
     if kind == 0:
         del changed_tensors[name]
