@@ -270,6 +270,7 @@ class Trainer:
             ),
             self,
             log_every=self.log_every,
+            log_at_once=self.record_updates,
             eval_every=self.eval_every,
             checkpoint_every=self.checkpoint_every,
             should_stop=self.should_stop,

@@ -85,10 +85,37 @@ def test_every_step_is_run_once_with_its_indices_and_rate() -> None:
 
 def test_steps_are_run_many_at_a_time() -> None:
     runner = Counting()
-    loop(runner, Notes(), 10_000, log_every=1000).run()
-    # At least one call for the first step and for each of the log lines; a runner as fast as this is given
-    # all the steps between two lines in one call, once the chunks have grown from 8 by factors of 4.
-    assert 11 <= runner.calls <= 20
+    loop(runner, Notes(), 10_000, log_every=100).run()
+    # The first step, then 8 steps and four times as many each time; lines of the log stop nothing.
+    assert runner.calls <= 8
+
+
+def test_a_call_ends_at_each_log_line_where_the_model_is_looked_at() -> None:
+    runner, notes = Counting(), Notes()
+    looked = loop(runner, notes, 10_000, log_every=1000)
+    looked.log_at_once = True
+    looked.run()
+    assert set(range(1000, 10_001, 1000)) <= set(notes.steps)
+    apart = Notes()
+    loop(Counting(), apart, 10_000, log_every=1000).run()
+    assert notes.logged == apart.logged
+
+
+def test_a_line_that_cannot_be_written_leaves_a_loop_that_can_be_saved() -> None:
+    class Full(Notes):
+        def log(self, step: int, loss: float, learning_rate: float) -> None:
+            super().log(step, loss, learning_rate)
+            if step == 20:
+                raise OSError("full")
+
+    runner = Counting()
+    stopped = loop(runner, Full(), 1000)
+    with pytest.raises(OSError, match="full"):
+        stopped.run()
+    assert stopped.step == len(runner.rates) > 20
+    assert stopped.unlogged_losses.tolist() == [
+        float(step) for step in range(stopped.step // 10 * 10, stopped.step)
+    ]
 
 
 def test_log_lines_hold_the_mean_since_the_one_before() -> None:
@@ -145,7 +172,7 @@ def test_saving_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(1000))  # a second passes each time that it is looked at
     monkeypatch.setattr(checkpoint_interval.time, "monotonic", lambda: float(next(clock)))
     notes = Notes()
-    loop(Counting(), notes, 100, checkpoint_every="3s").run()
+    loop(Counting(), notes, 100_000, checkpoint_every="3s").run()
     # Looked at when the loop is made, after each chunk, and when it was saved.
     assert set(notes.saved) <= set(notes.steps)
     assert len(notes.saved) >= 2
@@ -164,4 +191,4 @@ def test_a_loss_that_is_not_finite_ends_the_run(bad: float, step: int) -> None:
     with pytest.raises(TrainingDivergedError, match=f"the loss at step {step + 1} is not finite") as caught:
         loop(Counting(losses={step: bad, step + 2: bad}), notes, 1000).run()
     assert caught.value.step == step + 1
-    assert all(logged <= step for logged, _, _ in notes.logged)
+    assert [logged for logged, _, _ in notes.logged] == [at for at in (1, *range(10, 1000, 10)) if at <= step]

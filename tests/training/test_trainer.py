@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -114,26 +115,27 @@ def test_a_diverged_run_keeps_what_was_saved(
     trainer = Trainer(words, options, eval_every=20, log_every=10)
     output = trainer.model.net[-1]
 
-    class Sabotage:
-        """Shows nothing, and breaks the model at step 50."""
+    steps = itertools.count(1)
 
-        def __enter__(self) -> Sabotage:
-            return self
+    def break_it_in_step_51(layer: torch.nn.Module, _: object) -> None:
+        if layer.training and next(steps) == 51:
+            output.bias.data.fill_(float("inf"))
 
-        def __exit__(self, *exception: object) -> None: ...
-        def begin(self, step: int, steps: int) -> None: ...
-        def evaluation(self, step: int, dev_loss: float | None) -> None: ...
-        def progress(self, step: int, loss: float) -> None:
-            if step == 50:
-                output.bias.data.fill_(float("inf"))
-
-    trainer.reporter = Sabotage()
+    output.register_forward_pre_hook(break_it_in_step_51)
     with pytest.raises(TrainingDivergedError) as caught:
         trainer.run(directory)
     assert caught.value.step == 51
     kept = newest_checkpoint(directory, warn=pytest.fail)
     assert kept is not None
     assert kept.state.step == 40
+    assert [record["step"] for record in logged(directory) if "learning_rate" in record] == [
+        1,
+        10,
+        20,
+        30,
+        40,
+        50,
+    ]
     for value in [*kept.model.values(), *kept.optimizer.values()]:
         assert value.isfinite().all()
     assert not directory.summary.exists()
