@@ -126,13 +126,13 @@ class TrainingLoop:
         return True
 
     def _next_event(self) -> int:
-        """The next step after which the model is to be looked at."""
+        """The next step after which the model is to be looked at; the first one shows how long a step takes."""
         if self.step == 0:
             return 1
-        # Not the next line of the log: every 100 steps, a call costs the engine at batch 32 0.5 us of each 12 us step.
         events = [self.schedule.steps]
+        # A call costs 43 us beside its steps, 4% of 100 of the engine's at batch 32: lines of the log can wait.
         if self.log_at_once:
-            events.append(_next_multiple(self.step, self.log_every))
+            events.append(self._next_log())
         if self.eval_every:
             events.append(_next_multiple(self.step, self.eval_every))
         return int(min(*events, self._timer.next_step(self.step)))
@@ -152,11 +152,12 @@ class TrainingLoop:
         """Take up the losses of the steps to ``stop``, and tell of those after which there is a line of the log."""
         lines = []
         while self.step < stop:
-            count = min(stop, self._next_log()) - self.step
+            next_log = self._next_log()
+            count = min(stop, next_log) - self.step
             self._losses_to_log.append(losses[:count])
             losses = losses[count:]
             self.step += count
-            if self.step in (1, self.schedule.steps) or self.step % self.log_every == 0:
+            if self.step == next_log:
                 mean = float(torch.cat(self._losses_to_log).double().mean())
                 self._losses_to_log.clear()
                 lines.append((self.step, mean, self.schedule(self.step - 1)))

@@ -60,8 +60,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise RunError(f"{path}: cannot be read: it is larger than the free memory") from None
     try:
         tensors = safetensors.torch.load(content)
-        entry = _metadata(content).get(_ENTRY)
-        metadata = _object(entry)
+        metadata = _object(_texts(content).get(_ENTRY))
         expected = metadata.pop(_CHECKSUM, None)
         found = _checksum(tensors, metadata)
     except (*_DAMAGE, MemoryError) as error:
@@ -75,11 +74,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, metadata
 
 
-def _metadata(content: bytes) -> dict[str, Any]:
-    """Return the texts beside the tensors: safetensors gives them of a file only, not of its bytes."""
+def _texts(content: bytes) -> dict[str, str]:
+    """Return the texts beside the tensors, which safetensors gives of a path only; it has seen that they are texts."""
     length = int.from_bytes(content[:8], "little")
-    texts = json.loads(content[8 : 8 + length]).get("__metadata__")
-    return texts if isinstance(texts, dict) else {}
+    return _object(content[8 : 8 + length].decode()).get("__metadata__") or {}
 
 
 def _object(text: str | None) -> dict[str, Any]:

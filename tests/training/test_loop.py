@@ -86,8 +86,9 @@ def test_every_step_is_run_once_with_its_indices_and_rate() -> None:
 def test_steps_are_run_many_at_a_time() -> None:
     runner = Counting()
     loop(runner, Notes(), 10_000, log_every=100).run()
-    # The first step, then 8 steps and four times as many each time; lines of the log stop nothing.
-    assert runner.calls <= 8
+    # Seven calls: the first step, then 8 steps and four times as many each time. More where the machine is busy, but
+    # not one for each of the 101 lines of the log.
+    assert runner.calls <= 20
 
 
 def test_a_call_ends_at_each_log_line_where_the_model_is_looked_at() -> None:
