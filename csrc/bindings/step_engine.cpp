@@ -150,16 +150,14 @@ class PyStepEngine {
     require_aligned("targets", targets);
     check_symbols(tokens.data(), tokens.size(), "tokens");
     check_symbols(targets.data(), targets.size(), "targets");
-    std::vector<int32_t> new_tokens(tokens.data(), tokens.data() + tokens.size());
-    targets_.assign(targets.data(), targets.data() + targets.size());
-    tokens_ = std::move(new_tokens);
+    engine_->set_examples(tokens.data(), targets.data(), n);
+    num_examples_ = n;
   }
 
   // steps_done is then as many as there are learning rates, or fewer where an exception says why.
   void run(const ArrayOf<int64_t>& indices, const ArrayOf<double>& learning_rates, ArrayOf<double>& losses) {
     const Exclusive use(busy_, kWhat);
     steps_done_ = 0;
-    const auto n = static_cast<int64_t>(targets_.size());
     require(indices.ndim() == 2, "indices must be (steps, batch)");
     const int64_t count = indices.shape(0), batch = indices.shape(1);
     require(batch >= 1, "indices: got a batch of 0, expected at least 1 example");
@@ -181,9 +179,8 @@ class PyStepEngine {
       require_aligned(name, array);
       require_apart("losses", losses, name, array);
     }
-    check_range(indices.data(), indices.size(), n, "indices");
-    engine::Steps steps{
-        tokens_.data(), targets_.data(), indices.data(), learning_rates.data(), losses.mutable_data(), 0, batch};
+    check_range(indices.data(), indices.size(), num_examples_, "indices");
+    engine::Steps steps{indices.data(), learning_rates.data(), losses.mutable_data(), 0, batch};
     int64_t slice = 1;
     while (steps_done_ < count) {
       steps.count = std::min(slice, count - steps_done_);
@@ -275,9 +272,8 @@ class PyStepEngine {
   int64_t slots_ = 1;  // arrays that it keeps for a parameter
   std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
   bool has_batch_norm_ = false;
-  std::vector<int32_t> tokens_;   // (n, block), each in [0, V)
-  std::vector<int32_t> targets_;  // (n), each in [0, V)
-  int64_t steps_done_ = 0;        // in the last call of run
+  int64_t num_examples_ = 0;  // that the engine has
+  int64_t steps_done_ = 0;    // in the last call of run
   std::unique_ptr<engine::StepEngine> engine_;
 };
 

@@ -66,6 +66,7 @@ struct Run {
     constexpr int64_t kExamples = 50;
     for (int64_t i = 0; i < kExamples * network.block; ++i) tokens.push_back(generator() % network.vocab);
     for (int64_t i = 0; i < kExamples; ++i) targets.push_back(generator() % network.vocab);
+    engine->set_examples(tokens.data(), targets.data(), kExamples);
     for (int64_t i = 0; i < batch * steps; ++i) indices.push_back(generator() % kExamples);
   }
 
@@ -80,9 +81,7 @@ struct Run {
   std::vector<double> train(int64_t first, int64_t count, double rate, int threads = 1) {
     std::vector<double> rates(count, rate), losses(count);
     TestContext context(threads);
-    engine->run(
-        {tokens.data(), targets.data(), indices.data() + first * batch, rates.data(), losses.data(), count, batch},
-        context);
+    engine->run({indices.data() + first * batch, rates.data(), losses.data(), count, batch}, context);
     return losses;
   }
 };

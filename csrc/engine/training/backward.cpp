@@ -88,9 +88,8 @@ template <class T>
 void embedding_gradient_from_logits(StepState<T>& s) {
   const int64_t columns = s.layout.embedding_stride;
   fill_zero(s.gradient(0), s.network.vocab * columns);
-  for (int64_t r = 0; r < s.now->contexts.count; ++r) {
-    __builtin_memcpy(s.gradient(s.now->contexts.parts[r] * columns), s.logits.data() + r * columns,
-                     columns * sizeof(T));
+  for (int64_t r = 0; r < s.now->outputs.count; ++r) {
+    __builtin_memcpy(s.gradient(s.now->outputs.parts[r] * columns), s.logits.data() + r * columns, columns * sizeof(T));
   }
 }
 

@@ -174,7 +174,7 @@ void logits_rows(const StepState<T>& s, const RowRange& range) {
   T* target = s.logits.data() + range.first * columns;
   if (s.num_levels() == 0) {  // the embedding's rows are the logits
     for (int64_t r = range.first; r < range.end; ++r, target += columns) {
-      __builtin_memcpy(target, s.value(s.now->contexts.parts[r] * columns), columns * sizeof(T));
+      __builtin_memcpy(target, s.value(s.now->outputs.parts[r] * columns), columns * sizeof(T));
     }
     return;
   }

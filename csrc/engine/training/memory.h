@@ -92,6 +92,14 @@ class Array {
     memory_ = memory;
     size_ = count;
   }
+  void swap(Array& other) {
+    T* const memory = memory_;
+    const int64_t size = size_;
+    memory_ = other.memory_;
+    size_ = other.size_;
+    other.memory_ = memory;
+    other.size_ = size;
+  }
   T* data() const { return memory_; }
   int64_t size() const { return size_; }
 

@@ -2,72 +2,104 @@
 // while another one ends the present one.
 #pragma once
 
-#include "engine/training/distinct_rows.h"
+#include "engine/training/examples.h"
 #include "engine/training/memory.h"
-#include "engine/training/step_engine.h"
 #include "kernels/cpu/embedding_concat_linear.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-using engine::Network;
-
 struct Minibatch {
-  int64_t size = 0;        // B, examples
-  Array<int32_t> tokens;   // (B, block)
-  Array<int32_t> targets;  // (B)
+  int64_t size = 0;         // B, examples
+  Array<int32_t> contexts;  // (B), by their numbers in the data set
+  Array<int32_t> targets;   // (B)
   // In scratch memory:
   DistinctRows rows[Network::kMostLevels];  // of each level
   RowLists readers[Network::kMostLevels];   // of a level's rows: which parts of the level above are made of each
   SymbolRows symbols;                       // of the rows of the first level
-  DistinctRows contexts;                    // of the tokens of whole examples: rows of the last level and the logits
-  RowLists examples;                        // of the contexts
+  const int32_t* sum_before;                // of each of symbols.row_of, see sums_before
+  DistinctRows outputs;                     // rows of the last level and of the logits: distinct contexts
+  RowLists examples;                        // of the outputs
   StepContext context;
 
-  void reserve(int64_t examples, int64_t block) {
-    tokens.resize(examples * block);
+  void reserve(int64_t examples) {
+    contexts.resize(examples);
     targets.resize(examples);
   }
 };
 
-// Whether a level's linear reads several rows of the level below side by side. If not, its rows are those below.
-inline bool joins_rows(const Network& network, int64_t level) { return level > 0 && network.levels[level].group > 1; }
-
-// Copies the examples of one step.
-inline void gather(Minibatch& m, const Network& network, const engine::Steps& steps, int64_t step) {
+// Copies the examples of one step. The next step's are asked for: they lie all over the data set, which the caches near
+// the core do not hold.
+inline void gather(Minibatch& m, const Examples& examples, const engine::Steps& steps, int64_t step) {
   const int64_t* indices = steps.indices + step * steps.batch;
   m.size = steps.batch;
   for (int64_t i = 0; i < m.size; ++i) {
-    const int32_t* source = steps.tokens + indices[i] * network.block;
-    for (int64_t t = 0; t < network.block; ++t) m.tokens.data()[i * network.block + t] = source[t];
-    m.targets.data()[i] = steps.targets[indices[i]];
+    const Example example = examples.data()[indices[i]];
+    m.contexts.data()[i] = example.context;
+    m.targets.data()[i] = example.target;
   }
+  if (step + 1 == steps.count) return;
+  for (int64_t i = 0; i < m.size; ++i) __builtin_prefetch(examples.data() + indices[m.size + i]);
 }
 
-// The distinct rows of every level; for training, where their gradients are to be gathered from.
-inline void find_rows(Minibatch& m, const Network& network, bool training) {
-  const int32_t* values = m.tokens.data();
-  int64_t span = network.vocab, positions = network.block;
-  for (int64_t l = 0; l < network.level_count; ++l) {
-    const int64_t group = network.levels[l].group;
-    positions /= group;
-    if (l > 0 && !joins_rows(network, l)) {
-      m.rows[l] = m.rows[l - 1];
-      continue;
+inline SymbolRows number_symbols_of(const Network& network, const DistinctRows& rows, Context& context) {
+  const EmbeddingConcatLinearShape shape{rows.count, network.levels[0].group, network.vocab, network.embed,
+                                         network.levels[0].size};
+  return number_symbols(shape, rows.parts, context);
+}
+
+// Where sums per symbol, added up row by row, lie before each symbol of each row is added: at the symbol's own row, or
+// the first time at the row beyond all, which is zero, so that no other one must be zero at first (an MLP's step at
+// batch 32: 11.3 to 11.1 us).
+inline const int32_t* sums_before(const SymbolRows& symbols, int64_t rows, Context& context) {
+  int32_t* before = scratch_array<int32_t>(context, rows * symbols.block);
+  int32_t* sum_of = scratch_array<int32_t>(context, symbols.rows());
+  for (int64_t r = 0; r < symbols.rows(); ++r) sum_of[r] = static_cast<int32_t>(symbols.rows());
+  for (int64_t i = 0; i < rows * symbols.block; ++i) {
+    const int32_t row = symbols.row_of[i];
+    before[i] = sum_of[row];
+    sum_of[row] = row;
+  }
+  return before;
+}
+
+// The distinct rows of every level, from the contexts down, and where their gradients are to be gathered from.
+inline void find_rows(Minibatch& m, const Network& network, const Examples& examples, RowMarks& marks) {
+  const int64_t last = network.level_count - 1;
+  marks.begin_minibatch();
+  Picked picked = pick_distinct(
+      m.contexts.data(), m.size, [](int64_t) { return 1; }, marks.of_level(last < 0 ? 0 : level_of_rows(network, last)),
+      marks.stamp(), m.context);
+  m.outputs = {picked.count, picked.repeats, picked.numbers};
+  m.examples = list_by_row(picked.row_of, m.size, picked.count, m.context);
+  for (int64_t l = last; l >= 0; --l) {
+    m.rows[l] = {picked.count, picked.repeats, nullptr};
+    if (level_of_rows(network, l) != l) continue;
+    const int64_t group = network.levels[l].group, count = picked.count;
+    const int32_t* parts_of = examples.rows(l).parts();
+    int32_t* parts = scratch_array<int32_t>(m.context, count * group);
+    for (int64_t r = 0; r < count; ++r) {
+      for (int64_t part = 0; part < group; ++part) parts[r * group + part] = parts_of[picked.numbers[r] * group + part];
     }
-    m.rows[l] = find_distinct_rows(values, m.size * positions, group, span, m.context);
-    if (l > 0 && training) m.readers[l - 1] = list_by_row(m.rows[l].parts, m.rows[l].count * group, span, m.context);
-    values = m.rows[l].row_of;
-    span = m.rows[l].count;
+    m.rows[l].parts = parts;
+    if (l == 0) break;
+    picked = pick_distinct(
+        parts, count * group, [=](int64_t i) { return picked.repeats[i / group]; },
+        marks.of_level(level_of_rows(network, l - 1)), marks.stamp(), m.context);
+    m.rows[l].parts = picked.row_of;
+    m.readers[l - 1] = list_by_row(picked.row_of, count * group, picked.count, m.context);
   }
-  if (network.level_count > 0) {
-    m.contexts = m.rows[network.level_count - 1];
-    const EmbeddingConcatLinearShape shape{m.rows[0].count, network.levels[0].group, network.vocab, network.embed,
-                                           network.levels[0].size};
-    m.symbols = number_symbols(shape, m.rows[0].parts, m.context);
-  } else {
-    m.contexts = find_distinct_rows(values, m.size, 1, span, m.context);
+  if (last < 0) return;
+  m.symbols = number_symbols_of(network, m.rows[0], m.context);
+  m.sum_before = sums_before(m.symbols, m.rows[0].count, m.context);
+}
+
+// All rows of some examples, for evaluation.
+inline void take_all_rows(Minibatch& m, const Network& network, const Examples& examples) {
+  for (int64_t l = 0; l < network.level_count; ++l) {
+    const RowTable& rows = examples.rows(level_of_rows(network, l));
+    m.rows[l] = m.outputs = {rows.count(), nullptr, rows.parts()};
   }
-  if (training) m.examples = list_by_row(m.contexts.row_of, m.size, m.contexts.count, m.context);
+  if (network.level_count > 0) m.symbols = number_symbols_of(network, m.rows[0], m.context);
 }
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

@@ -28,7 +28,7 @@ double cross_entropy_rows(const StepState<T>& s, const RowRange& range) {
 template <class T>
 double output(StepState<T>& s) {
   const LinearLayout& linear = s.layout.output;
-  const int64_t last = s.num_levels() - 1, rows = s.now->contexts.count, columns = padded<T>(s.network.vocab);
+  const int64_t last = s.num_levels() - 1, rows = s.now->outputs.count, columns = padded<T>(s.network.vocab);
   const double products = last < 0 ? 0 : 6.0 * linear.inputs;
   double losses[ExampleChunks::kMost] = {};
   s.for_chunks(rows, (products + 20) * double(rows) * columns, [&](const RowRange& range) {

@@ -12,7 +12,7 @@ double cross_entropy_of_pairs(StepState<T>& s) {
   const int64_t batch = s.now->size, vocab = s.network.vocab, columns = s.layout.embedding_stride;
   int32_t* counts = scratch_array<int32_t>(s.context, vocab * vocab);  // [context][target]
   for (int64_t i = 0; i < vocab * vocab; ++i) counts[i] = 0;
-  for (int64_t i = 0; i < batch; ++i) ++counts[s.now->tokens.data()[i] * vocab + s.now->targets.data()[i]];
+  for (int64_t i = 0; i < batch; ++i) ++counts[s.now->contexts.data()[i] * vocab + s.now->targets.data()[i]];
 
   double total = 0;
   for (int64_t context = 0; context < vocab; ++context) {

@@ -1,6 +1,7 @@
 // The step engine of one instruction set: parameters in and out, and steps as a sequence of passes (passes.h).
 #include "engine/training/step_engine.h"
 
+#include <memory>
 #include <stdexcept>
 
 #include "engine/training/passes.h"
@@ -46,6 +47,15 @@ class StepEngineOf final : public engine::StepEngine {
     return all_below_of<uint64_t>(values, n, limit);
   }
 
+  void set_examples(const int32_t* tokens, const int32_t* targets, int64_t n) override {
+    auto examples = std::make_unique<Examples>();
+    auto marks = std::make_unique<RowMarks>();
+    examples->assign(state_.network, tokens, targets, n);
+    marks->reserve(state_.network, *examples);
+    examples_.swap(examples);
+    marks_.swap(marks);
+  }
+
   void run(const Steps& steps, Context& context) override {
     state_.reserve(steps.batch);
     if (!transposed_is_current_) transpose_weights(state_, context);
@@ -68,6 +78,13 @@ class StepEngineOf final : public engine::StepEngine {
 
   void logits(const int32_t* tokens, int64_t n, void* result, Context& context) override {
     const Network& network = state_.network;
+    if (network.level_count == 0) {  // the embedding's rows are the logits
+      for (int64_t i = 0; i < n; ++i) {
+        __builtin_memcpy(static_cast<T*>(result) + i * network.vocab,
+                         state_.value(tokens[i] * state_.layout.embedding_stride), network.vocab * sizeof(T));
+      }
+      return;
+    }
     const int64_t most = smaller(1024, INT32_MAX / network.block);  // whose tokens are numbered in 32 bits
     const int64_t stride = padded<T>(network.vocab);
     for (int64_t first = 0; first < n; first += most) {
@@ -77,17 +94,16 @@ class StepEngineOf final : public engine::StepEngine {
       Minibatch& minibatch = state_.minibatches[0];
       minibatch.context.begin_step(context);
       minibatch.size = count;
-      __builtin_memcpy(minibatch.tokens.data(), tokens + first * network.block,
-                       count * network.block * sizeof(int32_t));
-      find_rows(minibatch, network, false);
+      evaluated_.assign(network, tokens + first * network.block, nullptr, count);
+      take_all_rows(minibatch, network, evaluated_);
       state_.now = &minibatch;
       forward(state_, false);
-      const int64_t rows = minibatch.contexts.count;
+      const int64_t rows = minibatch.outputs.count;
       state_.for_chunks(rows, 2.0 * rows * state_.layout.output.inputs * stride,
                         [&](const RowRange& range) { logits_rows(state_, range); });
       for (int64_t i = 0; i < count; ++i) {
         T* row = static_cast<T*>(result) + (first + i) * network.vocab;
-        __builtin_memcpy(row, state_.logits.data() + minibatch.contexts.row_of[i] * stride, network.vocab * sizeof(T));
+        __builtin_memcpy(row, state_.logits.data() + evaluated_.data()[i].context * stride, network.vocab * sizeof(T));
       }
     }
   }
@@ -111,8 +127,8 @@ class StepEngineOf final : public engine::StepEngine {
 
   void prepare(Minibatch& minibatch, const Steps& steps, int64_t step) {
     minibatch.context.begin_step(state_.context);
-    gather(minibatch, state_.network, steps, step);
-    if (!counts_pairs(steps.batch)) find_rows(minibatch, state_.network, true);
+    gather(minibatch, *examples_, steps, step);
+    if (!counts_pairs(steps.batch)) find_rows(minibatch, state_.network, *examples_, *marks_);
   }
 
   double loss_and_gradients() {
@@ -145,6 +161,9 @@ class StepEngineOf final : public engine::StepEngine {
   }
 
   StepState<T> state_;
+  std::unique_ptr<Examples> examples_;  // that `run` draws from
+  std::unique_ptr<RowMarks> marks_;
+  Examples evaluated_;  // some of those that `logits` computes
   bool transposed_is_current_ = false;
 };
 

@@ -58,8 +58,6 @@ enum class Slot : int {
 };
 
 struct Steps {
-  const int32_t* tokens;         // (n, block), each in [0, V)
-  const int32_t* targets;        // (n), each in [0, V)
   const int64_t* indices;        // (count, batch), each in [0, n)
   const double* learning_rates;  // (count)
   double* losses;                // (count), written: nats, each taken before its update
@@ -88,6 +86,9 @@ class StepEngine {
   virtual bool all_below(const int32_t* values, int64_t n, int64_t limit) const = 0;
   virtual bool all_below(const int64_t* values, int64_t n, int64_t limit) const = 0;
 
+  // Takes the n >= 0 examples that `run` draws from: tokens (n, block) and targets (n), each in [0, V). Where there is
+  // no memory for them, those before stay.
+  virtual void set_examples(const int32_t* tokens, const int32_t* targets, int64_t n) = 0;
   virtual void run(const Steps& steps, cpu::Context& context) = 0;
   // Logits (n, V) in evaluation mode of tokens (n, block).
   virtual void logits(const int32_t* tokens, int64_t n, void* logits, cpu::Context& context) = 0;

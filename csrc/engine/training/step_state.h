@@ -104,7 +104,7 @@ struct StepState {
   // Room for a minibatch of `batch` examples.
   void reserve(int64_t batch) {
     if (batch <= capacity) return;
-    for (Minibatch& minibatch : minibatches) minibatch.reserve(batch, network.block);
+    for (Minibatch& minibatch : minibatches) minibatch.reserve(batch);
     const int64_t vocab = padded<T>(network.vocab);
     logits.resize(batch * vocab);
     for (int64_t l = 0; l < num_levels(); ++l) {

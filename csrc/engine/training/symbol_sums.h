@@ -9,7 +9,7 @@ namespace namegen::cpu::NAMEGEN_ISA {
 // Room for the sums of all chunks.
 template <class T>
 inline void begin_symbol_sums(StepState<T>& s) {
-  s.symbol_sums = scratch_array<T>(s.context, s.chunks() * s.now->symbols.rows() * s.stride(0));
+  s.symbol_sums = scratch_array<T>(s.context, (s.chunks() * s.now->symbols.rows() + 1) * s.stride(0));
 }
 
 // The sums of one chunk, zero at first.
@@ -19,22 +19,29 @@ struct SymbolSums {
   int64_t columns;
   int64_t group;
   const int32_t* row_of;
+  const int32_t* sum_before;
 
   SymbolSums(const StepState<T>& s, const RowRange& range)
       : sums(s.symbol_sums + range.chunk * s.now->symbols.rows() * s.stride(0)),
         columns(s.stride(0)),
         group(s.now->symbols.block),
-        row_of(s.now->symbols.row_of + range.first * group) {
-    fill_zero(sums, s.now->symbols.rows() * columns);
+        row_of(s.now->symbols.row_of + range.first * group),
+        sum_before((s.chunks() == 1 ? s.now->sum_before : s.now->symbols.row_of) + range.first * group) {
+    if (s.chunks() == 1) {
+      fill_zero(sums + s.now->symbols.rows() * columns, columns);
+    } else {
+      fill_zero(sums, s.now->symbols.rows() * columns);
+    }
   }
 
   // Adds NV vectors of row r of the chunk.
   template <int NV>
   void add(int64_t r, int64_t column, const Vec<T>* dz) const {
     for (int64_t t = 0; t < group; ++t) {
+      const T* before = sums + sum_before[r * group + t] * columns + column;
       T* row = sums + row_of[r * group + t] * columns + column;
 #pragma GCC unroll 4
-      for (int v = 0; v < NV; ++v) store(row + v * kWidth<T>, load(row + v * kWidth<T>) + dz[v]);
+      for (int v = 0; v < NV; ++v) store(row + v * kWidth<T>, load(before + v * kWidth<T>) + dz[v]);
     }
   }
 };
