@@ -15,29 +15,6 @@ struct DistinctRows {
   const int32_t* parts;    // (R, group): what each is made of, symbols or rows of the level below
 };
 
-// The members of each row, one after the other: those of row r are members[begin[r]] to members[begin[r + 1]].
-struct RowLists {
-  int32_t* begin;  // (R + 1)
-  int32_t* members;
-};
-
-// Lists 0 ... n - 1 by their rows, in order.
-inline RowLists list_by_row(const int32_t* row_of, int64_t n, int64_t rows, Context& context) {
-  const RowLists lists{scratch_array<int32_t>(context, rows + 1), scratch_array<int32_t>(context, n)};
-  int32_t* next = scratch_array<int32_t>(context, rows);
-  fill_zero(next, rows);
-  for (int64_t i = 0; i < n; ++i) ++next[row_of[i]];
-  int32_t before = 0;
-  for (int64_t r = 0; r < rows; ++r) {
-    const int32_t size = next[r];
-    lists.begin[r] = next[r] = before;
-    before += size;
-  }
-  lists.begin[rows] = before;
-  for (int64_t i = 0; i < n; ++i) lists.members[next[row_of[i]]++] = static_cast<int32_t>(i);
-  return lists;
-}
-
 // The row of a minibatch that a row of the whole data set has become; of the minibatch with this stamp.
 struct Mark {
   uint32_t stamp;
@@ -50,14 +27,16 @@ struct Picked {
   int32_t* numbers;  // (R), by first occurrence
   int32_t* repeats;  // (R): sums of the weights of all that are equal
   int32_t* row_of;   // (n)
+  int32_t* members;  // (R): how many are equal
+  int32_t* rank;     // (n): how many equal ones stand before each
 };
 
 // marks[number] of every number must have another stamp before. weight_of(i): at how many places numbers[i] stands.
 template <class WeightOf>
 inline Picked pick_distinct(const int32_t* numbers, int64_t n, const WeightOf& weight_of, Mark* marks, uint32_t stamp,
                             Context& context) {
-  const Picked picked{0, scratch_array<int32_t>(context, n), scratch_array<int32_t>(context, n),
-                      scratch_array<int32_t>(context, n)};
+  const auto array = [&] { return scratch_array<int32_t>(context, n); };
+  Picked picked{0, array(), array(), array(), array(), array()};
   // Without a branch, as nobody can guess which numbers are new.
   int32_t count = 0;
   for (int64_t i = 0; i < n; ++i) {
@@ -68,9 +47,29 @@ inline Picked pick_distinct(const int32_t* numbers, int64_t n, const WeightOf& w
     picked.numbers[row] = numbers[i];
     picked.repeats[row] = (is_new ? 0 : picked.repeats[row]) + weight_of(i);
     picked.row_of[i] = row;
+    picked.rank[i] = is_new ? 0 : picked.members[row];
+    picked.members[row] = picked.rank[i] + 1;
     count += is_new;
   }
-  return {count, picked.numbers, picked.repeats, picked.row_of};
+  picked.count = count;
+  return picked;
+}
+
+// The members of each row, one after the other: those of row r are members[begin[r]] to members[begin[r + 1]].
+struct RowLists {
+  int32_t* begin;  // (R + 1)
+  int32_t* members;
+};
+
+// Lists 0 ... n - 1 by their rows, in order.
+inline RowLists list_by_row(const Picked& picked, int64_t n, Context& context) {
+  const RowLists lists{scratch_array<int32_t>(context, picked.count + 1), scratch_array<int32_t>(context, n)};
+  lists.begin[0] = 0;
+  for (int64_t r = 0; r < picked.count; ++r) lists.begin[r + 1] = lists.begin[r] + picked.members[r];
+  for (int64_t i = 0; i < n; ++i) {
+    lists.members[lists.begin[picked.row_of[i]] + picked.rank[i]] = static_cast<int32_t>(i);
+  }
+  return lists;
 }
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

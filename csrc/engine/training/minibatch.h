@@ -8,6 +8,14 @@
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
+// A minibatch is cut into so many chunks, at every level, whatever the number of its rows there. Not many: each has a
+// gradient of its own of the weights above the first level, all of which the update adds up.
+struct ExampleChunks {
+  static constexpr int64_t kMost = 8;
+  int64_t examples;
+  int64_t count() const { return smaller(kMost, larger(1, examples / 256)); }
+};
+
 struct Minibatch {
   int64_t size = 0;         // B, examples
   Array<int32_t> contexts;  // (B), by their numbers in the data set
@@ -16,7 +24,7 @@ struct Minibatch {
   DistinctRows rows[Network::kMostLevels];  // of each level
   RowLists readers[Network::kMostLevels];   // of a level's rows: which parts of the level above are made of each
   SymbolRows symbols;                       // of the rows of the first level
-  const int32_t* sum_before;                // of each of symbols.row_of, see sums_before
+  const int32_t* sum_before;                // of each of symbols.row_of, see sums_before; with one chunk
   DistinctRows outputs;                     // rows of the last level and of the logits: distinct contexts
   RowLists examples;                        // of the outputs
   StepContext context;
@@ -70,7 +78,7 @@ inline void find_rows(Minibatch& m, const Network& network, const Examples& exam
       m.contexts.data(), m.size, [](int64_t) { return 1; }, marks.of_level(last < 0 ? 0 : level_of_rows(network, last)),
       marks.stamp(), m.context);
   m.outputs = {picked.count, picked.repeats, picked.numbers};
-  m.examples = list_by_row(picked.row_of, m.size, picked.count, m.context);
+  m.examples = list_by_row(picked, m.size, m.context);
   for (int64_t l = last; l >= 0; --l) {
     m.rows[l] = {picked.count, picked.repeats, nullptr};
     if (level_of_rows(network, l) != l) continue;
@@ -86,11 +94,11 @@ inline void find_rows(Minibatch& m, const Network& network, const Examples& exam
         parts, count * group, [=](int64_t i) { return picked.repeats[i / group]; },
         marks.of_level(level_of_rows(network, l - 1)), marks.stamp(), m.context);
     m.rows[l].parts = picked.row_of;
-    m.readers[l - 1] = list_by_row(picked.row_of, count * group, picked.count, m.context);
+    m.readers[l - 1] = list_by_row(picked, count * group, m.context);
   }
   if (last < 0) return;
   m.symbols = number_symbols_of(network, m.rows[0], m.context);
-  m.sum_before = sums_before(m.symbols, m.rows[0].count, m.context);
+  if (ExampleChunks{m.size}.count() == 1) m.sum_before = sums_before(m.symbols, m.rows[0].count, m.context);
 }
 
 // All rows of some examples, for evaluation.

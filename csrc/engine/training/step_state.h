@@ -11,14 +11,6 @@ using engine::Optimizer;
 using engine::OptimizerKind;
 using engine::Slot;
 
-// A minibatch is cut into so many chunks, at every level, whatever the number of its rows there. Not many: each has a
-// gradient of its own of the weights above the first level, all of which the update adds up.
-struct ExampleChunks {
-  static constexpr int64_t kMost = 8;
-  int64_t examples;
-  int64_t count() const { return smaller(kMost, larger(1, examples / 256)); }
-};
-
 // The rows of a level that belong to a chunk.
 struct RowRange {
   int64_t chunk;
