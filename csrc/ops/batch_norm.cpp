@@ -130,8 +130,8 @@ Triple forward_cpu(const Tensor& x, const optional<Tensor>& running_mean, const 
   const auto gamma = parameter(weight, compute), beta = parameter(bias, compute);
   const Running moving_mean(running_mean, compute), moving_var(running_var, compute);
 
-  Tensor output = at::empty(x.sizes(), x.options());  // (..., C)
-  Tensor mean, invstd;                                // (C)
+  Tensor output = empty_output(x.sizes(), x.options());  // (..., C)
+  Tensor mean, invstd;                                   // (C)
   if (training) {
     mean = at::empty({x.size(-1)}, x.options().dtype(compute));
     invstd = at::empty_like(mean);
@@ -180,7 +180,7 @@ Triple backward_cpu(const Tensor& grad_output, const Tensor& x, const optional<T
   const auto gamma = parameter(weight, compute);
 
   Tensor grad_input, grad_weight, grad_bias;
-  if (output_mask[0]) grad_input = at::empty(x.sizes(), x.options());           // (..., C)
+  if (output_mask[0]) grad_input = empty_output(x.sizes(), x.options());        // (..., C)
   if (output_mask[1]) grad_weight = at::empty({x.size(-1)}, mean_c.options());  // (C)
   if (output_mask[2]) grad_bias = at::empty({x.size(-1)}, mean_c.options());    // (C)
   const cpu::BatchNormBackward params{rows_of(x),

@@ -1,6 +1,7 @@
 #include "ops/common.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
 #include <c10/util/Exception.h>
 #include <omp.h>
 #include <pthread.h>
@@ -9,6 +10,8 @@
 #include <cmath>
 #include <memory>
 #include <sstream>
+
+#include "kernels/cpu/large_pages.h"
 
 namespace namegen::ops {
 
@@ -48,6 +51,12 @@ Tensor contiguous_as(const Tensor& tensor, at::ScalarType type) {
   return typed.is_contiguous() ? typed : typed.contiguous();
 }
 
+Tensor empty_output(at::IntArrayRef sizes, const at::TensorOptions& options) {
+  Tensor output = at::empty(sizes, options);
+  cpu::ask_for_large_pages(output.mutable_data_ptr(), output.nbytes());
+  return output;
+}
+
 namespace {
 
 // Enough for the published sizes at batch 32.
@@ -84,6 +93,7 @@ void* TorchContext::scratch(size_t bytes) {
     return result;
   }
   blocks_.push_back(c10::GetCPUAllocator()->allocate(rounded));
+  cpu::ask_for_large_pages(blocks_.back().get(), rounded);
   return blocks_.back().get();
 }
 

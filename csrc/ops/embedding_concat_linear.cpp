@@ -155,7 +155,7 @@ Tensor forward_cpu(const Tensor& tokens, const Tensor& embedding_weight, const T
 
   auto sizes = tokens.sizes().vec();
   sizes.back() = linear_weight.size(0);
-  Tensor output = at::empty(sizes, embedding_weight.options());  // (..., H)
+  Tensor output = empty_output(sizes, embedding_weight.options());  // (..., H)
   TorchContext context;
   const auto shape = shape_of(tokens, embedding, linear);
   const cpu::EmbeddingConcatLinearForward params{shape,
@@ -183,9 +183,9 @@ Gradients backward_cpu(const Tensor& grad_output, const Tensor& tokens, const Te
 
   const auto options = embedding.options();
   Tensor grad_embedding, grad_linear, grad_bias;
-  if (output_mask[0]) grad_embedding = at::empty(embedding.sizes(), options);  // (V, E)
-  if (output_mask[1]) grad_linear = at::empty(linear.sizes(), options);        // (H, T*E)
-  if (output_mask[2]) grad_bias = at::empty({linear.size(0)}, options);        // (H)
+  if (output_mask[0]) grad_embedding = empty_output(embedding.sizes(), options);  // (V, E)
+  if (output_mask[1]) grad_linear = empty_output(linear.sizes(), options);        // (H, T*E)
+  if (output_mask[2]) grad_bias = at::empty({linear.size(0)}, options);           // (H)
   TorchContext context;
   const auto shape = shape_of(tokens, embedding, linear);
   const cpu::EmbeddingConcatLinearBackward params{shape,

@@ -2,14 +2,12 @@
 // large one asks for large pages: rows that lie all over it are found without a walk through the page table each.
 #pragma once
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <new>
+
+#include "kernels/cpu/large_pages.h"
 
 namespace namegen::sampling {
 
@@ -19,13 +17,11 @@ class AlignedArray {
   AlignedArray() = default;
   explicit AlignedArray(int64_t count) : size_(count) {
     const size_t wanted = static_cast<size_t>(count) * sizeof(T);
-    const size_t alignment = wanted >= 4 * kLargePage ? kLargePage : 64;
+    const size_t alignment = wanted >= 4 * cpu::kLargePage ? cpu::kLargePage : 64;
     const size_t bytes = (wanted + alignment - 1) / alignment * alignment;
     memory_.reset(static_cast<T*>(std::aligned_alloc(alignment, bytes > 0 ? bytes : alignment)));
     if (memory_ == nullptr) throw std::bad_alloc();
-#if defined(__linux__)
-    if (alignment == kLargePage) madvise(memory_.get(), bytes, MADV_HUGEPAGE);  // a wish: it may fail
-#endif
+    cpu::ask_for_large_pages(memory_.get(), bytes);
   }
 
   T* data() { return memory_.get(); }
@@ -35,8 +31,6 @@ class AlignedArray {
   const T& operator[](int64_t i) const { return memory_.get()[i]; }
 
  private:
-  static constexpr size_t kLargePage = size_t{2} << 20;
-
   struct Free {
     void operator()(T* p) const { std::free(p); }
   };
