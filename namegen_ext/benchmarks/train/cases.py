@@ -48,13 +48,13 @@ _GPT = TrainCase(
     model="gpt", batch_norm=False, batch_size=32, steps=10, timed_steps=10, embedding_dim=64, block_size=16
 )
 
-# The training loop runs as many steps in a call as take a tenth of a second. Here a call takes 1,000 at most, fewer than
+# The training loop runs as many steps in a call as take a tenth of a second. Here a call takes 300 at most, fewer than
 # that for the step engine at batch 32: what is done once a call weighs no less here than there.
 _CASES = (
     _BIGRAM,
-    _mlp(32, 1000, target=1.0, plain=14, jax=2.7, batch_norm=False),
+    _mlp(32, 300, target=1.0, plain=14, jax=2.7, batch_norm=False),
     _mlp(1024, 50, target=1.0, plain=4, jax=1.8, batch_norm=False),
-    _mlp(32, 1000, target=1.4, plain=20, jax=2.7, batch_norm=True),
+    _mlp(32, 300, target=1.4, plain=20, jax=2.7, batch_norm=True),
     _mlp(1024, 50, target=1.0, plain=5, jax=1.8, batch_norm=True),
     _wavenet(32, 100, target=1.6, plain=5.5, jax=1.8),
     _wavenet(1024, 16, target=1.8, plain=3.3, jax=1.8),
