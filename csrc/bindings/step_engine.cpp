@@ -139,7 +139,7 @@ class PyStepEngine {
 
   int64_t steps_done() const { return steps_done_; }
 
-  // Copies the examples that run draws from, so that they are looked at once and not in every call.
+  // Gives the engine the examples that run draws from: they are checked and numbered once, not in every call.
   void set_examples(const ArrayOf<int32_t>& tokens, const ArrayOf<int32_t>& targets) {
     const Exclusive use(busy_, kWhat);
     steps_done_ = 0;
@@ -150,7 +150,10 @@ class PyStepEngine {
     require_aligned("targets", targets);
     check_symbols(tokens.data(), tokens.size(), "tokens");
     check_symbols(targets.data(), targets.size(), "targets");
-    engine_->set_examples(tokens.data(), targets.data(), n);
+    {
+      py::gil_scoped_release release;
+      engine_->set_examples(tokens.data(), targets.data(), n);
+    }
     num_examples_ = n;
   }
 

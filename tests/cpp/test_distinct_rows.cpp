@@ -2,6 +2,7 @@
 // standard library.
 #include "engine/training/distinct_rows.h"
 
+#include <algorithm>
 #include <map>
 
 #include "engine/training/minibatch.h"
@@ -107,9 +108,9 @@ void check_minibatch(const distinct::Minibatch& m, const Network& network, const
   std::vector<int32_t> row_of(batch, -1);
   bool same = true;
   for (int64_t r = 0; r < m.outputs.count; ++r) {
-    for (int32_t i = m.examples.begin[r]; i < m.examples.begin[r + 1]; ++i) {
-      row_of[m.examples.members[i]] = r;
-      same = same && (i == m.examples.begin[r] || m.examples.members[i - 1] < m.examples.members[i]);
+    for (int32_t i = m.examples_of.begin[r]; i < m.examples_of.begin[r + 1]; ++i) {
+      row_of[m.examples_of.members[i]] = r;
+      same = same && (i == m.examples_of.begin[r] || m.examples_of.members[i - 1] < m.examples_of.members[i]);
     }
   }
   for (int64_t i = 0; i < batch; ++i) {
@@ -133,6 +134,7 @@ void test_minibatches(int64_t vocab, const std::vector<int64_t>& groups, int64_t
   distinct::Examples examples;
   distinct::RowMarks marks(2);  // begins again after two minibatches
   examples.assign(network, tokens.data(), targets.data(), kExamples);
+  examples.finish_numbering();
   marks.reserve(network, examples);
   distinct::Minibatch m;
   m.reserve(batch);

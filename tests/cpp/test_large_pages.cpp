@@ -2,6 +2,9 @@
 // what lies beside them.
 #include "kernels/cpu/large_pages.h"
 
+#include <cstdlib>
+#include <memory>
+
 #include "support.h"
 
 using namegen::cpu::ask_for_large_pages;
@@ -13,6 +16,7 @@ int main() {
   const std::unique_ptr<unsigned char, decltype(&std::free)> memory(
       static_cast<unsigned char*>(std::aligned_alloc(kLargePage, kBytes)), std::free);
   const auto expected = [](size_t i) { return static_cast<unsigned char>(i * 7 + i / 4096); };
+  if (memory == nullptr) return 1;
   for (size_t i = 0; i < kBytes; ++i) memory.get()[i] = expected(i);
   for (const size_t offset : {size_t{0}, size_t{64}, size_t{4096}, kLargePage - 64, kLargePage + 1}) {
     for (const size_t bytes :

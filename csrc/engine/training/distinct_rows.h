@@ -8,10 +8,11 @@
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-// The distinct rows of one level, in the order in which they first occur.
+// The distinct rows of one level, in the order in which they first occur. A place is a position of an example. Not all
+// is needed, and there, everywhere: no repeats in evaluation, no parts where a level has the rows of the one below.
 struct DistinctRows {
   int64_t count = 0;       // R
-  const int32_t* repeats;  // (R): at how many places each occurs: a place is a position of an example
+  const int32_t* repeats;  // (R): at how many places each occurs
   const int32_t* parts;    // (R, group): what each is made of, symbols or rows of the level below
 };
 
@@ -27,7 +28,7 @@ struct Picked {
   int32_t* numbers;  // (R), by first occurrence
   int32_t* repeats;  // (R): sums of the weights of all that are equal
   int32_t* row_of;   // (n)
-  int32_t* members;  // (R): how many are equal
+  int32_t* sizes;    // (R): how many are equal
   int32_t* rank;     // (n): how many equal ones stand before each
 };
 
@@ -47,8 +48,8 @@ inline Picked pick_distinct(const int32_t* numbers, int64_t n, const WeightOf& w
     picked.numbers[row] = numbers[i];
     picked.repeats[row] = (is_new ? 0 : picked.repeats[row]) + weight_of(i);
     picked.row_of[i] = row;
-    picked.rank[i] = is_new ? 0 : picked.members[row];
-    picked.members[row] = picked.rank[i] + 1;
+    picked.rank[i] = is_new ? 0 : picked.sizes[row];
+    picked.sizes[row] = picked.rank[i] + 1;
     count += is_new;
   }
   picked.count = count;
@@ -65,7 +66,7 @@ struct RowLists {
 inline RowLists list_by_row(const Picked& picked, int64_t n, Context& context) {
   const RowLists lists{scratch_array<int32_t>(context, picked.count + 1), scratch_array<int32_t>(context, n)};
   lists.begin[0] = 0;
-  for (int64_t r = 0; r < picked.count; ++r) lists.begin[r + 1] = lists.begin[r] + picked.members[r];
+  for (int64_t r = 0; r < picked.count; ++r) lists.begin[r + 1] = lists.begin[r] + picked.sizes[r];
   for (int64_t i = 0; i < n; ++i) {
     lists.members[lists.begin[picked.row_of[i]] + picked.rank[i]] = static_cast<int32_t>(i);
   }

@@ -47,6 +47,11 @@ class Examples {
     for (int64_t i = 0; i < n; ++i) examples_.data()[i] = {values[i], targets == nullptr ? 0 : targets[i]};
   }
 
+  // Gives back the memory that only numbering needs.
+  void finish_numbering() {
+    for (RowTable& rows : rows_) rows.finish();
+  }
+
   const Example* data() const { return examples_.data(); }
   // The distinct rows of a level that is the lowest with its rows.
   const RowTable& rows(int64_t level) const { return rows_[level]; }

@@ -26,7 +26,7 @@ struct Minibatch {
   SymbolRows symbols;                       // of the rows of the first level
   const int32_t* sum_before;                // of each of symbols.row_of, see sums_before; with one chunk
   DistinctRows outputs;                     // rows of the last level and of the logits: distinct contexts
-  RowLists examples;                        // of the outputs
+  RowLists examples_of;                     // the outputs
   StepContext context;
 
   void reserve(int64_t examples) {
@@ -78,7 +78,7 @@ inline void find_rows(Minibatch& m, const Network& network, const Examples& exam
       m.contexts.data(), m.size, [](int64_t) { return 1; }, marks.of_level(last < 0 ? 0 : level_of_rows(network, last)),
       marks.stamp(), m.context);
   m.outputs = {picked.count, picked.repeats, picked.numbers};
-  m.examples = list_by_row(picked, m.size, m.context);
+  m.examples_of = list_by_row(picked, m.size, m.context);
   for (int64_t l = last; l >= 0; --l) {
     m.rows[l] = {picked.count, picked.repeats, nullptr};
     if (level_of_rows(network, l) != l) continue;
@@ -88,8 +88,10 @@ inline void find_rows(Minibatch& m, const Network& network, const Examples& exam
     for (int64_t r = 0; r < count; ++r) {
       for (int64_t part = 0; part < group; ++part) parts[r * group + part] = parts_of[picked.numbers[r] * group + part];
     }
-    m.rows[l].parts = parts;
-    if (l == 0) break;
+    if (l == 0) {
+      m.rows[0].parts = parts;
+      break;
+    }
     picked = pick_distinct(
         parts, count * group, [=](int64_t i) { return picked.repeats[i / group]; },
         marks.of_level(level_of_rows(network, l - 1)), marks.stamp(), m.context);
@@ -101,13 +103,13 @@ inline void find_rows(Minibatch& m, const Network& network, const Examples& exam
   if (ExampleChunks{m.size}.count() == 1) m.sum_before = sums_before(m.symbols, m.rows[0].count, m.context);
 }
 
-// All rows of some examples, for evaluation.
+// All rows of some examples, for evaluation of a network with levels.
 inline void take_all_rows(Minibatch& m, const Network& network, const Examples& examples) {
   for (int64_t l = 0; l < network.level_count; ++l) {
     const RowTable& rows = examples.rows(level_of_rows(network, l));
     m.rows[l] = m.outputs = {rows.count(), nullptr, rows.parts()};
   }
-  if (network.level_count > 0) m.symbols = number_symbols_of(network, m.rows[0], m.context);
+  m.symbols = number_symbols_of(network, m.rows[0], m.context);
 }
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

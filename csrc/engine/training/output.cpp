@@ -15,9 +15,9 @@ double cross_entropy_rows(const StepState<T>& s, const RowRange& range) {
   SumOfLogs logs;
   double rest = 0;
   for (int64_t r = range.first; r < range.end; ++r) {
-    const int32_t* examples = s.now->examples.members + s.now->examples.begin[r];
+    const int32_t* examples = s.now->examples_of.members + s.now->examples_of.begin[r];
     rest += softmax_cross_entropy_row<T>(
-        s.logits.data() + r * columns, vocab, s.now->examples.begin[r + 1] - s.now->examples.begin[r],
+        s.logits.data() + r * columns, vocab, s.now->examples_of.begin[r + 1] - s.now->examples_of.begin[r],
         [&](int64_t i) { return s.now->targets.data()[examples[i]]; }, scale, logs);
   }
   return logs.value() + rest;

@@ -31,6 +31,12 @@ class RowTable {
     return slots_.data()[slot] - 1;
   }
 
+  // Gives back the memory that only further rows would need. There may be none until the next `begin`.
+  void finish() {
+    Array<int32_t>().swap(slots_);
+    if (parts_.size() > count_ * group_) keep_parts_in(count_ * group_);
+  }
+
   int64_t count() const { return count_; }
   // (count, group)
   const int32_t* parts() const { return parts_.data(); }
@@ -60,8 +66,12 @@ class RowTable {
   }
 
   void grow() {
-    if (count_ >= INT32_MAX / 2) throw std::length_error("tokens: more than 2^30 distinct contexts");
-    slots_.resize(int64_t{1} << (bits_ + 1));
+    if (count_ >= INT32_MAX / 2) throw std::length_error("tokens: more than 2^30 distinct rows at one level");
+    if (slots_.size() >= 2 * slots()) {
+      fill_zero(slots_.data(), 2 * slots());
+    } else {
+      slots_.resize(2 * slots());
+    }
     ++bits_;
     for (int64_t row = 0; row < count_; ++row) {
       slots_.data()[slot_of(parts_.data() + row * group_)] = static_cast<int32_t>(row + 1);

@@ -51,6 +51,7 @@ class StepEngineOf final : public engine::StepEngine {
     auto examples = std::make_unique<Examples>();
     auto marks = std::make_unique<RowMarks>();
     examples->assign(state_.network, tokens, targets, n);
+    examples->finish_numbering();
     marks->reserve(state_.network, *examples);
     examples_.swap(examples);
     marks_.swap(marks);

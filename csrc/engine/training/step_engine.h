@@ -58,7 +58,7 @@ enum class Slot : int {
 };
 
 struct Steps {
-  const int64_t* indices;        // (count, batch), each in [0, n)
+  const int64_t* indices;        // (count, batch), each below the n of set_examples
   const double* learning_rates;  // (count)
   double* losses;                // (count), written: nats, each taken before its update
   int64_t count;                 // K
@@ -87,8 +87,9 @@ class StepEngine {
   virtual bool all_below(const int64_t* values, int64_t n, int64_t limit) const = 0;
 
   // Takes the n >= 0 examples that `run` draws from: tokens (n, block) and targets (n), each in [0, V). Where there is
-  // no memory for them, those before stay.
+  // no memory for them, or more than 2^30 rows are distinct, those before stay.
   virtual void set_examples(const int32_t* tokens, const int32_t* targets, int64_t n) = 0;
+  // After set_examples.
   virtual void run(const Steps& steps, cpu::Context& context) = 0;
   // Logits (n, V) in evaluation mode of tokens (n, block).
   virtual void logits(const int32_t* tokens, int64_t n, void* logits, cpu::Context& context) = 0;

@@ -52,7 +52,7 @@ struct StepState {
   int64_t capacity = 0;  // examples
   Minibatch minibatches[2];
   const Minibatch* now = &minibatches[0];  // of the present step
-  Array<T> logits;                         // (contexts, padded V); then their gradients
+  Array<T> logits;                         // (outputs, padded V); then their gradients
   LevelState<T> levels[Network::kMostLevels];
   // In scratch memory:
   const T* embedding_rows = nullptr;  // the embedding of each row of symbols

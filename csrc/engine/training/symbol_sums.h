@@ -6,20 +6,20 @@
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-// Room for the sums of all chunks.
+// Room for the sums of all chunks, and for a row of zeros behind them.
 template <class T>
 inline void begin_symbol_sums(StepState<T>& s) {
   s.symbol_sums = scratch_array<T>(s.context, (s.chunks() * s.now->symbols.rows() + 1) * s.stride(0));
 }
 
-// The sums of one chunk, zero at first.
+// The sums of one chunk: zero at first or, where it is the only one, begun from the row of zeros (see sums_before).
 template <class T>
 struct SymbolSums {
   T* sums;
   int64_t columns;
   int64_t group;
   const int32_t* row_of;
-  const int32_t* sum_before;
+  const int32_t* sum_before;  // of several chunks, row_of itself
 
   SymbolSums(const StepState<T>& s, const RowRange& range)
       : sums(s.symbol_sums + range.chunk * s.now->symbols.rows() * s.stride(0)),

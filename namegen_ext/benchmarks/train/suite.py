@@ -14,7 +14,7 @@ from namegen_ext.benchmarks.train.peers import COMPILING, NUMPY, PEERS, SLOW_TO_
 from namegen_ext.benchmarks.train.race import compiler_cache, run_race
 from namegen_ext.data import load_words
 
-# A round of all peers takes about a second: more time than an operator's.
+# A round of all peers takes one to two seconds: more time than an operator's.
 _BUDGETS = 3.5
 _MIN_ROUNDS = 5
 # A process that has waited takes some milliseconds to be as fast again as one that trains on (the engine at batch 32:
