@@ -122,8 +122,8 @@ void test_step_engine(const std::string& isa, const engine::Network& network, co
         std::vector<double> losses(kSteps);
         std::vector<float> logits(kExamples * network.vocab);
         TestContext context(threads);
-        engine->run({tokens.data(), targets.data(), indices.data(), rates.data(), losses.data(), kSteps, kBatch},
-                    context);
+        engine->set_examples(tokens.data(), targets.data(), kExamples);
+        engine->run({indices.data(), rates.data(), losses.data(), kSteps, kBatch}, context);
         engine->logits(tokens.data(), kExamples, logits.data(), context);
         for (int64_t p = 0; p < engine->parameter_count(); ++p) engine->give(p, engine::Slot::kValue, r[p].data());
         r.push_back(logits);
