@@ -29,7 +29,7 @@ class Settings:
     data: str | None = None
 
 
-# With these, and with what each suite makes of them, all default suites together take about nine minutes on two cores:
+# With these, and with what each suite makes of them, all default suites together take about ten minutes on two cores:
 # the least of everything, a third of it spent on compiling.
 FULL = Settings()
 # Shows that everything works; its times are no measurement.
