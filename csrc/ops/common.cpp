@@ -74,9 +74,6 @@ std::byte* arena() {
 
 // Starting a parallel region costs a few microseconds: a thread is worth it from about this much work on.
 constexpr double kMicrosPerThread = 20;
-int64_t threads_for(double micros) {
-  return std::min<int64_t>(at::get_num_threads(), static_cast<int64_t>(micros / kMicrosPerThread));
-}
 
 // A fork copies the thread that calls it alone. In the child OpenMP, torch's layers included, would wait for ever for
 // the threads that it had before. So it lets go of them first: both sides start them anew where they need them.
@@ -97,11 +94,13 @@ void* TorchContext::scratch(size_t bytes) {
   return blocks_.back().get();
 }
 
-bool TorchContext::alone(double micros) const { return threads_for(micros) <= 1; }
+int64_t TorchContext::threads(double micros) const {
+  return std::clamp<int64_t>(static_cast<int64_t>(micros / kMicrosPerThread), 1, at::get_num_threads());
+}
 
 void TorchContext::parallel(int64_t tasks, double micros, Task task, void* state) {
-  const int64_t threads = threads_for(micros);
-  const int64_t grain = threads <= 1 ? tasks : (tasks + threads - 1) / threads;
+  const int64_t spread = threads(micros);
+  const int64_t grain = (tasks + spread - 1) / spread;
   at::parallel_for(0, tasks, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) task(state, i);
   });

@@ -66,7 +66,7 @@ class TorchContext final : public cpu::Context {
  public:
   void* scratch(size_t bytes) override;
   void parallel(int64_t tasks, double micros, Task task, void* state) override;
-  bool alone(double micros) const override;
+  int64_t threads(double micros) const override;
 
  private:
   size_t used_ = 0;

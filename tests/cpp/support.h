@@ -33,7 +33,7 @@ inline int result(const char* name) {
 // filled with NaN, so that reading what was never written shows. Tasks run on `threads` threads, round robin.
 class TestContext final : public cpu::Context {
  public:
-  explicit TestContext(int threads = 1) : threads_(threads) {}
+  explicit TestContext(int threads = 1, double alone_below = 0) : threads_(threads), alone_below_(alone_below) {}
 
   void* scratch(size_t bytes) override {
     const size_t rounded = (bytes + 63) / 64 * 64;
@@ -53,10 +53,12 @@ class TestContext final : public cpu::Context {
     for (int64_t i = 0; i < tasks; i += threads_) task(state, i);
     for (std::thread& worker : workers) worker.join();
   }
-  bool alone(double) const override { return false; }
+  // Tasks are always taken one by one.
+  int64_t threads(double micros) const override { return micros < alone_below_ ? 1 : threads_ > 1 ? threads_ : 2; }
 
  private:
   int threads_;
+  double alone_below_;  // microseconds
   std::vector<std::unique_ptr<void, decltype(&std::free)>> blocks_;
 };
 

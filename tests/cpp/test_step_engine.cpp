@@ -78,9 +78,9 @@ struct Run {
     for (size_t p = 0; p < values.size(); ++p) engine->give(p, Slot::kValue, values[p].data());
     return values;
   }
-  std::vector<double> train(int64_t first, int64_t count, double rate, int threads = 1) {
+  std::vector<double> train(int64_t first, int64_t count, double rate, int threads = 1, double alone_below = 0) {
     std::vector<double> rates(count, rate), losses(count);
-    TestContext context(threads);
+    TestContext context(threads, alone_below);
     engine->run({indices.data() + first * batch, rates.data(), losses.data(), count, batch}, context);
     return losses;
   }
@@ -126,7 +126,9 @@ void test_same_bits(const std::string& isa, const std::string& name, const Netwo
   Run<float> second(isa, network, kAdamW, kBatch, kSteps);
   second.train(0, 1, 0.01, 3);
   second.engine->set_updates(1);
-  second.train(1, kSteps - 1, 0.01, 2);
+  second.train(1, 1, 0.01, 2);
+  second.engine->set_updates(2);
+  second.train(2, kSteps - 2, 0.01, 2, 0.5);  // small tables are made by each thread for itself
   check(first.give() == second.give(), isa + " " + name + ": threads or cuts change the bits");
 }
 

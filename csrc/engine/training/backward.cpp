@@ -106,12 +106,12 @@ void backward(StepState<T>& s) {
   }
   const bool has_joined = s.num_levels() > 1 && s.joins(1);
   if (has_joined || s.network.levels[0].batch_norm) sum_by_symbol(s);  // else gradient_before_tanh did
-  merge_symbol_sums(s);
 }
 
 template <class T>
 void first_level_gradients(StepState<T>& s) {
   if (s.num_levels() == 0) return;
+  merge_symbol_sums(s);
   const LinearLayout& linear = s.layout.levels[0].linear;
   const SymbolRows& symbols = s.now->symbols;
   const int64_t columns = linear.weight_stride, inputs = linear.inputs, embedding_stride = s.layout.embedding_stride;

@@ -71,30 +71,49 @@ void combine_any(const StepState<T>& s, const T* table, const RowRange& range, T
   }
 }
 
-// Rows per symbol and position that occurs, then their sums per context.
 template <class T>
-void first_level(StepState<T>& s, bool training) {
+void make_table(const StepState<T>& s, T* table) {
+  const SymbolRows& symbols = s.now->symbols;
+  for (int64_t t = 0; t < symbols.block; ++t) {
+    table_rows(s, s.layout.levels[0].linear, t, symbols.base[t], symbols.base[t + 1] - symbols.base[t], table);
+  }
+}
+
+// Makes the rows per symbol and position that occurs, or leaves it to every share of the chunks to make its own. Where
+// they are too little work for two threads to share, they are too little for one to read from another's cache as well.
+template <class T>
+void begin_table(StepState<T>& s) {
   const LinearLayout& linear = s.layout.levels[0].linear;
-  const LevelState<T>& state = s.levels[0];
-  const int64_t rows = s.rows(0), columns = linear.weight_stride;
-  if (training) begin_symbol_sums(s);
+  const SymbolRows& symbols = s.now->symbols;
+  const int64_t size = symbols.rows() * linear.weight_stride;
+  const double micros = 2.0 * linear.inputs * size / kFlopsPerMicro;
+  const int64_t most_shares = s.shares(1e9);
+  if (most_shares > 1 && s.context.threads(micros) == 1) {
+    s.table_stride = s.most_symbol_rows() * linear.weight_stride;
+    s.table = scratch_array<T>(s.context, most_shares * s.table_stride);
+    gather_embedding(s);
+    return;
+  }
+  s.table = scratch_array<T>(s.context, size);
   gather_embedding(s);
-  T* table = scratch_array<T>(s.context, s.now->symbols.rows() * columns);
-  const RowTiles tiles(s.now->symbols, s.context);
-  const double flops = 2.0 * s.now->symbols.rows() * linear.inputs * columns;
-  parallel_for(s.context, tiles.count, flops / kFlopsPerMicro, [&](int64_t task) {
+  s.table_stride = 0;
+  const RowTiles tiles(symbols, s.context);
+  parallel_for(s.context, tiles.count, micros, [&](int64_t task) {
     const int64_t t = tiles.position[task], first = tiles.first[task];
-    table_rows(s, linear, t, first, smaller(tiles.kRows, s.now->symbols.base[t + 1] - first), table);
+    table_rows(s, linear, t, first, smaller(tiles.kRows, symbols.base[t + 1] - first), s.table);
   });
-  const bool norm = s.network.levels[0].batch_norm;
-  s.for_chunks(rows, double(rows) * columns * (linear.segments + 20), [&](const RowRange& range) {
-    if (norm) {
-      combine_any<false>(s, table, range, state.z.data());
-      if (training) chunk_statistics(s, 0, range);
-    } else {
-      combine_any<true>(s, table, range, state.y.data());
-    }
-  });
+}
+
+// Sums of rows per symbol.
+template <class T>
+void first_level_rows(const StepState<T>& s, const RowRange& range) {
+  T* table = s.table + range.share * s.table_stride;
+  if (s.table_stride > 0 && range.begins_share) make_table(s, table);
+  if (s.norm(0)) {
+    combine_any<false>(s, table, range, s.levels[0].z.data());
+  } else {
+    combine_any<true>(s, table, range, s.levels[0].y.data());
+  }
 }
 
 // ---- the levels above -----------------------------------------------------------------------------------------------
@@ -129,43 +148,77 @@ void join_rows(const StepState<T>& s, int64_t l, const RowRange& range) {
 }
 
 template <class T>
-void hidden_level(StepState<T>& s, int64_t l, bool training) {
+void hidden_level_rows(const StepState<T>& s, int64_t l, const RowRange& range) {
   const LinearLayout& linear = s.layout.levels[l].linear;
-  const LevelState<T>& state = s.levels[l];
-  const int64_t rows = s.rows(l), columns = linear.weight_stride;
-  const bool norm = s.network.levels[l].batch_norm;
-  T* output = norm ? state.z.data() : state.y.data();
-  s.for_chunks(rows, 2.0 * rows * linear.segments * linear.inputs * columns, [&](const RowRange& range) {
-    if (s.joins(l)) join_rows(s, l, range);
-    T* target = output + range.first * columns;
-    linear_rows(s, linear, s.input(l) + range.first * linear.transposed_stride(), range.count(),
-                [=](int64_t r, int64_t column, Vec<T> z) { store(target + r * columns + column, norm ? z : tanh(z)); });
-    if (norm && training) chunk_statistics(s, l, range);
-  });
+  const int64_t columns = linear.weight_stride;
+  const bool norm = s.norm(l);
+  if (s.joins(l)) join_rows(s, l, range);
+  T* target = (norm ? s.levels[l].z.data() : s.levels[l].y.data()) + range.first * columns;
+  linear_rows(s, linear, s.input(l) + range.first * linear.transposed_stride(), range.count(),
+              [=](int64_t r, int64_t column, Vec<T> z) { store(target + r * columns + column, norm ? z : tanh(z)); });
+}
+
+// ---- passes over levels ---------------------------------------------------------------------------------------------
+
+// Levels [begin, end), of which all but the last are not waited for.
+template <class T>
+void levels_rows(const StepState<T>& s, int64_t begin, int64_t end, const RowRange& range) {
+  const bool normalised_before = begin < s.num_levels() && s.joins(begin);
+  if (begin > 0 && s.norm(begin - 1) && !normalised_before) normalise_rows(s, begin - 1, range);
+  for (int64_t l = begin; l < end; ++l) {
+    if (l == 0) {
+      first_level_rows(s, range);
+    } else {
+      hidden_level_rows(s, l, range);
+    }
+  }
+}
+
+template <class T>
+double levels_flops(const StepState<T>& s, int64_t begin, int64_t end) {
+  double flops = 0;
+  for (int64_t l = begin; l < end; ++l) {
+    const LinearLayout& linear = s.layout.levels[l].linear;
+    const double values = double(s.rows(l)) * linear.weight_stride;
+    flops += values * (l == 0 ? double(linear.segments + 20) : 2.0 * linear.segments * linear.inputs);
+  }
+  return flops;
 }
 
 }  // namespace
 
 template <class T>
 void forward(StepState<T>& s, bool training) {
+  if (s.num_levels() == 0) return;
+  if (training) begin_symbol_sums(s);
+  begin_table(s);
+  int64_t begin = 0;
   for (int64_t l = 0; l < s.num_levels(); ++l) {
-    const bool norm = s.network.levels[l].batch_norm;
+    if (!s.is_waited_for(l)) continue;
+    const bool norm = s.norm(l);
     if (norm && training) begin_batch_norm(s, l);
-    if (l == 0) {
-      first_level(s, training);
-    } else {
-      hidden_level(s, l, training);
-    }
+    s.for_chunks(s.rows(l), levels_flops(s, begin, l + 1), [&](const RowRange& range) {
+      levels_rows(s, begin, l + 1, range);
+      if (norm && training) chunk_statistics(s, l, range);
+    });
+    begin = l + 1;
     if (!norm) continue;
     if (training) {
       finish_statistics(s, l);
     } else {
       use_running_statistics(s, l);
     }
-    if (l == s.num_levels() - 1) break;  // logits_rows does the rest
-    const int64_t rows = s.rows(l);
-    s.for_chunks(rows, 24.0 * rows * s.stride(l), [&](const RowRange& range) { normalise_rows(s, l, range); });
+    if (begin == s.num_levels() || !s.joins(begin)) continue;  // the next pass begins with it
+    s.for_chunks(s.rows(l), 24.0 * s.rows(l) * s.stride(l),
+                 [&](const RowRange& range) { normalise_rows(s, l, range); });
   }
+}
+
+template <class T>
+double logits_flops(const StepState<T>& s) {
+  const double values = double(s.now->outputs.count) * padded<T>(s.network.vocab);
+  if (s.num_levels() == 0) return values;
+  return levels_flops(s, s.last_pass(), s.num_levels()) + 2.0 * s.layout.output.inputs * values;
 }
 
 template <class T>
@@ -178,8 +231,8 @@ void logits_rows(const StepState<T>& s, const RowRange& range) {
     }
     return;
   }
+  levels_rows(s, s.last_pass(), s.num_levels(), range);
   const int64_t last = s.num_levels() - 1;
-  if (s.network.levels[last].batch_norm) normalise_rows(s, last, range);
   const LinearLayout& linear = s.layout.output;
   const T* bias = linear.bias >= 0 ? s.value(linear.bias) : nullptr;
   multiply_rows<T>(s.levels[last].y.data() + range.first * s.stride(last), s.stride(last), range.count(),
@@ -193,5 +246,7 @@ template void forward(StepState<float>&, bool);
 template void forward(StepState<double>&, bool);
 template void logits_rows(const StepState<float>&, const RowRange&);
 template void logits_rows(const StepState<double>&, const RowRange&);
+template double logits_flops(const StepState<float>&);
+template double logits_flops(const StepState<double>&);
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

@@ -38,6 +38,12 @@ class StepContext final : public Context {
     used_ = 0;
   }
 
+  // Zeroes what is about to be handed out, as far as it was before. Lines that another core has read since then are
+  // slow to write one by one: the stores of a fill do not wait for their contents.
+  void clear() {
+    if (first_ != nullptr) std::memset(reinterpret_cast<char*>(first_) + sizeof(Block), 0, first_used_);
+  }
+
   void* scratch(size_t bytes) override {
     const size_t rounded = (bytes + 63) / 64 * 64;
     while (current_ != nullptr && used_ + rounded > current_->bytes && current_->next != nullptr) {
@@ -47,13 +53,14 @@ class StepContext final : public Context {
     if (current_ == nullptr || used_ + rounded > current_->bytes) append(rounded > kBlockBytes ? rounded : kBlockBytes);
     void* result = reinterpret_cast<char*>(current_) + sizeof(Block) + used_;
     used_ += rounded;
+    if (current_ == first_ && used_ > first_used_) first_used_ = used_;
     return result;
   }
 
   void parallel(int64_t tasks, double micros, Task task, void* state) override {
     outer_->parallel(tasks, micros, task, state);
   }
-  bool alone(double micros) const override { return outer_->alone(micros); }
+  int64_t threads(double micros) const override { return outer_->threads(micros); }
 
  private:
   static constexpr size_t kBlockBytes = 256 * 1024;
@@ -73,6 +80,7 @@ class StepContext final : public Context {
   Block* first_ = nullptr;
   Block* current_ = nullptr;
   size_t used_ = 0;
+  size_t first_used_ = 0;  // of the first block, in any step
   Context* outer_ = nullptr;
 };
 

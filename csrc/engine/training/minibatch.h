@@ -35,6 +35,12 @@ struct Minibatch {
   }
 };
 
+inline void clear(Minibatch& m) {
+  m.context.clear();
+  fill_zero(m.contexts.data(), m.contexts.size());
+  fill_zero(m.targets.data(), m.targets.size());
+}
+
 // Copies the examples of one step. The next step's are asked for: they lie all over the data set, which the caches near
 // the core do not hold.
 inline void gather(Minibatch& m, const Examples& examples, const engine::Steps& steps, int64_t step) {

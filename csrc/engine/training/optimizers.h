@@ -12,19 +12,9 @@ struct UpdatePiece {
   T* value;
   T* first_state;
   T* second_state;
-  const T* gradient;          // the sum of these
-  const T* partial_gradient;  // `partials` more pieces of the gradient, `partial_stride` apart
-  int64_t partials;
-  int64_t partial_stride;
+  const T* gradient;
   int64_t count;
 };
-
-template <class T>
-inline Vec<T> whole_gradient(const UpdatePiece<T>& piece, int64_t i) {
-  Vec<T> g = load(piece.gradient + i);
-  for (int64_t p = 0; p < piece.partials; ++p) g += load(piece.partial_gradient + p * piece.partial_stride + i);
-  return g;
-}
 
 // The SGD update of one vector of parameters, and of its momentum where there is one. `updates` is the number of
 // updates made before this one.
@@ -44,7 +34,7 @@ inline void update_sgd_at(const engine::Optimizer& o, T* value_at, T* momentum_a
 template <class T>
 inline void update_sgd(const engine::Optimizer& o, const UpdatePiece<T>& piece, T learning_rate, int64_t updates) {
   for (int64_t i = 0; i < piece.count; i += kWidth<T>) {
-    update_sgd_at<T>(o, piece.value + i, piece.first_state + i, whole_gradient(piece, i), learning_rate, updates);
+    update_sgd_at<T>(o, piece.value + i, piece.first_state + i, load(piece.gradient + i), learning_rate, updates);
   }
 }
 
@@ -57,7 +47,7 @@ inline void update_adamw(const engine::Optimizer& o, const UpdatePiece<T>& piece
   const T rate = T(learning_rate / correction1), root = T(__builtin_sqrt(correction2)), eps = T(o.eps);
   const T rest1 = T(1 - o.beta1), rest2 = T(1 - o.beta2);
   for (int64_t i = 0; i < piece.count; i += kWidth<T>) {
-    const Vec<T> g = whole_gradient(piece, i);
+    const Vec<T> g = load(piece.gradient + i);
     const Vec<T> old = load(piece.first_state + i);
     const Vec<T> mean = old + (g - old) * rest1;
     const Vec<T> square = load(piece.second_state + i) * beta2 + g * g * rest2;

@@ -29,9 +29,9 @@ template <class T>
 double output(StepState<T>& s) {
   const LinearLayout& linear = s.layout.output;
   const int64_t last = s.num_levels() - 1, rows = s.now->outputs.count, columns = padded<T>(s.network.vocab);
-  const double products = last < 0 ? 0 : 6.0 * linear.inputs;
   double losses[ExampleChunks::kMost] = {};
-  s.for_chunks(rows, (products + 20) * double(rows) * columns, [&](const RowRange& range) {
+  const double back = ((last < 0 ? 0 : 4.0 * linear.inputs) + 20) * double(rows) * columns;
+  s.for_chunks(rows, logits_flops(s) + back, [&](const RowRange& range) {
     logits_rows(s, range);
     losses[range.chunk] = cross_entropy_rows(s, range);
     if (last < 0) return;

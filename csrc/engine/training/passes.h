@@ -7,13 +7,15 @@
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-// From the tokens to the last level; when training, with the statistics of the minibatch.
+// From the tokens up to the last level that is waited for; when training, with the statistics of the minibatch.
 template <class T>
 void forward(StepState<T>& s, bool training);
 
-// From there to the logits of each distinct context, for one chunk of these.
+// From there to the logits of each distinct context, for one chunk of these; and the floating-point operations for all.
 template <class T>
 void logits_rows(const StepState<T>& s, const RowRange& range);
+template <class T>
+double logits_flops(const StepState<T>& s);
 
 // The logits, the sum of the losses in nats, and the way back from the losses to the last level, with the gradients of
 // the output linear: all that a chunk of contexts needs, in one go. With update_at_once the weights of the linears are
@@ -21,7 +23,7 @@ void logits_rows(const StepState<T>& s, const RowRange& range);
 template <class T>
 double output(StepState<T>& s);
 
-// From the last level down to the sums per symbol of the first one.
+// From the last level down to the sums per symbol of the first one, by chunk.
 template <class T>
 void backward(StepState<T>& s);
 

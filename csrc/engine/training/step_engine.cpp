@@ -100,8 +100,7 @@ class StepEngineOf final : public engine::StepEngine {
       state_.now = &minibatch;
       forward(state_, false);
       const int64_t rows = minibatch.outputs.count;
-      state_.for_chunks(rows, 2.0 * rows * state_.layout.output.inputs * stride,
-                        [&](const RowRange& range) { logits_rows(state_, range); });
+      state_.for_chunks(rows, logits_flops(state_), [&](const RowRange& range) { logits_rows(state_, range); });
       for (int64_t i = 0; i < count; ++i) {
         T* row = static_cast<T*>(result) + (first + i) * network.vocab;
         __builtin_memcpy(row, state_.logits.data() + evaluated_.data()[i].context * stride, network.vocab * sizeof(T));
@@ -156,6 +155,7 @@ class StepEngineOf final : public engine::StepEngine {
       if (task == 0) {
         end_step();
       } else {
+        if (together) clear(state_.minibatches[step % 2]);
         prepare(state_.minibatches[step % 2], steps, step);
       }
     });

@@ -2,6 +2,7 @@
 // now->symbols by columns, once for each chunk.
 #pragma once
 
+#include "engine/training/add_arrays.h"
 #include "engine/training/step_state.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
@@ -9,7 +10,8 @@ namespace namegen::cpu::NAMEGEN_ISA {
 // Room for the sums of all chunks, and for a row of zeros behind them.
 template <class T>
 inline void begin_symbol_sums(StepState<T>& s) {
-  s.symbol_sums = scratch_array<T>(s.context, (s.chunks() * s.now->symbols.rows() + 1) * s.stride(0));
+  s.symbol_sums_stride = s.most_symbol_rows() * s.stride(0);
+  s.symbol_sums = scratch_array<T>(s.context, s.chunks() * s.symbol_sums_stride + s.stride(0));
 }
 
 // The sums of one chunk: zero at first or, where it is the only one, begun from the row of zeros (see sums_before).
@@ -22,7 +24,7 @@ struct SymbolSums {
   const int32_t* sum_before;  // of several chunks, row_of itself
 
   SymbolSums(const StepState<T>& s, const RowRange& range)
-      : sums(s.symbol_sums + range.chunk * s.now->symbols.rows() * s.stride(0)),
+      : sums(s.symbol_sums + range.chunk * s.symbol_sums_stride),
         columns(s.stride(0)),
         group(s.now->symbols.block),
         row_of(s.now->symbols.row_of + range.first * group),
@@ -54,12 +56,8 @@ inline void merge_symbol_sums(StepState<T>& s) {
   if (chunks == 1) return;
   constexpr int64_t kSlice = 2048;
   parallel_for(s.context, ceil_div(size, kSlice), double(chunks) * size / kFlopsPerMicro, [&](int64_t task) {
-    const int64_t end = smaller((task + 1) * kSlice, size);
-    for (int64_t i = task * kSlice; i < end; i += kWidth<T>) {
-      Vec<T> total = load(sums + i);
-      for (int64_t chunk = 1; chunk < chunks; ++chunk) total += load(sums + chunk * size + i);
-      store(sums + i, total);
-    }
+    const int64_t first = task * kSlice, stride = s.symbol_sums_stride;
+    add_arrays(sums + first, sums + stride + first, chunks - 1, stride, smaller(kSlice, size - first));
   });
 }
 

@@ -1,4 +1,5 @@
 // The update pass, and the second copy of the weights.
+#include "engine/training/add_arrays.h"
 #include "engine/training/optimizers.h"
 #include "engine/training/passes.h"
 
@@ -12,14 +13,11 @@ void update_range(StepState<T>& s, int64_t begin, int64_t end, int64_t partials)
   const double micros = double(end - begin) * (4 + partials) / kFlopsPerMicro;
   parallel_for(s.context, ceil_div(end - begin, kSlice), micros, [&](int64_t task) {
     const int64_t first = begin + task * kSlice;
-    const UpdatePiece<T> piece{s.value(first),
-                               s.state_at(Slot::kFirstState, first),
-                               s.state_at(Slot::kSecondState, first),
-                               s.gradient(first),
-                               partials == 0 ? nullptr : s.chunk_gradient(1, first),
-                               partials,
-                               s.layout.size - s.layout.shared,
-                               smaller(kSlice, end - first)};
+    const UpdatePiece<T> piece{s.value(first), s.state_at(Slot::kFirstState, first),
+                               s.state_at(Slot::kSecondState, first), s.gradient(first), smaller(kSlice, end - first)};
+    if (partials > 0) {
+      add_arrays(s.gradient(first), s.chunk_gradient(1, first), partials, s.layout.size - s.layout.shared, piece.count);
+    }
     if (s.optimizer.kind == OptimizerKind::kAdamW) {
       update_adamw<T>(s.optimizer, piece, s.learning_rate, s.updates);
     } else {

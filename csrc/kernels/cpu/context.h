@@ -21,8 +21,9 @@ class Context {
   // A kernel's results never depend on how tasks are spread: each task writes its own memory.
   virtual void parallel(int64_t tasks, double micros, Task task, void* state) = 0;
 
-  // Whether work of so many microseconds stays on the calling thread: it may then be done without a call of parallel.
-  virtual bool alone(double micros) const = 0;
+  // How many threads parallel spreads work of so many microseconds over. 1: it stays on the calling thread, and may be
+  // done without a call of parallel.
+  virtual int64_t threads(double micros) const = 0;
 };
 
 }  // namespace namegen::cpu

@@ -13,7 +13,7 @@ inline constexpr double kBytesPerMicro = 1e4;
 template <class Body>
 inline void parallel_for(Context& context, int64_t tasks, double micros, const Body& body) {
   if (tasks <= 0) return;
-  if (tasks == 1 || context.alone(micros)) {
+  if (tasks == 1 || context.threads(micros) <= 1) {
     for (int64_t task = 0; task < tasks; ++task) body(task);
     return;
   }
