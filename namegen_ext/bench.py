@@ -47,7 +47,8 @@ shown, the results of all peers have been found equal. Leave the machine alone m
 
 _SUITES_HELP = """\
 suites:
-  ops           each operator: inference, forward, forward+backward, and its peak memory, over batches
+  ops           each operator: inference, forward, forward+backward, and its peak memory, over batches; large ones
+                with one and all threads
   train         whole training steps of the bigram, the MLP, the WaveNet and the GPT: minibatch, forward, backward,
                 update; each peer in a process of its own, at its best of one and all threads
   scaling       time and peak memory of a step of the MLP with batch norm over batch, hidden size and threads
@@ -184,7 +185,7 @@ def _table_of(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _thread_counts(options: argparse.Namespace) -> tuple[int, ...]:
-    """The numbers of threads to measure with, the first being that of a suite that measures with one alone."""
+    """The numbers of threads to measure with, the first being that of what is measured with one alone."""
     if options.threads is not None:
         return (options.threads,)
     return (1,) if options.quick else tuple(dict.fromkeys((1, available_cpus())))
@@ -227,8 +228,8 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         "--threads",
         type=whole_number(THREADS),
         metavar="N",
-        help="CPU threads of torch (default: 1 for ops and time-to-loss; for the others the best of 1 and as many "
-        "as there are CPUs, but 1 when quick)",
+        help="CPU threads of torch (default: 1 for time-to-loss; for the others 1 and as many as there are CPUs, "
+        "but 1 when quick)",
     )
     add(
         "--peers",

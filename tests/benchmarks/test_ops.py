@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,23 @@ def test_a_failed_memory_measurement_is_noted(monkeypatch: pytest.MonkeyPatch, t
         assert len(one.notes) == 2
         assert all(found.peak_allocated is None for found in one.peers.values())
     assert len(told) == len(comparisons)
+
+
+def test_large_batches_are_measured_with_all_numbers_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    from namegen_ext.benchmarks.ops import suite
+
+    case = BatchNormCase(batches=(512, 1024), targets=((1024, 2.5),), hidden_size=4)
+    monkeypatch.setattr(suite, "_CASES", (case,))
+    monkeypatch.setattr(BatchNormCase, "modes", lambda self, batch: (FORWARD_BACKWARD,))
+    during: list[int] = []
+    before = torch.get_num_threads()
+    settings = replace(QUICK, quick=False)
+    comparisons = []
+    for one in run_ops(settings, (1, 2), frozenset({"fused-op"}), lambda what: None):
+        during.append(torch.get_num_threads())
+        comparisons.append(one)
+    assert torch.get_num_threads() == before
+    assert [(one.batch, one.peers[STOCK].threads) for one in comparisons] == [(512, 1), (1024, 1), (1024, 2)]
+    assert during == [1, 1, 2]
+    assert [one.target for one in comparisons] == [1.0, 2.5, 1.0]  # more threads are never to be slower
+    assert [one.peers[STOCK].peak_allocated is None for one in comparisons] == [False, False, True]

@@ -1,8 +1,8 @@
 """The cases of the suite, and how one is measured.
 
-All peers share a process, the parent's, and one number of threads: all of them are torch with the same pool of threads
-and the same allocator, so that none has anything of its own that could disturb another; and calls of microseconds are
-best compared when they stand close together.
+All peers share a process, the parent's, and in each comparison a number of threads: all of them are torch with the same
+pool of threads and the same allocator, so that none has anything of its own that could disturb another; and calls of
+microseconds are best compared when they stand close together.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from namegen_ext.benchmarks.timing import Sampler, measure
 _BATCHES = (1, 2, 8, 32, 128, 1024, 16384, 65536)
 _FEW_BATCHES = (1, 32, 1024, 16384, 65536)
 _QUICK_BATCHES = (1, 32, 1024)
+_THREADS_FROM = 1024  # examples; with fewer, no peer has work enough for a second thread
 
 # The names model's sizes, then those of a model of words.
 _CASES: tuple[OpCase, ...] = (
@@ -68,7 +69,8 @@ def run_ops(
 
     Args:
         settings: how long and how often.
-        thread_counts: the first is the number of threads that torch is set to.
+        thread_counts: what torch is set to, one after the other; to all but the first with large batches alone. The
+            targets are for the first.
         only_peers: the peers to measure, beside stock; None for all.
         tell: is told what is being measured.
 
@@ -77,14 +79,22 @@ def run_ops(
 
     """
     names = [peer for peer in PEERS if peer == STOCK or only_peers is None or peer in only_peers]
-    threads = thread_counts[0]
-    rates = measure_rates(threads)
-    for case in ops_cases(settings.quick):
-        for batch in case.batches:
-            for mode in case.modes(batch):
-                where = f"{case.operator}, {describe_sizes(case.sizes)}, batch {batch:,}, {mode}"
-                tell(where)
-                yield _compare(case, batch, mode, names, settings, threads, rates, where)
+    rates = {threads: measure_rates(threads) for threads in thread_counts}
+    before = torch.get_num_threads()
+    try:
+        for case in ops_cases(settings.quick):
+            for batch in case.batches:
+                for mode in case.modes(batch):
+                    for threads in thread_counts if batch >= _THREADS_FROM else thread_counts[:1]:
+                        where = f"{case.operator}, {describe_sizes(case.sizes)}, batch {batch:,}, {mode}"
+                        tell(where)
+                        torch.set_num_threads(threads)
+                        is_first = threads == thread_counts[0]
+                        yield _compare(
+                            case, batch, mode, names, settings, threads, rates[threads], where, is_first
+                        )
+    finally:
+        torch.set_num_threads(before)
 
 
 def _compare(
@@ -96,13 +106,14 @@ def _compare(
     threads: int,
     rates: Rates,
     where: str,
+    is_first: bool,
 ) -> Comparison:
     peers = {name: case.peer(name, batch, mode) for name in names}
     check_peers(case, batch, mode, peers, where)
     timings = measure({name: _sampler(peer, mode) for name, peer in peers.items()}, settings)
     peaks: dict[str, PeakMemory] = {}
     notes: list[str] = []
-    if mode == FORWARD_BACKWARD:
+    if mode == FORWARD_BACKWARD and is_first:
         # The operator by itself takes what the fused layers take.
         for name in [name for name in names if name != FUSED_OP]:
             try:
@@ -115,6 +126,7 @@ def _compare(
         peak = peaks.get(name)
         measured[name] = Measured(
             timing=timing,
+            threads=threads,
             peak_allocated=None if peak is None else peak.allocated,
             peak_resident=None if peak is None else peak.resident,
             share_of_floor=floor / timing.seconds.median,
@@ -127,7 +139,7 @@ def _compare(
         sizes=describe_sizes(case.sizes),
         batch=batch,
         peers=measured,
-        target=None if settings.quick else case.target(mode, batch),
+        target=None if settings.quick else case.target(mode, batch) if is_first else 1.0,
         notes=tuple(notes),
     )
 
