@@ -47,8 +47,8 @@ shown, the results of all peers have been found equal. Leave the machine alone m
 
 _SUITES_HELP = """\
 suites:
-  ops           each operator: inference, forward, forward+backward, and its peak memory, over batches; large ones
-                with one and all threads
+  ops           each operator: inference, forward, forward+backward, and its peak memory, over batches; two
+                large ones with one and all threads
   train         whole training steps of the bigram, the MLP, the WaveNet and the GPT: minibatch, forward, backward,
                 update; each peer in a process of its own, at its best of one and all threads
   scaling       time and peak memory of a step of the MLP with batch norm over batch, hidden size and threads

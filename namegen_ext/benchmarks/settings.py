@@ -24,7 +24,7 @@ class Settings:
     min_rounds: int = 3
     sample_seconds: float = 0.01
     warm_up_seconds: float = 0.05
-    budget_seconds: float = 1.8
+    budget_seconds: float = 1.6
     quick: bool = False
     data: str | None = None
 

@@ -39,7 +39,8 @@ class StepContext final : public Context {
   }
 
   // Zeroes what is about to be handed out, as far as it was before. Lines that another core has read since then are
-  // slow to write one by one: the stores of a fill do not wait for their contents.
+  // slow to write one by one: the stores of a fill do not wait for their contents (two CPUs without a shared cache,
+  // preparing 1,024 examples: 19 to 13 us).
   void clear() {
     if (first_ != nullptr) std::memset(reinterpret_cast<char*>(first_) + sizeof(Block), 0, first_used_);
   }

@@ -34,7 +34,8 @@ from namegen_ext.benchmarks.timing import Sampler, measure
 _BATCHES = (1, 2, 8, 32, 128, 1024, 16384, 65536)
 _FEW_BATCHES = (1, 32, 1024, 16384, 65536)
 _QUICK_BATCHES = (1, 32, 1024)
-_THREADS_FROM = 1024  # examples; with fewer, no peer has work enough for a second thread
+# Where a second thread is measured as well: with fewer examples no peer has work enough for one, and more take long.
+_THREADED_BATCHES = (1024, 16384)
 
 # The names model's sizes, then those of a model of words.
 _CASES: tuple[OpCase, ...] = (
@@ -69,7 +70,7 @@ def run_ops(
 
     Args:
         settings: how long and how often.
-        thread_counts: what torch is set to, one after the other; to all but the first with large batches alone. The
+        thread_counts: what torch is set to, one after the other; to all but the first at two large batches alone. The
             targets are for the first.
         only_peers: the peers to measure, beside stock; None for all.
         tell: is told what is being measured.
@@ -85,7 +86,7 @@ def run_ops(
         for case in ops_cases(settings.quick):
             for batch in case.batches:
                 for mode in case.modes(batch):
-                    for threads in thread_counts if batch >= _THREADS_FROM else thread_counts[:1]:
+                    for threads in thread_counts if batch in _THREADED_BATCHES else thread_counts[:1]:
                         where = f"{case.operator}, {describe_sizes(case.sizes)}, batch {batch:,}, {mode}"
                         tell(where)
                         torch.set_num_threads(threads)
