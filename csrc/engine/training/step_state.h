@@ -119,9 +119,9 @@ struct StepState {
     capacity = batch;
   }
 
-  // No fewer than the rows of symbols of any minibatch with as many rows. Each thread's tables and sums have room for so
-  // many, and so lie at the same place in every step: never where another thread has written in the one before (two CPUs
-  // without a shared cache, MLP at batch 1,024: 103 to 98 us).
+  // No fewer than the rows of symbols of any minibatch with as many rows. Each thread's tables and sums have room for
+  // so many, and so lie at the same place in every step: never where another thread has written in the one before (two
+  // CPUs without a shared cache, MLP at batch 1,024: 103 to 98 us).
   int64_t most_symbol_rows() const { return smaller(network.vocab, rows(0)) * now->symbols.block; }
 
   bool joins(int64_t l) const { return joins_rows(network, l); }
