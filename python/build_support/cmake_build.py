@@ -54,8 +54,8 @@ class CMakeBuild(build_ext):
                 *([f"-DCMAKE_CUDA_COMPILER={cuda.nvcc}"] if cuda.nvcc else []),
             ],
             "CMake could not configure the build",
-            "install a C++ compiler with C++20 (gcc 12 or newer) and the headers of Python "
-            "(the package python3-dev or python3-devel); the error above says which is missing",
+            "install g++ 12 or newer, name it in CXX where another compiler comes first, and install the headers of "
+            "Python (the package python3-dev or python3-devel); the error above says which is missing",
         )
         _run(
             [cmake, "--build", str(folder), "--target", "_C", "--parallel", str(_jobs())],

@@ -30,7 +30,6 @@ int64_t count_contexts(int64_t vocab, int64_t block) {
 
 ContextTable::ContextTable(int64_t vocab, int64_t block)
     : vocab_(vocab),
-      block_(block),
       num_contexts_(count_contexts(vocab, block)),
       thresholds_(num_rows() * row_width(vocab)),
       last_(num_rows()),

@@ -24,7 +24,6 @@ class ContextTable {
 
  private:
   int64_t vocab_;
-  int64_t block_;
   int64_t num_contexts_;
   AlignedArray<uint32_t> thresholds_;
   AlignedArray<int32_t> last_;

@@ -3,6 +3,10 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#if defined(NAMEGEN_WITH_X86_ISAS)
+#include <cpuid.h>
+#endif
+
 namespace namegen::cpu {
 
 namespace baseline {
@@ -19,6 +23,14 @@ extern const Kernels kKernels;
 
 namespace {
 
+#if defined(NAMEGEN_WITH_X86_ISAS)
+// Which clang's __builtin_cpu_supports does not know.
+bool cpu_has_f16c() {
+  unsigned eax, ebx, ecx, edx;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+#endif
+
 struct Isa {
   std::string name;
   const Kernels* kernels;
@@ -31,7 +43,7 @@ const std::vector<Isa>& all_isas() {
     std::vector<Isa> list = {{"baseline", &baseline::kKernels, true}};
 #if defined(NAMEGEN_WITH_X86_ISAS)
     __builtin_cpu_init();
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && cpu_has_f16c();
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     list.push_back({"avx2", &avx2::kKernels, avx2});
