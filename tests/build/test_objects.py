@@ -7,6 +7,7 @@ every other CPU.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -53,7 +54,11 @@ def test_no_weak_symbols_outside_the_instruction_sets_namespace(isa: str) -> Non
     # What only names a class of the interface (a table of virtual functions, type information) or the function
     # that exceptions unwind by holds no instructions.
     data = ("vtable for", "typeinfo for", "typeinfo name for", "DW.ref.__gxx_personality")
+    # Lambdas in lambdas are beyond some versions of nm, which then shows the name as it stands in the file.
+    mangled_own = re.compile(rf"_Z+NK?7namegen3cpu{len(isa)}{isa}")
     foreign = [
-        name for kind, name in symbols if kind in WEAK and own not in name and not name.startswith(data)
+        name
+        for kind, name in symbols
+        if kind in WEAK and own not in name and not name.startswith(data) and not mangled_own.match(name)
     ]
     assert not foreign, f"weak symbols outside {own} {foreign[:5]}"
