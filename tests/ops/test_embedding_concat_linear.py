@@ -272,3 +272,34 @@ def test_stale_output_is_refused() -> None:
         y.mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("batch", [0, 1, 5])
+def test_rows_that_do_not_occur_are_not_read_in_low_precision(batch: int, dtype: torch.dtype) -> None:
+    """The bits of the same tokens with an embedding that has no other rows."""
+    vocab, block, embed, hidden = 300, 4, 6, 9
+    occurring = torch.tensor([0, 7, 8, 150, 299])
+    numbers = torch.randint(len(occurring), (batch, block), generator=torch.Generator().manual_seed(1))
+    embedding = torch.full((vocab, embed), torch.nan, dtype=dtype)
+    embedding[occurring] = torch.randn(len(occurring), embed).to(dtype)
+    linear, bias = torch.randn(hidden, block * embed).to(dtype), torch.randn(hidden).to(dtype)
+    dy = torch.randn(batch, hidden).to(dtype)
+
+    def run(tokens: Tensor, rows: Tensor) -> list[Tensor]:
+        weights = [weight.clone().requires_grad_() for weight in (rows, linear, bias)]
+        y = ops.embedding_concat_linear(tokens, *weights)
+        return [y.detach(), *torch.autograd.grad(y, weights, dy)]
+
+    few = run(numbers, embedding[occurring])
+    many = run(occurring[numbers], embedding)
+    for name, found, expected in zip(
+        ("y", "linear", "bias"), (many[0], *many[2:]), (few[0], *few[2:]), strict=True
+    ):
+        assert torch.equal(found, expected), name
+    assert torch.equal(many[1][occurring], few[1])
+    others = torch.ones(vocab, dtype=torch.bool)
+    others[occurring] = False
+    assert not many[1][others].any()
+    assert many[1].shape == embedding.shape
+    assert many[1].dtype == dtype

@@ -38,10 +38,11 @@ SIZES = {  # batch, block, V, E, H
     "large vocabulary": (256, 8, 5000, 64, 512),
     "as many rows as symbols": (2000, 3, 1000, 16, 64),
     "wide block": (500, 64, 100, 4, 50),
+    "very large vocabulary": (32, 8, 50000, 64, 512),
 }
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("size", SIZES)
 def test_embedding_concat_linear(size: str, dtype: torch.dtype) -> None:
     batch, block, vocab, embed, hidden = SIZES[size]
@@ -55,7 +56,9 @@ def test_embedding_concat_linear(size: str, dtype: torch.dtype) -> None:
         return peak_bytes(lambda: torch.autograd.grad(op(tokens, *weights), weights, dy))
 
     fused, stock = peak(ops.embedding_concat_linear), peak(ops.embedding_concat_linear_reference)
-    assert fused <= stock, f"{fused} bytes, the stock layers {stock}"
+    # Low precision is computed in float32: the linear weight's copy, that as the kernel reads it, and its gradient.
+    copies = 3 * 4 * weights[1].numel() if dtype.itemsize < 4 else 0
+    assert fused <= stock + copies, f"{fused} bytes, the stock layers {stock}"
 
 
 @pytest.mark.parametrize("activation", ["none", "tanh"])
