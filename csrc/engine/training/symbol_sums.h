@@ -2,8 +2,8 @@
 // now->symbols by columns, once for each chunk.
 #pragma once
 
-#include "engine/training/add_arrays.h"
 #include "engine/training/step_state.h"
+#include "kernels/cpu/add_arrays.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 

@@ -1,7 +1,7 @@
 // The update pass, and the second copy of the weights.
-#include "engine/training/add_arrays.h"
 #include "engine/training/optimizers.h"
 #include "engine/training/passes.h"
+#include "kernels/cpu/add_arrays.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {

@@ -6,6 +6,7 @@
 // symbols that occur instead of over the examples. By plain product where symbols hardly repeat: the same two
 // products over the examples themselves. Sums are cut into chunks that depend on the shapes alone and are merged in
 // order, so the bits are the same for any number of threads.
+#include "kernels/cpu/add_arrays.h"
 #include "kernels/cpu/embedding_concat_linear.h"
 #include "kernels/cpu/functions.h"
 
@@ -100,12 +101,8 @@ GradientRows<Compute<Data>> sum_by_symbol(const Backward& p, const SymbolRows& s
     constexpr int64_t kSlice = 4096;
     parallel_for(context, ceil_div(size, kSlice), double(chunks * size) * sizeof(T) / kBytesPerMicro,
                  [&](int64_t task) {
-                   const int64_t end = smaller((task + 1) * kSlice, size);
-                   for (int64_t chunk = 1; chunk < chunks; ++chunk) {
-                     const T* other = sums + chunk * size;
-                     for (int64_t i = task * kSlice; i < end; i += kWidth<T>)
-                       store(sums + i, load(sums + i) + load(other + i));
-                   }
+                   const int64_t first = task * kSlice;
+                   add_arrays(sums + first, sums + size + first, chunks - 1, size, smaller(kSlice, size - first));
                  });
   }
   return {sums, stride};
