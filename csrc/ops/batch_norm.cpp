@@ -4,10 +4,10 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 #include "kernels/cpu/dispatch.h"
+#include "ops/autograd.h"
 #include "ops/batch_norm.h"
 
 namespace namegen::ops::batch_norm {
@@ -246,56 +246,45 @@ Triple differentiable_backward(const Tensor& grad_output, const Tensor& x, const
   return {dx.reshape(x.sizes()).to(x.scalar_type()), product.sum(0).to(parameter_type), dz.sum(0).to(parameter_type)};
 }
 
-struct BatchNorm : torch::autograd::Function<BatchNorm> {
-  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const optional<Tensor>& weight,
-                        const optional<Tensor>& bias, const optional<Tensor>& running_mean,
-                        const optional<Tensor>& running_var, bool training, double momentum, double eps, bool tanh) {
-    at::AutoDispatchBelowADInplaceOrView below;
-    const auto [output, mean, invstd] =
-        call_forward(x, running_mean, running_var, weight, bias, training, momentum, eps, tanh ? "tanh" : "none");
-    ctx->save_for_backward({x, given(weight) ? *weight : Tensor(), tanh ? output : Tensor(), mean, invstd});
-    ctx->saved_data["flags"] = int64_t(training) | int64_t(given(weight)) << 1 | int64_t(given(bias)) << 2;
-    ctx->saved_data["eps"] = eps;
-    return output;
-  }
+struct BatchNorm {
+  static constexpr const char* kName = "NamegenExtBatchNormBackward";
+  static constexpr size_t kInputs = 3;  // x, weight, bias
+  static constexpr size_t kSaved = 5;
+  using Options = std::tuple<bool, double>;  // training, eps
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
-                                                 const torch::autograd::variable_list& gradients) {
-    const auto saved = ctx->get_saved_variables();
-    const Tensor &x = saved[0], &weight = saved[1], &output = saved[2], &mean = saved[3], &invstd = saved[4];
-    const int64_t flags = ctx->saved_data["flags"].toInt();
-    const bool training = flags & 1, has_weight = flags & 2, has_bias = flags & 4;
-    torch::autograd::variable_list result(9);
-    if (!gradients[0].defined()) return result;
-    // Edges stand for the tensors that were given, in order.
-    const std::array<bool, 3> wanted = {ctx->needs_input_grad(0), has_weight && ctx->needs_input_grad(1),
-                                        has_bias && ctx->needs_input_grad(has_weight ? 2 : 1)};
+  static variable_list backward(const Tensor& grad_output, const std::array<Tensor, kSaved>& saved,
+                                const Options& options, const std::array<bool, kInputs>& wanted) {
+    const auto& [x, weight, output, mean, invstd] = saved;  // output: undefined without tanh
+    const auto [training, eps] = options;
     Triple grads;
     if (at::GradMode::is_enabled()) {
-      grads = differentiable_backward(gradients[0], x, output, weight, mean, invstd, training,
-                                      ctx->saved_data["eps"].toDouble());
+      grads = differentiable_backward(grad_output, x, output, weight, mean, invstd, training, eps);
     } else {
       const auto maybe = [](const Tensor& t) { return t.defined() ? optional<Tensor>(t) : std::nullopt; };
-      grads = call_backward(gradients[0], x, maybe(output), maybe(weight), mean, invstd, training,
+      grads = call_backward(grad_output, x, maybe(output), maybe(weight), mean, invstd, training,
                             output.defined() ? "tanh" : "none", wanted);
     }
-    if (wanted[0]) result[0] = std::get<0>(grads);
-    if (wanted[1]) result[1] = std::get<1>(grads);
-    if (wanted[2]) result[2] = std::get<2>(grads);
-    return result;
+    const auto& [grad_x, grad_weight, grad_bias] = grads;
+    return {wanted[0] ? grad_x : Tensor(), wanted[1] ? grad_weight : Tensor(), wanted[2] ? grad_bias : Tensor()};
   }
 };
 
 Tensor output_autograd(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
                        const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum,
                        double eps, c10::string_view activation) {
-  if (!needs_autograd(x, weight, bias)) {
+  const bool recorded = needs_gradient("batch_norm", x, weight, bias);
+  Triple result;
+  {
     at::AutoDispatchBelowADInplaceOrView below;
-    return std::get<0>(call_forward(x, running_mean, running_var, weight, bias, training, momentum, eps, activation));
+    result = call_forward(x, running_mean, running_var, weight, bias, training, momentum, eps, activation);
   }
-  const Activation act = parse_activation(activation);
-  return BatchNorm::apply(x, weight, bias, running_mean, running_var, training, momentum, eps,
-                          act == Activation::kTanh);
+  const auto& [output, mean, invstd] = result;
+  if (recorded) {
+    const bool tanh = parse_activation(activation) == Activation::kTanh;
+    record<BatchNorm>(output, x, weight, bias)
+        ->save({x, given(weight) ? *weight : Tensor(), tanh ? output : Tensor(), mean, invstd}, 2, {training, eps});
+  }
+  return output;
 }
 
 TORCH_LIBRARY_IMPL(namegen_ext, CPU, m) {

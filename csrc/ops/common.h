@@ -2,7 +2,6 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <ATen/core/grad_mode.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/util/SmallVector.h>
 
@@ -43,23 +42,6 @@ const void* data_or_null(const optional<Tensor>& tensor) {
   return tensor.has_value() && tensor->defined() ? tensor->const_data_ptr() : nullptr;
 }
 inline void* mutable_or_null(const Tensor& tensor) { return tensor.defined() ? tensor.mutable_data_ptr() : nullptr; }
-
-// Whether a derivative of an operator's result could be asked for, backward or forward: else its autograd is skipped,
-// which saves about 3 us a call.
-template <class... Tensors>
-bool needs_autograd(const Tensors&... tensors) {
-  const bool backward = at::GradMode::is_enabled();
-  const auto needs = [&](const Tensor& t) { return (backward && t.requires_grad()) || t._fw_grad(0).defined(); };
-  const auto given = [](const Tensor& t) { return t.defined(); };
-  const auto any = [&](const auto& t) {
-    if constexpr (std::is_same_v<std::decay_t<decltype(t)>, Tensor>) {
-      return given(t) && needs(t);
-    } else {
-      return t.has_value() && given(*t) && needs(*t);
-    }
-  };
-  return (any(tensors) || ...);
-}
 
 // Scratch memory from a buffer that each thread keeps, and from torch's allocator beyond; threads from torch's pool.
 class TorchContext final : public cpu::Context {

@@ -4,13 +4,13 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 #include <algorithm>
 #include <vector>
 
 #include "kernels/cpu/dispatch.h"
+#include "ops/autograd.h"
 #include "ops/embedding_concat_linear.h"
 
 namespace namegen::ops::embedding_concat_linear {
@@ -285,48 +285,44 @@ Gradients differentiable_backward(const Tensor& grad_output, const Tensor& token
   return result;
 }
 
-struct EmbeddingConcatLinear : torch::autograd::Function<EmbeddingConcatLinear> {
-  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& tokens, const Tensor& embedding_weight,
-                        const Tensor& linear_weight, const optional<Tensor>& linear_bias, bool tanh) {
-    at::AutoDispatchBelowADInplaceOrView below;
-    const Tensor output = call_forward(tokens, embedding_weight, linear_weight, linear_bias, tanh ? "tanh" : "none");
-    ctx->save_for_backward({tokens, embedding_weight, linear_weight, tanh ? output : Tensor()});
-    if (!linear_bias.has_value() || !linear_bias->defined()) ctx->saved_data["no_bias"] = true;
-    return output;
-  }
+struct EmbeddingConcatLinear {
+  static constexpr const char* kName = "NamegenExtEmbeddingConcatLinearBackward";
+  static constexpr size_t kInputs = 3;  // embedding_weight, linear_weight, linear_bias
+  static constexpr size_t kSaved = 4;
+  using Options = std::tuple<>;
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
-                                                 const torch::autograd::variable_list& gradients) {
-    const auto saved = ctx->get_saved_variables();
-    const bool tanh = saved[3].defined();
-    // Edges stand for the tensor arguments in order; a bias that was not given has none.
-    const bool has_bias = ctx->saved_data.empty();
-    const std::array<bool, 3> wanted = {ctx->needs_input_grad(1), ctx->needs_input_grad(2),
-                                        has_bias && ctx->needs_input_grad(3)};
-    Gradients result;
-    if (!gradients[0].defined()) return {Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+  static variable_list backward(const Tensor& grad_output, const std::array<Tensor, kSaved>& saved, const Options&,
+                                const std::array<bool, kInputs>& wanted) {
+    const auto& [tokens, embedding_weight, linear_weight, output] = saved;  // output: undefined without tanh
+    const bool tanh = output.defined();
+    Gradients grads;
     if (at::GradMode::is_enabled()) {
-      result = differentiable_backward(gradients[0], saved[0], saved[1], saved[2], saved[3], tanh, wanted);
+      grads = differentiable_backward(grad_output, tokens, embedding_weight, linear_weight, output, tanh, wanted);
     } else {
-      const optional<Tensor> output = tanh ? optional<Tensor>(saved[3]) : std::nullopt;
-      result = call_backward(gradients[0], saved[0], saved[1], saved[2], output, tanh ? "tanh" : "none", wanted);
+      grads = call_backward(grad_output, tokens, embedding_weight, linear_weight,
+                            tanh ? optional<Tensor>(output) : std::nullopt, tanh ? "tanh" : "none", wanted);
     }
-    return {Tensor(), std::get<0>(result), std::get<1>(result), std::get<2>(result), Tensor()};
+    return {std::get<0>(grads), std::get<1>(grads), std::get<2>(grads)};
   }
 };
 
 Tensor forward_autograd(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& linear_weight,
                         const optional<Tensor>& linear_bias, c10::string_view activation) {
-  if (!needs_autograd(embedding_weight, linear_weight, linear_bias)) {
+  const bool recorded = needs_gradient("embedding_concat_linear", embedding_weight, linear_weight, linear_bias);
+  Tensor output;
+  {
     at::AutoDispatchBelowADInplaceOrView below;
-    return call_forward(tokens, embedding_weight, linear_weight, linear_bias, activation);
+    output = call_forward(tokens, embedding_weight, linear_weight, linear_bias, activation);
   }
-  const Activation act = parse_activation(activation);
-  return EmbeddingConcatLinear::apply(tokens, embedding_weight, linear_weight, linear_bias, act == Activation::kTanh);
+  if (recorded) {
+    const bool tanh = parse_activation(activation) == Activation::kTanh;
+    record<EmbeddingConcatLinear>(output, embedding_weight, linear_weight, linear_bias)
+        ->save({tokens, embedding_weight, linear_weight, tanh ? output : Tensor()}, 3, {});
+  }
+  return output;
 }
 
-// ---- autocast: the weights in the lower precision, as nn.Linear has them
-// ---------------------------------------------
+// ---- autocast: the weights in the lower precision, as nn.Linear has them ------------------------------------------
 
 template <at::DeviceType Device, c10::DispatchKey Key>
 Tensor forward_autocast(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& linear_weight,

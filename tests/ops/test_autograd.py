@@ -186,6 +186,83 @@ def test_activation_checkpointing() -> None:
     assert all(map(torch.equal, torch.autograd.grad(y.sum(), weights), plain))
 
 
+# ---- the nodes of the graph ----------------------------------------------------------------------------------
+
+
+def call(which: str) -> tuple[Callable[[], Tensor], list[Tensor]]:
+    """An operator in training with tanh, and its weights, which need gradients."""
+    if which == "embedding":
+        weights = [t.requires_grad_() for t in embedding_inputs()]
+        return lambda: ops.embedding_concat_linear(TOKENS, *weights), weights
+    weights = [t.requires_grad_() for t in batch_norm_inputs()]
+    return lambda: batch_norm_call(ops.batch_norm, True, "tanh")(*weights), weights
+
+
+@pytest.mark.parametrize("which", ["embedding", "batch_norm"])
+def test_compiled_autograd(which: str) -> None:
+    run, weights = call(which)
+    expected = torch.autograd.grad(run().sum(), weights)
+    graphs: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, _: object) -> Callable[..., object]:
+        graphs.append(graph)
+        return graph.forward
+
+    for _ in range(2):
+        loss = run().sum()
+        with torch._dynamo.compiled_autograd._enable(torch.compile(backend=backend)):
+            loss.backward()
+        for weight, gradient in zip(weights, expected, strict=True):
+            assert torch.equal(weight.grad, gradient)
+            weight.grad = None
+    assert graphs  # it was compiled
+
+
+@pytest.mark.parametrize("which", ["embedding", "batch_norm"])
+def test_saved_tensors_hooks(which: str) -> None:
+    run, weights = call(which)
+    expected = torch.autograd.grad(run().sum(), weights)
+    packed: list[Tensor] = []
+    unpacked: list[Tensor] = []
+
+    def pack(tensor: Tensor) -> Tensor:
+        packed.append(tensor)
+        return tensor.clone()
+
+    def unpack(tensor: Tensor) -> Tensor:
+        unpacked.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+        y = run()
+    assert all(map(torch.equal, torch.autograd.grad(y, weights, torch.ones_like(y)), expected))
+    assert len(packed) == len(unpacked) == {"embedding": 4, "batch_norm": 5}[which]
+
+
+@pytest.mark.parametrize("which", ["embedding", "batch_norm"])
+def test_a_saved_tensor_changed_in_place_is_an_error(which: str) -> None:
+    run, weights = call(which)
+    y = run()
+    with torch.no_grad():
+        weights[0].mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+@pytest.mark.parametrize("which", ["embedding", "batch_norm"])
+def test_the_node_has_the_name_of_its_operator(which: str) -> None:
+    run, _ = call(which)
+    expected = {"embedding": "EmbeddingConcatLinear", "batch_norm": "BatchNorm"}[which]
+    assert run().grad_fn.name() == f"NamegenExt{expected}Backward"
+
+
+def test_a_deep_graph_is_freed_without_a_deep_stack() -> None:
+    y = normal(4, 3).requires_grad_()
+    for _ in range(100_000):
+        y = ops.batch_norm(y, None, None, None, None, True, 0.1, 1e-5)
+    del y
+
+
 # ---- no rule: forward mode and functorch -------------------------------------------------------------------
 
 
