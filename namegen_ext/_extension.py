@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
+from torch import Tensor
 
 _REBUILD = "pip install --force-reinstall --no-deps namegen_ext (in a checkout: pip install -e .)"
 
@@ -50,6 +52,11 @@ def _load() -> ModuleType:
 _C: Any = _load()
 CUDA_NOTE: str = _C.CUDA_NOTE
 HAS_CUDA: bool = CUDA_NOTE == ""
+
+# What the modules call on each forward pass, in eager mode alone: torch.compile cannot look into them.
+batch_norm: Callable[..., Any] = _C.batch_norm
+embedding_concat_linear: Callable[..., Any] = _C.embedding_concat_linear
+add_one: Callable[[Tensor], bool] = _C.add_one
 
 
 def cuda_architectures() -> list[str]:

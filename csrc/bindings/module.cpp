@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "bindings/bindings.h"
+#include "bindings/operators.h"
 #include "bindings/sampling.h"
 #include "kernels/cpu/dispatch.h"
 #include "ops/common.h"
@@ -49,6 +50,7 @@ PYBIND11_MODULE(_C, m) {
       "The instruction set in use. Raises RuntimeError where NAMEGEN_CPU_ISA asks for one that cannot be had.");
   m.def("multiply_adds", &multiply_adds, pybind11::arg("rounds"),
         "Rounds of float32 multiply-adds in registers, on each of torch's threads; returns the number of operations.");
+  namegen::bindings::define_operators(m);
   namegen::bindings::bind_step_engine(m);
   namegen::bindings::define_sampling(m);
 }

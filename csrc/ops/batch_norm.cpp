@@ -205,6 +205,18 @@ Triple backward_cpu(const Tensor& grad_output, const Tensor& x, const optional<T
   return {grad_input, as_given(grad_weight), as_given(grad_bias)};
 }
 
+}  // namespace
+
+Tensor call(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
+            const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum, double eps,
+            std::string_view activation) {
+  static const auto op =
+      c10::Dispatcher::singleton().findSchemaOrThrow("namegen_ext::batch_norm", "").typed<decltype(output_cpu)>();
+  return op.call(x, running_mean, running_var, weight, bias, training, momentum, eps, activation);
+}
+
+namespace {
+
 // ---- autograd -------------------------------------------------------------------------------------------------------
 
 Triple call_forward(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,

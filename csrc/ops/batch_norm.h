@@ -16,6 +16,11 @@ void check(const Tensor& x, const optional<Tensor>& running_mean, const optional
 void check_gradient(const Tensor& grad_output, const Tensor& x, const optional<Tensor>& output,
                     const optional<Tensor>& weight, const Tensor& mean, const Tensor& invstd, Activation activation);
 
+// torch.ops.namegen_ext.batch_norm, by way of the dispatcher.
+Tensor call(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
+            const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum, double eps,
+            std::string_view activation);
+
 inline int64_t rows_of(const Tensor& x) {
   int64_t rows = 1;
   for (int64_t d = 0; d < x.dim() - 1; ++d) rows *= x.size(d);

@@ -244,15 +244,19 @@ Gradients backward_cpu(const Tensor& grad_output, const Tensor& tokens, const Te
   return {grad_embedding, as_given(grad_linear), as_given(grad_bias)};
 }
 
-// ---- autograd -------------------------------------------------------------------------------------------------------
+}  // namespace
 
-Tensor call_forward(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& linear_weight,
-                    const optional<Tensor>& linear_bias, c10::string_view activation) {
+Tensor call(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& linear_weight,
+            const optional<Tensor>& linear_bias, std::string_view activation) {
   static const auto op = c10::Dispatcher::singleton()
                              .findSchemaOrThrow("namegen_ext::embedding_concat_linear", "")
                              .typed<decltype(forward_cpu)>();
   return op.call(tokens, embedding_weight, linear_weight, linear_bias, activation);
 }
+
+namespace {
+
+// ---- autograd -------------------------------------------------------------------------------------------------------
 
 Gradients call_backward(const Tensor& grad_output, const Tensor& tokens, const Tensor& embedding_weight,
                         const Tensor& linear_weight, const optional<Tensor>& output, c10::string_view activation,
@@ -312,7 +316,7 @@ Tensor forward_autograd(const Tensor& tokens, const Tensor& embedding_weight, co
   Tensor output;
   {
     at::AutoDispatchBelowADInplaceOrView below;
-    output = call_forward(tokens, embedding_weight, linear_weight, linear_bias, activation);
+    output = call(tokens, embedding_weight, linear_weight, linear_bias, activation);
   }
   if (recorded) {
     const bool tanh = parse_activation(activation) == Activation::kTanh;
@@ -329,9 +333,9 @@ Tensor forward_autocast(const Tensor& tokens, const Tensor& embedding_weight, co
                         const optional<Tensor>& linear_bias, c10::string_view activation) {
   const c10::impl::ExcludeDispatchKeyGuard no_autocast(Key);
   const auto type = at::autocast::get_autocast_dtype(Device);
-  return call_forward(tokens, at::autocast::cached_cast(type, embedding_weight, Device),
-                      at::autocast::cached_cast(type, linear_weight, Device),
-                      at::autocast::cached_cast(type, linear_bias, Device), activation);
+  return call(tokens, at::autocast::cached_cast(type, embedding_weight, Device),
+              at::autocast::cached_cast(type, linear_weight, Device),
+              at::autocast::cached_cast(type, linear_bias, Device), activation);
 }
 
 TORCH_LIBRARY_IMPL(namegen_ext, CPU, m) {

@@ -16,6 +16,10 @@ void check(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& l
 void check_gradient(const Tensor& grad_output, const Tensor& tokens, const Tensor& embedding_weight,
                     const Tensor& linear_weight, const optional<Tensor>& output, Activation activation);
 
+// torch.ops.namegen_ext.embedding_concat_linear, by way of the dispatcher.
+Tensor call(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& linear_weight,
+            const optional<Tensor>& linear_bias, std::string_view activation);
+
 EmbeddingConcatLinearShape shape_of(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& linear_weight);
 
 }  // namespace namegen::ops::embedding_concat_linear

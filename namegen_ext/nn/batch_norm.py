@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.compiler import is_dynamo_compiling
 
+from namegen_ext._extension import add_one
 from namegen_ext.nn._conditions import PLAIN_TENSORS, why_not_now, why_not_tensor
 from namegen_ext.nn.channels_last_batch_norm import unbiased_scale
 from namegen_ext.ops import batch_norm
@@ -156,7 +158,8 @@ def batch_norm_channels_last(
     if training and not module.track_running_stats:
         running_mean = running_var = None
     elif training and num_batches_tracked is not None:
-        num_batches_tracked.add_(1)
+        if is_dynamo_compiling() or not add_one(num_batches_tracked):
+            num_batches_tracked.add_(1)
         if momentum is None:  # the plain average over all batches so far
             momentum = 1.0 / float(num_batches_tracked)
     if momentum is None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.compiler import is_dynamo_compiling
 
-from namegen_ext import _extension  # noqa: F401  (registers torch.ops.namegen_ext)
+from namegen_ext import _extension
 
 ACTIVATIONS = ("none", "tanh")
 
 _batch_norm = torch.ops.namegen_ext.batch_norm.default
+# The same operator without the conversion of arguments, where it is not needed.
+_fast_batch_norm = _extension.batch_norm
 
 
 def batch_norm(
@@ -54,6 +57,12 @@ def batch_norm(
     Source: Ioffe and Szegedy, "Batch Normalization", 2015.
 
     """
+    if not is_dynamo_compiling():
+        result = _fast_batch_norm(
+            x, running_mean, running_var, weight, bias, training, momentum, eps, activation
+        )
+        if result is not NotImplemented:
+            return result
     return _batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps, activation)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.compiler import is_dynamo_compiling
 
-from namegen_ext import _extension  # noqa: F401  (registers torch.ops.namegen_ext)
+from namegen_ext import _extension
 
 ACTIVATIONS = ("none", "tanh")
 
 _embedding_concat_linear = torch.ops.namegen_ext.embedding_concat_linear.default
+# The same operator without the conversion of arguments, where it is not needed.
+_fast_embedding_concat_linear = _extension.embedding_concat_linear
 
 
 def embedding_concat_linear(
@@ -45,6 +48,12 @@ def embedding_concat_linear(
     Source: the embedding and hidden layer of Bengio et al., "A Neural Probabilistic Language Model", 2003.
 
     """
+    if not is_dynamo_compiling():
+        result = _fast_embedding_concat_linear(
+            tokens, embedding_weight, linear_weight, linear_bias, activation
+        )
+        if result is not NotImplemented:
+            return result
     return _embedding_concat_linear(tokens, embedding_weight, linear_weight, linear_bias, activation)
 
 
