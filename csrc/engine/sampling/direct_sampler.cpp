@@ -10,12 +10,12 @@ namespace namegen::sampling {
 namespace {
 
 // Names drawn together. Their contexts of one step are computed together, each only once.
-constexpr int64_t kBatch = 2048;
+constexpr int64_t kDirectBatch = 2048;
 constexpr int64_t kMemoBytes = 64 * 1024 * 1024;
 
 int64_t most_rows(int64_t vocab) {
   const int64_t row_bytes = row_width(vocab) * static_cast<int64_t>(sizeof(uint32_t));
-  return std::max(kBatch, std::min(kMemoBytes / row_bytes, int64_t{1} << 18));
+  return std::max(kDirectBatch, std::min(kMemoBytes / row_bytes, int64_t{1} << 18));
 }
 
 }  // namespace
@@ -25,20 +25,20 @@ DirectSampler::DirectSampler(std::shared_ptr<const Network> network, Shaping sha
       shaping_(shaping),
       spelling_(std::move(spelling)),
       kernels_(sampling_kernels()),
-      cells_(spelling_, kBatch),
+      cells_(spelling_, kDirectBatch),
       memo_(most_rows(network_->vocab())),
       thresholds_((memo_.most_rows() + 1) * row_width(network_->vocab())),
       last_(memo_.most_rows() + 1),
       rows_{thresholds_.data(), last_.data(), row_width(network_->vocab())},
       first_row_(static_cast<uint32_t>(memo_.most_rows())),
       scratch_(2 * padded(network_->vocab())),
-      words_(kTurn * kBatch),
-      slot_(kBatch),
-      place_(kBatch),
-      row_(kBatch),
-      word_(kBatch),
-      symbol_(kBatch),
-      context_(kBatch) {
+      words_(kTurn * kDirectBatch),
+      slot_(kDirectBatch),
+      place_(kDirectBatch),
+      row_(kDirectBatch),
+      word_(kDirectBatch),
+      symbol_(kDirectBatch),
+      context_(kDirectBatch) {
   if (network_->vocab() != spelling_.vocab()) throw std::invalid_argument("encodings must be as many as the network's");
   if (!(shaping.temperature > 0) || !std::isfinite(shaping.temperature)) {
     throw std::invalid_argument("temperature must be a finite number above 0");
@@ -54,9 +54,9 @@ std::unique_ptr<Sampler> DirectSampler::copy() const {
 }
 
 void DirectSampler::draw(uint64_t seed, uint64_t first, int64_t count, std::string& text, const Poll& poll) {
-  for (int64_t begin = 0; begin < count; begin += kBatch) {
+  for (int64_t begin = 0; begin < count; begin += kDirectBatch) {
     try {
-      draw_batch(seed, first + static_cast<uint64_t>(begin), std::min(kBatch, count - begin), text, poll);
+      draw_batch(seed, first + static_cast<uint64_t>(begin), std::min(kDirectBatch, count - begin), text, poll);
     } catch (...) {  // contexts may stand in the memo whose rows were not computed
       memo_.forget();
       throw;
@@ -72,10 +72,10 @@ void DirectSampler::draw_batch(uint64_t seed, uint64_t first, int64_t count, std
   for (int64_t step = 0; active > 0 && step < spelling_.max_steps; ++step) {
     if (step % kTurn == 0) {
       kernels_.philox_words(
-          {seed, first, slot_.data(), active, static_cast<uint32_t>(step / kTurn), words_.data(), kBatch});
+          {seed, first, slot_.data(), active, static_cast<uint32_t>(step / kTurn), words_.data(), kDirectBatch});
       std::iota(place_.data(), place_.data() + active, 0u);
     }
-    const uint32_t* words = words_.data() + step % kTurn * kBatch;
+    const uint32_t* words = words_.data() + step % kTurn * kDirectBatch;
     for (int64_t i = 0; i < active; ++i) word_[i] = words[place_[i]];
     if (step == 0 && spelling_.prefix.empty()) {
       if (!has_first_row_) compute(&start_, &first_row_, 1, true);

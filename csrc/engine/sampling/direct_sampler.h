@@ -48,7 +48,7 @@ class DirectSampler final : public Sampler {
   AlignedArray<double> scratch_;
 
   // By place among the active names.
-  AlignedArray<uint32_t> words_;  // (kTurn, kBatch) by place when they were drawn
+  AlignedArray<uint32_t> words_;  // (kTurn, kDirectBatch) by place when they were drawn
   AlignedArray<uint32_t> slot_, place_, row_, word_, symbol_;
   std::vector<Key> context_, missing_;
   std::vector<uint32_t> missing_row_;

@@ -9,7 +9,7 @@ namespace namegen::sampling {
 namespace {
 
 // Names drawn together: enough to fill vectors and to hide the latency of memory, few enough for the first cache.
-constexpr int64_t kBatch = 512;
+constexpr int64_t kTableBatch = 512;
 
 int64_t count_contexts(int64_t vocab, int64_t block) {
   if (vocab < 2 || vocab > 65536) {
@@ -71,18 +71,18 @@ TableSampler::TableSampler(std::shared_ptr<const ContextTable> table, Spelling s
     : table_(std::move(table)),
       spelling_(std::move(spelling)),
       kernels_(sampling_kernels()),
-      cells_(spelling_, kBatch),
-      words_(kTurn * kBatch),
-      row_(kBatch),
-      slot_(kBatch) {
+      cells_(spelling_, kTableBatch),
+      words_(kTurn * kTableBatch),
+      row_(kTableBatch),
+      slot_(kTableBatch) {
   if (table_->vocab() != spelling_.vocab()) throw std::invalid_argument("encodings must be as many as the table's");
 }
 
 std::unique_ptr<Sampler> TableSampler::copy() const { return std::make_unique<TableSampler>(table_, spelling_); }
 
 void TableSampler::draw(uint64_t seed, uint64_t first, int64_t count, std::string& text, const Poll& poll) {
-  for (int64_t begin = 0; begin < count; begin += kBatch) {
-    draw_batch(seed, first + static_cast<uint64_t>(begin), std::min(kBatch, count - begin), text);
+  for (int64_t begin = 0; begin < count; begin += kTableBatch) {
+    draw_batch(seed, first + static_cast<uint64_t>(begin), std::min(kTableBatch, count - begin), text);
     poll();
   }
 }
@@ -94,8 +94,8 @@ void TableSampler::draw_batch(uint64_t seed, uint64_t first, int64_t count, std:
   for (int64_t position = 0; active > 0 && position < spelling_.max_steps; position += kTurn) {
     cells_.reserve(position + kTurn);
     const auto block = static_cast<uint32_t>(position / kTurn);
-    kernels_.philox_words({seed, first, slot_.data(), active, block, words_.data(), kBatch});
-    active = kernels_.table_turn({table_->rows(), table_->next(), words_.data(), kBatch, active, row_.data(),
+    kernels_.philox_words({seed, first, slot_.data(), active, block, words_.data(), kTableBatch});
+    active = kernels_.table_turn({table_->rows(), table_->next(), words_.data(), kTableBatch, active, row_.data(),
                                   slot_.data(), cells_.cells(), cells_.cell_bytes(), cells_.stride(), cells_.code(),
                                   position, cells_.length()});
   }

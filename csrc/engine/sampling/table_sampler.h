@@ -45,7 +45,7 @@ class TableSampler final : public Sampler {
   Spelling spelling_;
   const SamplingKernels& kernels_;
   NameCells cells_;
-  AlignedArray<uint32_t> words_;  // (kTurn, kBatch)
+  AlignedArray<uint32_t> words_;  // (kTurn, kTableBatch)
   AlignedArray<uint32_t> row_, slot_;
 };
 
