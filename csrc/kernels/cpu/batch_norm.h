@@ -30,11 +30,43 @@ inline void merge_statistics(T n_a, Vec<T>& mean_a, Vec<T>& m_a, T n_b, Vec<T> m
 // constants are loaded once for some rows.
 inline constexpr int64_t kBlockRows = 4;
 
+// Reads (rows, channels) arrays ahead of a walk over blocks of their rows, where they are too large for the caches:
+// hardware prefetchers follow four rows at once at half the memory's rate. Forward and backward of 16,384 x 200: 6.6 ms
+// without, 4.4 with; up to 4 MB an array, which stays in the caches, it would cost up to a tenth.
+template <class Data>
+class ReadAhead {
+ public:
+  ReadAhead() = default;  // reads nothing ahead
+  ReadAhead(int64_t rows, int64_t channels, const void* first, const void* second = nullptr,
+            const void* third = nullptr)
+      : arrays_{first, second, third}, row_bytes_(channels * int64_t(sizeof(Data))), bytes_(rows * row_bytes_) {
+    const bool rows_are_short = kBlockRows * row_bytes_ <= kAhead;  // long ones are streams for the hardware
+    ahead_ = bytes_ >= kFromBytes && rows_are_short ? kAhead : bytes_;
+  }
+
+  // Before the block that begins with row n.
+  void operator()(int64_t n) const {
+    const int64_t begin = n * row_bytes_ + ahead_, end = smaller(begin + kBlockRows * row_bytes_, bytes_);
+    for (const void* array : arrays_) {
+      if (array == nullptr) continue;
+      for (int64_t at = begin; at < end; at += kCacheLine) prefetch(static_cast<const char*>(array) + at);
+    }
+  }
+
+ private:
+  static constexpr int64_t kAhead = 8 << 10, kFromBytes = 5 << 20, kCacheLine = 64;
+
+  const void* arrays_[3] = {};
+  int64_t row_bytes_ = 0, bytes_ = 0, ahead_ = 0;
+};
+
 // body(first row, end row, Constant<NV>, column, columns) over blocks of rows [first, end) and all panels of columns.
-template <class T, class Body>
-inline void for_blocks(int64_t first, int64_t end, int64_t channels, const Body& body) {
+template <class T, class Data, class Body>
+inline void for_blocks(int64_t first, int64_t end, int64_t channels, const ReadAhead<Data>& read_ahead,
+                       const Body& body) {
   const Panels<T> panels{channels};
   for (int64_t n = first; n < end; n += kBlockRows) {
+    read_ahead(n);
     for (int64_t panel = 0; panel < panels.count(); ++panel) {
       with_vectors(panels.vectors(panel), [&](auto nv) {
         body(n, smaller(n + kBlockRows, end), nv, panels.first(panel), panels.width(panel));

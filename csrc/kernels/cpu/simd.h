@@ -28,6 +28,16 @@ inline constexpr int kVectorBytes = 16;
 inline constexpr int kRegisters = 16;
 #endif
 
+// Asks for the cache line of an address, mapped or not. gcc 12 takes nested loops of __builtin_prefetch for loops
+// without effect, and drops them.
+inline void prefetch(const char* address) {
+#if defined(__x86_64__)
+  asm volatile("prefetcht0 %0" : : "m"(*address));
+#else
+  __builtin_prefetch(address);
+#endif
+}
+
 template <class T>
 struct VectorOf {
   typedef T type __attribute__((vector_size(kVectorBytes)));
