@@ -141,6 +141,8 @@ int main() {
                              {rows, channels, training, count % 2 == 0, count % 3 == 0, {}, {}, {}, {}, {}, {}});
       }
     }
+    // Read ahead of: larger than what stays in the caches.
+    test_kernels<double>(kernels, {5203, 127, true, true, true, {}, {}, {}, {}, {}, {}});
   }
   return result("batch_norm");
 }
