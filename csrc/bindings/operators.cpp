@@ -12,6 +12,7 @@
 
 #include "ops/batch_norm.h"
 #include "ops/embedding_concat_linear.h"
+#include "ops/linear.h"
 
 namespace namegen::bindings {
 namespace {
@@ -116,6 +117,20 @@ PyObject* embedding_concat_linear(PyObject*, PyObject* const* arguments, Py_ssiz
   END_HANDLE_TH_ERRORS
 }
 
+PyObject* linear(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+  HANDLE_TH_ERRORS
+  const Tensor *x = nullptr, *weight = nullptr;
+  optional<Tensor> bias;
+  if (!take_all(arguments, count, x, weight, bias)) Py_RETURN_NOTIMPLEMENTED;
+  Tensor output;
+  {
+    const WithoutGil others_may_run;
+    output = ops::linear::call(*x, *weight, bias);
+  }
+  return THPVariable_Wrap(std::move(output));
+  END_HANDLE_TH_ERRORS
+}
+
 // Adds one to a number in place, as tensor.add_(1) does in 1.1 us. Returns whether it did: only to a plain int64 on the
 // CPU, with nothing watching.
 PyObject* add_one(PyObject*, PyObject* argument) {
@@ -144,6 +159,8 @@ void define_operators(pybind11::module_& m) {
       {"embedding_concat_linear", as_c_function(embedding_concat_linear), METH_FASTCALL,
        "torch.ops.namegen_ext.embedding_concat_linear with all its arguments; NotImplemented where that must be called "
        "instead."},
+      {"linear", as_c_function(linear), METH_FASTCALL,
+       "torch.ops.namegen_ext.linear with all its arguments; NotImplemented where that must be called instead."},
       {"add_one", add_one, METH_O, "Add one to an int64 tensor of one number, in place; False where add_ must do it."},
       {nullptr, nullptr, 0, nullptr}};
   if (PyModule_AddFunctions(m.ptr(), methods) != 0) throw pybind11::error_already_set();

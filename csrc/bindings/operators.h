@@ -1,4 +1,4 @@
-// namegen_ext._C.batch_norm, embedding_concat_linear and add_one: what the modules call on each forward pass.
+// namegen_ext._C.batch_norm, embedding_concat_linear, linear and add_one: what the modules call on each forward pass.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -64,13 +64,23 @@ def _describe_container(name: str, container: FusedSequential) -> Iterator[Site]
             pattern = matches[reasons.index(None)]
             end = position + len(pattern.types)
             yield site(position, end, pattern.operator, None)
-        elif matches:
-            yield site(position, position + len(matches[0].types), matches[0].operator, reasons[0])
-            reported = max(reported, position + len(matches[0].types))
+        elif matches and position >= reported:
+            reported = _end_of_skipped(children, position, len(matches[0].types))
+            yield site(position, reported, matches[0].operator, reasons[0])
         elif position >= reported and _is_relevant(children[position]):
             reason = _why_not_child(children, position)
             yield site(position, end, type(children[position]).__name__, reason)
         position = end
+
+
+def _end_of_skipped(children: tuple[nn.Module, ...], position: int, length: int) -> int:
+    """Where a skipped site ends: at the latest where one of its layers begins a site that is fused."""
+    for end in range(position + 1, position + length):
+        if any(
+            _why_not_match(pattern, children, end) is None for pattern in _matching_patterns(children, end)
+        ):
+            return end
+    return position + length
 
 
 def _matching_patterns(children: tuple[nn.Module, ...], position: int) -> list[Pattern]:

@@ -14,8 +14,14 @@ from namegen_ext.nn.batch_norm import batch_norm_1d, batch_norm_channels_last
 from namegen_ext.nn.channels_last_batch_norm import ChannelsLastBatchNorm1d
 from namegen_ext.nn.flatten_consecutive import FlattenConsecutive
 from namegen_ext.ops import embedding_concat_linear, is_supported
+from namegen_ext.ops import linear as linear_operator
 
 TOKENS = (torch.int64, torch.int32)  # what nn.Embedding takes
+LINEAR_TYPES = (torch.float32, torch.float64)  # what linear has kernels for
+# It packs the weight, which pays from so many rows of the input on; with a weight that the L2 cache does not hold, from
+# so many: 1 row times 512 x 512 takes 41 us in place of 18, 8 rows 47 in place of 66; 8 rows times 2,048 x 2,048 1.8 ms
+# in place of 1.5, 32 rows 2.8 in place of 3.6.
+LINEAR_ROWS, LARGE_WEIGHT, LARGE_WEIGHT_ROWS = 8, 1 << 20, 32
 
 
 @dataclass(frozen=True)
@@ -168,6 +174,39 @@ def _run_channels_last_batch_norm(
     return batch_norm_channels_last(batch_norm, x, activation, batch_norm.variance)
 
 
+# ---- linear ------------------------------------------------------------------------------------------------
+
+
+def _why_not_linear(linear: nn.Linear) -> str | None:
+    try:
+        weight, _ = linear._parameters["weight"], linear._parameters["bias"]  # (H, K), (H,)
+    except KeyError as missing:
+        return f"the {missing.args[0]} is not among the parameters"
+    if weight is None:
+        return "a weight is None"
+    if weight.dtype not in LINEAR_TYPES:
+        return f"PyTorch's own product is used for {weight.dtype}"
+    return why_not_tensor("linear", weight)
+
+
+def _run_linear(x: Tensor, linear: nn.Linear) -> Tensor | None:
+    if type(x) not in PLAIN_TENSORS or x.dtype not in LINEAR_TYPES or x.layout is not torch.strided:
+        return None
+    try:
+        weight: Any = linear._parameters["weight"]  # (H, K)
+        bias: Any = linear._parameters["bias"]  # (H,)
+    except KeyError:
+        return None
+    if type(weight) not in PLAIN_TENSORS or weight.layout is not torch.strided:
+        return None
+    if not weight.is_cpu and is_supported("linear", weight.device) is not None:
+        return None
+    rows = LINEAR_ROWS if weight.numel() <= LARGE_WEIGHT else LARGE_WEIGHT_ROWS
+    if x.numel() < rows * weight.shape[-1]:
+        return None
+    return linear_operator(x, weight, bias)
+
+
 # Where two start alike, the longer one stands first.
 PATTERNS = (
     Pattern(
@@ -218,4 +257,5 @@ PATTERNS = (
         why_not=_why_not_batch_norm,
         run=_run_channels_last_batch_norm,
     ),
+    Pattern(operator="linear", types=(nn.Linear,), why_not=_why_not_linear, run=_run_linear),
 )

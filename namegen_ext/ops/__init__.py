@@ -6,6 +6,7 @@ from namegen_ext.ops.embedding_concat_linear import (
     embedding_concat_linear,
     embedding_concat_linear_reference,
 )
+from namegen_ext.ops.linear import linear, linear_reference
 
 __all__ = [
     "batch_norm",
@@ -13,4 +14,6 @@ __all__ = [
     "embedding_concat_linear",
     "embedding_concat_linear_reference",
     "is_supported",
+    "linear",
+    "linear_reference",
 ]

@@ -7,7 +7,7 @@ from torch.compiler import is_dynamo_compiling
 
 from namegen_ext import _extension
 
-OPERATORS = ("embedding_concat_linear", "batch_norm")
+OPERATORS = ("embedding_concat_linear", "batch_norm", "linear")
 
 # By the index of the device; asked on every forward pass.
 _known_reasons: dict[int, str | None] = {}
@@ -17,7 +17,7 @@ def is_supported(op_name: str, device: torch.device) -> str | None:
     """Tell whether an operator has a kernel for a device.
 
     Args:
-        op_name: "embedding_concat_linear" or "batch_norm".
+        op_name: "embedding_concat_linear", "batch_norm" or "linear".
         device: where the tensors live.
 
     Returns:
@@ -32,7 +32,7 @@ def is_supported(op_name: str, device: torch.device) -> str | None:
     if device.type in ("cpu", "meta"):
         return None
     if device.type == "cuda":
-        return _why_not_cuda(device)
+        return "PyTorch's own product is used on CUDA" if op_name == "linear" else _why_not_cuda(device)
     return f"there are no kernels for device type {device.type!r}"
 
 

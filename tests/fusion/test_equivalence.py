@@ -121,7 +121,7 @@ def register(model, architecture, *, late):
 @settings(max_examples=80, deadline=None)
 @given(
     architecture=architectures(),
-    batch=st.integers(2, 6),
+    batch=st.integers(2, 12),
     modes=st.lists(st.booleans(), min_size=1, max_size=3),
     seed=st.integers(0, 1000),
 )
@@ -190,7 +190,7 @@ def test_the_report_tells_what_runs(fused_calls, architecture, training):
     model = build(architecture).train(training)
     register(model, architecture, late=False)
     report = namegen_ext.fuse(model)
-    calls = fused_calls(model, torch.arange(12).reshape(4, BLOCK) % 5)
+    calls = fused_calls(model, torch.arange(8 * BLOCK).reshape(8, BLOCK) % 5)
     assert calls == [site.kind for site in report.fused]
 
 

@@ -104,16 +104,24 @@ def test_any_leading_shape(leading: tuple[int, ...]) -> None:
     assert loss.dim() == 0
 
 
-def test_fusing_covers_the_first_level_and_every_batch_norm() -> None:
+def test_fusing_covers_the_first_level_and_every_product_and_batch_norm() -> None:
     report = namegen_ext.fuse(WaveNet(27))
     assert [(site.name, site.layers) for site in report.fused] == [
         ("net.0..2", "Embedding, FlattenConsecutive, Linear"),
         ("net.3..4", "ChannelsLastBatchNorm1d, Tanh"),
+        ("net.6", "Linear"),
         ("net.7..8", "ChannelsLastBatchNorm1d, Tanh"),
+        ("net.10", "Linear"),
         ("net.11..12", "ChannelsLastBatchNorm1d, Tanh"),
+        ("net.13", "Linear"),
     ]
     without = namegen_ext.fuse(WaveNet(27, batch_norm=False))
-    assert [site.layers for site in without.fused] == ["Embedding, FlattenConsecutive, Linear, Tanh"]
+    assert [site.layers for site in without.fused] == [
+        "Embedding, FlattenConsecutive, Linear, Tanh",
+        "Linear",
+        "Linear",
+        "Linear",
+    ]
 
 
 def test_config_survives_json_and_rebuilds() -> None:

@@ -33,6 +33,11 @@ def embedding_arguments() -> list[Any]:
     return [tokens, nn.Parameter(normal(3, 4)), normal(5, 8, seed=1), normal(5, seed=2), "none"]
 
 
+def linear_arguments() -> list[Any]:
+    """X, weight, bias."""
+    return [normal(5, 3), nn.Parameter(normal(4, 3, seed=1)), normal(4, seed=2)]
+
+
 # The call from Python, the straight call, the operator, and arguments of theirs.
 Call = tuple[Callable[..., Tensor], Callable[..., Tensor], Callable[..., Tensor], Callable[[], list[Any]]]
 CALLS: dict[str, Call] = {
@@ -48,6 +53,7 @@ CALLS: dict[str, Call] = {
         torch.ops.namegen_ext.embedding_concat_linear.default,
         embedding_arguments,
     ),
+    "linear": (ops.linear, _extension.linear, torch.ops.namegen_ext.linear.default, linear_arguments),
 }
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
@@ -168,11 +174,11 @@ def test_symbolic_tracing_keeps_the_operator(call: Call) -> None:
 @each_call
 def test_the_errors_are_those_of_the_operator(call: Call) -> None:
     function, _, _, arguments = call
-    changed = arguments()
-    changed[-1] = "relu"
-    with pytest.raises(ValueError, match="activation"):
-        function(*changed)
-    with pytest.raises(RuntimeError, match=r"running_mean|embedding_weight"):
+    *values, last = arguments()
+    if isinstance(last, str):
+        with pytest.raises(ValueError, match="activation"):
+            function(*values, "relu")
+    with pytest.raises(RuntimeError, match=r"running_mean|embedding_weight|weight"):
         function(arguments()[0], normal(7), *arguments()[2:])
 
 

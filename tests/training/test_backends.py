@@ -58,7 +58,7 @@ def test_where_the_engine_does_not_cover_the_optimizer() -> None:
 
 
 def test_a_model_with_nothing_to_fuse() -> None:
-    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+    model = nn.Sequential(nn.PReLU(4), nn.ReLU())
     backend = choose_backend("auto", model, sgd(model))
     assert backend.name == "stock"
     assert "stock" in backend.note

@@ -20,6 +20,10 @@ template <class Data>
 void batch_norm_forward(const BatchNormForward& p, Context& context);
 template <class Data>
 void batch_norm_backward(const BatchNormBackward& p, Context& context);
+template <class Data>
+void linear_forward(const LinearForward& p, Context& context);
+template <class Data>
+void linear_backward(const LinearBackward& p, Context& context);
 
 extern const Kernels kKernels;
 

@@ -71,6 +71,28 @@ struct BatchNormBackward {
   Activation activation;
 };
 
+struct LinearForward {
+  int64_t rows;          // N
+  int64_t in_features;   // K
+  int64_t out_features;  // H
+  const void* input;     // (N, K) data
+  const void* weight;    // (H, K) data
+  const void* bias;      // (H) data, or null
+  void* output;          // (N, H) data
+};
+
+struct LinearBackward {
+  int64_t rows;
+  int64_t in_features;
+  int64_t out_features;
+  const void* input;        // (N, K) data: read where grad_weight is wanted
+  const void* weight;       // (H, K) data: read where grad_input is wanted
+  const void* grad_output;  // (N, H) data
+  void* grad_input;         // (N, K) data, or null where it is not wanted
+  void* grad_weight;        // (H, K) data, or null
+  void* grad_bias;          // (H) data, or null
+};
+
 struct Kernels {
   const char* isa;
   // So many rounds of float32 multiply-adds; returns the number of operations, a multiplication and an addition being
@@ -81,6 +103,9 @@ struct Kernels {
   void (*embedding_concat_linear_backward[kDTypeCount])(const EmbeddingConcatLinearBackward&, Context&);
   void (*batch_norm_forward[kDTypeCount])(const BatchNormForward&, Context&);
   void (*batch_norm_backward[kDTypeCount])(const BatchNormBackward&, Context&);
+  // float32 and float64 alone.
+  void (*linear_forward[2])(const LinearForward&, Context&);
+  void (*linear_backward[2])(const LinearBackward&, Context&);
 };
 
 }  // namespace namegen::cpu

@@ -17,6 +17,8 @@ const Kernels kKernels = {
     {batch_norm_forward<float>, batch_norm_forward<double>, batch_norm_forward<BFloat16>, batch_norm_forward<Float16>},
     {batch_norm_backward<float>, batch_norm_backward<double>, batch_norm_backward<BFloat16>,
      batch_norm_backward<Float16>},
+    {linear_forward<float>, linear_forward<double>},
+    {linear_backward<float>, linear_backward<double>},
 };
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

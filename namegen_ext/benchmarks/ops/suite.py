@@ -27,6 +27,7 @@ from namegen_ext.benchmarks.ops.case import (
     training_call,
 )
 from namegen_ext.benchmarks.ops.embedding_concat_linear import EmbeddingConcatLinearCase
+from namegen_ext.benchmarks.ops.linear import LinearCase
 from namegen_ext.benchmarks.rates import Rates, measure_rates
 from namegen_ext.benchmarks.settings import Settings
 from namegen_ext.benchmarks.timing import Sampler, measure
@@ -52,12 +53,14 @@ _CASES: tuple[OpCase, ...] = (
         batches=_FEW_BATCHES, targets=(), vocab_size=5000, embedding_dim=64, block_size=8, hidden_size=512
     ),
     BatchNormCase(batches=_FEW_BATCHES, targets=(), hidden_size=512),
+    LinearCase(batches=(8, 32, 1024), targets=(), in_features=256, out_features=128),  # the WaveNet's
 )
 
 
 def ops_cases(quick: bool) -> tuple[OpCase, ...]:
-    """Return the cases; with ``quick`` the first two at small batches."""
-    return tuple(case.with_batches(_QUICK_BATCHES) for case in _CASES[:2]) if quick else _CASES
+    """Return the cases; with ``quick`` the first one of each operator at small batches."""
+    firsts = {case.operator: case for case in reversed(_CASES)}
+    return tuple(case.with_batches(_QUICK_BATCHES) for case in firsts.values()) if quick else _CASES
 
 
 def run_ops(

@@ -1,0 +1,155 @@
+// y = x @ W^T + b with x (N, K), W (H, K); its gradients dx = dy @ W, dW = dy^T @ x and db = the sum of dy's rows.
+//
+// All three products go through the same register tiles: one operand packed into panels of columns, the other read
+// where it lies, by rows or by columns. Sums run in the order of k, in one go or, for dW, in pieces of N.
+#include "kernels/cpu/functions.h"
+#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/kernels.h"
+
+namespace namegen::cpu::NAMEGEN_ISA {
+namespace {
+
+// A(i, k), `row` and `column` elements apart.
+template <class T>
+struct StridedA {
+  const T* at;
+  int64_t row, column;
+  T operator()(int i, int64_t k) const { return at[i * row + k * column]; }
+};
+
+// Where a product's panel of columns goes: written with the bias added, or added to what is there.
+template <class T>
+struct Target {
+  T* at;
+  int64_t stride;
+  const T* bias;  // of the panel's columns, or null
+  bool add;
+  int64_t last;  // columns of the last vector
+};
+
+template <int MR, int NV, class T>
+inline void tile_to(const StridedA<T>& a, int64_t depth, const T* packed, const Target<T>& target) {
+  tile<MR, NV, T>(
+      MR, 1, depth, [&](int64_t) { return a; }, PackedRows<T, NV>{packed},
+      [&, target](int i, const Vec<T>* sums) {
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; ++v) {
+          T* c = target.at + i * target.stride + v * kWidth<T>;
+          const int64_t lanes = v < NV - 1 ? kWidth<T> : target.last;
+          Vec<T> sum = sums[v];
+          if (target.add) sum += load_first(c, lanes);
+          if (target.bias != nullptr) sum += load_first(target.bias + v * kWidth<T>, lanes);
+          store_first(c, sum, lanes);
+        }
+      });
+}
+
+// A panel of columns of A @ B, for `rows` rows.
+template <class T>
+void multiply(StridedA<T> a, int64_t rows, int64_t depth, const T* packed, int64_t vectors, Target<T> target) {
+  with_vectors(vectors, [&](auto nv) {
+    constexpr int NV = decltype(nv)::value;
+    const auto advance = [&](int64_t done) {
+      a.at += done * a.row;
+      target.at += done * target.stride;
+      rows -= done;
+    };
+    for (; rows >= kTileRows<NV>; advance(kTileRows<NV>)) tile_to<kTileRows<NV>, NV>(a, depth, packed, target);
+    for (; rows >= 2; advance(2)) tile_to<2, NV>(a, depth, packed, target);
+    if (rows == 1) tile_to<1, NV>(a, depth, packed, target);
+  });
+}
+
+constexpr int64_t kTaskRows = 48;
+
+// C = A @ B + bias, where B (depth, columns) is packed and each task takes some rows of A, which are contiguous.
+template <class T>
+void rows_by_panels(const T* a, int64_t rows, int64_t depth, const T* packed, int64_t columns, const T* bias, T* c,
+                    Context& context) {
+  const Panels<T> panels{columns};
+  parallel_for(context, ceil_div(rows, kTaskRows), 2.0 * rows * depth * columns / kFlopsPerMicro, [&](int64_t task) {
+    const int64_t first = task * kTaskRows, count = smaller(kTaskRows, rows - first);
+    for (int64_t panel = 0; panel < panels.count(); ++panel) {
+      const int64_t column = panels.first(panel);
+      const Target<T> target{c + first * columns + column, columns, bias == nullptr ? nullptr : bias + column, false,
+                             panels.last(panel)};
+      multiply<T>({a + first * depth, depth, 1}, count, depth, packed + column * depth, panels.vectors(panel), target);
+    }
+  });
+}
+
+template <class T>
+void input_gradient(const LinearBackward& p, Context& context) {
+  const T* weight = static_cast<const T*>(p.weight);
+  T* packed = scratch_array<T>(context, Panels<T>{p.in_features}.padded() * p.out_features);
+  pack_rows([&](int64_t h) { return weight + h * p.in_features; }, p.out_features, p.in_features, packed);
+  rows_by_panels<T>(static_cast<const T*>(p.grad_output), p.rows, p.out_features, packed, p.in_features, nullptr,
+                    static_cast<T*>(p.grad_input), context);
+}
+
+// Each task takes a panel of columns of x, packed a piece of rows at a time: a piece stays in L1 beside dy's columns.
+template <class T>
+void weight_gradient(const LinearBackward& p, Context& context) {
+  constexpr int64_t kDepth = 64;
+  const T* dy = static_cast<const T*>(p.grad_output);
+  const Panels<T> panels{p.in_features};
+  const double micros = 2.0 * p.rows * p.in_features * p.out_features / kFlopsPerMicro;
+  parallel_for(context, panels.count(), micros, [&](int64_t panel) {
+    const int64_t column = panels.first(panel), width = panels.width(panel);
+    const T* x = static_cast<const T*>(p.input) + column;
+    T* grad = static_cast<T*>(p.grad_weight) + column;
+    alignas(64) T packed[kDepth * kPanel<T>];
+    for (int64_t n = 0; n < p.rows; n += kDepth) {
+      const int64_t depth = smaller(kDepth, p.rows - n);
+      pack_rows([&](int64_t k) { return x + (n + k) * p.in_features; }, depth, width, packed);
+      const Target<T> target{grad, p.in_features, nullptr, n > 0, panels.last(panel)};
+      multiply<T>({dy + n * p.out_features, 1, p.out_features}, p.out_features, depth, packed, panels.vectors(panel),
+                  target);
+    }
+  });
+}
+
+template <class T>
+void bias_gradient(const LinearBackward& p, Context& context) {
+  const T* dy = static_cast<const T*>(p.grad_output);
+  const double micros = double(p.rows) * p.out_features * sizeof(T) / kBytesPerMicro;
+  parallel_for(context, ceil_div(p.out_features, kPanel<T>), micros, [&](int64_t panel) {
+    for (int64_t h = panel * kPanel<T>; h < smaller((panel + 1) * kPanel<T>, p.out_features); h += kWidth<T>) {
+      const int64_t lanes = smaller(kWidth<T>, p.out_features - h);
+      Vec<T> sum = {};
+      for (int64_t n = 0; n < p.rows; ++n) sum += load_first(dy + n * p.out_features + h, lanes);
+      store_first(static_cast<T*>(p.grad_bias) + h, sum, lanes);
+    }
+  });
+}
+
+}  // namespace
+
+template <class T>
+void linear_forward(const LinearForward& p, Context& context) {
+  const T* weight = static_cast<const T*>(p.weight);
+  const Panels<T> panels{p.out_features};
+  T* packed = scratch_array<T>(context, panels.padded() * p.in_features);
+  const double micros = double(p.in_features) * p.out_features * sizeof(T) / kBytesPerMicro;
+  parallel_for(context, panels.count(), micros,
+               [&](int64_t panel) { pack_transposed(weight, p.out_features, p.in_features, panel, packed); });
+  rows_by_panels<T>(static_cast<const T*>(p.input), p.rows, p.in_features, packed, p.out_features,
+                    static_cast<const T*>(p.bias), static_cast<T*>(p.output), context);
+}
+
+template <class T>
+void linear_backward(const LinearBackward& p, Context& context) {
+  if (p.grad_input != nullptr) input_gradient<T>(p, context);
+  if (p.grad_weight != nullptr) {
+    if (p.rows == 0) fill_zero(static_cast<T*>(p.grad_weight), p.in_features * p.out_features);
+    weight_gradient<T>(p, context);
+  }
+  if (p.grad_bias != nullptr) bias_gradient<T>(p, context);
+}
+
+template void linear_forward<float>(const LinearForward&, Context&);
+template void linear_forward<double>(const LinearForward&, Context&);
+template void linear_backward<float>(const LinearBackward&, Context&);
+template void linear_backward<double>(const LinearBackward&, Context&);
+
+}  // namespace namegen::cpu::NAMEGEN_ISA

@@ -1,0 +1,223 @@
+// torch.ops.namegen_ext.linear: schema, checks, CPU and fake kernels, autograd, autocast. Our kernels are for float32
+// and float64 on the CPU, where torch's products reach two fifths of the machine's rate; all else is torch's.
+#include <ATen/autocast_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linear.h>
+#include <torch/library.h>
+
+#include <array>
+#include <tuple>
+
+#include "kernels/cpu/dispatch.h"
+#include "ops/autograd.h"
+#include "ops/linear.h"
+
+namespace namegen::ops::linear {
+namespace {
+
+using Gradients = std::tuple<Tensor, Tensor, Tensor>;
+
+TORCH_LIBRARY_FRAGMENT(namegen_ext, m) {
+  m.def("linear(Tensor x, Tensor weight, Tensor? bias=None) -> Tensor", {at::Tag::pt2_compliant_tag});
+  // output_mask: which of the gradients of x, weight and bias are wanted.
+  m.def("linear_backward(Tensor grad_output, Tensor x, Tensor weight, bool[3] output_mask) -> (Tensor, Tensor, Tensor)",
+        {at::Tag::pt2_compliant_tag});
+}
+
+// ---- checks ---------------------------------------------------------------------------------------------------------
+
+void check_like_x(const char* argument, const Tensor& tensor, const Tensor& x) {
+  TORCH_CHECK(tensor.scalar_type() == x.scalar_type(), argument, " must have the dtype of x, ", x.scalar_type(),
+              ", but has ", tensor.scalar_type());
+  TORCH_CHECK(tensor.device() == x.device(), argument, " must be on the device of x, ", x.device(), ", but is on ",
+              tensor.device());
+}
+
+void check(const Tensor& x, const Tensor& weight, const optional<Tensor>& bias) {
+  data_type(x.scalar_type(), "x");
+  TORCH_CHECK(x.dim() >= 1, "x must have at least one dimension, (..., in_features), but has none");
+  TORCH_CHECK(weight.dim() == 2, "weight must be (out_features, in_features), but got ", describe("weight", weight));
+  TORCH_CHECK(x.sym_size(-1) == weight.sym_size(1), "x must have in_features = ", weight.sym_size(1),
+              " as its last dimension, but got ", describe("x", x));
+  check_like_x("weight", weight, x);
+  if (!given(bias)) return;
+  TORCH_CHECK(bias->dim() == 1 && bias->sym_size(0) == weight.sym_size(0), "bias must be (out_features,) = (",
+              weight.sym_size(0), ",), but got ", describe("bias", *bias));
+  check_like_x("bias", *bias, x);
+}
+
+void check_gradient(const Tensor& grad_output, const Tensor& x, const Tensor& weight) {
+  check(x, weight, std::nullopt);
+  auto sizes = x.sym_sizes().vec();
+  sizes.back() = weight.sym_size(0);
+  TORCH_CHECK(grad_output.sym_sizes() == at::SymIntArrayRef(sizes), "grad_output must have the shape of the output, ",
+              at::SymIntArrayRef(sizes), ", but got ", describe("grad_output", grad_output));
+  check_like_x("grad_output", grad_output, x);
+}
+
+// ---- fake kernels: shapes alone -------------------------------------------------------------------------------------
+
+Tensor forward_meta(const Tensor& x, const Tensor& weight, const optional<Tensor>& bias) {
+  check(x, weight, bias);
+  auto sizes = x.sym_sizes().vec();
+  sizes.back() = weight.sym_size(0);
+  return at::empty_symint(sizes, x.options());
+}
+
+Gradients backward_meta(const Tensor& grad_output, const Tensor& x, const Tensor& weight,
+                        std::array<bool, 3> output_mask) {
+  check_gradient(grad_output, x, weight);
+  return {output_mask[0] ? at::empty_symint(x.sym_sizes(), x.options()) : Tensor(),
+          output_mask[1] ? at::empty_symint(weight.sym_sizes(), weight.options()) : Tensor(),
+          output_mask[2] ? at::empty_symint({weight.sym_size(0)}, weight.options()) : Tensor()};
+}
+
+// ---- by torch: where we have no kernel, and for create_graph=True ---------------------------------------------------
+
+Tensor forward_torch(const Tensor& x, const Tensor& weight, const optional<Tensor>& bias) {
+  check(x, weight, bias);
+  return at::linear(x, weight, bias);
+}
+
+Gradients backward_torch(const Tensor& grad_output, const Tensor& x, const Tensor& weight,
+                         std::array<bool, 3> output_mask) {
+  check_gradient(grad_output, x, weight);
+  c10::SymInt rows = 1;
+  for (int64_t d = 0; d < x.dim() - 1; ++d) rows *= x.sym_size(d);
+  const Tensor dy = grad_output.reshape_symint({rows, weight.sym_size(0)});  // (N, H)
+  Gradients result;
+  if (output_mask[0]) std::get<0>(result) = dy.mm(weight).reshape_symint(x.sym_sizes());              // (..., K)
+  if (output_mask[1]) std::get<1>(result) = dy.t().mm(x.reshape_symint({rows, weight.sym_size(1)}));  // (H, K)
+  if (output_mask[2]) std::get<2>(result) = dy.sum(0);                                                // (H)
+  return result;
+}
+
+// ---- CPU ------------------------------------------------------------------------------------------------------------
+
+bool has_kernel(const Tensor& x) { return x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble; }
+
+int64_t rows_of(const Tensor& x) {
+  int64_t rows = 1;
+  for (int64_t d = 0; d < x.dim() - 1; ++d) rows *= x.size(d);
+  return rows;
+}
+
+Tensor forward_cpu(const Tensor& x, const Tensor& weight, const optional<Tensor>& bias) {
+  check(x, weight, bias);
+  if (!has_kernel(x)) return at::linear(x, weight, bias);
+  const auto type = x.scalar_type();
+  const Tensor input = contiguous_as(x, type), w = contiguous_as(weight, type);
+  const auto b = given(bias) ? optional<Tensor>(contiguous_as(*bias, type)) : std::nullopt;
+  c10::SmallVector<int64_t, 5> sizes(x.sizes().begin(), x.sizes().end());
+  sizes.back() = weight.size(0);
+  Tensor output = empty_output(sizes, x.options());  // (..., H)
+  const cpu::LinearForward params{rows_of(x),         weight.size(1),  weight.size(0),           input.const_data_ptr(),
+                                  w.const_data_ptr(), data_or_null(b), output.mutable_data_ptr()};
+  TorchContext context;
+  cpu::kernels().linear_forward[static_cast<int>(data_type(type, "x"))](params, context);
+  return output;
+}
+
+Gradients backward_cpu(const Tensor& grad_output, const Tensor& x, const Tensor& weight,
+                       std::array<bool, 3> output_mask) {
+  if (!has_kernel(x)) return backward_torch(grad_output, x, weight, output_mask);
+  check_gradient(grad_output, x, weight);
+  const auto type = x.scalar_type();
+  const Tensor input = contiguous_as(x, type), w = contiguous_as(weight, type), dy = contiguous_as(grad_output, type);
+  Tensor grad_x, grad_weight, grad_bias;
+  if (output_mask[0]) grad_x = empty_output(x.sizes(), x.options());         // (..., K)
+  if (output_mask[1]) grad_weight = empty_output(w.sizes(), w.options());    // (H, K)
+  if (output_mask[2]) grad_bias = at::empty({weight.size(0)}, w.options());  // (H)
+  const cpu::LinearBackward params{rows_of(x),
+                                   weight.size(1),
+                                   weight.size(0),
+                                   input.const_data_ptr(),
+                                   w.const_data_ptr(),
+                                   dy.const_data_ptr(),
+                                   mutable_or_null(grad_x),
+                                   mutable_or_null(grad_weight),
+                                   mutable_or_null(grad_bias)};
+  TorchContext context;
+  cpu::kernels().linear_backward[static_cast<int>(data_type(type, "x"))](params, context);
+  return {grad_x, grad_weight, grad_bias};
+}
+
+}  // namespace
+
+Tensor call(const Tensor& x, const Tensor& weight, const optional<Tensor>& bias) {
+  static const auto op =
+      c10::Dispatcher::singleton().findSchemaOrThrow("namegen_ext::linear", "").typed<decltype(forward_cpu)>();
+  return op.call(x, weight, bias);
+}
+
+namespace {
+
+// ---- autograd -------------------------------------------------------------------------------------------------------
+
+Gradients call_backward(const Tensor& grad_output, const Tensor& x, const Tensor& weight,
+                        std::array<bool, 3> output_mask) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("namegen_ext::linear_backward", "")
+                             .typed<decltype(backward_cpu)>();
+  return op.call(grad_output, x, weight, output_mask);
+}
+
+struct Linear {
+  static constexpr const char* kName = "NamegenExtLinearBackward";
+  static constexpr size_t kInputs = 3;  // x, weight, bias
+  static constexpr size_t kSaved = 2;
+  using Options = std::tuple<>;
+
+  static variable_list backward(const Tensor& grad_output, const std::array<Tensor, kSaved>& saved, const Options&,
+                                const std::array<bool, kInputs>& wanted) {
+    const auto& [x, weight] = saved;
+    const auto [grad_x, grad_weight, grad_bias] = at::GradMode::is_enabled()
+                                                      ? backward_torch(grad_output, x, weight, wanted)
+                                                      : call_backward(grad_output, x, weight, wanted);
+    return {grad_x, grad_weight, grad_bias};
+  }
+};
+
+Tensor forward_autograd(const Tensor& x, const Tensor& weight, const optional<Tensor>& bias) {
+  const bool recorded = needs_gradient("linear", x, weight, bias);
+  Tensor output;
+  {
+    at::AutoDispatchBelowADInplaceOrView below;
+    output = call(x, weight, bias);
+  }
+  if (recorded) record<Linear>(output, x, weight, bias)->save({x, weight}, 2, {});
+  return output;
+}
+
+// ---- autocast: in the lower precision, as nn.Linear -----------------------------------------------------------------
+
+template <at::DeviceType Device, c10::DispatchKey Key>
+Tensor forward_autocast(const Tensor& x, const Tensor& weight, const optional<Tensor>& bias) {
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(Key);
+  const auto type = at::autocast::get_autocast_dtype(Device);
+  return call(at::autocast::cached_cast(type, x, Device), at::autocast::cached_cast(type, weight, Device),
+              at::autocast::cached_cast(type, bias, Device));
+}
+
+TORCH_LIBRARY_IMPL(namegen_ext, CPU, m) {
+  m.impl("linear", forward_cpu);
+  m.impl("linear_backward", backward_cpu);
+}
+TORCH_LIBRARY_IMPL(namegen_ext, CUDA, m) {
+  m.impl("linear", forward_torch);
+  m.impl("linear_backward", backward_torch);
+}
+TORCH_LIBRARY_IMPL(namegen_ext, Meta, m) {
+  m.impl("linear", forward_meta);
+  m.impl("linear_backward", backward_meta);
+}
+TORCH_LIBRARY_IMPL(namegen_ext, Autograd, m) { m.impl("linear", forward_autograd); }
+TORCH_LIBRARY_IMPL(namegen_ext, AutocastCPU, m) {
+  m.impl("linear", forward_autocast<at::kCPU, c10::DispatchKey::AutocastCPU>);
+}
+TORCH_LIBRARY_IMPL(namegen_ext, AutocastCUDA, m) {
+  m.impl("linear", forward_autocast<at::kCUDA, c10::DispatchKey::AutocastCUDA>);
+}
+
+}  // namespace
+}  // namespace namegen::ops::linear

@@ -1,0 +1,10 @@
+// torch.ops.namegen_ext.linear, by way of the dispatcher.
+#pragma once
+
+#include "ops/common.h"
+
+namespace namegen::ops::linear {
+
+Tensor call(const Tensor& x, const Tensor& weight, const optional<Tensor>& bias);
+
+}  // namespace namegen::ops::linear
