@@ -38,9 +38,9 @@ bool modes_are_active() {
 }
 
 // Each takes an argument that is exactly of its type, and says whether it was.
-bool take(PyObject* argument, const Tensor*& value) {
+bool take(PyObject* argument, Tensor& value) {
   if (!THPVariable_CheckExact(argument)) return false;
-  value = &THPVariable_Unpack(argument);
+  value = THPVariable_Unpack(argument);
   return true;
 }
 
@@ -83,7 +83,7 @@ bool take_all(PyObject* const* arguments, Py_ssize_t count, Values&... values) {
 
 PyObject* batch_norm(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
   HANDLE_TH_ERRORS
-  const Tensor* x = nullptr;
+  Tensor x;
   optional<Tensor> running_mean, running_var, weight, bias;
   bool training = false;
   double momentum = 0, eps = 0;
@@ -94,7 +94,7 @@ PyObject* batch_norm(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
   Tensor output;
   {
     const WithoutGil others_may_run;
-    output = ops::batch_norm::call(*x, running_mean, running_var, weight, bias, training, momentum, eps, activation);
+    output = ops::batch_norm::call(x, running_mean, running_var, weight, bias, training, momentum, eps, activation);
   }
   return THPVariable_Wrap(std::move(output));
   END_HANDLE_TH_ERRORS
@@ -102,7 +102,7 @@ PyObject* batch_norm(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
 
 PyObject* embedding_concat_linear(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
   HANDLE_TH_ERRORS
-  const Tensor *tokens = nullptr, *embedding_weight = nullptr, *linear_weight = nullptr;
+  Tensor tokens, embedding_weight, linear_weight;
   optional<Tensor> linear_bias;
   std::string_view activation;
   if (!take_all(arguments, count, tokens, embedding_weight, linear_weight, linear_bias, activation)) {
@@ -111,7 +111,7 @@ PyObject* embedding_concat_linear(PyObject*, PyObject* const* arguments, Py_ssiz
   Tensor output;
   {
     const WithoutGil others_may_run;
-    output = ops::embedding_concat_linear::call(*tokens, *embedding_weight, *linear_weight, linear_bias, activation);
+    output = ops::embedding_concat_linear::call(tokens, embedding_weight, linear_weight, linear_bias, activation);
   }
   return THPVariable_Wrap(std::move(output));
   END_HANDLE_TH_ERRORS
@@ -119,13 +119,13 @@ PyObject* embedding_concat_linear(PyObject*, PyObject* const* arguments, Py_ssiz
 
 PyObject* linear(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
   HANDLE_TH_ERRORS
-  const Tensor *x = nullptr, *weight = nullptr;
+  Tensor x, weight;
   optional<Tensor> bias;
   if (!take_all(arguments, count, x, weight, bias)) Py_RETURN_NOTIMPLEMENTED;
   Tensor output;
   {
     const WithoutGil others_may_run;
-    output = ops::linear::call(*x, *weight, bias);
+    output = ops::linear::call(x, weight, bias);
   }
   return THPVariable_Wrap(std::move(output));
   END_HANDLE_TH_ERRORS
@@ -136,11 +136,11 @@ PyObject* linear(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
 PyObject* add_one(PyObject*, PyObject* argument) {
   HANDLE_TH_ERRORS
   static const auto plain_keys = at::zeros({}, at::kLong).key_set();
-  const Tensor* number = nullptr;
+  Tensor number;
   if (modes_are_active() || !take(argument, number)) Py_RETURN_FALSE;
-  if (number->key_set() != plain_keys || number->scalar_type() != at::kLong || number->dim() != 0) Py_RETURN_FALSE;
-  ++*number->mutable_data_ptr<int64_t>();
-  number->unsafeGetTensorImpl()->bump_version();
+  if (number.key_set() != plain_keys || number.scalar_type() != at::kLong || number.dim() != 0) Py_RETURN_FALSE;
+  ++*number.mutable_data_ptr<int64_t>();
+  number.unsafeGetTensorImpl()->bump_version();
   Py_RETURN_TRUE;
   END_HANDLE_TH_ERRORS
 }

@@ -19,6 +19,7 @@ KNOWN = ("baseline", "avx2", "avx512")
 CHECKS = [
     f"{HERE / 'test_embedding_concat_linear.py'}",
     f"{HERE / 'test_batch_norm.py'}",
+    f"{HERE / 'test_linear.py'}",
     f"{HERE / 'test_special_values.py'}",
     f"{__file__}::test_the_override_is_in_use",
 ]
