@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor
 
 _REBUILD = "pip install --force-reinstall --no-deps namegen_ext (in a checkout: pip install -e .)"
 
@@ -57,7 +56,7 @@ HAS_CUDA: bool = CUDA_NOTE == ""
 batch_norm: Callable[..., Any] = _C.batch_norm
 embedding_concat_linear: Callable[..., Any] = _C.embedding_concat_linear
 linear: Callable[..., Any] = _C.linear
-add_one: Callable[[Tensor], bool] = _C.add_one
+add_one: Callable[[object], bool] = _C.add_one
 
 
 def cuda_architectures() -> list[str]:

@@ -22,9 +22,9 @@ namespace namegen::ops {
 
 using torch::autograd::variable_list;
 
-// Whether a derivative of an operator's result could be asked for: else its autograd is skipped. Raises
-// NotImplementedError under forward-mode differentiation and torch.func transforms, which the operators have no rule
-// for.
+// Whether a gradient of an operator's result could be asked for: else its autograd is skipped. Raises
+// NotImplementedError where an argument carries a forward-mode derivative, and RuntimeError where torch.func would
+// differentiate: there the modules of namegen_ext.nn run torch's own layers, which can.
 template <class... Tensors>
 bool needs_gradient(const char* op, const Tensors&... tensors) {
   const auto any = [](const auto& tensor, auto property) {
@@ -54,7 +54,7 @@ class BackwardNode final : public torch::autograd::Node {
   using Wanted = std::array<bool, Operator::kInputs>;
   using Options = typename Operator::Options;
 
-  // After set_history: output_at tells which of the tensors is the operator's result.
+  // After set_history: output_at tells which of the tensors is the operator's result; kSaved: none is.
   void save(const Saved& tensors, size_t output_at, const Options& options) {
     for (size_t i = 0; i < tensors.size(); ++i) {
       saved_[i] = torch::autograd::SavedVariable(tensors[i], /*is_output=*/i == output_at);

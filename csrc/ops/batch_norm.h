@@ -21,16 +21,6 @@ Tensor call(const Tensor& x, const optional<Tensor>& running_mean, const optiona
             const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum, double eps,
             std::string_view activation);
 
-inline int64_t rows_of(const Tensor& x) {
-  int64_t rows = 1;
-  for (int64_t d = 0; d < x.dim() - 1; ++d) rows *= x.size(d);
-  return rows;
-}
-
-inline optional<Tensor> parameter(const optional<Tensor>& tensor, at::ScalarType compute) {
-  return given(tensor) ? optional<Tensor>(contiguous_as(*tensor, compute)) : std::nullopt;
-}
-
 // The running statistics as the kernel wants them, contiguous and in the compute dtype, and back to where they live.
 class Running {
  public:

@@ -37,6 +37,17 @@ Tensor empty_output(at::IntArrayRef sizes, const at::TensorOptions& options);
 
 inline bool given(const optional<Tensor>& tensor) { return tensor.has_value() && tensor->defined(); }
 
+// The product of all dimensions but the last.
+inline int64_t rows_of(const Tensor& x) {
+  int64_t rows = 1;
+  for (int64_t d = 0; d < x.dim() - 1; ++d) rows *= x.size(d);
+  return rows;
+}
+
+inline optional<Tensor> parameter(const optional<Tensor>& tensor, at::ScalarType compute) {
+  return given(tensor) ? optional<Tensor>(contiguous_as(*tensor, compute)) : std::nullopt;
+}
+
 template <class T = void>
 const void* data_or_null(const optional<Tensor>& tensor) {
   return tensor.has_value() && tensor->defined() ? tensor->const_data_ptr() : nullptr;

@@ -96,18 +96,12 @@ Gradients backward_torch(const Tensor& grad_output, const Tensor& x, const Tenso
 
 bool has_kernel(const Tensor& x) { return x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble; }
 
-int64_t rows_of(const Tensor& x) {
-  int64_t rows = 1;
-  for (int64_t d = 0; d < x.dim() - 1; ++d) rows *= x.size(d);
-  return rows;
-}
-
 Tensor forward_cpu(const Tensor& x, const Tensor& weight, const optional<Tensor>& bias) {
   check(x, weight, bias);
   if (!has_kernel(x)) return at::linear(x, weight, bias);
   const auto type = x.scalar_type();
   const Tensor input = contiguous_as(x, type), w = contiguous_as(weight, type);
-  const auto b = given(bias) ? optional<Tensor>(contiguous_as(*bias, type)) : std::nullopt;
+  const auto b = parameter(bias, type);
   c10::SmallVector<int64_t, 5> sizes(x.sizes().begin(), x.sizes().end());
   sizes.back() = weight.size(0);
   Tensor output = empty_output(sizes, x.options());  // (..., H)
@@ -185,7 +179,7 @@ Tensor forward_autograd(const Tensor& x, const Tensor& weight, const optional<Te
     at::AutoDispatchBelowADInplaceOrView below;
     output = call(x, weight, bias);
   }
-  if (recorded) record<Linear>(output, x, weight, bias)->save({x, weight}, 2, {});
+  if (recorded) record<Linear>(output, x, weight, bias)->save({x, weight}, Linear::kSaved, {});
   return output;
 }
 
