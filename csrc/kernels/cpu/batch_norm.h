@@ -24,56 +24,66 @@ inline void merge_statistics(T n_a, Vec<T>& mean_a, Vec<T>& m_a, T n_b, Vec<T> m
   m_a += m_b + delta * delta * (n_a * share);
 }
 
-// Rows that all panels of columns pass over before the next ones are read. Few, so that memory is read nearly in the
-// order in which it lies: with panels taken through 64 rows at a time, hardware prefetchers lose the stream (forward
-// and backward of 16,384 x 200: 9.2 ms with 64 rows, 8.3 with 4; no difference at 1,024). Not one, so that a channel's
-// constants are loaded once for some rows.
-inline constexpr int64_t kBlockRows = 4;
-
-// Reads (rows, channels) arrays ahead of a walk over blocks of their rows, where they are too large for the caches, as
-// hardware prefetchers follow four rows at once too slowly. Forward and backward of 16,384 x 200: 6.7 ms without, 4.9
-// with; up to 4 MB an array, which stays in the caches, it would cost up to a tenth.
+// How a walk over `arrays` arrays of (rows, channels) that are read, and at most one that is written, goes by blocks of
+// rows: all panels of columns pass over a block before the next one is read.
 template <class Data>
-class ReadAhead {
+class Blocks {
  public:
-  ReadAhead() = default;  // reads nothing ahead
-  ReadAhead(int64_t rows, int64_t channels, const void* first, const void* second = nullptr,
-            const void* third = nullptr)
-      : arrays_{first, second, third}, row_bytes_(channels * int64_t(sizeof(Data))), bytes_(rows * row_bytes_) {
-    const bool rows_are_short = kBlockRows * row_bytes_ <= kAhead;  // long ones are streams for the hardware
-    ahead_ = bytes_ >= kFromBytes && rows_are_short ? kAhead : bytes_;
+  Blocks(int64_t rows, int64_t channels, int arrays) : channels_(channels) {
+    const int64_t row_bytes = channels * int64_t(sizeof(Data));
+    if (rows * row_bytes < kFromBytes) return;
+    if (arrays > 1) rows_ = larger(1, smaller(kRows, kSetsBytes / row_bytes));
+    ahead_ = larger(kAhead / arrays, rows_ > 1 ? rows_ * row_bytes : 0);  // into the next block
   }
 
-  // Before the block that begins with row n.
-  void operator()(int64_t n) const {
-    const int64_t begin = n * row_bytes_ + ahead_, end = smaller(begin + kBlockRows * row_bytes_, bytes_);
-    for (const void* array : arrays_) {
-      if (array == nullptr) continue;
-      for (int64_t at = begin; at < end; at += kCacheLine) prefetch(static_cast<const char*>(array) + at);
+  // body(first row, end row, Constant<NV>, column, columns) for rows [first, end).
+  template <class Body>
+  void walk(int64_t first, int64_t end, const Body& body) const {
+    const Panels<Compute<Data>> panels{channels_};
+    for (int64_t n = first; n < end; n += rows_) {
+      for (int64_t panel = 0; panel < panels.count(); ++panel) {
+        with_vectors(panels.vectors(panel),
+                     [&](auto nv) { body(n, smaller(n + rows_, end), nv, panels.first(panel), panels.width(panel)); });
+      }
     }
+  }
+
+  // Asks for the cache lines of `array` that the walk comes to some rows after NV vectors from element `at` on:
+  // hardware prefetchers follow four rows at once too slowly. One request a line, between the computations; a block's
+  // lines requested all at once would hold those up (forward and backward of 16,384 x 200: 6.7 ms without, 4.9 with a
+  // block at once, 3.5 so).
+  template <int NV>
+  void read_ahead(const void* array, int64_t at) const {
+    request<NV>(array, at, [](const char* line) { prefetch(line); });
+  }
+
+  // The same where the lines will be written: a store that waits for its line holds up those behind it.
+  template <int NV>
+  void write_ahead(const void* array, int64_t at) const {
+    request<NV>(array, at, [](const char* line) { prefetch_to_write(line); });
   }
 
  private:
-  static constexpr int64_t kAhead = 8 << 10, kFromBytes = 5 << 20, kCacheLine = 64;
+  // Few rows, so that memory is read nearly in the order in which it lies (64 rows: 9.2 ms, 4: 8.3, before anything was
+  // read ahead). Not one, so that a channel's constants are loaded once for some rows.
+  static constexpr int64_t kRows = 4;
+  // Lines that lie this far apart share a set of the L1 cache: with more of each array in a block, those of four arrays
+  // drive each other out (backward of 2,048 x 1,024: 2.4 ms with four rows, 1.4 with one).
+  static constexpr int64_t kSetsBytes = 4 << 10;
+  static constexpr int64_t kAhead = 12 << 10;       // a quarter of the L1 cache
+  static constexpr int64_t kFromBytes = 512 << 10;  // less stays in the caches
 
-  const void* arrays_[3] = {};
-  int64_t row_bytes_ = 0, bytes_ = 0, ahead_ = 0;
-};
-
-// body(first row, end row, Constant<NV>, column, columns) over blocks of rows [first, end) and all panels of columns.
-template <class T, class Data, class Body>
-inline void for_blocks(int64_t first, int64_t end, int64_t channels, const ReadAhead<Data>& read_ahead,
-                       const Body& body) {
-  const Panels<T> panels{channels};
-  for (int64_t n = first; n < end; n += kBlockRows) {
-    read_ahead(n);
-    for (int64_t panel = 0; panel < panels.count(); ++panel) {
-      with_vectors(panels.vectors(panel), [&](auto nv) {
-        body(n, smaller(n + kBlockRows, end), nv, panels.first(panel), panels.width(panel));
-      });
-    }
+  template <int NV, class Prefetch>
+  void request(const void* array, int64_t at, const Prefetch& prefetch_line) const {
+    if (ahead_ == 0) return;
+    constexpr int64_t kBytes = NV * kWidth<Compute<Data>> * int64_t(sizeof(Data)), kCacheLine = 64;
+    const uintptr_t first = reinterpret_cast<uintptr_t>(array) + at * sizeof(Data) + ahead_;  // maybe beyond its end
+#pragma GCC unroll 8
+    for (int64_t b = 0; b < kBytes; b += kCacheLine) prefetch_line(reinterpret_cast<const char*>(first + b));
   }
-}
+
+  int64_t channels_, rows_ = kRows, ahead_ = 0;
+};
 
 // Lanes in use of vector v of NV vectors that hold `columns` columns.
 template <class T, int NV>

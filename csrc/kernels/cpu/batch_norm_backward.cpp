@@ -21,6 +21,14 @@ inline Vec<Compute<Data>> gradient(const Backward& p, int64_t at, int64_t lanes)
   return g * (1 - y * y);
 }
 
+// Asks for what the walk reads some rows after element `at`.
+template <int NV, bool Tanh, bool Input, class Data>
+inline void read_ahead(const Backward& p, const Blocks<Data>& blocks, int64_t at) {
+  blocks.template read_ahead<NV>(p.grad_output, at);
+  if constexpr (Tanh) blocks.template read_ahead<NV>(p.output, at);
+  if constexpr (Input) blocks.template read_ahead<NV>(p.input, at);
+}
+
 // Arrays of one value a channel, padded to whole vectors.
 template <class T>
 struct Sums {
@@ -31,29 +39,30 @@ struct Sums {
 template <class Data, bool Tanh>
 void chunk_sums(const Backward& p, int64_t first, int64_t end, Sums<Compute<Data>> sums) {
   using T = Compute<Data>;
-  const ReadAhead<Data> read_ahead(p.rows, p.channels, p.input, p.grad_output, Tanh ? p.output : nullptr);
-  for_blocks<T>(first, end, p.channels, read_ahead,
-                [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
-                  constexpr int NV = decltype(nv)::value;
-                  Vec<T> mean[NV], dz_total[NV] = {}, dzx_total[NV] = {};
-                  load_columns<T, NV>(p.mean, column, columns, T(0), mean);
-                  const bool begin = n == first;
-                  for (; n < n_end; ++n) {
+  const Blocks<Data> blocks(p.rows, p.channels, Tanh ? 3 : 2);
+  blocks.walk(first, end, [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
+    constexpr int NV = decltype(nv)::value;
+    Vec<T> mean[NV], dz_total[NV] = {}, dzx_total[NV] = {};
+    load_columns<T, NV>(p.mean, column, columns, T(0), mean);
+    const bool begin = n == first;
+    for (; n < n_end; ++n) {
+      read_ahead<NV, Tanh, true>(p, blocks, n * p.channels + column);
 #pragma GCC unroll 8
-                    for (int v = 0; v < NV; ++v) {
-                      const int64_t at = n * p.channels + column + v * kWidth<T>, lanes = lanes_of<T, NV>(v, columns);
-                      const Vec<T> dz = gradient<Data, Tanh>(p, at, lanes);
-                      dz_total[v] += dz;
-                      dzx_total[v] += dz * (load_data(static_cast<const Data*>(p.input) + at, lanes) - mean[v]);
-                    }
-                  }
-                  for (int v = 0; v < NV; ++v) {
-                    T* dz_at = sums.dz + column + v * kWidth<T>;
-                    T* dzx_at = sums.dzx + column + v * kWidth<T>;
-                    store(dz_at, begin ? dz_total[v] : load(dz_at) + dz_total[v]);
-                    store(dzx_at, begin ? dzx_total[v] : load(dzx_at) + dzx_total[v]);
-                  }
-                });
+      for (int v = 0; v < NV; ++v) {
+        const int64_t at = n * p.channels + column + v * kWidth<T>, lanes = lanes_of<T, NV>(v, columns);
+        const Vec<T> centred = load_data(static_cast<const Data*>(p.input) + at, lanes) - mean[v];
+        const Vec<T> dz = gradient<Data, Tanh>(p, at, lanes);
+        dz_total[v] += dz;
+        dzx_total[v] += dz * centred;
+      }
+    }
+    for (int v = 0; v < NV; ++v) {
+      T* dz_at = sums.dz + column + v * kWidth<T>;
+      T* dzx_at = sums.dzx + column + v * kWidth<T>;
+      store(dz_at, begin ? dz_total[v] : load(dz_at) + dz_total[v]);
+      store(dzx_at, begin ? dzx_total[v] : load(dzx_at) + dzx_total[v]);
+    }
+  });
 }
 
 // dx = dz * g - a - (x - mean) * b, where g, a and b are arrays of one value a channel.
@@ -90,33 +99,32 @@ template <class Data, bool Tanh, bool Training>
 void input_gradient(const Backward& p, Coefficients<Compute<Data>> coefficients, Context& context) {
   using T = Compute<Data>;
   constexpr int64_t kRows = 64;
-  const ReadAhead<Data> read_ahead(p.rows, p.channels, Training ? p.input : nullptr, p.grad_output,
-                                   Tanh ? p.output : nullptr);
+  const Blocks<Data> blocks(p.rows, p.channels, 1 + Tanh + Training);
   const double micros = double(p.rows) * p.channels * 4 * sizeof(Data) / kBytesPerMicro;
   parallel_for(context, ceil_div(p.rows, kRows), micros, [&](int64_t task) {
     const int64_t first = task * kRows, end = smaller(first + kRows, p.rows);
-    for_blocks<T>(first, end, p.channels, read_ahead,
-                  [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
-                    constexpr int NV = decltype(nv)::value;
-                    Vec<T> mean[NV], g[NV], a[NV], b[NV];
-                    load_columns<T, NV>(p.mean, column, columns, T(0), mean);
-                    for (int v = 0; v < NV; ++v) {
-                      g[v] = load(coefficients.g + column + v * kWidth<T>);
-                      a[v] = load(coefficients.a + column + v * kWidth<T>);
-                      b[v] = load(coefficients.b + column + v * kWidth<T>);
-                    }
-                    for (; n < n_end; ++n) {
+    blocks.walk(first, end, [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
+      constexpr int NV = decltype(nv)::value;
+      Vec<T> mean[NV], g[NV], a[NV], b[NV];
+      load_columns<T, NV>(p.mean, column, columns, T(0), mean);
+      for (int v = 0; v < NV; ++v) {
+        g[v] = load(coefficients.g + column + v * kWidth<T>);
+        a[v] = load(coefficients.a + column + v * kWidth<T>);
+        b[v] = load(coefficients.b + column + v * kWidth<T>);
+      }
+      for (; n < n_end; ++n) {
+        read_ahead<NV, Tanh, Training>(p, blocks, n * p.channels + column);
+        blocks.template write_ahead<NV>(p.grad_input, n * p.channels + column);
 #pragma GCC unroll 8
-                      for (int v = 0; v < NV; ++v) {
-                        const int64_t at = n * p.channels + column + v * kWidth<T>, lanes = lanes_of<T, NV>(v, columns);
-                        Vec<T> dx = gradient<Data, Tanh>(p, at, lanes) * g[v];
-                        if constexpr (Training) {
-                          dx -= a[v] + (load_data(static_cast<const Data*>(p.input) + at, lanes) - mean[v]) * b[v];
-                        }
-                        store_data(static_cast<Data*>(p.grad_input) + at, dx, lanes);
-                      }
-                    }
-                  });
+        for (int v = 0; v < NV; ++v) {
+          const int64_t at = n * p.channels + column + v * kWidth<T>, lanes = lanes_of<T, NV>(v, columns);
+          const Vec<T> centred = load_data(static_cast<const Data*>(p.input) + at, lanes) - mean[v];
+          Vec<T> dx = gradient<Data, Tanh>(p, at, lanes) * g[v];
+          if constexpr (Training) dx -= a[v] + centred * b[v];
+          store_data(static_cast<Data*>(p.grad_input) + at, dx, lanes);
+        }
+      }
+    });
   });
 }
 

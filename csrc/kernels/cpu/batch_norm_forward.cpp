@@ -11,23 +11,23 @@ namespace {
 
 // sums[c] = sum over rows [first, end) of what term(x, c) makes of each value.
 template <class Data, class Term>
-void sum_rows(const BatchNormForward& p, int64_t first, int64_t end, const ReadAhead<Data>& read_ahead,
-              Compute<Data>* sums, const Term& term) {
+void sum_rows(const BatchNormForward& p, int64_t first, int64_t end, const Blocks<Data>& blocks, Compute<Data>* sums,
+              const Term& term) {
   using T = Compute<Data>;
-  for_blocks<T>(first, end, p.channels, read_ahead,
-                [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
-                  constexpr int NV = decltype(nv)::value;
-                  Vec<T> total[NV];
-                  for (int v = 0; v < NV; ++v) total[v] = n == first ? Vec<T>{} : load(sums + column + v * kWidth<T>);
-                  for (; n < n_end; ++n) {
+  blocks.walk(first, end, [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
+    constexpr int NV = decltype(nv)::value;
+    Vec<T> total[NV];
+    for (int v = 0; v < NV; ++v) total[v] = n == first ? Vec<T>{} : load(sums + column + v * kWidth<T>);
+    for (; n < n_end; ++n) {
+      blocks.template read_ahead<NV>(p.input, n * p.channels + column);
 #pragma GCC unroll 8
-                    for (int v = 0; v < NV; ++v) {
-                      const Data* x = static_cast<const Data*>(p.input) + n * p.channels + column + v * kWidth<T>;
-                      total[v] += term(load_data(x, lanes_of<T, NV>(v, columns)), column + v * kWidth<T>);
-                    }
-                  }
-                  for (int v = 0; v < NV; ++v) store(sums + column + v * kWidth<T>, total[v]);
-                });
+      for (int v = 0; v < NV; ++v) {
+        const Data* x = static_cast<const Data*>(p.input) + n * p.channels + column + v * kWidth<T>;
+        total[v] += term(load_data(x, lanes_of<T, NV>(v, columns)), column + v * kWidth<T>);
+      }
+    }
+    for (int v = 0; v < NV; ++v) store(sums + column + v * kWidth<T>, total[v]);
+  });
 }
 
 // Rows whose mean and deviations are formed by two passes: the second finds them in L2.
@@ -39,14 +39,14 @@ void chunk_statistics(const BatchNormForward& p, int64_t first, int64_t end, Com
                       Compute<Data>* deviations, Compute<Data>* piece) {
   using T = Compute<Data>;
   const int64_t padded = Panels<T>{p.channels}.padded();
-  const ReadAhead<Data> read_ahead(p.rows, p.channels, p.input);
+  const Blocks<Data> blocks(p.rows, p.channels, 1);
   for (int64_t n = first; n < end; n += kPieceRows) {
     const int64_t rows = smaller(kPieceRows, end - n);
     T* piece_mean = n == first ? mean : piece;
     T* piece_deviations = n == first ? deviations : piece + padded;
-    sum_rows<Data>(p, n, n + rows, read_ahead, piece_mean, [](Vec<T> x, int64_t) { return x; });
+    sum_rows<Data>(p, n, n + rows, blocks, piece_mean, [](Vec<T> x, int64_t) { return x; });
     for (int64_t c = 0; c < padded; c += kWidth<T>) store(piece_mean + c, load(piece_mean + c) / T(rows));
-    sum_rows<Data>(p, n, n + rows, ReadAhead<Data>(), piece_deviations, [&](Vec<T> x, int64_t c) {
+    sum_rows<Data>(p, n, n + rows, blocks, piece_deviations, [&](Vec<T> x, int64_t c) {
       const Vec<T> delta = x - load(piece_mean + c);
       return delta * delta;
     });
@@ -102,30 +102,31 @@ template <class Data, bool Tanh>
 void normalise(const BatchNormForward& p, Context& context) {
   using T = Compute<Data>;
   constexpr int64_t kRows = 64;
-  const ReadAhead<Data> read_ahead(p.rows, p.channels, p.input);
+  const Blocks<Data> blocks(p.rows, p.channels, 1);
   const double micros = double(p.rows) * p.channels * (2 * sizeof(Data) + (Tanh ? 8 : 0)) / kBytesPerMicro;
   parallel_for(context, ceil_div(p.rows, kRows), micros, [&](int64_t task) {
     const int64_t first = task * kRows, end = smaller(first + kRows, p.rows);
-    for_blocks<T>(first, end, p.channels, read_ahead,
-                  [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
-                    constexpr int NV = decltype(nv)::value;
-                    Vec<T> mean[NV], scale[NV], invstd[NV], bias[NV];
-                    load_columns<T, NV>(p.mean, column, columns, T(0), mean);
-                    load_columns<T, NV>(p.invstd, column, columns, T(1), invstd);
-                    load_columns<T, NV>(p.weight, column, columns, T(1), scale);
-                    load_columns<T, NV>(p.bias, column, columns, T(0), bias);
-                    for (int v = 0; v < NV; ++v) scale[v] *= invstd[v];
-                    for (; n < n_end; ++n) {
-                      const int64_t at = n * p.channels + column;
+    blocks.walk(first, end, [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
+      constexpr int NV = decltype(nv)::value;
+      Vec<T> mean[NV], scale[NV], invstd[NV], bias[NV];
+      load_columns<T, NV>(p.mean, column, columns, T(0), mean);
+      load_columns<T, NV>(p.invstd, column, columns, T(1), invstd);
+      load_columns<T, NV>(p.weight, column, columns, T(1), scale);
+      load_columns<T, NV>(p.bias, column, columns, T(0), bias);
+      for (int v = 0; v < NV; ++v) scale[v] *= invstd[v];
+      for (; n < n_end; ++n) {
+        const int64_t at = n * p.channels + column;
+        blocks.template read_ahead<NV>(p.input, at);
+        blocks.template write_ahead<NV>(p.output, at);
 #pragma GCC unroll 8
-                      for (int v = 0; v < NV; ++v) {
-                        const int64_t lanes = lanes_of<T, NV>(v, columns);
-                        const Vec<T> x = load_data(static_cast<const Data*>(p.input) + at + v * kWidth<T>, lanes);
-                        const Vec<T> z = (x - mean[v]) * scale[v] + bias[v];
-                        store_data(static_cast<Data*>(p.output) + at + v * kWidth<T>, Tanh ? tanh(z) : z, lanes);
-                      }
-                    }
-                  });
+        for (int v = 0; v < NV; ++v) {
+          const int64_t lanes = lanes_of<T, NV>(v, columns);
+          const Vec<T> x = load_data(static_cast<const Data*>(p.input) + at + v * kWidth<T>, lanes);
+          const Vec<T> z = (x - mean[v]) * scale[v] + bias[v];
+          store_data(static_cast<Data*>(p.output) + at + v * kWidth<T>, Tanh ? tanh(z) : z, lanes);
+        }
+      }
+    });
   });
 }
 
