@@ -1,7 +1,9 @@
 #include "ops/common.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <c10/util/Exception.h>
 #include <omp.h>
 #include <pthread.h>
@@ -11,6 +13,7 @@
 #include <memory>
 #include <sstream>
 
+#include "kernels/cpu/dispatch.h"
 #include "kernels/cpu/large_pages.h"
 
 namespace namegen::ops {
@@ -44,6 +47,16 @@ std::string describe(const char* argument, const Tensor& tensor) {
   for (int64_t d = 0; d < tensor.dim(); ++d) text << (d > 0 ? ", " : "") << tensor.sym_size(d);
   text << ")";
   return text.str();
+}
+
+bool multiplies_bfloat16() {
+#if defined(__x86_64__)
+  // With a narrower set asked for, for instance in a test, the CPU passes for one that has no more.
+  static const bool has = __builtin_cpu_supports("avx512bf16") && at::hasMKLDNN();
+  return has && std::string_view(cpu::kernels().isa) == "avx512";
+#else
+  return false;
+#endif
 }
 
 Tensor contiguous_as(const Tensor& tensor, at::ScalarType type) {
@@ -92,6 +105,19 @@ void* TorchContext::scratch(size_t bytes) {
   blocks_.push_back(c10::GetCPUAllocator()->allocate(rounded));
   cpu::ask_for_large_pages(blocks_.back().get(), rounded);
   return blocks_.back().get();
+}
+
+Tensor TorchContext::scratch_tensor(at::IntArrayRef sizes, at::ScalarType type) {
+  // Only small ones, so that what a kernel asks for still fits: its largest array does not, where 150 KB are gone.
+  constexpr size_t kSmall = 32 << 10;
+  const size_t bytes = c10::multiply_integers(sizes) * c10::elementSize(type);
+  const auto options = at::TensorOptions().dtype(type);
+  return bytes <= kSmall ? at::from_blob(scratch(bytes), sizes, options) : at::empty(sizes, options);
+}
+
+Tensor TorchContext::converted(const Tensor& tensor, at::ScalarType type) {
+  if (tensor.scalar_type() == type) return tensor.contiguous();
+  return scratch_tensor(tensor.sizes(), type).copy_(tensor);
 }
 
 int64_t TorchContext::threads(double micros) const {

@@ -28,6 +28,9 @@ at::ScalarType compute_type(at::ScalarType type);
 // "embedding_weight (27, 10)": for error messages.
 std::string describe(const char* argument, const Tensor& tensor);
 
+// Whether torch's products in bfloat16 run on instructions for it, twice as fast as float32 (measured on a Zen 5).
+bool multiplies_bfloat16();
+
 // A contiguous tensor of the given dtype, the same one where it is that already.
 Tensor contiguous_as(const Tensor& tensor, at::ScalarType type);
 
@@ -58,6 +61,10 @@ inline void* mutable_or_null(const Tensor& tensor) { return tensor.defined() ? t
 class TorchContext final : public cpu::Context {
  public:
   void* scratch(size_t bytes) override;
+  // An uninitialised tensor for use while the context lives, in the thread's buffer where it is small.
+  Tensor scratch_tensor(at::IntArrayRef sizes, at::ScalarType type);
+  // The values of a tensor in another dtype, contiguous; the tensor itself where it is that already.
+  Tensor converted(const Tensor& tensor, at::ScalarType type);
   void parallel(int64_t tasks, double micros, Task task, void* state) override;
   int64_t threads(double micros) const override;
 

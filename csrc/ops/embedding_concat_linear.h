@@ -22,4 +22,11 @@ Tensor call(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& 
 
 EmbeddingConcatLinearShape shape_of(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& linear_weight);
 
+// The operator by torch's plain products. The tensors are of one dtype; y is undefined where there is no activation.
+Tensor plain_forward(const EmbeddingConcatLinearShape& shape, const Tensor& tokens, const Tensor& embedding,
+                     const Tensor& linear, const optional<Tensor>& bias, Activation activation);  // (N, H)
+Gradients plain_backward(const EmbeddingConcatLinearShape& shape, const Tensor& dy, const Tensor& tokens,
+                         const Tensor& embedding, const Tensor& linear, const Tensor& y,
+                         std::array<bool, 3> output_mask);
+
 }  // namespace namegen::ops::embedding_concat_linear

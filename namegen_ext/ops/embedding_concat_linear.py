@@ -28,7 +28,9 @@ def embedding_concat_linear(
     Equal to :func:`embedding_concat_linear_reference`. A token takes one of V values, so each position
     contributes one of V rows: where symbols repeat within a batch, the products are formed once per symbol
     instead of once per example, and the backward pass sums gradients per symbol before it multiplies. The
-    result has the same bits on every run and for any number of threads.
+    result has the same bits on every run and for any number of threads. bfloat16 and float16 are computed in
+    float32; where symbols hardly repeat, bfloat16 is left to the stock layers' products on a CPU that has
+    instructions for it.
 
     Args:
         tokens: (..., block_size), int64, int32 or uint8, values in [0, V).

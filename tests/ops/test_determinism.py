@@ -13,13 +13,15 @@ from namegen_ext import ops
 
 Threads = Callable[[int], AbstractContextManager[None]]
 
-# batch, block, V, E, H, dtype: by table in one chunk and in many, by the packed product, by dot products.
+# batch, block, V, E, H, dtype: by table in one chunk and in many, by the packed product (in bfloat16 torch's,
+# where the CPU has one), by dot products.
 EMBEDDING = {
     "table": (16384, 3, 27, 10, 200, torch.float32),
     "table, odd sizes": (5001, 3, 27, 10, 67, torch.float64),
     "table, many rows": (6000, 3, 900, 16, 100, torch.bfloat16),
     "product": (5000, 3, 20_000, 16, 100, torch.float32),
     "product, deep": (256, 8, 5000, 64, 512, torch.float32),
+    "product in low precision": (256, 8, 5000, 64, 512, torch.bfloat16),
     "dots": (32, 8, 5000, 64, 512, torch.float32),
 }
 BATCH_NORM = {

@@ -1,16 +1,10 @@
 // torch.ops.namegen_ext.embedding_concat_linear on CUDA devices: by table through the kernels, or, where no table pays
-// or fits, by the plain products of torch's own operators. Only allocates and enqueues: the host never waits for the
-// device. A token outside [0, V) ends in a device-side assertion, as in torch's embedding.
+// or fits, by the plain products of torch's own operators (ops/embedding_concat_linear_plain.cpp). Only allocates and
+// enqueues: the host never waits for the device. A token outside [0, V) ends in a device-side assertion, as in torch's
+// embedding.
 #include "ops/embedding_concat_linear.h"
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/addmm.h>
-#include <ATen/ops/embedding.h>
-#include <ATen/ops/embedding_dense_backward.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/tanh_backward.h>
-#include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
 #include "ops/cuda/common.h"
@@ -20,42 +14,6 @@ namespace {
 
 TokenType token_type(at::ScalarType type) {
   return type == at::kLong ? TokenType::kInt64 : type == at::kInt ? TokenType::kInt32 : TokenType::kUInt8;
-}
-
-// ---- the plain products ---------------------------------------------------------------------------------------------
-
-// Tokens as torch's embedding takes them, (N*T).
-Tensor flat_indices(const Tensor& tokens) {
-  return (tokens.scalar_type() == at::kByte ? tokens.to(at::kLong) : tokens).reshape({tokens.numel()});
-}
-
-// The concatenated embeddings, (N, T*E).
-Tensor concatenated(const EmbeddingConcatLinearShape& s, const Tensor& indices, const Tensor& embedding) {
-  return at::embedding(embedding, indices).view({s.batch, s.block * s.embed});
-}
-
-Tensor plain_forward(const EmbeddingConcatLinearShape& s, const Tensor& tokens, const Tensor& embedding,
-                     const Tensor& linear, const optional<Tensor>& bias, Activation activation) {
-  const Tensor x = concatenated(s, flat_indices(tokens), embedding);                      // (N, T*E)
-  Tensor z = bias.has_value() ? at::addmm(*bias, x, linear.t()) : at::mm(x, linear.t());  // (N, H)
-  return activation == Activation::kTanh ? z.tanh_() : z;
-}
-
-Gradients plain_backward(const EmbeddingConcatLinearShape& s, const Tensor& dy, const Tensor& tokens,
-                         const Tensor& embedding, const Tensor& linear, const Tensor& y,
-                         std::array<bool, 3> output_mask) {
-  const Tensor indices = flat_indices(tokens);
-  const Tensor d = (y.defined() ? at::tanh_backward(dy, y) : dy).reshape({s.batch, s.hidden});  // (N, H)
-  Gradients result;
-  if (output_mask[0]) {
-    // Sorts by symbol, then sums in order: deterministic, as the kernels here are.
-    const Tensor rows = d.mm(linear).view({s.batch * s.block, s.embed});  // (N*T, E)
-    std::get<0>(result) = rows.numel() == 0 ? at::zeros(embedding.sizes(), embedding.options())
-                                            : at::embedding_dense_backward(rows, indices, s.vocab, -1, false);
-  }
-  if (output_mask[1]) std::get<1>(result) = d.t().mm(concatenated(s, indices, embedding));  // (H, T*E)
-  if (output_mask[2]) std::get<2>(result) = d.sum(0);                                       // (H)
-  return result;
 }
 
 // ---- the operators --------------------------------------------------------------------------------------------------
