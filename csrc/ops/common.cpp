@@ -108,16 +108,8 @@ void* TorchContext::scratch(size_t bytes) {
 }
 
 Tensor TorchContext::scratch_tensor(at::IntArrayRef sizes, at::ScalarType type) {
-  // Only small ones, so that what a kernel asks for still fits: its largest array does not, where 150 KB are gone.
-  constexpr size_t kSmall = 32 << 10;
-  const size_t bytes = c10::multiply_integers(sizes) * c10::elementSize(type);
-  const auto options = at::TensorOptions().dtype(type);
-  return bytes <= kSmall ? at::from_blob(scratch(bytes), sizes, options) : at::empty(sizes, options);
-}
-
-Tensor TorchContext::converted(const Tensor& tensor, at::ScalarType type) {
-  if (tensor.scalar_type() == type) return tensor.contiguous();
-  return scratch_tensor(tensor.sizes(), type).copy_(tensor);
+  void* memory = scratch(c10::multiply_integers(sizes) * c10::elementSize(type));
+  return at::from_blob(memory, sizes, at::TensorOptions().dtype(type));
 }
 
 int64_t TorchContext::threads(double micros) const {

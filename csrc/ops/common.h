@@ -61,10 +61,23 @@ inline void* mutable_or_null(const Tensor& tensor) { return tensor.defined() ? t
 class TorchContext final : public cpu::Context {
  public:
   void* scratch(size_t bytes) override;
-  // An uninitialised tensor for use while the context lives, in the thread's buffer where it is small.
+  // An uninitialised tensor of scratch memory.
   Tensor scratch_tensor(at::IntArrayRef sizes, at::ScalarType type);
-  // The values of a tensor in another dtype, contiguous; the tensor itself where it is that already.
-  Tensor converted(const Tensor& tensor, at::ScalarType type);
+  // What is asked for while it lives is free again after it.
+  class Scope {
+   public:
+    explicit Scope(TorchContext& context) : context_(context), used_(context.used_), blocks_(context.blocks_.size()) {}
+    ~Scope() {
+      context_.used_ = used_;
+      context_.blocks_.resize(blocks_);
+    }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    TorchContext& context_;
+    size_t used_, blocks_;
+  };
   void parallel(int64_t tasks, double micros, Task task, void* state) override;
   int64_t threads(double micros) const override;
 

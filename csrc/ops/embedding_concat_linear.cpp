@@ -1,13 +1,10 @@
 // torch.ops.namegen_ext.embedding_concat_linear: schema, checks, CPU and fake kernels, autograd, autocast;
-// ops/cuda/embedding_concat_linear.cpp has its CUDA kernels.
+// embedding_concat_linear_low.cpp has bfloat16 and float16, ops/cuda/embedding_concat_linear.cpp has its CUDA kernels.
 #include <ATen/autocast_mode.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
 #include <algorithm>
-#include <vector>
 
 #include "kernels/cpu/dispatch.h"
 #include "ops/autograd.h"
@@ -114,9 +111,8 @@ Gradients backward_meta(const Tensor& grad_output, const Tensor& tokens, const T
 
 // ---- CPU ------------------------------------------------------------------------------------------------------------
 
-// Tokens as int32, each known to lie in [0, V).
 template <class Token>
-const int32_t* checked_tokens(const Tensor& tokens, int64_t vocab, cpu::Context& context) {
+const int32_t* checked_tokens_of(const Tensor& tokens, int64_t vocab, cpu::Context& context) {
   const Tensor contiguous = tokens.is_contiguous() ? tokens : tokens.contiguous();
   const Token* source = contiguous.const_data_ptr<Token>();
   const int64_t count = contiguous.numel();
@@ -135,83 +131,40 @@ const int32_t* checked_tokens(const Tensor& tokens, int64_t vocab, cpu::Context&
   return result;
 }
 
+}  // namespace
+
 const int32_t* checked_tokens(const Tensor& tokens, int64_t vocab, cpu::Context& context) {
   TORCH_CHECK(vocab <= INT32_MAX, "embedding_weight must have fewer than 2^31 rows, but has ", vocab);
   switch (tokens.scalar_type()) {
     case at::kLong:
-      return checked_tokens<int64_t>(tokens, vocab, context);
+      return checked_tokens_of<int64_t>(tokens, vocab, context);
     case at::kInt:
-      return checked_tokens<int32_t>(tokens, vocab, context);
+      return checked_tokens_of<int32_t>(tokens, vocab, context);
     default:
-      return checked_tokens<uint8_t>(tokens, vocab, context);
+      return checked_tokens_of<uint8_t>(tokens, vocab, context);
   }
 }
 
-// Whether torch's plain products are taken in place of a kernel: in bfloat16, which some CPUs multiply at twice the
-// rate of the float32 that kernels here compute in. By symbol it takes so few products that this does not matter.
-// Forward and backward at V=5,000, E=64, block 8, H=512 by a kernel and so, as speedup over the stock layers: 0.68
-// and 1.05 at batch 32, 0.52 and 1.04 at 256; but 1.48 and 1.03 at V=5,000, E=10, block 3, H=200, batch 256, and 3.3
-// and 1.0 at V=400.
-bool by_torch(const EmbeddingConcatLinearShape& s, at::ScalarType type) {
-  if (type != at::kBFloat16 || !multiplies_bfloat16()) return false;
-  const double weights = double(s.block) * s.embed * s.hidden;  // a kernel converts them all
-  if (weights < 1 << 16 && weights * s.batch < 4e6) return false;
-  const double symbols = double(std::min(s.vocab, s.batch));  // at a position, at most
-  const double table = s.block * symbols * s.hidden, unfused = double(s.batch) * (s.block * s.embed + s.hidden);
-  const bool table_fits = table <= std::max(unfused, double(1 << 18));  // as in kernels/cpu/embedding_concat_linear.h
-  return !table_fits || symbols > 0.5 * s.batch;
-}
-
-// The rows of the embedding that a kernel reads, in the type that it computes in, and the tokens as numbers of these.
-struct Rows {
-  const int32_t* tokens;
-  Tensor embedding;  // (rows, E)
-  Tensor symbols;    // (rows): which row of embedding_weight each of them is; undefined: all, in order
-};
-
-// Of an embedding in low precision only the rows that occur are converted, where there may be fewer of them than rows
-// in all: copies of all in float32 took 5 times the memory of the stock layers in training, and up to 141 times in
-// inference (32 examples, V=50,000).
-Rows rows_read(const Tensor& tokens, const Tensor& embedding_weight, TorchContext& context) {
-  const int64_t vocab = embedding_weight.size(0), count = tokens.numel();
-  const int32_t* numbers = checked_tokens(tokens, vocab, context);
-  const auto compute = compute_type(embedding_weight.scalar_type());
-  if (compute == embedding_weight.scalar_type() || count >= vocab) {
-    return {numbers, context.converted(embedding_weight, compute), Tensor()};
-  }
-  std::vector<int64_t> occurring(numbers, numbers + count);
-  std::sort(occurring.begin(), occurring.end());
-  occurring.erase(std::unique(occurring.begin(), occurring.end()), occurring.end());
-  auto* renumbered = static_cast<int32_t*>(context.scratch(std::max<int64_t>(count, 1) * sizeof(int32_t)));
-  for (int64_t i = 0; i < count; ++i) {
-    const auto found = std::lower_bound(occurring.begin(), occurring.end(), int64_t{numbers[i]});
-    renumbered[i] = static_cast<int32_t>(found - occurring.begin());
-  }
-  const Tensor symbols = at::tensor(occurring, at::kLong);
-  return {renumbered, context.converted(embedding_weight.index_select(0, symbols), compute), symbols};
-}
+namespace {
 
 Tensor forward_cpu(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& linear_weight,
                    const optional<Tensor>& linear_bias, c10::string_view activation) {
   const Activation act = parse_activation(activation);
   check(tokens, embedding_weight, linear_weight, linear_bias);
-  const auto type = embedding_weight.scalar_type(), compute = compute_type(type);
-  TorchContext context;
+  const auto type = embedding_weight.scalar_type();
+  const auto shape = shape_of(tokens, embedding_weight, linear_weight);
   auto sizes = tokens.sizes().vec();
   sizes.back() = linear_weight.size(0);
-  const auto shape = shape_of(tokens, embedding_weight, linear_weight);
-  if (by_torch(shape, type)) {
-    checked_tokens(tokens, shape.vocab, context);
-    return plain_forward(shape, tokens, embedding_weight, linear_weight, parameter(linear_bias, type), act).view(sizes);
+  if (compute_type(type) != type) {
+    return low_forward(shape, tokens, embedding_weight, linear_weight, linear_bias, act).view(sizes);
   }
+  const Tensor embedding = contiguous_as(embedding_weight, type), linear = contiguous_as(linear_weight, type);
+  const auto bias = parameter(linear_bias, type);
   Tensor output = empty_output(sizes, embedding_weight.options());  // (..., H)
-  const Tensor linear = context.converted(linear_weight, compute);
-  const optional<Tensor> bias =
-      given(linear_bias) ? optional<Tensor>(context.converted(*linear_bias, compute)) : std::nullopt;
-  const Rows rows = rows_read(tokens, embedding_weight, context);
-  const cpu::EmbeddingConcatLinearForward params{shape_of(tokens, rows.embedding, linear),
-                                                 rows.tokens,
-                                                 rows.embedding.const_data_ptr(),
+  TorchContext context;
+  const cpu::EmbeddingConcatLinearForward params{shape,
+                                                 checked_tokens(tokens, shape.vocab, context),
+                                                 embedding.const_data_ptr(),
                                                  linear.const_data_ptr(),
                                                  data_or_null(bias),
                                                  output.mutable_data_ptr(),
@@ -227,27 +180,22 @@ Gradients backward_cpu(const Tensor& grad_output, const Tensor& tokens, const Te
                        std::array<bool, 3> output_mask) {
   const Activation act = parse_activation(activation);
   check_gradient(grad_output, tokens, embedding_weight, linear_weight, output, act);
-  const auto type = embedding_weight.scalar_type(), compute = compute_type(type);
+  const auto type = embedding_weight.scalar_type();
+  const auto shape = shape_of(tokens, embedding_weight, linear_weight);
   const Tensor dy = contiguous_as(grad_output, type);
   const Tensor y = act == Activation::kTanh ? contiguous_as(*output, type) : Tensor();
-  const auto shape = shape_of(tokens, embedding_weight, linear_weight);
-  TorchContext context;
-  if (by_torch(shape, type)) {
-    checked_tokens(tokens, shape.vocab, context);
-    return plain_backward(shape, dy, tokens, embedding_weight, linear_weight, y, output_mask);
+  if (compute_type(type) != type) {
+    return low_backward(shape, dy, tokens, embedding_weight, linear_weight, y, act, output_mask);
   }
-  const Tensor linear = context.converted(linear_weight, compute);
-  const Rows rows = rows_read(tokens, embedding_weight, context);
-  const auto gradient_of = [&](bool wanted, at::IntArrayRef sizes) {
-    if (!wanted) return Tensor();
-    return compute == type ? empty_output(sizes, linear.options()) : context.scratch_tensor(sizes, compute);
-  };
-  Tensor grad_embedding = gradient_of(output_mask[0], rows.embedding.sizes());  // (rows, E)
-  Tensor grad_linear = gradient_of(output_mask[1], linear.sizes());             // (H, T*E)
-  const Tensor grad_bias = gradient_of(output_mask[2], {linear.size(0)});       // (H)
-  const cpu::EmbeddingConcatLinearBackward params{shape_of(tokens, rows.embedding, linear),
-                                                  rows.tokens,
-                                                  rows.embedding.const_data_ptr(),
+  const Tensor embedding = contiguous_as(embedding_weight, type), linear = contiguous_as(linear_weight, type);
+  Tensor grad_embedding, grad_linear, grad_bias;
+  if (output_mask[0]) grad_embedding = empty_output(embedding.sizes(), embedding.options());  // (V, E)
+  if (output_mask[1]) grad_linear = empty_output(linear.sizes(), linear.options());           // (H, T*E)
+  if (output_mask[2]) grad_bias = at::empty({linear.size(0)}, linear.options());              // (H)
+  TorchContext context;
+  const cpu::EmbeddingConcatLinearBackward params{shape,
+                                                  checked_tokens(tokens, shape.vocab, context),
+                                                  embedding.const_data_ptr(),
                                                   linear.const_data_ptr(),
                                                   y.defined() ? y.const_data_ptr() : nullptr,
                                                   dy.const_data_ptr(),
@@ -258,14 +206,7 @@ Gradients backward_cpu(const Tensor& grad_output, const Tensor& tokens, const Te
                                                   cpu::Algorithm::kByCost};
   const int index = static_cast<int>(data_type(type, "embedding_weight"));
   cpu::kernels().embedding_concat_linear_backward[index](params, context);
-  const auto as_given = [&](const Tensor& t) { return t.defined() && compute != type ? t.to(type) : t; };
-  grad_embedding = as_given(grad_embedding);
-  if (grad_embedding.defined() && rows.symbols.defined()) {
-    Tensor all = at::zeros(embedding_weight.sizes(), grad_embedding.options());  // (V, E)
-    all.index_copy_(0, rows.symbols, grad_embedding);
-    grad_embedding = all;
-  }
-  return {grad_embedding, as_given(grad_linear), as_given(grad_bias)};
+  return {grad_embedding, grad_linear, grad_bias};
 }
 
 }  // namespace

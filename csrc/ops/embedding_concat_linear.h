@@ -29,4 +29,14 @@ Gradients plain_backward(const EmbeddingConcatLinearShape& shape, const Tensor& 
                          const Tensor& embedding, const Tensor& linear, const Tensor& y,
                          std::array<bool, 3> output_mask);
 
+// Tokens as int32, each known to lie in [0, V); IndexError where one does not.
+const int32_t* checked_tokens(const Tensor& tokens, int64_t vocab, cpu::Context& context);
+
+// The operator in bfloat16 and float16 on the CPU. dy and y are contiguous.
+Tensor low_forward(const EmbeddingConcatLinearShape& shape, const Tensor& tokens, const Tensor& embedding_weight,
+                   const Tensor& linear_weight, const optional<Tensor>& linear_bias, Activation activation);  // (N, H)
+Gradients low_backward(const EmbeddingConcatLinearShape& shape, const Tensor& dy, const Tensor& tokens,
+                       const Tensor& embedding_weight, const Tensor& linear_weight, const Tensor& y,
+                       Activation activation, std::array<bool, 3> output_mask);
+
 }  // namespace namegen::ops::embedding_concat_linear

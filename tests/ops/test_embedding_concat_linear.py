@@ -146,6 +146,10 @@ NAMED = {
     "product, many rows": Case((3000,), 2, 50_000, 6, 90),
     "product, wide embedding": Case((100,), 1, 3000, 300, 20),
     "product, more than a depth of 512": Case((700,), 1, 3000, 3, 5),
+    # Of so wide a layer low precision takes a slice at a time, here three.
+    "table, wide": Case((300,), 8, 20, 64, 300),
+    "product, wide": Case((40,), 8, 3000, 64, 300),
+    "table and product, wide": Case((90,), 8, 160, 64, 300),
     "product, block 64": Case((40,), 64, 10_000, 2, 3),
 }
 
@@ -244,6 +248,18 @@ def test_nothing_to_sum_leaves_the_bias(batch: int, block: int, embed: int) -> N
 def test_no_outputs_and_no_symbols() -> None:
     tokens = torch.zeros(4, 3, dtype=torch.int64)
     assert ops.embedding_concat_linear(tokens, torch.ones(2, 5), torch.ones(0, 15)).shape == (4, 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("vocab", [2, 50])
+def test_no_outputs_leave_gradients_of_zero(vocab: int, dtype: torch.dtype) -> None:
+    embedding = torch.ones(vocab, 5, dtype=dtype, requires_grad=True)
+    weight = torch.ones(0, 15, dtype=dtype, requires_grad=True)
+    ops.embedding_concat_linear(torch.ones(4, 3, dtype=torch.long), embedding, weight).sum().backward()
+    assert embedding.grad is not None
+    assert weight.grad is not None
+    assert torch.equal(embedding.grad, torch.zeros(vocab, 5, dtype=dtype))
+    assert weight.grad.shape == (0, 15)
     none = torch.zeros(0, 3, dtype=torch.int64)
     embedding = torch.ones(0, 5, requires_grad=True)
     y = ops.embedding_concat_linear(none, embedding, torch.ones(7, 15))

@@ -334,7 +334,9 @@ template <class Data>
 void embedding_concat_linear_backward(const Backward& p, Context& context) {
   using T = Compute<Data>;
   const auto& shape = p.shape;
-  if (p.grad_embedding != nullptr) fill_zero(static_cast<T*>(p.grad_embedding), shape.vocab * shape.embed);
+  if (p.grad_embedding != nullptr && !p.add_to_embedding) {
+    fill_zero(static_cast<T*>(p.grad_embedding), shape.vocab * shape.embed);
+  }
   if (shape.batch == 0 || shape.hidden == 0) {
     if (p.grad_linear_weight != nullptr) {
       fill_zero(static_cast<T*>(p.grad_linear_weight), shape.hidden * shape.block * shape.embed);

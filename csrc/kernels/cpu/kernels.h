@@ -36,6 +36,7 @@ struct EmbeddingConcatLinearBackward {
   void* grad_linear_bias;     // (H) compute, or null
   Activation activation;
   Algorithm algorithm;
+  bool add_to_embedding = false;  // whether grad_embedding holds what its gradient is added to
 };
 
 struct BatchNormForward {
