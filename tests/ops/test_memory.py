@@ -68,7 +68,7 @@ def test_embedding_concat_linear(size: str, dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("activation", ["none", "tanh"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("rows", [1024, 16384])
 def test_batch_norm(rows: int, dtype: torch.dtype, activation: str) -> None:
     x = torch.randn(rows, 200).to(dtype).requires_grad_()

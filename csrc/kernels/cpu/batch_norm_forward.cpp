@@ -101,6 +101,23 @@ void batch_statistics(const BatchNormForward& p, Context& context) {
 template <class Data, bool Tanh>
 void normalise(const BatchNormForward& p, Context& context) {
   using T = Compute<Data>;
+  // What each column needs, in whole vectors.
+  const int64_t padded = Panels<T>{p.channels}.padded();
+  T* const means = scratch_array<T>(context, 3 * padded);
+  T* const scales = means + padded;
+  T* const biases = scales + padded;
+  for (int64_t c = 0; c < p.channels; c += kWidth<T>) {
+    const int64_t lanes = smaller(kWidth<T>, p.channels - c);
+    Vec<T> mean, invstd, weight, bias;
+    load_columns<T, 1>(p.mean, c, lanes, T(0), &mean);
+    load_columns<T, 1>(p.invstd, c, lanes, T(1), &invstd);
+    load_columns<T, 1>(p.weight, c, lanes, T(1), &weight);
+    load_columns<T, 1>(p.bias, c, lanes, T(0), &bias);
+    store(means + c, mean);
+    store(scales + c, weight * invstd);
+    store(biases + c, bias);
+  }
+
   constexpr int64_t kRows = 64;
   const Blocks<Data> blocks(p.rows, p.channels, 1);
   const double micros = double(p.rows) * p.channels * (2 * sizeof(Data) + (Tanh ? 8 : 0)) / kBytesPerMicro;
@@ -108,12 +125,12 @@ void normalise(const BatchNormForward& p, Context& context) {
     const int64_t first = task * kRows, end = smaller(first + kRows, p.rows);
     blocks.walk(first, end, [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
       constexpr int NV = decltype(nv)::value;
-      Vec<T> mean[NV], scale[NV], invstd[NV], bias[NV];
-      load_columns<T, NV>(p.mean, column, columns, T(0), mean);
-      load_columns<T, NV>(p.invstd, column, columns, T(1), invstd);
-      load_columns<T, NV>(p.weight, column, columns, T(1), scale);
-      load_columns<T, NV>(p.bias, column, columns, T(0), bias);
-      for (int v = 0; v < NV; ++v) scale[v] *= invstd[v];
+      Vec<T> mean[NV], scale[NV], bias[NV];
+      for (int v = 0; v < NV; ++v) {
+        mean[v] = load(means + column + v * kWidth<T>);
+        scale[v] = load(scales + column + v * kWidth<T>);
+        bias[v] = load(biases + column + v * kWidth<T>);
+      }
       for (; n < n_end; ++n) {
         const int64_t at = n * p.channels + column;
         blocks.template read_ahead<NV>(p.input, at);

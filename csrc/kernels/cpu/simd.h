@@ -175,30 +175,50 @@ typedef uint32_t UInt32Vec __attribute__((vector_size(kVectorBytes)));
 typedef uint16_t UInt16Half __attribute__((vector_size(kVectorBytes / 2)));
 typedef uint16_t UInt16HalfUnaligned __attribute__((vector_size(kVectorBytes / 2), aligned(2), may_alias));
 
+// The first n lanes. (The loop for the last 8 of 200 columns took a third of bfloat16's batch norm with AVX-512; with
+// AVX2 pieces of 4, 2 and 1 lanes gained 2%.)
 inline UInt16Half load_half_words(const void* p, int64_t n) {
   if (n == kWidth<float>) return *reinterpret_cast<const UInt16HalfUnaligned*>(p);
+#if defined(__AVX512F__)
+  return (UInt16Half)_mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << n) - 1), p);
+#else
   UInt16Half v = {};
   for (int64_t i = 0; i < n; ++i) v[i] = static_cast<const uint16_t*>(p)[i];
   return v;
+#endif
 }
 inline void store_half_words(void* p, UInt16Half v, int64_t n) {
   if (n == kWidth<float>) {
     *reinterpret_cast<UInt16HalfUnaligned*>(p) = v;
-  } else {
-    for (int64_t i = 0; i < n; ++i) static_cast<uint16_t*>(p)[i] = v[i];
+    return;
   }
+#if defined(__AVX512F__)
+  _mm256_mask_storeu_epi16(p, static_cast<__mmask16>((1u << n) - 1), (__m256i)v);
+#else
+  for (int64_t i = 0; i < n; ++i) static_cast<uint16_t*>(p)[i] = v[i];
+#endif
 }
 
 inline Vec<float> widen(UInt16Half halves, BFloat16) {
   return (Vec<float>)(__builtin_convertvector(halves, UInt32Vec) << 16);
 }
 // Round to nearest, ties to even; a NaN stays a (quiet) NaN.
+#if defined(__AVX512F__)
+inline UInt16Half narrow(Vec<float> v, BFloat16) {
+  const UInt32Vec bits = (UInt32Vec)v;
+  const UInt32Vec rounded = bits + 0x7fff + ((bits >> 16) & 1);
+  const __mmask16 nan = _mm512_cmp_ps_mask((__m512)v, (__m512)v, _CMP_UNORD_Q);
+  const __m512i result = _mm512_mask_or_epi32((__m512i)rounded, nan, (__m512i)bits, _mm512_set1_epi32(0x400000));
+  return (UInt16Half)_mm512_cvtepi32_epi16(_mm512_srli_epi32(result, 16));
+}
+#else
 inline UInt16Half narrow(Vec<float> v, BFloat16) {
   const UInt32Vec bits = (UInt32Vec)v;
   const UInt32Vec rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
   const UInt32Vec nan = (bits >> 16) | 0x40;
   return __builtin_convertvector((UInt32Vec)(v == v) != 0 ? rounded : nan, UInt16Half);
 }
+#endif
 
 #if defined(__AVX512F__)
 inline Vec<float> widen(UInt16Half halves, Float16) { return (Vec<float>)_mm512_cvtph_ps((__m256i)halves); }
