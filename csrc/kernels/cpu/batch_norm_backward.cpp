@@ -23,7 +23,7 @@ inline Vec<Compute<Data>> gradient(const Backward& p, int64_t at, int64_t lanes)
 
 // Asks for what the walk reads some rows after element `at`.
 template <int NV, bool Tanh, bool Input, class Data>
-inline void read_ahead(const Backward& p, const Blocks<Data>& blocks, int64_t at) {
+inline void read_ahead(const Backward& p, const RowBlocks<Data>& blocks, int64_t at) {
   blocks.template read_ahead<NV>(p.grad_output, at);
   if constexpr (Tanh) blocks.template read_ahead<NV>(p.output, at);
   if constexpr (Input) blocks.template read_ahead<NV>(p.input, at);
@@ -39,7 +39,7 @@ struct Sums {
 template <class Data, bool Tanh>
 void chunk_sums(const Backward& p, int64_t first, int64_t end, Sums<Compute<Data>> sums) {
   using T = Compute<Data>;
-  const Blocks<Data> blocks(p.rows, p.channels, Tanh ? 3 : 2);
+  const RowBlocks<Data> blocks(p.rows, p.channels, Tanh ? 3 : 2);
   blocks.walk(first, end, [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
     constexpr int NV = decltype(nv)::value;
     Vec<T> mean[NV], dz_total[NV] = {}, dzx_total[NV] = {};
@@ -99,7 +99,7 @@ template <class Data, bool Tanh, bool Training>
 void input_gradient(const Backward& p, Coefficients<Compute<Data>> coefficients, Context& context) {
   using T = Compute<Data>;
   constexpr int64_t kRows = 64;
-  const Blocks<Data> blocks(p.rows, p.channels, 1 + Tanh + Training);
+  const RowBlocks<Data> blocks(p.rows, p.channels, 1 + Tanh + Training);
   const double micros = double(p.rows) * p.channels * 4 * sizeof(Data) / kBytesPerMicro;
   parallel_for(context, ceil_div(p.rows, kRows), micros, [&](int64_t task) {
     const int64_t first = task * kRows, end = smaller(first + kRows, p.rows);

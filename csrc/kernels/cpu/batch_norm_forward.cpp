@@ -11,7 +11,7 @@ namespace {
 
 // sums[c] = sum over rows [first, end) of what term(x, c) makes of each value.
 template <class Data, class Term>
-void sum_rows(const BatchNormForward& p, int64_t first, int64_t end, const Blocks<Data>& blocks, Compute<Data>* sums,
+void sum_rows(const BatchNormForward& p, int64_t first, int64_t end, const RowBlocks<Data>& blocks, Compute<Data>* sums,
               const Term& term) {
   using T = Compute<Data>;
   blocks.walk(first, end, [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
@@ -39,7 +39,7 @@ void chunk_statistics(const BatchNormForward& p, int64_t first, int64_t end, Com
                       Compute<Data>* deviations, Compute<Data>* piece) {
   using T = Compute<Data>;
   const int64_t padded = Panels<T>{p.channels}.padded();
-  const Blocks<Data> blocks(p.rows, p.channels, 1);
+  const RowBlocks<Data> blocks(p.rows, p.channels, 1);
   for (int64_t n = first; n < end; n += kPieceRows) {
     const int64_t rows = smaller(kPieceRows, end - n);
     T* piece_mean = n == first ? mean : piece;
@@ -119,7 +119,7 @@ void normalise(const BatchNormForward& p, Context& context) {
   }
 
   constexpr int64_t kRows = 64;
-  const Blocks<Data> blocks(p.rows, p.channels, 1);
+  const RowBlocks<Data> blocks(p.rows, p.channels, 1);
   const double micros = double(p.rows) * p.channels * (2 * sizeof(Data) + (Tanh ? 8 : 0)) / kBytesPerMicro;
   parallel_for(context, ceil_div(p.rows, kRows), micros, [&](int64_t task) {
     const int64_t first = task * kRows, end = smaller(first + kRows, p.rows);

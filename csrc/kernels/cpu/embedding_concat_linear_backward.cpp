@@ -9,15 +9,12 @@
 #include "kernels/cpu/add_arrays.h"
 #include "kernels/cpu/embedding_concat_linear.h"
 #include "kernels/cpu/functions.h"
+#include "kernels/cpu/row_blocks.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {
 
 using Backward = EmbeddingConcatLinearBackward;
-
-// Examples that all panels of columns pass over before the next ones are read: few, so that y and dy are read nearly in
-// the order in which they lie, which is what hardware prefetchers follow.
-constexpr int64_t kPieceRows = 16;
 
 // Rows of pre-activation gradients: one an example and shared by all positions (plain), or one per symbol and position.
 template <class T>
@@ -41,13 +38,15 @@ inline Vec<Compute<Data>> gradient(const Data* dy, const Data* y, int64_t lanes)
 // sums[row(n, t)] += d[n] for the examples [first, end) and the NV vectors of columns from `column` on. All positions
 // take d from registers; the rows of one panel of columns stay in the L1 cache (81 rows x 256 bytes at V=27, block 3).
 template <class Data, bool Tanh, int NV>
-void add_examples(const Backward& p, const SymbolRows& symbols, int64_t first, int64_t end, int64_t column,
-                  int64_t columns, Compute<Data>* sums, int64_t stride) {
+void add_examples(const Backward& p, const SymbolRows& symbols, const RowBlocks<Data>& blocks, int64_t first,
+                  int64_t end, int64_t column, int64_t columns, Compute<Data>* sums, int64_t stride) {
   using T = Compute<Data>;
   const int64_t block = p.shape.block, hidden = p.shape.hidden;
   const Data* dy = static_cast<const Data*>(p.grad_output) + column;
   const Data* y = static_cast<const Data*>(p.output) + column;
   for (int64_t n = first; n < end; ++n) {
+    blocks.template read_ahead<NV>(dy, n * hidden);
+    if constexpr (Tanh) blocks.template read_ahead<NV>(y, n * hidden);
     Vec<T> d[NV];
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) {
@@ -73,6 +72,8 @@ GradientRows<Compute<Data>> sum_by_symbol(const Backward& p, const SymbolRows& s
   const Panels<T> panels{hidden};
   const int64_t column_tasks = chunks == 1 ? panels.count() : 1;
   T* sums = scratch_array<T>(context, chunks * size);
+  // (Backward at 16,384 examples, V=27, H=200: 1.9 ms by 16 rows with nothing asked for ahead, 1.1 so.)
+  const RowBlocks<Data> blocks(batch, hidden, 1 + Tanh);
 
   const double micros = double(batch) * hidden * (block + 2 * sizeof(Data)) / kBytesPerMicro;
   parallel_for(context, chunks * column_tasks, micros, [&](int64_t task) {
@@ -87,14 +88,10 @@ GradientRows<Compute<Data>> sum_by_symbol(const Backward& p, const SymbolRows& s
       const int64_t width = panels.vectors(panel_first) * kWidth<T>;
       for (int64_t r = 0; r < symbols.rows(); ++r) fill_zero(own + r * stride + panels.first(panel_first), width);
     }
-    for (int64_t n = first; n < end; n += kPieceRows) {
-      for (int64_t panel = panel_first; panel < panel_end; ++panel) {
-        with_vectors(panels.vectors(panel), [&](auto nv) {
-          add_examples<Data, Tanh, decltype(nv)::value>(p, symbols, n, smaller(n + kPieceRows, end),
-                                                        panels.first(panel), panels.width(panel), own, stride);
+    blocks.walk(
+        first, end, panel_first, panel_end, [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
+          add_examples<Data, Tanh, decltype(nv)::value>(p, symbols, blocks, n, n_end, column, columns, own, stride);
         });
-      }
-    }
   });
 
   if (chunks > 1) {
