@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -61,13 +61,21 @@ class FusionReport:
         if not self.sites:
             return "nothing to fuse: the model has no layer that a fused operator covers"
         headline = f"{_count(fused)} fused, {_count(skipped)} skipped" if fused else "nothing was fused"
-        lines = [f"  fused    {site.name}: {site.layers} -> {site.kind}" for site in fused]
-        # A deep model repeats itself: neighbours that were skipped alike share a line.
-        for (layers, reason), alike in groupby(skipped, key=lambda site: (site.layers, site.reason)):
-            names = [site.name for site in alike]
-            shown = ", ".join(names) if len(names) <= 3 else f"{names[0]} to {names[-1]} ({len(names)} sites)"
-            lines.append(f"  skipped  {shown}: {layers}: {reason}")
+        # A deep model repeats itself: neighbours that are alike share a line.
+        lines = [
+            f"  fused    {_names(alike)}: {layers} -> {kind}"
+            for (layers, kind), alike in groupby(fused, key=lambda site: (site.layers, site.kind))
+        ]
+        lines += [
+            f"  skipped  {_names(alike)}: {layers}: {reason}"
+            for (layers, reason), alike in groupby(skipped, key=lambda site: (site.layers, site.reason))
+        ]
         return "\n".join([headline, *lines])
+
+
+def _names(sites: Iterable[Site]) -> str:
+    names = [site.name for site in sites]
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} to {names[-1]} ({len(names)} sites)"
 
 
 def _count(sites: list[Site]) -> str:

@@ -100,10 +100,9 @@ class GPT(nn.Module):
         else:
             fill_embedding(self.token_embedding, generator)
             fill_linear(self.head, _factor(self.head), 0.0, generator)
-        for block in self.blocks:
-            assert isinstance(block, Block)
-            for linear in (block.attention.projections, block.attention.output, block.widen, block.narrow):
-                fill_linear(linear, _factor(linear), 0.0, generator)
+        for module in self.blocks.modules():
+            if isinstance(module, nn.Linear):
+                fill_linear(module, _factor(module), 0.0, generator)
         for module in self.modules():
             if isinstance(module, nn.LayerNorm):
                 module.reset_parameters()

@@ -78,16 +78,18 @@ class CausalSelfAttention(nn.Module):
 
     def __init__(self, embedding_dim: int, num_heads: int, dropout: float) -> None:
         super().__init__()
-        self.num_heads = num_heads
         self.dropout = dropout
-        self.projections = unfilled(nn.Linear, embedding_dim, 3 * embedding_dim)  # query, key, value
-        self.output = unfilled(nn.Linear, embedding_dim, embedding_dim)
-        self.drop = nn.Dropout(dropout)
+        # Containers, here and in Block, since namegen_ext.fuse reaches layers through these.
+        self.projections = nn.Sequential(
+            unfilled(nn.Linear, embedding_dim, 3 * embedding_dim),
+            nn.Unflatten(-1, (3, num_heads, embedding_dim // num_heads)),  # query, key, value
+        )
+        self.output = nn.Sequential(unfilled(nn.Linear, embedding_dim, embedding_dim), nn.Dropout(dropout))
 
     def forward(self, x: Tensor, cache: KeyValueCache | None = None, layer: int = 0) -> Tensor:
         """Attend: (B, T, E) -> (B, T, E); with a cache, T is 1 and the tokens before are taken from it."""
         batch, length, width = x.shape
-        heads = self.projections(x).view(batch, length, 3, self.num_heads, -1)  # (B, T, 3, heads, E / heads)
+        heads = self.projections(x)  # (B, T, 3, heads, E / heads)
         query, keys, values = heads.permute(2, 0, 3, 1, 4)  # (B, heads, T, E / heads) each
         if cache is not None:
             keys, values = cache.add(layer, keys, values)  # (B, heads, tokens so far, E / heads)
@@ -98,7 +100,7 @@ class CausalSelfAttention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
             is_causal=cache is None,  # the one new token of a cached call sees all
         )  # (B, heads, T, E / heads)
-        return self.drop(self.output(mixed.transpose(1, 2).reshape(batch, length, width)))
+        return self.output(mixed.transpose(1, 2).reshape(batch, length, width))
 
 
 class Block(nn.Module):
@@ -116,12 +118,14 @@ class Block(nn.Module):
         self.norm_1 = nn.LayerNorm(embedding_dim)
         self.attention = CausalSelfAttention(embedding_dim, num_heads, dropout)
         self.norm_2 = nn.LayerNorm(embedding_dim)
-        self.widen = unfilled(nn.Linear, embedding_dim, 4 * embedding_dim)
-        self.gelu = nn.GELU()
-        self.narrow = unfilled(nn.Linear, 4 * embedding_dim, embedding_dim)
-        self.drop = nn.Dropout(dropout)
+        self.network = nn.Sequential(
+            unfilled(nn.Linear, embedding_dim, 4 * embedding_dim),
+            nn.GELU(),
+            unfilled(nn.Linear, 4 * embedding_dim, embedding_dim),
+            nn.Dropout(dropout),
+        )
 
     def forward(self, x: Tensor, cache: KeyValueCache | None = None, layer: int = 0) -> Tensor:
         """Compute the layer: (B, T, E) -> (B, T, E)."""
         x = x + self.attention(self.norm_1(x), cache, layer)  # (B, T, E)
-        return x + self.drop(self.narrow(self.gelu(self.widen(self.norm_2(x)))))  # (B, T, E)
+        return x + self.network(self.norm_2(x))  # (B, T, E)

@@ -67,7 +67,7 @@ def written_out(model: GPT, tokens: list[int]) -> list[Tensor]:
     for layer in range(model.num_layers):
         name = f"blocks.{layer}"
         inputs = [normed(x, state, f"{name}.norm_1") for x in path]
-        projected = [linear(x, state, f"{name}.attention.projections") for x in inputs]  # (3 * E,)
+        projected = [linear(x, state, f"{name}.attention.projections.0") for x in inputs]  # (3 * E,)
         for position in range(len(path)):
             mixed = []
             for head in range(heads):
@@ -78,12 +78,12 @@ def written_out(model: GPT, tokens: list[int]) -> list[Tensor]:
                 scores = torch.stack([query @ key / math.sqrt(size) for key in keys])
                 shares = scores.exp() / scores.exp().sum()
                 mixed.append(sum(share * value for share, value in zip(shares, values, strict=True)))
-            attended = linear(torch.cat(mixed), state, f"{name}.attention.output")
+            attended = linear(torch.cat(mixed), state, f"{name}.attention.output.0")
             path[position] = path[position] + attended
         for position, x in enumerate(path):
-            wide = linear(normed(x, state, f"{name}.norm_2"), state, f"{name}.widen")
+            wide = linear(normed(x, state, f"{name}.norm_2"), state, f"{name}.network.0")
             gelu = wide * 0.5 * (1 + torch.erf(wide / math.sqrt(2)))
-            path[position] = x + linear(gelu, state, f"{name}.narrow")
+            path[position] = x + linear(gelu, state, f"{name}.network.2")
     return [linear(normed(x, state, "norm"), state, "head") for x in path]
 
 
