@@ -168,6 +168,7 @@ Tensor forward_cpu(const Tensor& tokens, const Tensor& embedding_weight, const T
                                                  linear.const_data_ptr(),
                                                  data_or_null(bias),
                                                  output.mutable_data_ptr(),
+                                                 shape.hidden,
                                                  act,
                                                  cpu::Algorithm::kByCost};
   const int index = static_cast<int>(data_type(type, "embedding_weight"));
@@ -199,6 +200,7 @@ Gradients backward_cpu(const Tensor& grad_output, const Tensor& tokens, const Te
                                                   linear.const_data_ptr(),
                                                   y.defined() ? y.const_data_ptr() : nullptr,
                                                   dy.const_data_ptr(),
+                                                  shape.hidden,
                                                   mutable_or_null(grad_embedding),
                                                   mutable_or_null(grad_linear),
                                                   mutable_or_null(grad_bias),

@@ -6,6 +6,7 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <vector>
 
 #include "kernels/cpu/dispatch.h"
@@ -21,13 +22,15 @@ using Shape = EmbeddingConcatLinearShape;
 // Forward and backward at V=5,000, E=64, block 8, H=512 by a kernel and so, as speedup over the stock layers: 0.68
 // and 1.05 at batch 32, 0.52 and 1.04 at 256; but 1.48 and 1.03 at V=5,000, E=10, block 3, H=200, batch 256, and 3.3
 // and 1.0 at V=400.
-bool by_torch(const Shape& s, at::ScalarType type) {
+bool by_torch(const Shape& s, Activation activation, at::ScalarType type) {
   if (type != at::kBFloat16 || !multiplies_bfloat16()) return false;
   const double weights = double(s.block) * s.embed * s.hidden;  // a kernel converts them all
   if (weights < 1 << 16 && weights * s.batch < 4e6) return false;
   const double symbols = double(std::min(s.vocab, s.batch));  // at a position, at most
-  const double table = s.block * symbols * s.hidden, unfused = double(s.batch) * (s.block * s.embed + s.hidden);
-  const bool table_fits = table <= std::max(unfused, double(1 << 18));  // as in kernels/cpu/embedding_concat_linear.h
+  // As in kernels/cpu/embedding_concat_linear.h.
+  const double table_bytes = s.block * symbols * s.hidden * sizeof(float);
+  const double held = double(s.block) * s.embed + (activation == Activation::kNone ? 0 : s.hidden);
+  const bool table_fits = table_bytes <= std::max(s.batch * held * c10::elementSize(type), double(1 << 20));
   return !table_fits || symbols > 0.5 * s.batch;
 }
 
@@ -50,7 +53,7 @@ Rows rows_that_occur(const Shape& shape, const Tensor& tokens, const Tensor& emb
   const int64_t count = tokens.numel();
   const int32_t* numbers = checked_tokens(tokens, shape.vocab, context);
   const auto in_float32 = [&](const Tensor& rows) { return lasting(rows.sizes(), at::kFloat, context).copy_(rows); };
-  if (count >= shape.vocab) return {numbers, Tensor(), in_float32(embedding_weight), shape.vocab};
+  if (count >= 4 * shape.vocab) return {numbers, Tensor(), in_float32(embedding_weight), shape.vocab};
   std::vector<int64_t> occurring(numbers, numbers + count);
   std::sort(occurring.begin(), occurring.end());
   occurring.erase(std::unique(occurring.begin(), occurring.end()), occurring.end());
@@ -87,10 +90,10 @@ Tensor slice_in_float32(const Tensor& tensor, int64_t first, int64_t count, Torc
   return context.scratch_tensor(slice.sizes(), at::kFloat).copy_(slice);
 }
 
-// Columns of a (..., H) tensor, contiguous: (N, count).
-Tensor columns(const Tensor& tensor, const Shape& s, int64_t first, int64_t count) {
-  if (!tensor.defined() || count == s.hidden) return tensor;
-  return tensor.reshape({s.batch, s.hidden}).narrow(1, first, count).contiguous();
+// Column `first` of the first row of a contiguous (..., H) tensor, or null where the tensor is undefined.
+const void* from_column(const Tensor& tensor, int64_t first) {
+  if (!tensor.defined()) return nullptr;
+  return static_cast<const std::byte*>(tensor.const_data_ptr()) + first * int64_t(tensor.element_size());
 }
 
 Shape shape_of_slice(const Shape& s, const Rows& rows, int64_t count) {
@@ -104,7 +107,7 @@ Tensor low_forward(const Shape& shape, const Tensor& tokens, const Tensor& embed
   const auto options = embedding_weight.options();
   const auto type = embedding_weight.scalar_type();
   TorchContext context;
-  if (by_torch(shape, type)) {
+  if (by_torch(shape, activation, type)) {
     checked_tokens(tokens, shape.vocab, context);
     return plain_forward(shape, tokens, embedding_weight, linear_weight, parameter(linear_bias, type), activation);
   }
@@ -114,18 +117,17 @@ Tensor low_forward(const Shape& shape, const Tensor& tokens, const Tensor& embed
     const Tensor linear = slice_in_float32(linear_weight, first, count, context);  // (count, T*E)
     Tensor bias;                                                                   // (count)
     if (given(linear_bias)) bias = slice_in_float32(*linear_bias, first, count, context);
-    const Tensor y = count == shape.hidden ? output : lasting({shape.batch, count}, type, context);  // (N, count)
     const cpu::EmbeddingConcatLinearForward params{shape_of_slice(shape, rows, count),
                                                    rows.tokens,
                                                    rows.embedding.const_data_ptr(),
                                                    linear.const_data_ptr(),
                                                    bias.defined() ? bias.const_data_ptr() : nullptr,
-                                                   y.mutable_data_ptr(),
+                                                   const_cast<void*>(from_column(output, first)),
+                                                   shape.hidden,
                                                    activation,
                                                    cpu::Algorithm::kByCost};
     const int index = static_cast<int>(data_type(type, "embedding_weight"));
     cpu::kernels().embedding_concat_linear_forward[index](params, context);
-    if (count < shape.hidden) output.narrow(1, first, count).copy_(y);
   });
   return output;
 }
@@ -135,7 +137,7 @@ Gradients low_backward(const Shape& shape, const Tensor& dy, const Tensor& token
                        std::array<bool, 3> output_mask) {
   const auto type = embedding_weight.scalar_type();
   TorchContext context;
-  if (by_torch(shape, type)) {
+  if (by_torch(shape, activation, type)) {
     checked_tokens(tokens, shape.vocab, context);
     return plain_backward(shape, dy, tokens, embedding_weight, linear_weight, y, output_mask);
   }
@@ -148,7 +150,6 @@ Gradients low_backward(const Shape& shape, const Tensor& dy, const Tensor& token
   const auto add_slices = [&](bool of_embedding, bool of_linear) {
     if (of_embedding) sums = lasting({rows.count, shape.embed}, at::kFloat, context);
     for_slices(shape, context, [&](int64_t first, int64_t count) {
-      const Tensor dy_slice = columns(dy, shape, first, count), y_slice = columns(y, shape, first, count);
       Tensor linear, linear_part, bias_part;
       if (of_embedding) linear = slice_in_float32(linear_weight, first, count, context);  // (count, T*E)
       if (of_linear && output_mask[1]) {
@@ -159,8 +160,9 @@ Gradients low_backward(const Shape& shape, const Tensor& dy, const Tensor& token
                                                       rows.tokens,
                                                       data_or_null(rows.embedding),
                                                       data_or_null(linear),
-                                                      data_or_null(y_slice),
-                                                      dy_slice.const_data_ptr(),
+                                                      from_column(y, first),
+                                                      from_column(dy, first),
+                                                      shape.hidden,
                                                       mutable_or_null(sums),
                                                       mutable_or_null(linear_part),
                                                       mutable_or_null(bias_part),

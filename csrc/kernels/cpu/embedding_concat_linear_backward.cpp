@@ -41,16 +41,16 @@ template <class Data, bool Tanh, int NV>
 void add_examples(const Backward& p, const SymbolRows& symbols, const RowBlocks<Data>& blocks, int64_t first,
                   int64_t end, int64_t column, int64_t columns, Compute<Data>* sums, int64_t stride) {
   using T = Compute<Data>;
-  const int64_t block = p.shape.block, hidden = p.shape.hidden;
+  const int64_t block = p.shape.block;
   const Data* dy = static_cast<const Data*>(p.grad_output) + column;
   const Data* y = static_cast<const Data*>(p.output) + column;
   for (int64_t n = first; n < end; ++n) {
-    blocks.template read_ahead<NV>(dy, n * hidden);
-    if constexpr (Tanh) blocks.template read_ahead<NV>(y, n * hidden);
+    blocks.template read_ahead<NV>(dy, n * p.output_stride);
+    if constexpr (Tanh) blocks.template read_ahead<NV>(y, n * p.output_stride);
     Vec<T> d[NV];
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) {
-      const int64_t at = n * hidden + v * kWidth<T>;
+      const int64_t at = n * p.output_stride + v * kWidth<T>;
       d[v] = gradient<Data, Tanh>(dy + at, y + at, v < NV - 1 ? kWidth<T> : columns - v * kWidth<T>);
     }
     for (int64_t t = 0; t < block; ++t) {
@@ -115,8 +115,8 @@ GradientRows<Compute<Data>> each_example(const Backward& p, Context& context) {
   const double micros = double(batch) * hidden * 3 * sizeof(Data) / kBytesPerMicro;
   parallel_for(context, ceil_div(batch, kRows), micros, [&](int64_t task) {
     for (int64_t n = task * kRows; n < smaller((task + 1) * kRows, batch); ++n) {
-      const Data* dy = static_cast<const Data*>(p.grad_output) + n * hidden;
-      const Data* y = static_cast<const Data*>(p.output) + n * hidden;
+      const Data* dy = static_cast<const Data*>(p.grad_output) + n * p.output_stride;
+      const Data* y = static_cast<const Data*>(p.output) + n * p.output_stride;
       for (int64_t h = 0; h < hidden; h += kWidth<T>) {
         const int64_t lanes = smaller(kWidth<T>, hidden - h);
         store_first(rows + n * hidden + h, gradient<Data, Tanh>(dy + h, y + h, lanes), lanes);
@@ -307,7 +307,8 @@ void backward(const Backward& p, Context& context) {
     const double padded = double(Panels<T>{embed}.padded());
     const double table = 2 * double(symbols.rows()) * padded + 2.0 * batch * block;
     const double plain = 2 * double(batch) * block * padded;
-    if (p.algorithm == Algorithm::kTable || (table < plain && table_fits<T>(p.shape, symbols.rows()))) {
+    if (p.algorithm == Algorithm::kTable ||
+        (table < plain && table_fits<Data>(p.shape, symbols.rows(), p.activation))) {
       const GradientRows<T> d = sum_by_symbol<Data, Tanh>(p, symbols, context);
       if (grad_bias != nullptr) bias_gradient(d, symbols.base[1], hidden, grad_bias, context);
       const auto rows_at = [&](int64_t t) {

@@ -85,7 +85,7 @@ void combine_rows(const Forward& p, const SymbolRows& symbols, const Compute<Dat
   const int64_t hidden = p.shape.hidden;
   for (int64_t n = first; n < first + rows; ++n) {
     const int32_t* row_of = symbols.row_of + n * block;
-    Data* y = static_cast<Data*>(p.output) + n * hidden;
+    Data* y = static_cast<Data*>(p.output) + n * p.output_stride;
     for (int64_t h = 0; h < hidden; h += kWidth<T>) {
       Vec<T> z = load(table + row_of[0] * stride + h);
       for (int64_t t = 1; t < block; ++t) z += load(table + row_of[t] * stride + h);
@@ -167,7 +167,7 @@ void forward_by_dots(const Forward& p, Context& context) {
     for (int64_t n = 0; n < batch; ++n) {
       const Vec<T> row = load_first(z[n], columns);
       finish_row<Data, Tanh, 1>(&row, bias == nullptr ? nullptr : bias + h0, columns,
-                                static_cast<Data*>(p.output) + n * hidden + h0);
+                                static_cast<Data*>(p.output) + n * p.output_stride + h0);
     }
   });
 }
@@ -197,7 +197,7 @@ void forward_by_product(const Forward& p, Context& context) {
           };
           tile_of<NV, T>(count, block, embed, a_of, b, [&](int i, const Vec<T>* sums) {
             finish_row<Data, Tanh, NV>(sums, bias == nullptr ? nullptr : bias + column, panels.width(panel),
-                                       static_cast<Data*>(p.output) + (n + i) * hidden + column);
+                                       static_cast<Data*>(p.output) + (n + i) * p.output_stride + column);
           });
         }
       });
@@ -213,7 +213,8 @@ void forward(const Forward& p, Context& context) {
     // An example costs T*E products an output by the plain way; by table T additions, worth about 1.5 products each.
     const double table = double(symbols.rows()) * p.shape.embed + 1.5 * p.shape.batch * p.shape.block;
     const double plain = double(p.shape.batch) * p.shape.block * p.shape.embed;
-    if (p.algorithm == Algorithm::kTable || (table < plain && table_fits<T>(p.shape, symbols.rows()))) {
+    if (p.algorithm == Algorithm::kTable ||
+        (table < plain && table_fits<Data>(p.shape, symbols.rows(), p.activation))) {
       return forward_by_table<Data, Tanh>(p, symbols, context);
     }
   }

@@ -20,6 +20,7 @@ struct EmbeddingConcatLinearForward {
   const void* linear_weight;  // (H, T*E) compute
   const void* linear_bias;    // (H) compute, or null
   void* output;               // (N, H) data
+  int64_t output_stride;      // elements from one row of the output to the next
   Activation activation;
   Algorithm algorithm;
 };
@@ -31,6 +32,7 @@ struct EmbeddingConcatLinearBackward {
   const void* linear_weight;  // (H, T*E) compute
   const void* output;         // (N, H) data: y, read where the activation is tanh
   const void* grad_output;    // (N, H) data
+  int64_t output_stride;      // elements from one row of these to the next
   void* grad_embedding;       // (V, E) compute, or null where it is not wanted
   void* grad_linear_weight;   // (H, T*E) compute, or null
   void* grad_linear_bias;     // (H) compute, or null
