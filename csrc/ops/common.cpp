@@ -53,7 +53,7 @@ bool multiplies_bfloat16() {
 #if defined(__x86_64__)
   // With a narrower set asked for, for instance in a test, the CPU passes for one that has no more.
   static const bool has = __builtin_cpu_supports("avx512bf16") && at::hasMKLDNN();
-  return has && std::string_view(cpu::kernels().isa) == "avx512";
+  return has && at::globalContext().userEnabledMkldnn() && std::string_view(cpu::kernels().isa) == "avx512";
 #else
   return false;
 #endif

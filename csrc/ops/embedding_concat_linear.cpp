@@ -2,6 +2,7 @@
 // embedding_concat_linear_low.cpp has bfloat16 and float16, ops/cuda/embedding_concat_linear.cpp has its CUDA kernels.
 #include <ATen/autocast_mode.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
 #include <algorithm>

@@ -15,7 +15,7 @@ class RowBlocks {
     const int64_t row_bytes = channels * int64_t(sizeof(Data));
     if (rows * row_bytes < kFromBytes) return;
     if (arrays > 1) rows_ = larger(1, smaller(kRows, kSetsBytes / row_bytes));
-    ahead_ = larger(kAhead / arrays, rows_ > 1 ? rows_ * row_bytes : 0);  // into the next block
+    ahead_ = arrays > 1 ? kAhead / arrays : larger(kAhead, rows_ * row_bytes);  // into the next block
   }
 
   // body(first row, end row, Constant<NV>, column, columns) for rows [first, end) of all panels of columns, or of
