@@ -47,10 +47,10 @@ Results<T> run(const cpu::Kernels& kernels, const Problem<T>& p, Algorithm algor
   TestContext forward_context(threads), backward_context(threads);
   kernels.embedding_concat_linear_forward[index](
       {s, p.tokens.data(), p.embedding.data(), p.weight.data(), bias ? p.bias.data() : nullptr, r.output.data(),
-       activation, algorithm},
+       s.hidden, activation, algorithm},
       forward_context);
   kernels.embedding_concat_linear_backward[index](
-      {s, p.tokens.data(), p.embedding.data(), p.weight.data(), r.output.data(), p.grad_output.data(),
+      {s, p.tokens.data(), p.embedding.data(), p.weight.data(), r.output.data(), p.grad_output.data(), s.hidden,
        r.grad_embedding.data(), r.grad_weight.data(), bias ? r.grad_bias.data() : nullptr, activation, algorithm},
       backward_context);
   return r;

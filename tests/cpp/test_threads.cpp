@@ -61,12 +61,12 @@ void test_embedding_concat_linear(const cpu::Kernels& kernels, cpu::Algorithm al
         Arrays r{std::vector<float>(gradient.size()), std::vector<float>(embedding.size()),
                  std::vector<float>(weight.size()), std::vector<float>(bias.size())};
         TestContext forward(threads), backward(threads);
-        kernels.embedding_concat_linear_forward[0](
-            {s, tokens.data(), embedding.data(), weight.data(), bias.data(), r[0].data(), Activation::kTanh, algorithm},
-            forward);
+        kernels.embedding_concat_linear_forward[0]({s, tokens.data(), embedding.data(), weight.data(), bias.data(),
+                                                    r[0].data(), s.hidden, Activation::kTanh, algorithm},
+                                                   forward);
         kernels.embedding_concat_linear_backward[0](
-            {s, tokens.data(), embedding.data(), weight.data(), r[0].data(), gradient.data(), r[1].data(), r[2].data(),
-             r[3].data(), Activation::kTanh, algorithm},
+            {s, tokens.data(), embedding.data(), weight.data(), r[0].data(), gradient.data(), s.hidden, r[1].data(),
+             r[2].data(), r[3].data(), Activation::kTanh, algorithm},
             backward);
         return r;
       },

@@ -207,7 +207,6 @@ void forward_by_product(const Forward& p, Context& context) {
 
 template <class Data, bool Tanh>
 void forward(const Forward& p, Context& context) {
-  using T = Compute<Data>;
   if (may_use_table(p.shape, p.algorithm)) {
     const SymbolRows symbols = number_symbols(p.shape, p.tokens, context);
     // An example costs T*E products an output by the plain way; by table T additions, worth about 1.5 products each.

@@ -119,10 +119,10 @@ Exact on_cpu(const Shape& s, const std::vector<int64_t>& tokens, const std::vect
   TestContext forward_context, backward_context;
   cpu::kernels().embedding_concat_linear_forward[type](
       {s, narrow.data(), embedding.data(), weight.data(), bias.empty() ? nullptr : bias.data(), exact.output.data(),
-       activation, cpu::Algorithm::kByCost},
+       s.hidden, activation, cpu::Algorithm::kByCost},
       forward_context);
   cpu::kernels().embedding_concat_linear_backward[type](
-      {s, narrow.data(), embedding.data(), weight.data(), y.data(), dy.data(), exact.grad_embedding.data(),
+      {s, narrow.data(), embedding.data(), weight.data(), y.data(), dy.data(), s.hidden, exact.grad_embedding.data(),
        exact.grad_weight.data(), exact.grad_bias.data(), activation, cpu::Algorithm::kByCost},
       backward_context);
   return exact;
