@@ -28,7 +28,7 @@ at::ScalarType compute_type(at::ScalarType type);
 // "embedding_weight (27, 10)": for error messages.
 std::string describe(const char* argument, const Tensor& tensor);
 
-// Whether torch's products in bfloat16 run on instructions for it, twice as fast as float32 (measured on a Zen 5).
+// Whether torch's products in bfloat16 run on instructions for it.
 bool multiplies_bfloat16();
 
 // A contiguous tensor of the given dtype, the same one where it is that already.

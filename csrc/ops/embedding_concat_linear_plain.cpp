@@ -7,7 +7,6 @@
 #include <ATen/ops/mm.h>
 #include <ATen/ops/tanh_backward.h>
 #include <ATen/ops/zeros.h>
-
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include "ops/embedding_concat_linear.h"

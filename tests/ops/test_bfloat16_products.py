@@ -5,6 +5,8 @@ Where the CPU multiplies bfloat16 the bits are those of the stock layers, else t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import low_precision
 import op_bounds
 import pytest
@@ -25,8 +27,10 @@ SIZES = {  # batch, block, V, E, H
 NAMES = ("output", "embedding_weight", "linear_weight", "linear_bias")
 
 
-def results(op: object, tokens: Tensor, weights: list[Tensor], dy: Tensor, activation: str) -> list[Tensor]:
-    y = op(tokens, *weights, activation=activation)  # type: ignore[operator]
+def results(
+    op: Callable[..., Tensor], tokens: Tensor, weights: list[Tensor], dy: Tensor, activation: str
+) -> list[Tensor]:
+    y = op(tokens, *weights, activation=activation)
     return [y.detach(), *torch.autograd.grad(y, weights, dy)]
 
 
@@ -101,3 +105,29 @@ def test_a_token_out_of_range_is_named() -> None:
     weights = [torch.randn(s).bfloat16() for s in ((256, 64), (512, 512), (512,))]
     with pytest.raises(IndexError, match=r"tokens: .*element 25 is 256, expected 0 <= token < 256"):
         ops.embedding_concat_linear(tokens, *weights)
+
+
+def an_example() -> tuple[Tensor, list[Tensor], Tensor]:
+    g = torch.Generator().manual_seed(0)
+    tokens = torch.randint(500, (32, 8), generator=g)
+    shapes = (500, 64), (512, 512), (512,)
+    weights = [(torch.randn(shape, generator=g) / 8).bfloat16().requires_grad_() for shape in shapes]
+    return tokens, weights, torch.randn(32, 512, generator=g).bfloat16()
+
+
+def test_a_kernel_computes_where_onednn_is_switched_off() -> None:
+    tokens, weights, dy = an_example()
+    usual = results(ops.embedding_concat_linear, tokens, weights, dy, "tanh")
+    with torch.backends.mkldnn.flags(enabled=False):
+        computed = results(ops.embedding_concat_linear, tokens, weights, dy, "tanh")
+    assert all(map(torch.equal, computed, usual)) is not BY_TORCH
+
+
+def test_autocast_around_the_backward_pass_changes_nothing() -> None:
+    tokens, weights, dy = an_example()
+    dy = dy * 1e6  # beyond float16
+    expected = results(ops.embedding_concat_linear, tokens, weights, dy, "tanh")
+    y = ops.embedding_concat_linear(tokens, *weights)
+    with torch.autocast("cpu", torch.float16):
+        computed = torch.autograd.grad(y, weights, dy)
+    assert all(map(torch.equal, computed, expected[1:]))

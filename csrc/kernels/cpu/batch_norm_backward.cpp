@@ -50,10 +50,9 @@ void chunk_sums(const Backward& p, int64_t first, int64_t end, Sums<Compute<Data
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v) {
         const int64_t at = n * p.channels + column + v * kWidth<T>, lanes = lanes_of<T, NV>(v, columns);
-        const Vec<T> centred = load_data(static_cast<const Data*>(p.input) + at, lanes) - mean[v];
         const Vec<T> dz = gradient<Data, Tanh>(p, at, lanes);
         dz_total[v] += dz;
-        dzx_total[v] += dz * centred;
+        dzx_total[v] += dz * (load_data(static_cast<const Data*>(p.input) + at, lanes) - mean[v]);
       }
     }
     for (int v = 0; v < NV; ++v) {
@@ -118,9 +117,10 @@ void input_gradient(const Backward& p, Coefficients<Compute<Data>> coefficients,
 #pragma GCC unroll 8
         for (int v = 0; v < NV; ++v) {
           const int64_t at = n * p.channels + column + v * kWidth<T>, lanes = lanes_of<T, NV>(v, columns);
-          const Vec<T> centred = load_data(static_cast<const Data*>(p.input) + at, lanes) - mean[v];
           Vec<T> dx = gradient<Data, Tanh>(p, at, lanes) * g[v];
-          if constexpr (Training) dx -= a[v] + centred * b[v];
+          if constexpr (Training) {
+            dx -= a[v] + (load_data(static_cast<const Data*>(p.input) + at, lanes) - mean[v]) * b[v];
+          }
           store_data(static_cast<Data*>(p.grad_input) + at, dx, lanes);
         }
       }

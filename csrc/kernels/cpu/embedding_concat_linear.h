@@ -77,14 +77,12 @@ inline bool may_use_table(const EmbeddingConcatLinearShape& shape, Algorithm alg
   return shape.batch > 1 && shape.batch * shape.block >= shape.vocab;
 }
 
-// Whether rows per symbol take no more memory than what the unfused layers hold besides: the concatenated embeddings
-// and, with an activation, one more output; small sizes always may.
+// Whether rows per symbol may be formed, by the memory that they take.
 template <class Data>
 inline bool table_fits(const EmbeddingConcatLinearShape& shape, int64_t rows, Activation activation) {
   using T = Compute<Data>;
   const int64_t table = rows * row_stride<T>(shape.hidden) * int64_t(sizeof(T));
-  const int64_t held = shape.block * shape.embed + (activation == Activation::kNone ? 0 : shape.hidden);
-  return table <= larger(shape.batch * held * int64_t(sizeof(Data)), 1 << 20);
+  return table <= table_limit(shape, activation, sizeof(Data));
 }
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

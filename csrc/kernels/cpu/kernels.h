@@ -13,6 +13,14 @@ using namegen::EmbeddingConcatLinearShape;
 // How the products are formed: per symbol and position, per example, or whichever is cheaper.
 enum class Algorithm : int { kByCost = 0, kTable = 1, kPlain = 2 };
 
+// The most bytes that rows per symbol may take: what the unfused layers hold besides their result, the concatenated
+// embeddings and, with an activation, one more output, of `element_bytes` each; small sizes always may take 1 MiB.
+inline int64_t table_limit(const EmbeddingConcatLinearShape& shape, Activation activation, int64_t element_bytes) {
+  const int64_t held = shape.block * shape.embed + (activation == Activation::kNone ? 0 : shape.hidden);
+  const int64_t bytes = shape.batch * held * element_bytes, small = 1 << 20;
+  return bytes > small ? bytes : small;
+}
+
 struct EmbeddingConcatLinearForward {
   EmbeddingConcatLinearShape shape;
   const int32_t* tokens;      // (N, T), each in [0, V)

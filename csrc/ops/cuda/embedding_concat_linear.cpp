@@ -26,7 +26,7 @@ Tensor forward_cuda(const Tensor& tokens, const Tensor& embedding_weight, const 
   const auto type = embedding_weight.scalar_type();
   const Tensor indices = tokens.contiguous();
   const Tensor embedding = contiguous_as(embedding_weight, type), linear = contiguous_as(linear_weight, type);
-  const auto bias = given(linear_bias) ? optional<Tensor>(contiguous_as(*linear_bias, type)) : std::nullopt;
+  const auto bias = parameter(linear_bias, type);
 
   auto sizes = tokens.sizes().vec();
   sizes.back() = linear_weight.size(0);
