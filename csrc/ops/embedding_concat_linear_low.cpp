@@ -112,6 +112,7 @@ Tensor low_forward(const Shape& shape, const Tensor& tokens, const Tensor& embed
   }
   const Rows rows = rows_that_occur(shape, tokens, embedding_weight, context);
   Tensor output = empty_output({shape.batch, shape.hidden}, options);
+  if (output.numel() == 0) return output;  // slices of 2^40 columns of nothing would not end
   for_slices(shape, context, [&](int64_t first, int64_t count) {
     const Tensor linear = slice_in_float32(linear_weight, first, count, context);  // (count, T*E)
     Tensor bias;                                                                   // (count)
@@ -142,6 +143,13 @@ Gradients low_backward(const Shape& shape, const Tensor& dy, const Tensor& token
   }
   const auto options = embedding_weight.options();
   Rows rows = rows_that_occur(shape, tokens, embedding_weight, context);
+  if (dy.numel() == 0) {  // nor would slices of as many rows of nothing
+    const auto zeros = [&](bool wanted, at::IntArrayRef sizes) {
+      return wanted ? at::zeros(sizes, options) : Tensor();
+    };
+    return {zeros(output_mask[0], embedding_weight.sizes()), zeros(output_mask[1], linear_weight.sizes()),
+            zeros(output_mask[2], {shape.hidden})};
+  }
   Tensor grad_linear, grad_bias, sums;                                          // sums: (rows, E)
   if (output_mask[1]) grad_linear = at::empty(linear_weight.sizes(), options);  // (H, T*E)
   if (output_mask[2]) grad_bias = at::empty({shape.hidden}, options);           // (H)
@@ -181,7 +189,6 @@ Gradients low_backward(const Shape& shape, const Tensor& dy, const Tensor& token
     rows.embedding.reset();
     if (output_mask[0]) add_slices(true, false);
   }
-  if (output_mask[0] && shape.hidden == 0) sums.zero_();  // there was no slice
   if (!output_mask[0]) return {Tensor(), grad_linear, grad_bias};
   const Tensor grad_rows = sums.to(type);
   if (!rows.symbols.defined()) return {grad_rows, grad_linear, grad_bias};

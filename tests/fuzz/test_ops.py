@@ -205,21 +205,40 @@ def test_running_statistics_in_one_place_are_refused_or_written_inside() -> None
     assert (around[32:] == 99).all()
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("shape", [(2**40, 0), (2**31, 0), (2**62, 0), (0, 2**31)])
-def test_huge_counts_of_nothing_take_no_time(shape: tuple[int, int]) -> None:
+def test_huge_counts_of_nothing_take_no_time(shape: tuple[int, int], dtype: torch.dtype) -> None:
     # A loop over so many empty rows would not end.
     tokens = torch.zeros(shape, dtype=torch.int64)
-    embedding, weight = torch.zeros(3, 0), torch.zeros(0, 0)
+    embedding, weight = torch.zeros(3, 0, dtype=dtype), torch.zeros(0, 0, dtype=dtype)
     assert OPS.embedding_concat_linear(tokens, embedding, weight).shape == (shape[0], 0)
+    no_output = torch.zeros(shape[0], 0, dtype=dtype)
     grads = OPS.embedding_concat_linear_backward(
-        torch.zeros(shape[0], 0), tokens, embedding, weight, None, "none", [True, True, True]
+        no_output, tokens, embedding, weight, None, "none", [True, True, True]
     )
     assert [tuple(g.shape) for g in grads] == [(3, 0), (0, 0), (0,)]
     if shape[1] == 0:
-        x = torch.zeros(shape)
+        x = torch.zeros(shape, dtype=dtype)
         outputs = OPS.batch_norm_forward(x, None, None, None, None, True, 0.1, 1e-5, "tanh")
         assert outputs[0].shape == shape
+        statistics = torch.zeros(0, dtype=torch.promote_types(dtype, torch.float32))
         back = OPS.batch_norm_backward(
-            x, x, x, None, torch.zeros(0), torch.zeros(0), True, "tanh", [True, True, True]
+            x, x, x, None, statistics, statistics, True, "tanh", [True, True, True]
         )
         assert back[0].shape == shape
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("hidden", [2**31, 2**40, 2**62])
+def test_huge_layers_without_examples_take_no_time(hidden: int, dtype: torch.dtype) -> None:
+    # Nor would one over so many columns, or slices of them.
+    tokens = torch.zeros(0, 2, dtype=torch.int64)
+    embedding, weight = torch.zeros(3, 0, dtype=dtype), torch.zeros(hidden, 0, dtype=dtype)
+    assert OPS.embedding_concat_linear(tokens, embedding, weight).shape == (0, hidden)
+    no_output = torch.zeros(0, hidden, dtype=dtype)
+    for output in (None, no_output):
+        activation = "none" if output is None else "tanh"
+        grads = OPS.embedding_concat_linear_backward(
+            no_output, tokens, embedding, weight, output, activation, [True, True, False]
+        )
+        assert [tuple(g.shape) for g in grads[:2]] == [(3, 0), (hidden, 0)]
