@@ -3,8 +3,9 @@
 // float32 parameters.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 #include <torch/library.h>
+
+#include <cmath>
 
 #include "kernels/cpu/dispatch.h"
 #include "ops/autograd.h"
@@ -120,24 +121,39 @@ Triple backward_meta(const Tensor& grad_output, const Tensor& x, const optional<
 
 // ---- CPU ------------------------------------------------------------------------------------------------------------
 
-Triple forward_cpu(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
-                   const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum,
-                   double eps, c10::string_view activation) {
+template <class T>
+void inverse_deviations(const Tensor& variance, double eps, const Tensor& invstd) {
+  const T* var = variance.const_data_ptr<T>();
+  T* result = invstd.mutable_data_ptr<T>();
+  for (int64_t c = 0; c < variance.numel(); ++c) result[c] = 1 / std::sqrt(var[c] + static_cast<T>(eps));
+}
+
+// The output, with what it was normalised with where `keeps`, else with nothing.
+Triple normalised(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
+                  const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum,
+                  double eps, c10::string_view activation, bool keeps) {
   const Activation act = parse_activation(activation);
   check(x, running_mean, running_var, weight, bias, training, eps);
   const auto type = x.scalar_type(), compute = compute_type(type);
   const Tensor input = contiguous_as(x, type);
-  const auto gamma = parameter(weight, compute), beta = parameter(bias, compute);
-  const Running moving_mean(running_mean, compute), moving_var(running_var, compute);
+  TorchContext context;
+  // Few, and so in scratch memory: beside a small x in low precision, copies of them would count.
+  const auto in_compute = [&](const optional<Tensor>& tensor) {
+    return given(tensor) ? optional<Tensor>(contiguous_in(*tensor, compute, context)) : std::nullopt;
+  };
+  const auto gamma = in_compute(weight), beta = in_compute(bias);
+  const Running moving_mean(running_mean, compute, context), moving_var(running_var, compute, context);
 
   Tensor output = empty_output(x.sizes(), x.options());  // (..., C)
-  Tensor mean, invstd;                                   // (C)
-  if (training) {
-    mean = at::empty({x.size(-1)}, x.options().dtype(compute));
-    invstd = at::empty_like(mean);
-  } else {
-    mean = moving_mean.working().clone();
-    invstd = moving_var.working().add(eps).rsqrt_();
+  const auto statistic = [&] {                           // (C)
+    return keeps ? at::empty({x.size(-1)}, x.options().dtype(compute)) : context.scratch_tensor({x.size(-1)}, compute);
+  };
+  Tensor mean = training || keeps ? statistic() : moving_mean.working();
+  const Tensor invstd = statistic();
+  if (!training) {
+    if (keeps) mean.copy_(moving_mean.working());
+    const auto deviations = compute == at::kDouble ? inverse_deviations<double> : inverse_deviations<float>;
+    deviations(moving_var.working(), eps, invstd);
   }
   const cpu::BatchNormForward params{rows_of(x),
                                      x.size(-1),
@@ -153,19 +169,25 @@ Triple forward_cpu(const Tensor& x, const optional<Tensor>& running_mean, const 
                                      momentum,
                                      eps,
                                      act};
-  TorchContext context;
   cpu::kernels().batch_norm_forward[static_cast<int>(data_type(type, "x"))](params, context);
   if (training) {
     moving_mean.write_back();
     moving_var.write_back();
   }
-  return {output, mean, invstd};
+  return keeps ? Triple(output, mean, invstd) : Triple(output, Tensor(), Tensor());
+}
+
+Triple forward_cpu(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
+                   const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum,
+                   double eps, c10::string_view activation) {
+  return normalised(x, running_mean, running_var, weight, bias, training, momentum, eps, activation, /*keeps=*/true);
 }
 
 Tensor output_cpu(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
                   const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum,
                   double eps, c10::string_view activation) {
-  return std::get<0>(forward_cpu(x, running_mean, running_var, weight, bias, training, momentum, eps, activation));
+  return std::get<0>(
+      normalised(x, running_mean, running_var, weight, bias, training, momentum, eps, activation, /*keeps=*/false));
 }
 
 Triple backward_cpu(const Tensor& grad_output, const Tensor& x, const optional<Tensor>& output,

@@ -29,6 +29,11 @@ class Running {
     tensor_ = *tensor;
     working_ = contiguous_as(*tensor, compute);
   }
+  Running(const optional<Tensor>& tensor, at::ScalarType compute, TorchContext& context) {
+    if (!given(tensor)) return;
+    tensor_ = *tensor;
+    working_ = contiguous_in(*tensor, compute, context);
+  }
   void* data() const { return working_.defined() ? working_.mutable_data_ptr() : nullptr; }
   const Tensor& working() const { return working_; }
   void write_back() const {

@@ -97,19 +97,41 @@ constexpr double kMicrosPerThread = 20;
 
 void* TorchContext::scratch(size_t bytes) {
   const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  if (used_ + rounded <= kArenaBytes) {
-    void* result = arena() + used_;
-    used_ += rounded;
-    return result;
-  }
-  blocks_.push_back(c10::GetCPUAllocator()->allocate(rounded));
-  cpu::ask_for_large_pages(blocks_.back().get(), rounded);
+  if (used_ + rounded > kArenaBytes) return allocate(rounded);
+  void* result = arena() + used_;
+  used_ += rounded;
+  return result;
+}
+
+void* TorchContext::allocate(size_t bytes) {
+  if (static_cast<int64_t>(bytes) > allowed_) throw OutOfRoom();
+  blocks_.push_back(c10::GetCPUAllocator()->allocate(bytes));
+  allowed_ -= static_cast<int64_t>(bytes);
+  cpu::ask_for_large_pages(blocks_.back().get(), bytes);
   return blocks_.back().get();
+}
+
+int64_t TorchContext::room() const { return std::max(static_cast<int64_t>(kArenaBytes - used_), allowed_); }
+
+void TorchContext::return_to(const Mark& mark) {
+  used_ = mark.used;
+  blocks_.resize(mark.blocks);
+  allowed_ = mark.allowed;
 }
 
 Tensor TorchContext::scratch_tensor(at::IntArrayRef sizes, at::ScalarType type) {
   void* memory = scratch(c10::multiply_integers(sizes) * c10::elementSize(type));
   return at::from_blob(memory, sizes, at::TensorOptions().dtype(type));
+}
+
+Tensor contiguous_in(const Tensor& tensor, at::ScalarType type, TorchContext& context) {
+  if (tensor.scalar_type() == type && tensor.is_contiguous()) return tensor;
+  return context.scratch_tensor(tensor.sizes(), type).copy_(tensor);
+}
+
+Tensor TorchContext::allocated_tensor(at::IntArrayRef sizes, at::ScalarType type) {
+  const size_t bytes = c10::multiply_integers(sizes) * c10::elementSize(type);
+  return at::from_blob(allocate(bytes), sizes, at::TensorOptions().dtype(type));
 }
 
 int64_t TorchContext::threads(double micros) const {

@@ -51,6 +51,10 @@ inline optional<Tensor> parameter(const optional<Tensor>& tensor, at::ScalarType
   return given(tensor) ? optional<Tensor>(contiguous_as(*tensor, compute)) : std::nullopt;
 }
 
+class TorchContext;
+// The same in scratch memory where it is another.
+Tensor contiguous_in(const Tensor& tensor, at::ScalarType type, TorchContext& context);
+
 template <class T = void>
 const void* data_or_null(const optional<Tensor>& tensor) {
   return tensor.has_value() && tensor->defined() ? tensor->const_data_ptr() : nullptr;
@@ -60,29 +64,40 @@ inline void* mutable_or_null(const Tensor& tensor) { return tensor.defined() ? t
 // Scratch memory from a buffer that each thread keeps, and from torch's allocator beyond; threads from torch's pool.
 class TorchContext final : public cpu::Context {
  public:
+  struct OutOfRoom {};
+
+  // `allowed`: the most bytes from torch's allocator at a time. Where more are asked for, OutOfRoom is thrown.
+  explicit TorchContext(int64_t allowed = INT64_MAX) : initially_allowed_(allowed), allowed_(allowed) {}
+
   void* scratch(size_t bytes) override;
-  // An uninitialised tensor of scratch memory.
+  int64_t room() const override;
+  Mark mark() const override { return {used_, blocks_.size(), allowed_}; }
+  void return_to(const Mark& mark) override;
+  // An uninitialised tensor of scratch memory; from torch's allocator in any case.
   Tensor scratch_tensor(at::IntArrayRef sizes, at::ScalarType type);
+  Tensor allocated_tensor(at::IntArrayRef sizes, at::ScalarType type);
+  // The bytes that are from torch's allocator now.
+  int64_t allocated() const { return initially_allowed_ - allowed_; }
   // What is asked for while it lives is free again after it.
   class Scope {
    public:
-    explicit Scope(TorchContext& context) : context_(context), used_(context.used_), blocks_(context.blocks_.size()) {}
-    ~Scope() {
-      context_.used_ = used_;
-      context_.blocks_.resize(blocks_);
-    }
+    explicit Scope(TorchContext& context) : context_(context), mark_(context.mark()) {}
+    ~Scope() { context_.return_to(mark_); }
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
 
    private:
     TorchContext& context_;
-    size_t used_, blocks_;
+    Mark mark_;
   };
   void parallel(int64_t tasks, double micros, Task task, void* state) override;
   int64_t threads(double micros) const override;
 
  private:
+  void* allocate(size_t bytes);
+
   size_t used_ = 0;
+  int64_t initially_allowed_, allowed_;
   c10::SmallVector<c10::DataPtr, 4> blocks_;
 };
 

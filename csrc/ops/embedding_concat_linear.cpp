@@ -112,57 +112,60 @@ Gradients backward_meta(const Tensor& grad_output, const Tensor& tokens, const T
 
 // ---- CPU ------------------------------------------------------------------------------------------------------------
 
-template <class Token>
-const int32_t* checked_tokens_of(const Tensor& tokens, int64_t vocab, cpu::Context& context) {
+// take(i, token) for every token, in order; IndexError where one does not lie in [0, V).
+template <class Token, class Take>
+void each_checked_token(const Tensor& tokens, int64_t vocab, const Take& take) {
   const Tensor contiguous = tokens.is_contiguous() ? tokens : tokens.contiguous();
   const Token* source = contiguous.const_data_ptr<Token>();
   const int64_t count = contiguous.numel();
-  auto* result = static_cast<int32_t*>(context.scratch(std::max<int64_t>(count, 1) * sizeof(int32_t)));
   bool inside = true;
   for (int64_t i = 0; i < count; ++i) {
     inside &= static_cast<uint64_t>(source[i]) < static_cast<uint64_t>(vocab);
-    result[i] = static_cast<int32_t>(source[i]);
+    take(i, source[i]);
   }
-  if (!inside) {
-    int64_t i = 0;
-    while (static_cast<uint64_t>(source[i]) < static_cast<uint64_t>(vocab)) ++i;
-    TORCH_CHECK_INDEX(false, "tokens: index out of range: element ", i, " is ", static_cast<int64_t>(source[i]),
-                      ", expected 0 <= token < ", vocab, " (the rows of embedding_weight)");
+  if (inside) return;
+  int64_t i = 0;
+  while (static_cast<uint64_t>(source[i]) < static_cast<uint64_t>(vocab)) ++i;
+  TORCH_CHECK_INDEX(false, "tokens: index out of range: element ", i, " is ", static_cast<int64_t>(source[i]),
+                    ", expected 0 <= token < ", vocab, " (the rows of embedding_weight)");
+}
+
+template <class Take>
+void each_checked_token_of_any_type(const Tensor& tokens, int64_t vocab, const Take& take) {
+  TORCH_CHECK(vocab <= INT32_MAX, "embedding_weight must have fewer than 2^31 rows, but has ", vocab);
+  switch (tokens.scalar_type()) {
+    case at::kLong:
+      return each_checked_token<int64_t>(tokens, vocab, take);
+    case at::kInt:
+      return each_checked_token<int32_t>(tokens, vocab, take);
+    default:
+      return each_checked_token<uint8_t>(tokens, vocab, take);
   }
-  return result;
 }
 
 }  // namespace
 
-const int32_t* checked_tokens(const Tensor& tokens, int64_t vocab, cpu::Context& context) {
-  TORCH_CHECK(vocab <= INT32_MAX, "embedding_weight must have fewer than 2^31 rows, but has ", vocab);
-  switch (tokens.scalar_type()) {
-    case at::kLong:
-      return checked_tokens_of<int64_t>(tokens, vocab, context);
-    case at::kInt:
-      return checked_tokens_of<int32_t>(tokens, vocab, context);
-    default:
-      return checked_tokens_of<uint8_t>(tokens, vocab, context);
-  }
+int32_t* checked_tokens(const Tensor& tokens, int64_t vocab, cpu::Context& context) {
+  auto* result = static_cast<int32_t*>(context.scratch(std::max<int64_t>(tokens.numel(), 1) * sizeof(int32_t)));
+  each_checked_token_of_any_type(tokens, vocab,
+                                 [=](int64_t i, auto token) { result[i] = static_cast<int32_t>(token); });
+  return result;
+}
+
+void check_range(const Tensor& tokens, int64_t vocab) {
+  each_checked_token_of_any_type(tokens, vocab, [](int64_t, auto) {});
 }
 
 namespace {
 
-Tensor forward_cpu(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& linear_weight,
-                   const optional<Tensor>& linear_bias, c10::string_view activation) {
-  const Activation act = parse_activation(activation);
-  check(tokens, embedding_weight, linear_weight, linear_bias);
+// By a kernel in the dtype of the weights, float32 or float64.
+Tensor kernel_forward(const EmbeddingConcatLinearShape& shape, const Tensor& tokens, const Tensor& embedding_weight,
+                      const Tensor& linear_weight, const optional<Tensor>& linear_bias, Activation activation) {
   const auto type = embedding_weight.scalar_type();
-  const auto shape = shape_of(tokens, embedding_weight, linear_weight);
-  auto sizes = tokens.sizes().vec();
-  sizes.back() = linear_weight.size(0);
-  if (compute_type(type) != type) {
-    return low_forward(shape, tokens, embedding_weight, linear_weight, linear_bias, act).view(sizes);
-  }
   const Tensor embedding = contiguous_as(embedding_weight, type), linear = contiguous_as(linear_weight, type);
   const auto bias = parameter(linear_bias, type);
-  Tensor output = empty_output(sizes, embedding_weight.options());  // (..., H)
-  TorchContext context;
+  Tensor output = empty_output({shape.batch, shape.hidden}, embedding_weight.options());
+  TorchContext context(forward_allowance(shape, activation, embedding_weight.element_size()));
   const cpu::EmbeddingConcatLinearForward params{shape,
                                                  checked_tokens(tokens, shape.vocab, context),
                                                  embedding.const_data_ptr(),
@@ -170,11 +173,59 @@ Tensor forward_cpu(const Tensor& tokens, const Tensor& embedding_weight, const T
                                                  data_or_null(bias),
                                                  output.mutable_data_ptr(),
                                                  shape.hidden,
-                                                 act,
+                                                 activation,
                                                  cpu::Algorithm::kByCost};
   const int index = static_cast<int>(data_type(type, "embedding_weight"));
   cpu::kernels().embedding_concat_linear_forward[index](params, context);
   return output;
+}
+
+Tensor forward_cpu(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& linear_weight,
+                   const optional<Tensor>& linear_bias, c10::string_view activation) {
+  const Activation act = parse_activation(activation);
+  check(tokens, embedding_weight, linear_weight, linear_bias);
+  const auto type = embedding_weight.scalar_type();
+  const auto shape = shape_of(tokens, embedding_weight, linear_weight);
+  const auto forward = compute_type(type) == type ? kernel_forward : low_forward;
+  Tensor output;  // (N, H)
+  try {
+    output = forward(shape, tokens, embedding_weight, linear_weight, linear_bias, act);
+  } catch (const TorchContext::OutOfRoom&) {
+    check_range(tokens, shape.vocab);
+    output = plain_forward(shape, tokens, embedding_weight, linear_weight, parameter(linear_bias, type), act);
+  }
+  if (tokens.dim() == 2) return output;
+  auto sizes = tokens.sizes().vec();
+  sizes.back() = shape.hidden;
+  return output.view(sizes);  // (..., H)
+}
+
+Gradients kernel_backward(const EmbeddingConcatLinearShape& shape, const Tensor& dy, const Tensor& tokens,
+                          const Tensor& embedding_weight, const Tensor& linear_weight, const Tensor& y,
+                          Activation activation, std::array<bool, 3> output_mask) {
+  const auto type = embedding_weight.scalar_type();
+  const Tensor embedding = contiguous_as(embedding_weight, type), linear = contiguous_as(linear_weight, type);
+  const BackwardPeak stock = backward_peak(shape, activation, output_mask, embedding_weight.element_size());
+  Tensor grad_embedding, grad_linear, grad_bias;
+  if (output_mask[0]) grad_embedding = empty_output(embedding.sizes(), embedding.options());  // (V, E)
+  if (output_mask[1]) grad_linear = empty_output(linear.sizes(), linear.options());           // (H, T*E)
+  if (output_mask[2]) grad_bias = at::empty({linear.size(0)}, linear.options());              // (H)
+  TorchContext context(stock.peak - stock.linear - stock.bias - stock.embedding);
+  const cpu::EmbeddingConcatLinearBackward params{shape,
+                                                  checked_tokens(tokens, shape.vocab, context),
+                                                  embedding.const_data_ptr(),
+                                                  linear.const_data_ptr(),
+                                                  y.defined() ? y.const_data_ptr() : nullptr,
+                                                  dy.const_data_ptr(),
+                                                  shape.hidden,
+                                                  mutable_or_null(grad_embedding),
+                                                  mutable_or_null(grad_linear),
+                                                  mutable_or_null(grad_bias),
+                                                  activation,
+                                                  cpu::Algorithm::kByCost};
+  const int index = static_cast<int>(data_type(type, "embedding_weight"));
+  cpu::kernels().embedding_concat_linear_backward[index](params, context);
+  return {grad_embedding, grad_linear, grad_bias};
 }
 
 Gradients backward_cpu(const Tensor& grad_output, const Tensor& tokens, const Tensor& embedding_weight,
@@ -186,30 +237,13 @@ Gradients backward_cpu(const Tensor& grad_output, const Tensor& tokens, const Te
   const auto shape = shape_of(tokens, embedding_weight, linear_weight);
   const Tensor dy = contiguous_as(grad_output, type);
   const Tensor y = act == Activation::kTanh ? contiguous_as(*output, type) : Tensor();
-  if (compute_type(type) != type) {
-    return low_backward(shape, dy, tokens, embedding_weight, linear_weight, y, act, output_mask);
+  const auto backward = compute_type(type) == type ? kernel_backward : low_backward;
+  try {
+    return backward(shape, dy, tokens, embedding_weight, linear_weight, y, act, output_mask);
+  } catch (const TorchContext::OutOfRoom&) {
+    check_range(tokens, shape.vocab);
+    return plain_backward(shape, dy, tokens, embedding_weight, linear_weight, y, output_mask);
   }
-  const Tensor embedding = contiguous_as(embedding_weight, type), linear = contiguous_as(linear_weight, type);
-  Tensor grad_embedding, grad_linear, grad_bias;
-  if (output_mask[0]) grad_embedding = empty_output(embedding.sizes(), embedding.options());  // (V, E)
-  if (output_mask[1]) grad_linear = empty_output(linear.sizes(), linear.options());           // (H, T*E)
-  if (output_mask[2]) grad_bias = at::empty({linear.size(0)}, linear.options());              // (H)
-  TorchContext context;
-  const cpu::EmbeddingConcatLinearBackward params{shape,
-                                                  checked_tokens(tokens, shape.vocab, context),
-                                                  embedding.const_data_ptr(),
-                                                  linear.const_data_ptr(),
-                                                  y.defined() ? y.const_data_ptr() : nullptr,
-                                                  dy.const_data_ptr(),
-                                                  shape.hidden,
-                                                  mutable_or_null(grad_embedding),
-                                                  mutable_or_null(grad_linear),
-                                                  mutable_or_null(grad_bias),
-                                                  act,
-                                                  cpu::Algorithm::kByCost};
-  const int index = static_cast<int>(data_type(type, "embedding_weight"));
-  cpu::kernels().embedding_concat_linear_backward[index](params, context);
-  return {grad_embedding, grad_linear, grad_bias};
 }
 
 }  // namespace

@@ -30,9 +30,25 @@ Gradients plain_backward(const EmbeddingConcatLinearShape& shape, const Tensor& 
                          std::array<bool, 3> output_mask);
 
 // Tokens as int32, each known to lie in [0, V); IndexError where one does not.
-const int32_t* checked_tokens(const Tensor& tokens, int64_t vocab, cpu::Context& context);
+int32_t* checked_tokens(const Tensor& tokens, int64_t vocab, cpu::Context& context);
+// IndexError where one does not, alone.
+void check_range(const Tensor& tokens, int64_t vocab);
 
-// The operator in bfloat16 and float16 on the CPU. dy and y are contiguous.
+// ---- memory: no more of torch's than the unfused layers hold at their peak ------------------------------------------
+
+// What these hold besides the result, in bytes: the concatenated embeddings, then one more output for the activation.
+int64_t forward_allowance(const EmbeddingConcatLinearShape& shape, Activation activation, int64_t element_bytes);
+
+// What they hold in the backward pass, in bytes, the gradients among it.
+struct BackwardPeak {
+  int64_t peak;
+  int64_t linear, bias, embedding;  // the gradients that are wanted
+};
+BackwardPeak backward_peak(const EmbeddingConcatLinearShape& shape, Activation activation,
+                           std::array<bool, 3> output_mask, int64_t element_bytes);
+
+// The operator in bfloat16 and float16 on the CPU. dy and y are contiguous. Throws TorchContext::OutOfRoom where it
+// would take more than that.
 Tensor low_forward(const EmbeddingConcatLinearShape& shape, const Tensor& tokens, const Tensor& embedding_weight,
                    const Tensor& linear_weight, const optional<Tensor>& linear_bias, Activation activation);  // (N, H)
 Gradients low_backward(const EmbeddingConcatLinearShape& shape, const Tensor& dy, const Tensor& tokens,

@@ -3,11 +3,11 @@
 // alone, and a wide linear weight by slices of its rows. (With copies of all, 32 examples at V=50,000, E=64, block 8,
 // H=512 took up to 141 times the memory of the stock layers.)
 #include <ATen/ops/empty.h>
+#include <ATen/ops/index_select.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cstddef>
-#include <vector>
 
 #include "kernels/cpu/dispatch.h"
 #include "ops/embedding_concat_linear.h"
@@ -31,38 +31,44 @@ bool by_torch(const Shape& s, Activation activation, at::ScalarType type) {
   return !table_fits || symbols > 0.5 * s.batch;
 }
 
-// For what lives as long as the context: small ones alone leave room in the thread's buffer for what kernels ask for.
+// For what lives long: small ones alone leave room in the thread's buffer for what kernels ask for.
 Tensor lasting(at::IntArrayRef sizes, at::ScalarType type, TorchContext& context) {
   constexpr int64_t kSmall = 8192;
   return c10::multiply_integers(sizes) <= kSmall ? context.scratch_tensor(sizes, type)
-                                                 : at::empty(sizes, at::TensorOptions().dtype(type));
+                                                 : context.allocated_tensor(sizes, type);
 }
 
-// The rows of the embedding that occur, in float32, and the tokens as numbers of these.
+// The rows of the embedding that occur, and the tokens as numbers of these.
 struct Rows {
   const int32_t* tokens;
-  Tensor symbols;    // (rows): which row of embedding_weight each of them is; undefined: all, in order
-  Tensor embedding;  // (rows, E)
+  Tensor symbols;  // (rows): which row of embedding_weight each of them is; undefined: all, in order
   int64_t count;
+
+  // In float32, (rows, E).
+  Tensor of(const Tensor& embedding_weight, TorchContext& context) const {
+    const Tensor rows = lasting({count, embedding_weight.size(1)}, at::kFloat, context);
+    const TorchContext::Scope scope(context);
+    if (!symbols.defined()) return rows.copy_(embedding_weight);
+    Tensor selected = lasting(rows.sizes(), embedding_weight.scalar_type(), context);
+    return rows.copy_(at::index_select_out(selected, embedding_weight, 0, symbols));
+  }
 };
 
-Rows rows_that_occur(const Shape& shape, const Tensor& tokens, const Tensor& embedding_weight, TorchContext& context) {
+Rows rows_that_occur(const Shape& shape, const Tensor& tokens, TorchContext& context) {
   const int64_t count = tokens.numel();
-  const int32_t* numbers = checked_tokens(tokens, shape.vocab, context);
-  const auto in_float32 = [&](const Tensor& rows) { return lasting(rows.sizes(), at::kFloat, context).copy_(rows); };
-  if (count >= 4 * shape.vocab) return {numbers, Tensor(), in_float32(embedding_weight), shape.vocab};
-  std::vector<int64_t> occurring(numbers, numbers + count);
-  std::sort(occurring.begin(), occurring.end());
-  occurring.erase(std::unique(occurring.begin(), occurring.end()), occurring.end());
-  auto* renumbered = static_cast<int32_t*>(context.scratch(std::max<int64_t>(count, 1) * sizeof(int32_t)));
+  int32_t* numbers = checked_tokens(tokens, shape.vocab, context);
+  if (count >= 4 * shape.vocab) return {numbers, Tensor(), shape.vocab};
+  const Tensor symbols = lasting({std::min(count, shape.vocab)}, at::kLong, context);
+  const TorchContext::Scope scope(context);
+  auto* occurring = static_cast<int32_t*>(context.scratch(std::max<int64_t>(count, 1) * sizeof(int32_t)));
+  std::copy(numbers, numbers + count, occurring);
+  std::sort(occurring, occurring + count);
+  int32_t* const end = std::unique(occurring, occurring + count);
   for (int64_t i = 0; i < count; ++i) {
-    const auto found = std::lower_bound(occurring.begin(), occurring.end(), int64_t{numbers[i]});
-    renumbered[i] = static_cast<int32_t>(found - occurring.begin());
+    numbers[i] = static_cast<int32_t>(std::lower_bound(occurring, end, numbers[i]) - occurring);
   }
-  const auto rows = static_cast<int64_t>(occurring.size());
-  const Tensor symbols = lasting({rows}, at::kLong, context);
-  std::copy(occurring.begin(), occurring.end(), symbols.mutable_data_ptr<int64_t>());
-  return {renumbered, symbols, in_float32(embedding_weight.index_select(0, symbols)), rows};
+  std::copy(occurring, end, symbols.mutable_data_ptr<int64_t>());
+  return {numbers, symbols.narrow(0, 0, end - occurring), end - occurring};
 }
 
 // Rows of the linear weight whose copies, three at most, fit into the thread's buffer; of a deep layer no fewer than a
@@ -105,21 +111,22 @@ Tensor low_forward(const Shape& shape, const Tensor& tokens, const Tensor& embed
                    const Tensor& linear_weight, const optional<Tensor>& linear_bias, Activation activation) {
   const auto options = embedding_weight.options();
   const auto type = embedding_weight.scalar_type();
-  TorchContext context;
   if (by_torch(shape, activation, type)) {
-    checked_tokens(tokens, shape.vocab, context);
+    check_range(tokens, shape.vocab);
     return plain_forward(shape, tokens, embedding_weight, linear_weight, parameter(linear_bias, type), activation);
   }
-  const Rows rows = rows_that_occur(shape, tokens, embedding_weight, context);
+  TorchContext context(forward_allowance(shape, activation, embedding_weight.element_size()));
+  const Rows rows = rows_that_occur(shape, tokens, context);
   Tensor output = empty_output({shape.batch, shape.hidden}, options);
   if (output.numel() == 0) return output;  // slices of 2^40 columns of nothing would not end
+  const Tensor embedding = rows.of(embedding_weight, context);
   for_slices(shape, context, [&](int64_t first, int64_t count) {
     const Tensor linear = slice_in_float32(linear_weight, first, count, context);  // (count, T*E)
     Tensor bias;                                                                   // (count)
     if (given(linear_bias)) bias = slice_in_float32(*linear_bias, first, count, context);
     const cpu::EmbeddingConcatLinearForward params{shape_of_slice(shape, rows, count),
                                                    rows.tokens,
-                                                   rows.embedding.const_data_ptr(),
+                                                   embedding.const_data_ptr(),
                                                    linear.const_data_ptr(),
                                                    bias.defined() ? bias.const_data_ptr() : nullptr,
                                                    const_cast<void*>(from_column(output, first)),
@@ -132,29 +139,23 @@ Tensor low_forward(const Shape& shape, const Tensor& tokens, const Tensor& embed
   return output;
 }
 
-Gradients low_backward(const Shape& shape, const Tensor& dy, const Tensor& tokens, const Tensor& embedding_weight,
-                       const Tensor& linear_weight, const Tensor& y, Activation activation,
-                       std::array<bool, 3> output_mask) {
+namespace {
+
+// The gradients of the embedding's rows that occur, of the linear weight and of the bias, as far as they are wanted.
+Gradients backward_by_slices(const Shape& shape, const Tensor& dy, const Rows& rows, const Tensor& embedding_weight,
+                             const Tensor& linear_weight, const Tensor& y, Activation activation,
+                             std::array<bool, 3> output_mask, TorchContext& context) {
   const auto type = embedding_weight.scalar_type();
-  TorchContext context;
-  if (by_torch(shape, activation, type)) {
-    checked_tokens(tokens, shape.vocab, context);
-    return plain_backward(shape, dy, tokens, embedding_weight, linear_weight, y, output_mask);
-  }
   const auto options = embedding_weight.options();
-  Rows rows = rows_that_occur(shape, tokens, embedding_weight, context);
-  if (dy.numel() == 0) {  // nor would slices of as many rows of nothing
-    const auto zeros = [&](bool wanted, at::IntArrayRef sizes) {
-      return wanted ? at::zeros(sizes, options) : Tensor();
-    };
-    return {zeros(output_mask[0], embedding_weight.sizes()), zeros(output_mask[1], linear_weight.sizes()),
-            zeros(output_mask[2], {shape.hidden})};
-  }
-  Tensor grad_linear, grad_bias, sums;                                          // sums: (rows, E)
-  if (output_mask[1]) grad_linear = at::empty(linear_weight.sizes(), options);  // (H, T*E)
-  if (output_mask[2]) grad_bias = at::empty({shape.hidden}, options);           // (H)
+  Tensor grad_rows, grad_linear, grad_bias;
+  if (output_mask[0]) grad_rows = at::empty({rows.count, shape.embed}, options);  // (rows, E)
+  if (output_mask[1]) grad_linear = at::empty(linear_weight.sizes(), options);    // (H, T*E)
+  if (output_mask[2]) grad_bias = at::empty({shape.hidden}, options);             // (H)
   // By slices, what is asked for of the gradients of the embedding and of the linear layer.
   const auto add_slices = [&](bool of_embedding, bool of_linear) {
+    const TorchContext::Scope scope(context);
+    Tensor embedding, sums;  // (rows, E)
+    if (of_linear && output_mask[1]) embedding = rows.of(embedding_weight, context);
     if (of_embedding) sums = lasting({rows.count, shape.embed}, at::kFloat, context);
     for_slices(shape, context, [&](int64_t first, int64_t count) {
       Tensor linear, linear_part, bias_part;
@@ -165,7 +166,7 @@ Gradients low_backward(const Shape& shape, const Tensor& dy, const Tensor& token
       if (of_linear && output_mask[2]) bias_part = context.scratch_tensor({count}, at::kFloat);
       const cpu::EmbeddingConcatLinearBackward params{shape_of_slice(shape, rows, count),
                                                       rows.tokens,
-                                                      data_or_null(rows.embedding),
+                                                      data_or_null(embedding),
                                                       data_or_null(linear),
                                                       from_column(y, first),
                                                       from_column(dy, first),
@@ -181,18 +182,46 @@ Gradients low_backward(const Shape& shape, const Tensor& dy, const Tensor& token
       if (linear_part.defined()) grad_linear.narrow(0, first, count).copy_(linear_part);
       if (bias_part.defined()) grad_bias.narrow(0, first, count).copy_(bias_part);
     });
+    if (of_embedding) grad_rows.copy_(sums);
   };
-  if (slice_width(shape) >= shape.hidden || 4 * rows.count <= tokens.numel()) {
+  if (slice_width(shape) >= shape.hidden || 4 * rows.count <= shape.batch * shape.block) {
     add_slices(output_mask[0], true);
   } else {  // one after the other: the embedding's many rows are free again before as many sums are made
     if (output_mask[1] || output_mask[2]) add_slices(false, true);
-    rows.embedding.reset();
     if (output_mask[0]) add_slices(true, false);
   }
-  if (!output_mask[0]) return {Tensor(), grad_linear, grad_bias};
-  const Tensor grad_rows = sums.to(type);
-  if (!rows.symbols.defined()) return {grad_rows, grad_linear, grad_bias};
-  sums.reset();
+  return {grad_rows, grad_linear, grad_bias};
+}
+
+}  // namespace
+
+Gradients low_backward(const Shape& shape, const Tensor& dy, const Tensor& tokens, const Tensor& embedding_weight,
+                       const Tensor& linear_weight, const Tensor& y, Activation activation,
+                       std::array<bool, 3> output_mask) {
+  const auto type = embedding_weight.scalar_type();
+  const auto options = embedding_weight.options();
+  if (by_torch(shape, activation, type)) {
+    check_range(tokens, shape.vocab);
+    return plain_backward(shape, dy, tokens, embedding_weight, linear_weight, y, output_mask);
+  }
+  const int64_t element = embedding_weight.element_size();
+  const BackwardPeak stock = backward_peak(shape, activation, output_mask, element);
+  const int64_t most_rows = output_mask[0] ? std::min(tokens.numel(), shape.vocab) * shape.embed * element : 0;
+  const int64_t allowed = stock.peak - stock.linear - stock.bias - most_rows;
+  TorchContext context(allowed);
+  const Rows rows = rows_that_occur(shape, tokens, context);
+  if (dy.numel() == 0) {  // nor would slices of as many rows of nothing
+    const auto zeros = [&](bool wanted, at::IntArrayRef sizes) {
+      return wanted ? at::zeros(sizes, options) : Tensor();
+    };
+    return {zeros(output_mask[0], embedding_weight.sizes()), zeros(output_mask[1], linear_weight.sizes()),
+            zeros(output_mask[2], {shape.hidden})};
+  }
+  // With the rows' gradients and the symbols, there must be room for the embedding's gradient.
+  if (rows.symbols.defined() && stock.embedding > allowed - context.allocated()) throw TorchContext::OutOfRoom();
+  auto [grad_rows, grad_linear, grad_bias] =
+      backward_by_slices(shape, dy, rows, embedding_weight, linear_weight, y, activation, output_mask, context);
+  if (!output_mask[0] || !rows.symbols.defined()) return {grad_rows, grad_linear, grad_bias};
   Tensor grad_embedding = at::zeros(embedding_weight.sizes(), options);  // (V, E)
   grad_embedding.index_copy_(0, rows.symbols, grad_rows);
   return {grad_embedding, grad_linear, grad_bias};

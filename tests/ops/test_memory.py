@@ -11,10 +11,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from namegen_ext import ops
+
+DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 
 
 def peak_bytes(call: Callable[[], object]) -> int:
@@ -45,7 +49,7 @@ SIZES = {  # batch, block, V, E, H
 }
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", SIZES)
 def test_embedding_concat_linear(size: str, dtype: torch.dtype) -> None:
     batch, block, vocab, embed, hidden = SIZES[size]
@@ -67,28 +71,91 @@ def test_embedding_concat_linear(size: str, dtype: torch.dtype) -> None:
         assert fused <= stock, f"{measure.__name__}: {fused} bytes, the stock layers {stock}"
 
 
+@settings(max_examples=150)
+@given(st.data())
+def test_embedding_concat_linear_of_any_size(data: st.DataObject) -> None:
+    """Where a kernel would take more than the stock layers, torch's products take its place."""
+    draw = data.draw
+    batch = draw(st.sampled_from([1, 2, 7, 32, 100, 512, 2000, 5000]))
+    block = draw(st.sampled_from([1, 2, 3, 8, 33, 64]))
+    vocab = draw(st.sampled_from([2, 27, 256, 1000, 5000, 50000]))
+    embed = draw(st.sampled_from([1, 2, 5, 10, 16, 64, 128]))
+    hidden = draw(st.sampled_from([1, 7, 50, 64, 200, 512, 1024]))
+    assume(batch * block * embed * hidden < 1e8 and vocab * embed < 2e6 and block * embed * hidden < 4e6)
+    dtype = draw(st.sampled_from(DTYPES))
+    activation = draw(st.sampled_from(["none", "tanh"]))
+    occurring = draw(st.sampled_from([vocab, min(vocab, 5)]))
+    tokens = torch.arange(batch * block).view(batch, block) * 7919 % occurring
+    shapes = (vocab, embed), (hidden, block * embed), (hidden,)
+    weights = [torch.full(shape, 0.01, dtype=dtype) for shape in shapes]
+    wanted = [w.requires_grad_() for w in weights if draw(st.booleans())]
+    dy = torch.ones(batch, hidden, dtype=dtype)
+
+    def peak(op: Callable[..., Tensor]) -> int:
+        return peak_bytes(lambda: torch.autograd.grad(op(tokens, *weights, activation), wanted, dy))
+
+    def inference_peak(op: Callable[..., Tensor]) -> int:
+        with torch.no_grad():
+            return peak_bytes(lambda: op(tokens, *weights, activation))
+
+    for measure in (peak, inference_peak) if wanted else (inference_peak,):
+        fused, stock = measure(ops.embedding_concat_linear), measure(ops.embedding_concat_linear_reference)
+        assert fused <= stock, f"{measure.__name__}: {fused} bytes, the stock layers {stock}"
+
+
 @pytest.mark.parametrize("activation", ["none", "tanh"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("rows", [1024, 16384])
-def test_batch_norm(rows: int, dtype: torch.dtype, activation: str) -> None:
-    x = torch.randn(rows, 200).to(dtype).requires_grad_()
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "size", [(2, 1), (32, 200), (1024, 200), (16384, 200), (1000, 7), (64, 2000), (4, 20000)]
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm(size: tuple[int, int], dtype: torch.dtype, activation: str, training: bool) -> None:
+    rows, channels = size
+    x = torch.randn(rows, channels).to(dtype).requires_grad_()
     weight, bias = (
-        torch.ones(200, dtype=dtype).requires_grad_(),
-        torch.zeros(200, dtype=dtype).requires_grad_(),
+        torch.ones(channels, dtype=dtype).requires_grad_(),
+        torch.zeros(channels, dtype=dtype).requires_grad_(),
     )
     mean, var, dy = (
-        torch.zeros(200, dtype=dtype),
-        torch.ones(200, dtype=dtype),
-        torch.randn(rows, 200).to(dtype),
+        torch.zeros(channels, dtype=dtype),
+        torch.ones(channels, dtype=dtype),
+        torch.randn(rows, channels).to(dtype),
     )
 
     def peak(op: Callable[..., Tensor]) -> int:
         def call() -> object:
-            y = op(x, mean, var, weight, bias, True, 0.1, 1e-5, activation)
+            y = op(x, mean, var, weight, bias, training, 0.1, 1e-5, activation)
             return torch.autograd.grad(y, [x, weight, bias], dy)
 
         return peak_bytes(call)
 
-    fused, stock = peak(ops.batch_norm), peak(ops.batch_norm_reference)
-    # Without an activation both keep the output and dx; what is left are a few rows of statistics.
-    assert fused <= stock + 64 * 200 * 8, f"{fused} bytes, the stock layer {stock}"
+    def inference_peak(op: Callable[..., Tensor]) -> int:
+        with torch.no_grad():
+            return peak_bytes(lambda: op(x, mean, var, weight, bias, training, 0.1, 1e-5, activation))
+
+    for measure in (peak, inference_peak):
+        fused, stock = measure(ops.batch_norm), measure(ops.batch_norm_reference)
+        assert fused <= stock, f"{measure.__name__}: {fused} bytes, the stock layers {stock}"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "size", [(8, 200, 27), (32, 64, 256), (100, 1024, 1024), (40, 5000, 300), (64, 300, 5000)]
+)
+def test_linear(size: tuple[int, int, int], dtype: torch.dtype) -> None:
+    rows, in_features, out_features = size
+    x = torch.randn(rows, in_features).to(dtype).requires_grad_()
+    weight = torch.randn(out_features, in_features).to(dtype).requires_grad_()
+    bias = torch.zeros(out_features, dtype=dtype).requires_grad_()
+    dy = torch.randn(rows, out_features).to(dtype)
+
+    def peak(op: Callable[..., Tensor]) -> int:
+        return peak_bytes(lambda: torch.autograd.grad(op(x, weight, bias), [x, weight, bias], dy))
+
+    def inference_peak(op: Callable[..., Tensor]) -> int:
+        with torch.no_grad():
+            return peak_bytes(lambda: op(x, weight, bias))
+
+    for measure in (peak, inference_peak):
+        fused, stock = measure(torch.ops.namegen_ext.linear), measure(torch.nn.functional.linear)
+        assert fused <= stock, f"{measure.__name__}: {fused} bytes, the stock layer {stock}"

@@ -13,8 +13,20 @@ class Context {
 
   virtual ~Context() = default;
 
-  // Memory aligned to 64 bytes that lives until the context ends. Throws std::bad_alloc where there is none.
+  // Memory aligned to 64 bytes that lives until the context ends, or what was there before it is returned to. Throws
+  // std::bad_alloc where there is none.
   virtual void* scratch(size_t bytes) = 0;
+
+  // How many more bytes scratch hands out: by this kernels choose between algorithms. It depends on sizes alone.
+  virtual int64_t room() const { return INT64_MAX; }
+
+  // What was asked for after the mark is free again.
+  struct Mark {
+    size_t used = 0, blocks = 0;
+    int64_t allowed = 0;
+  };
+  virtual Mark mark() const { return {}; }
+  virtual void return_to(const Mark&) {}
 
   // Runs task(state, 0) ... task(state, tasks - 1), in any order and on any number of threads, and returns when all
   // are done. `micros` is the caller's estimate of the whole work in microseconds: small work stays on one thread.

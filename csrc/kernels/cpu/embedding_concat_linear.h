@@ -58,8 +58,10 @@ struct RowTiles {
   int64_t* position;
   int64_t* first;
 
+  static int64_t most_of(const SymbolRows& symbols) { return symbols.rows() / kRows + symbols.block; }
+
   RowTiles(const SymbolRows& symbols, Context& context) {
-    const int64_t most = symbols.rows() / kRows + symbols.block;
+    const int64_t most = most_of(symbols);
     position = scratch_array<int64_t>(context, most);
     first = scratch_array<int64_t>(context, most);
     for (int64_t t = 0; t < symbols.block; ++t) {
@@ -71,18 +73,26 @@ struct RowTiles {
   }
 };
 
-// Whether it is worth finding out which symbols occur: with fewer tokens than symbols hardly any repeats.
-inline bool may_use_table(const EmbeddingConcatLinearShape& shape, Algorithm algorithm) {
+// What a few arrays of scratch memory take beyond their elements, in bytes.
+inline constexpr int64_t kRounding = 1024;
+
+// Whether it is worth finding out which symbols occur: with fewer tokens than symbols hardly any repeats. And whether
+// there is room for their numbers.
+inline bool may_use_table(const EmbeddingConcatLinearShape& shape, Algorithm algorithm, const Context& context) {
   if (algorithm != Algorithm::kByCost) return algorithm == Algorithm::kTable;
-  return shape.batch > 1 && shape.batch * shape.block >= shape.vocab;
+  if (shape.batch <= 1 || shape.batch * shape.block < shape.vocab) return false;
+  const double numbers = double(shape.block) * (shape.vocab + shape.batch + smaller(shape.vocab, shape.batch) + 2);
+  return numbers * sizeof(int32_t) + kRounding <= double(context.room());
 }
 
-// Whether rows per symbol may be formed, by the memory that they take.
+// Whether rows per symbol may be formed, by the memory that they take, beside `others` elements.
 template <class Data>
-inline bool table_fits(const EmbeddingConcatLinearShape& shape, int64_t rows, Activation activation) {
+inline bool table_fits(const EmbeddingConcatLinearShape& shape, int64_t rows, Activation activation, int64_t others,
+                       const Context& context) {
   using T = Compute<Data>;
   const int64_t table = rows * row_stride<T>(shape.hidden) * int64_t(sizeof(T));
-  return table <= table_limit(shape, activation, sizeof(Data));
+  return table <= table_limit(shape, activation, sizeof(Data)) &&
+         table + others * int64_t(sizeof(T)) + kRounding <= context.room();
 }
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

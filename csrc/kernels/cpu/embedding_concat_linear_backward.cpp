@@ -62,12 +62,15 @@ void add_examples(const Backward& p, const SymbolRows& symbols, const RowBlocks<
 }
 
 template <class Data, bool Tanh>
-GradientRows<Compute<Data>> sum_by_symbol(const Backward& p, const SymbolRows& symbols, Context& context) {
+GradientRows<Compute<Data>> sum_by_symbol(const Backward& p, const SymbolRows& symbols, int64_t others,
+                                          Context& context) {
   using T = Compute<Data>;
   const int64_t batch = p.shape.batch, block = p.shape.block, hidden = p.shape.hidden;
   const int64_t stride = row_stride<T>(hidden), size = symbols.rows() * stride;
-  // A chunk of examples has sums of its own as long as these stay small beside the incoming gradient.
-  const int64_t affordable = larger(1, larger(batch * hidden / 2, (1 << 20) / int64_t(sizeof(T))) / larger(size, 1));
+  // A chunk of examples has sums of its own as long as these stay small beside the incoming gradient, and fit.
+  const int64_t room = (context.room() - kRounding) / int64_t(sizeof(T)) - others;
+  const int64_t most = smaller(room, larger(batch * hidden / 2, (1 << 20) / int64_t(sizeof(T))));
+  const int64_t affordable = larger(1, most / larger(size, 1));
   const int64_t chunks = smaller(smaller(16, affordable), ceil_div(batch, 512));
   const Panels<T> panels{hidden};
   const int64_t column_tasks = chunks == 1 ? panels.count() : 1;
@@ -106,11 +109,13 @@ GradientRows<Compute<Data>> sum_by_symbol(const Backward& p, const SymbolRows& s
   return {sums, stride};
 }
 
-// d of every example, (N, H) without padding: no more memory than the unfused layers take for it.
+// d of every example, (N, H) without padding: no more memory than the unfused layers take for it. Where it is dy, as it
+// lies.
 template <class Data, bool Tanh>
 GradientRows<Compute<Data>> each_example(const Backward& p, Context& context) {
   using T = Compute<Data>;
   const int64_t batch = p.shape.batch, hidden = p.shape.hidden;
+  if constexpr (!Tanh && sizeof(T) == sizeof(Data)) return {static_cast<const T*>(p.grad_output), p.output_stride};
   T* rows = scratch_array<T>(context, batch * hidden);
   constexpr int64_t kRows = 64;
   const double micros = double(batch) * hidden * 3 * sizeof(Data) / kBytesPerMicro;
@@ -275,13 +280,23 @@ void add_embedding_gradient(const Backward& p, int64_t t, const PositionRows<T>&
   });
 }
 
+// The elements of scratch memory that the products take, one after the other.
+template <class T>
+int64_t product_elements(const Backward& p, int64_t most_rows) {
+  const int64_t of_weight = p.shape.embed * Panels<T>{p.shape.hidden}.padded();
+  const int64_t of_embedding = (p.shape.hidden + smaller(kProductRows, most_rows)) * Panels<T>{p.shape.embed}.padded();
+  return larger(p.grad_linear_weight != nullptr ? of_weight : 0, p.grad_embedding != nullptr ? of_embedding : 0);
+}
+
 // Both products for every position. rows_at(t) are the position's rows, at most `most_rows` of them.
 template <class T, class RowsAt>
 void both_products(const Backward& p, const RowsAt& rows_at, int64_t most_rows, Context& context) {
   const int64_t block = p.shape.block, embed = p.shape.embed, hidden = p.shape.hidden;
+  const Context::Mark before = context.mark();
   if (p.grad_linear_weight != nullptr) {
     T* transposed = scratch_array<T>(context, embed * Panels<T>{hidden}.padded());
     for (int64_t t = 0; t < block; ++t) weight_gradient<T>(p, t, rows_at(t), transposed, context);
+    context.return_to(before);
   }
   if (p.grad_embedding != nullptr) {
     const int64_t stride = Panels<T>{embed}.padded();
@@ -302,24 +317,27 @@ void backward(const Backward& p, Context& context) {
   using T = Compute<Data>;
   const int64_t batch = p.shape.batch, block = p.shape.block, embed = p.shape.embed, hidden = p.shape.hidden;
   T* grad_bias = static_cast<T*>(p.grad_linear_bias);
-  if (may_use_table(p.shape, p.algorithm)) {
+  if (may_use_table(p.shape, p.algorithm, context)) {
+    const Context::Mark before = context.mark();
     const SymbolRows symbols = number_symbols(p.shape, p.tokens, context);
     // Two products of E lanes (in whole vectors) for each example and position, or for each row and 2 additions.
     const double padded = double(Panels<T>{embed}.padded());
     const double table = 2 * double(symbols.rows()) * padded + 2.0 * batch * block;
     const double plain = 2 * double(batch) * block * padded;
+    const int64_t most_rows = smaller(batch, p.shape.vocab), others = product_elements<T>(p, most_rows);
     if (p.algorithm == Algorithm::kTable ||
-        (table < plain && table_fits<Data>(p.shape, symbols.rows(), p.activation))) {
-      const GradientRows<T> d = sum_by_symbol<Data, Tanh>(p, symbols, context);
+        (table < plain && table_fits<Data>(p.shape, symbols.rows(), p.activation, others, context))) {
+      const GradientRows<T> d = sum_by_symbol<Data, Tanh>(p, symbols, others, context);
       if (grad_bias != nullptr) bias_gradient(d, symbols.base[1], hidden, grad_bias, context);
       const auto rows_at = [&](int64_t t) {
         const int64_t first = symbols.base[t];
         return PositionRows<T>{
             {d.rows + first * d.stride, d.stride}, symbols.base[t + 1] - first, symbols.symbols + first, 1};
       };
-      both_products<T>(p, rows_at, smaller(batch, p.shape.vocab), context);
+      both_products<T>(p, rows_at, most_rows, context);
       return;
     }
+    context.return_to(before);
   }
   const GradientRows<T> d = each_example<Data, Tanh>(p, context);
   if (grad_bias != nullptr) bias_gradient(d, batch, hidden, grad_bias, context);

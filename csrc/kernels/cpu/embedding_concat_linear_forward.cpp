@@ -30,48 +30,49 @@ inline void finish_row(const Vec<Compute<Data>>* sums, const Compute<Data>* bias
   }
 }
 
-template <class T>
-const T* packed_transpose(const Forward& p, Context& context) {
+// body(first, end, packed) for groups of panels of W^T.
+template <class T, class Body>
+void by_panels_of_weight(const Forward& p, Context& context, const Body& body) {
   const int64_t hidden = p.shape.hidden, k_count = p.shape.block * p.shape.embed;
-  const Panels<T> panels{hidden};
-  T* packed = scratch_array<T>(context, panels.padded() * k_count);
-  parallel_for(context, panels.count(), double(hidden * k_count * sizeof(T)) / kBytesPerMicro, [&](int64_t panel) {
-    pack_transposed(static_cast<const T*>(p.linear_weight), hidden, k_count, panel, packed);
-  });
-  return packed;
+  const auto pack = [&](int64_t panel, T* packed) {
+    pack_transposed(static_cast<const T*>(p.linear_weight), k_count, hidden, k_count, panel, packed);
+  };
+  by_packed_panels<T>(context, hidden, k_count, pack, body);
 }
 
 // P: one row per symbol and position, `stride` apart, the bias added to the rows of position 0.
 template <class T>
 const T* build_table(const Forward& p, const SymbolRows& symbols, int64_t stride, Context& context) {
-  const int64_t block = p.shape.block, embed = p.shape.embed, hidden = p.shape.hidden;
+  const int64_t embed = p.shape.embed, hidden = p.shape.hidden;
   const T* embedding = static_cast<const T*>(p.embedding);
   const T* bias = static_cast<const T*>(p.linear_bias);
-  const T* packed = packed_transpose<T>(p, context);
   T* table = scratch_array<T>(context, symbols.rows() * stride);
 
   const Panels<T> panels{hidden};
   const RowTiles tiles(symbols, context);
-  parallel_for(context, tiles.count, 2.0 * symbols.rows() * embed * hidden / kFlopsPerMicro, [&](int64_t task) {
-    const int64_t t = tiles.position[task], first = tiles.first[task];
-    const int64_t rows = smaller(tiles.kRows, symbols.base[t + 1] - first);
-    for (int64_t panel = 0; panel < panels.count(); ++panel) {
-      with_vectors(panels.vectors(panel), [&](auto nv) {
-        constexpr int NV = decltype(nv)::value;
-        const int64_t column = panels.first(panel);
-        const T* base = t == 0 && bias != nullptr ? bias + column : nullptr;
-        const PackedRows<T, NV> b{packed + column * block * embed + t * embed * NV * kWidth<T>};
-        for (int64_t r = first; r < first + rows; r += kTileRows<NV>) {
-          const int64_t count = smaller(kTileRows<NV>, first + rows - r);
-          const auto a_of = [&](int64_t) {
-            return rows_of_a<T>(count, [&](int64_t i) { return embedding + symbols.symbols[r + i] * embed; });
-          };
-          tile_of<NV, T>(count, 1, embed, a_of, b, [&](int i, const Vec<T>* sums) {
-            finish_row<T, false, NV>(sums, base, panels.width(panel), table + (r + i) * stride + column);
-          });
-        }
-      });
-    }
+  by_panels_of_weight<T>(p, context, [&](int64_t first_panel, int64_t end_panel, const auto& packed) {
+    const double micros = 2.0 * symbols.rows() * embed * (end_panel - first_panel) * kPanel<T> / kFlopsPerMicro;
+    parallel_for(context, tiles.count, micros, [&](int64_t task) {
+      const int64_t t = tiles.position[task], first = tiles.first[task];
+      const int64_t rows = smaller(tiles.kRows, symbols.base[t + 1] - first);
+      for (int64_t panel = first_panel; panel < end_panel; ++panel) {
+        with_vectors(panels.vectors(panel), [&](auto nv) {
+          constexpr int NV = decltype(nv)::value;
+          const int64_t column = panels.first(panel);
+          const T* base = t == 0 && bias != nullptr ? bias + column : nullptr;
+          const PackedRows<T, NV> b{packed(panel) + t * embed * NV * kWidth<T>};
+          for (int64_t r = first; r < first + rows; r += kTileRows<NV>) {
+            const int64_t count = smaller(kTileRows<NV>, first + rows - r);
+            const auto a_of = [&](int64_t) {
+              return rows_of_a<T>(count, [&](int64_t i) { return embedding + symbols.symbols[r + i] * embed; });
+            };
+            tile_of<NV, T>(count, 1, embed, a_of, b, [&](int i, const Vec<T>* sums) {
+              finish_row<T, false, NV>(sums, base, panels.width(panel), table + (r + i) * stride + column);
+            });
+          }
+        });
+      }
+    });
   });
   return table;
 }
@@ -179,43 +180,49 @@ void forward_by_product(const Forward& p, Context& context) {
   const int64_t batch = p.shape.batch, block = p.shape.block, embed = p.shape.embed, hidden = p.shape.hidden;
   const T* embedding = static_cast<const T*>(p.embedding);
   const T* bias = static_cast<const T*>(p.linear_bias);
-  const T* packed = packed_transpose<T>(p, context);
   const Panels<T> panels{hidden};
   constexpr int64_t kRows = 8 * kTileRows<kTileVectors>;
-  const double micros = 2.0 * batch * block * embed * hidden / kFlopsPerMicro;
-  parallel_for(context, ceil_div(batch, kRows), micros, [&](int64_t task) {
-    const int64_t first = task * kRows, end = smaller(first + kRows, batch);
-    for (int64_t panel = 0; panel < panels.count(); ++panel) {
-      with_vectors(panels.vectors(panel), [&](auto nv) {
-        constexpr int NV = decltype(nv)::value;
-        const int64_t column = panels.first(panel);
-        const PackedRows<T, NV> b{packed + column * block * embed};
-        for (int64_t n = first; n < end; n += kTileRows<NV>) {
-          const int64_t count = smaller(kTileRows<NV>, end - n);
-          const auto a_of = [&](int64_t t) {
-            return rows_of_a<T>(count, [&](int64_t i) { return embedding + p.tokens[(n + i) * block + t] * embed; });
-          };
-          tile_of<NV, T>(count, block, embed, a_of, b, [&](int i, const Vec<T>* sums) {
-            finish_row<Data, Tanh, NV>(sums, bias == nullptr ? nullptr : bias + column, panels.width(panel),
-                                       static_cast<Data*>(p.output) + (n + i) * p.output_stride + column);
-          });
-        }
-      });
-    }
+  by_panels_of_weight<T>(p, context, [&](int64_t first_panel, int64_t end_panel, const auto& packed) {
+    const double micros = 2.0 * batch * block * embed * (end_panel - first_panel) * kPanel<T> / kFlopsPerMicro;
+    parallel_for(context, ceil_div(batch, kRows), micros, [&](int64_t task) {
+      const int64_t first = task * kRows, end = smaller(first + kRows, batch);
+      for (int64_t panel = first_panel; panel < end_panel; ++panel) {
+        with_vectors(panels.vectors(panel), [&](auto nv) {
+          constexpr int NV = decltype(nv)::value;
+          const int64_t column = panels.first(panel);
+          const PackedRows<T, NV> b{packed(panel)};
+          for (int64_t n = first; n < end; n += kTileRows<NV>) {
+            const int64_t count = smaller(kTileRows<NV>, end - n);
+            const auto a_of = [&](int64_t t) {
+              return rows_of_a<T>(count, [&](int64_t i) { return embedding + p.tokens[(n + i) * block + t] * embed; });
+            };
+            tile_of<NV, T>(count, block, embed, a_of, b, [&](int i, const Vec<T>* sums) {
+              finish_row<Data, Tanh, NV>(sums, bias == nullptr ? nullptr : bias + column, panels.width(panel),
+                                         static_cast<Data*>(p.output) + (n + i) * p.output_stride + column);
+            });
+          }
+        });
+      }
+    });
   });
 }
 
 template <class Data, bool Tanh>
 void forward(const Forward& p, Context& context) {
-  if (may_use_table(p.shape, p.algorithm)) {
+  if (may_use_table(p.shape, p.algorithm, context)) {
+    const Context::Mark before = context.mark();
     const SymbolRows symbols = number_symbols(p.shape, p.tokens, context);
     // An example costs T*E products an output by the plain way; by table T additions, worth about 1.5 products each.
     const double table = double(symbols.rows()) * p.shape.embed + 1.5 * p.shape.batch * p.shape.block;
     const double plain = double(p.shape.batch) * p.shape.block * p.shape.embed;
+    using T = Compute<Data>;
+    const int64_t others = packed_elements<T>(p.shape.hidden, p.shape.block * p.shape.embed) +
+                           RowTiles::most_of(symbols) * int64_t(2 * sizeof(int64_t) / sizeof(T));
     if (p.algorithm == Algorithm::kTable ||
-        (table < plain && table_fits<Data>(p.shape, symbols.rows(), p.activation))) {
+        (table < plain && table_fits<Data>(p.shape, symbols.rows(), p.activation, others, context))) {
       return forward_by_table<Data, Tanh>(p, symbols, context);
     }
+    context.return_to(before);
   }
   if (p.shape.batch <= kDotRows && p.shape.block * p.shape.embed >= kDotMinDepth) {
     return forward_by_dots<Data, Tanh>(p, context);

@@ -62,28 +62,42 @@ void multiply(StridedA<T> a, int64_t rows, int64_t depth, const T* packed, int64
 
 constexpr int64_t kTaskRows = 48;
 
-// C = A @ B + bias, where B (depth, columns) is packed and each task takes some rows of A, which are contiguous.
-template <class T>
-void rows_by_panels(const T* a, int64_t rows, int64_t depth, const T* packed, int64_t columns, const T* bias, T* c,
+// C = A @ B + bias, where pack(panel, k, count, target) packs `count` rows from k on of a panel of B (depth, columns),
+// and each task takes some rows of A, which are contiguous. Of a deep B a piece of the rows at a time is packed.
+template <class T, class Pack>
+void rows_by_panels(const T* a, int64_t rows, int64_t depth, const Pack& pack, int64_t columns, const T* bias, T* c,
                     Context& context) {
+  constexpr int64_t kDepth = 2048;
   const Panels<T> panels{columns};
-  parallel_for(context, ceil_div(rows, kTaskRows), 2.0 * rows * depth * columns / kFlopsPerMicro, [&](int64_t task) {
-    const int64_t first = task * kTaskRows, count = smaller(kTaskRows, rows - first);
-    for (int64_t panel = 0; panel < panels.count(); ++panel) {
-      const int64_t column = panels.first(panel);
-      const Target<T> target{c + first * columns + column, columns, bias == nullptr ? nullptr : bias + column, false,
-                             panels.last(panel)};
-      multiply<T>({a + first * depth, depth, 1}, count, depth, packed + column * depth, panels.vectors(panel), target);
-    }
-  });
+  int64_t k = 0;
+  do {
+    const int64_t count = smaller(kDepth, depth - k);
+    const auto pack_piece = [&](int64_t panel, T* packed) { pack(panel, k, count, packed); };
+    by_packed_panels<T>(context, columns, count, pack_piece, [&](int64_t first, int64_t end, const auto& packed) {
+      const double micros = 2.0 * rows * count * (end - first) * kPanel<T> / kFlopsPerMicro;
+      parallel_for(context, ceil_div(rows, kTaskRows), micros, [&](int64_t task) {
+        const int64_t row = task * kTaskRows, task_rows = smaller(kTaskRows, rows - row);
+        for (int64_t panel = first; panel < end; ++panel) {
+          const int64_t column = panels.first(panel);
+          const Target<T> target{c + row * columns + column, columns,
+                                 k > 0 || bias == nullptr ? nullptr : bias + column, k > 0, panels.last(panel)};
+          multiply<T>({a + row * depth + k, depth, 1}, task_rows, count, packed(panel), panels.vectors(panel), target);
+        }
+      });
+    });
+    k += count;
+  } while (k < depth);
 }
 
 template <class T>
 void input_gradient(const LinearBackward& p, Context& context) {
   const T* weight = static_cast<const T*>(p.weight);
-  T* packed = scratch_array<T>(context, Panels<T>{p.in_features}.padded() * p.out_features);
-  pack_rows([&](int64_t h) { return weight + h * p.in_features; }, p.out_features, p.in_features, packed);
-  rows_by_panels<T>(static_cast<const T*>(p.grad_output), p.rows, p.out_features, packed, p.in_features, nullptr,
+  const Panels<T> panels{p.in_features};
+  const auto pack = [&](int64_t panel, int64_t first, int64_t count, T* packed) {
+    const T* rows = weight + first * p.in_features + panels.first(panel);
+    pack_rows([&](int64_t h) { return rows + h * p.in_features; }, count, panels.width(panel), packed);
+  };
+  rows_by_panels<T>(static_cast<const T*>(p.grad_output), p.rows, p.out_features, pack, p.in_features, nullptr,
                     static_cast<T*>(p.grad_input), context);
 }
 
@@ -128,12 +142,10 @@ void bias_gradient(const LinearBackward& p, Context& context) {
 template <class T>
 void linear_forward(const LinearForward& p, Context& context) {
   const T* weight = static_cast<const T*>(p.weight);
-  const Panels<T> panels{p.out_features};
-  T* packed = scratch_array<T>(context, panels.padded() * p.in_features);
-  const double micros = double(p.in_features) * p.out_features * sizeof(T) / kBytesPerMicro;
-  parallel_for(context, panels.count(), micros,
-               [&](int64_t panel) { pack_transposed(weight, p.out_features, p.in_features, panel, packed); });
-  rows_by_panels<T>(static_cast<const T*>(p.input), p.rows, p.in_features, packed, p.out_features,
+  const auto pack = [&](int64_t panel, int64_t first, int64_t count, T* packed) {
+    pack_transposed(weight + first, p.in_features, p.out_features, count, panel, packed);
+  };
+  rows_by_panels<T>(static_cast<const T*>(p.input), p.rows, p.in_features, pack, p.out_features,
                     static_cast<const T*>(p.bias), static_cast<T*>(p.output), context);
 }
 

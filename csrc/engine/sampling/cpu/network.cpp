@@ -31,7 +31,7 @@ void gathered_sum(const sampling::GatheredSum& p) { p.tanh ? gathered_sums<true>
 void pack_weight(const float* weight, int64_t depth, int64_t columns, float* packed) {
   const Panels<float> panels{columns};
   for (int64_t panel = 0; panel < panels.count(); ++panel) {
-    pack_transposed(weight, columns, depth, panel, packed);
+    pack_transposed(weight, depth, columns, depth, panel, packed + panels.first(panel) * depth);
   }
 }
 
