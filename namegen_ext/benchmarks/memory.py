@@ -4,7 +4,7 @@ Two figures, neither of which tells all by itself:
 
 - allocated: the most that torch's CPU allocator held at once, beyond what it held before the call. Exact to
   the byte at any size, but blind to what a library keeps for itself (the matrix product's buffers, the
-  extension's scratch memory of half a MiB for each thread), and it counts tensors that nobody writes to:
+  extension's scratch memory of a MiB for each thread), and it counts tensors that nobody writes to:
   PyTorch's batch norm allocates one in its backward pass.
 - resident: how much the process grew at its peak, as the operating system counts it. Sees all that is
   written to, in pages of 4 KiB and with some hundred KiB of code and bookkeeping, so it says something about

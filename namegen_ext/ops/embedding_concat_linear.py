@@ -30,7 +30,8 @@ def embedding_concat_linear(
     instead of once per example, and the backward pass sums gradients per symbol before it multiplies. The
     result has the same bits on every run and for any number of threads. bfloat16 and float16 are computed in
     float32; where symbols hardly repeat, bfloat16 is left to the stock layers' products on a CPU that has
-    instructions for it. (These may sum in another order from some number of threads on.)
+    instructions for it. It takes no more of torch's memory than the stock layers: where a kernel would, their
+    products are taken.
 
     Args:
         tokens: (..., block_size), int64, int32 or uint8, values in [0, V).

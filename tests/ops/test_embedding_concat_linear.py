@@ -151,6 +151,11 @@ NAMED = {
     "product, wide": Case((40,), 8, 3000, 64, 300),
     "table and product, wide": Case((90,), 8, 160, 64, 300),
     "product, block 64": Case((40,), 64, 10_000, 2, 3),
+    # Too many symbols to number, copies that are larger than what the stock layers hold: by torch's products,
+    # forward and backward, and backward alone.
+    "no room for numbers": Case((500,), 64, 50_000, 1, 2),
+    "no room for a panel": Case((40,), 1, 3, 5000, 70),
+    "no room for a transposed gradient": Case((2,), 1, 3, 2000, 1000),
 }
 
 
