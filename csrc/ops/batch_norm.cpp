@@ -5,7 +5,9 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 
 #include "kernels/cpu/dispatch.h"
 #include "ops/autograd.h"
@@ -71,6 +73,12 @@ void check(const Tensor& x, const optional<Tensor>& running_mean, const optional
 void check_gradient(const Tensor& grad_output, const Tensor& x, const optional<Tensor>& output,
                     const optional<Tensor>& weight, const Tensor& mean, const Tensor& invstd, Activation activation) {
   data_type(x.scalar_type(), "x");
+  const auto must_be_given = [](const char* argument, const Tensor& tensor) {
+    TORCH_CHECK(tensor.defined(), argument, " must be given, but is None");
+  };
+  must_be_given("grad_output", grad_output);
+  must_be_given("mean", mean);
+  must_be_given("invstd", invstd);
   const auto same_as_x = [&](const char* argument, const Tensor& tensor) {
     TORCH_CHECK(
         tensor.sym_sizes() == x.sym_sizes() && tensor.scalar_type() == x.scalar_type() && tensor.device() == x.device(),
@@ -128,6 +136,36 @@ void inverse_deviations(const Tensor& variance, double eps, const Tensor& invstd
   for (int64_t c = 0; c < variance.numel(); ++c) result[c] = 1 / std::sqrt(var[c] + static_cast<T>(eps));
 }
 
+// body(first, count) for groups of channels, so many at a time that what is computed with fits into the thread's
+// buffer: the kernel's sums and at most six values a channel here.
+template <class Body>
+void for_channels(int64_t rows, int64_t channels, at::ScalarType compute, TorchContext& context, const Body& body) {
+  constexpr int64_t kBytes = 768 << 10, kMultiple = 64;
+  const int64_t each = (cpu::batch_norm_scratch(rows) + 6) * int64_t(c10::elementSize(compute));
+  const int64_t group = kBytes / each / kMultiple * kMultiple;
+  for (int64_t first = 0; first < channels; first += group) {
+    const TorchContext::Scope scope(context);
+    body(first, std::min(group, channels - first));
+  }
+}
+
+// Some values of a tensor of one a channel.
+Tensor part(const Tensor& tensor, int64_t first, int64_t count) {
+  return tensor.size(0) == count ? tensor : tensor.narrow(0, first, count);
+}
+
+// The same in the compute dtype, in scratch memory where it is another; undefined where there is no tensor.
+Tensor part_in(const optional<Tensor>& tensor, int64_t first, int64_t count, at::ScalarType compute,
+               TorchContext& context) {
+  return given(tensor) ? contiguous_in(part(*tensor, first, count), compute, context) : Tensor();
+}
+
+// Of a contiguous (..., C) tensor, or null where it is undefined.
+void* from_channel(const Tensor& tensor, int64_t first) {
+  if (!tensor.defined()) return nullptr;
+  return static_cast<std::byte*>(tensor.data_ptr()) + first * int64_t(tensor.element_size());
+}
+
 // The output, with what it was normalised with where `keeps`, else with nothing.
 Triple normalised(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
                   const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum,
@@ -135,46 +173,58 @@ Triple normalised(const Tensor& x, const optional<Tensor>& running_mean, const o
   const Activation act = parse_activation(activation);
   check(x, running_mean, running_var, weight, bias, training, eps);
   const auto type = x.scalar_type(), compute = compute_type(type);
+  const int64_t rows = rows_of(x), channels = x.size(-1);
   const Tensor input = contiguous_as(x, type);
-  TorchContext context;
-  // Few, and so in scratch memory: beside a small x in low precision, copies of them would count.
-  const auto in_compute = [&](const optional<Tensor>& tensor) {
-    return given(tensor) ? optional<Tensor>(contiguous_in(*tensor, compute, context)) : std::nullopt;
-  };
-  const auto gamma = in_compute(weight), beta = in_compute(bias);
-  const Running moving_mean(running_mean, compute, context), moving_var(running_var, compute, context);
-
   Tensor output = empty_output(x.sizes(), x.options());  // (..., C)
-  const auto statistic = [&] {                           // (C)
-    return keeps ? at::empty({x.size(-1)}, x.options().dtype(compute)) : context.scratch_tensor({x.size(-1)}, compute);
-  };
-  Tensor mean = training || keeps ? statistic() : moving_mean.working();
-  const Tensor invstd = statistic();
-  if (!training) {
-    if (keeps) mean.copy_(moving_mean.working());
-    const auto deviations = compute == at::kDouble ? inverse_deviations<double> : inverse_deviations<float>;
-    deviations(moving_var.working(), eps, invstd);
+  Tensor mean, invstd;                                   // (C)
+  if (keeps) {
+    mean = at::empty({channels}, x.options().dtype(compute));
+    invstd = at::empty({channels}, x.options().dtype(compute));
   }
-  const cpu::BatchNormForward params{rows_of(x),
-                                     x.size(-1),
-                                     input.const_data_ptr(),
-                                     output.mutable_data_ptr(),
-                                     data_or_null(gamma),
-                                     data_or_null(beta),
-                                     mean.mutable_data_ptr(),
-                                     invstd.mutable_data_ptr(),
-                                     training ? moving_mean.data() : nullptr,
-                                     training ? moving_var.data() : nullptr,
-                                     training,
-                                     momentum,
-                                     eps,
-                                     act};
-  cpu::kernels().batch_norm_forward[static_cast<int>(data_type(type, "x"))](params, context);
+  TorchContext context;
+  for_channels(rows, channels, compute, context, [&](int64_t first, int64_t count) {
+    const Tensor gamma = part_in(weight, first, count, compute, context);
+    const Tensor beta = part_in(bias, first, count, compute, context);
+    const Tensor moving_mean = part_in(running_mean, first, count, compute, context);
+    const Tensor moving_var = part_in(running_var, first, count, compute, context);
+    const auto statistic = [&](const Tensor& kept) {
+      return keeps ? part(kept, first, count) : context.scratch_tensor({count}, compute);
+    };
+    const Tensor group_mean = training || keeps ? statistic(mean) : moving_mean, group_invstd = statistic(invstd);
+    if (!training) {
+      if (keeps) group_mean.copy_(moving_mean);
+      const auto deviations = compute == at::kDouble ? inverse_deviations<double> : inverse_deviations<float>;
+      deviations(moving_var, eps, group_invstd);
+    }
+    const cpu::BatchNormForward params{rows,
+                                       count,
+                                       channels,
+                                       from_channel(input, first),
+                                       from_channel(output, first),
+                                       data_or_null(gamma),
+                                       data_or_null(beta),
+                                       group_mean.mutable_data_ptr(),
+                                       group_invstd.mutable_data_ptr(),
+                                       training ? mutable_or_null(moving_mean) : nullptr,
+                                       training ? mutable_or_null(moving_var) : nullptr,
+                                       training,
+                                       momentum,
+                                       eps,
+                                       act};
+    cpu::kernels().batch_norm_forward[static_cast<int>(data_type(type, "x"))](params, context);
+    const auto write_back = [&](const optional<Tensor>& statistics, const Tensor& moved) {
+      if (!training || !moved.defined()) return;
+      Tensor target = part(*statistics, first, count);
+      if (target.const_data_ptr() != moved.const_data_ptr()) target.copy_(moved);
+    };
+    write_back(running_mean, moving_mean);
+    write_back(running_var, moving_var);
+  });
   if (training) {
-    moving_mean.write_back();
-    moving_var.write_back();
+    note_change(running_mean);
+    note_change(running_var);
   }
-  return keeps ? Triple(output, mean, invstd) : Triple(output, Tensor(), Tensor());
+  return {output, mean, invstd};
 }
 
 Triple forward_cpu(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
@@ -196,35 +246,50 @@ Triple backward_cpu(const Tensor& grad_output, const Tensor& x, const optional<T
   const Activation act = parse_activation(activation);
   check_gradient(grad_output, x, output, weight, mean, invstd, act);
   const auto type = x.scalar_type(), compute = compute_type(type);
+  const int64_t rows = rows_of(x), channels = x.size(-1);
+  const auto parameter_type = given(weight) ? weight->scalar_type() : compute;
   const Tensor input = contiguous_as(x, type), dy = contiguous_as(grad_output, type);
   const Tensor y = act == Activation::kTanh ? contiguous_as(*output, type) : Tensor();
-  const Tensor mean_c = contiguous_as(mean, compute), invstd_c = contiguous_as(invstd, compute);
-  const auto gamma = parameter(weight, compute);
 
   Tensor grad_input, grad_weight, grad_bias;
-  if (output_mask[0]) grad_input = empty_output(x.sizes(), x.options());        // (..., C)
-  if (output_mask[1]) grad_weight = at::empty({x.size(-1)}, mean_c.options());  // (C)
-  if (output_mask[2]) grad_bias = at::empty({x.size(-1)}, mean_c.options());    // (C)
-  const cpu::BatchNormBackward params{rows_of(x),
-                                      x.size(-1),
-                                      input.const_data_ptr(),
-                                      y.defined() ? y.const_data_ptr() : nullptr,
-                                      dy.const_data_ptr(),
-                                      data_or_null(gamma),
-                                      mean_c.const_data_ptr(),
-                                      invstd_c.const_data_ptr(),
-                                      mutable_or_null(grad_input),
-                                      mutable_or_null(grad_weight),
-                                      mutable_or_null(grad_bias),
-                                      training,
-                                      act};
+  // A copy of dy becomes dx in its place: each value of dx is made of the same one of dy.
+  if (output_mask[0]) grad_input = dy.is_same(grad_output) ? empty_output(x.sizes(), x.options()) : dy;  // (..., C)
+  if (output_mask[1]) grad_weight = at::empty({channels}, x.options().dtype(parameter_type));            // (C)
+  if (output_mask[2]) grad_bias = at::empty({channels}, x.options().dtype(parameter_type));              // (C)
   TorchContext context;
-  cpu::kernels().batch_norm_backward[static_cast<int>(data_type(type, "x"))](params, context);
-  const auto parameter_type = given(weight) ? weight->scalar_type() : compute;
-  const auto as_given = [&](const Tensor& t) {
-    return t.defined() && t.scalar_type() != parameter_type ? t.to(parameter_type) : t;
-  };
-  return {grad_input, as_given(grad_weight), as_given(grad_bias)};
+  for_channels(rows, channels, compute, context, [&](int64_t first, int64_t count) {
+    const Tensor gamma = part_in(weight, first, count, compute, context);
+    const Tensor group_mean = part_in(mean, first, count, compute, context);
+    const Tensor group_invstd = part_in(invstd, first, count, compute, context);
+    const auto gradient = [&](const Tensor& whole) {
+      if (!whole.defined() || parameter_type != compute) {
+        return whole.defined() ? context.scratch_tensor({count}, compute) : Tensor();
+      }
+      return part(whole, first, count);
+    };
+    const Tensor group_weight = gradient(grad_weight), group_bias = gradient(grad_bias);
+    const cpu::BatchNormBackward params{rows,
+                                        count,
+                                        channels,
+                                        from_channel(input, first),
+                                        from_channel(y, first),
+                                        from_channel(dy, first),
+                                        data_or_null(gamma),
+                                        group_mean.const_data_ptr(),
+                                        group_invstd.const_data_ptr(),
+                                        from_channel(grad_input, first),
+                                        mutable_or_null(group_weight),
+                                        mutable_or_null(group_bias),
+                                        training,
+                                        act};
+    cpu::kernels().batch_norm_backward[static_cast<int>(data_type(type, "x"))](params, context);
+    const auto write_back = [&](const Tensor& whole, const Tensor& computed) {
+      if (whole.defined() && parameter_type != compute) part(whole, first, count).copy_(computed);
+    };
+    write_back(grad_weight, group_weight);
+    write_back(grad_bias, group_bias);
+  });
+  return {grad_input, grad_weight, grad_bias};
 }
 
 }  // namespace

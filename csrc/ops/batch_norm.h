@@ -21,7 +21,12 @@ Tensor call(const Tensor& x, const optional<Tensor>& running_mean, const optiona
             const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum, double eps,
             std::string_view activation);
 
-// The running statistics as the kernel wants them, contiguous and in the compute dtype, and back to where they live.
+// Autograd must see that a kernel changed a tensor; below its dispatch keys nothing counts that by itself.
+inline void note_change(const optional<Tensor>& tensor) {
+  if (given(tensor) && !tensor->is_inference()) tensor->unsafeGetTensorImpl()->bump_version();
+}
+
+// The running statistics as a kernel wants them, contiguous and in the compute dtype, and back to where they live.
 class Running {
  public:
   Running(const optional<Tensor>& tensor, at::ScalarType compute) {
@@ -29,18 +34,12 @@ class Running {
     tensor_ = *tensor;
     working_ = contiguous_as(*tensor, compute);
   }
-  Running(const optional<Tensor>& tensor, at::ScalarType compute, TorchContext& context) {
-    if (!given(tensor)) return;
-    tensor_ = *tensor;
-    working_ = contiguous_in(*tensor, compute, context);
-  }
   void* data() const { return working_.defined() ? working_.mutable_data_ptr() : nullptr; }
   const Tensor& working() const { return working_; }
   void write_back() const {
     if (!tensor_.defined()) return;
     if (!working_.is_same(tensor_)) tensor_.copy_(working_);
-    // Autograd must see that it changed; below its dispatch keys nothing counts that by itself.
-    if (!tensor_.is_inference()) tensor_.unsafeGetTensorImpl()->bump_version();
+    note_change(tensor_);
   }
 
  private:

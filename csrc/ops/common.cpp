@@ -126,7 +126,9 @@ Tensor TorchContext::scratch_tensor(at::IntArrayRef sizes, at::ScalarType type) 
 
 Tensor contiguous_in(const Tensor& tensor, at::ScalarType type, TorchContext& context) {
   if (tensor.scalar_type() == type && tensor.is_contiguous()) return tensor;
-  return context.scratch_tensor(tensor.sizes(), type).copy_(tensor);
+  const Tensor copy = context.scratch_tensor(tensor.sizes(), type);
+  copy.unsqueeze(0).copy_(tensor.unsqueeze(0));  // matrices torch would transpose through a buffer from its allocator
+  return copy;
 }
 
 Tensor TorchContext::allocated_tensor(at::IntArrayRef sizes, at::ScalarType type) {

@@ -162,10 +162,11 @@ namespace {
 Tensor kernel_forward(const EmbeddingConcatLinearShape& shape, const Tensor& tokens, const Tensor& embedding_weight,
                       const Tensor& linear_weight, const optional<Tensor>& linear_bias, Activation activation) {
   const auto type = embedding_weight.scalar_type();
-  const Tensor embedding = contiguous_as(embedding_weight, type), linear = contiguous_as(linear_weight, type);
+  TorchContext context(forward_allowance(shape, activation, embedding_weight.element_size()));
+  const Tensor embedding = contiguous_in(embedding_weight, type, context);
+  const Tensor linear = contiguous_in(linear_weight, type, context);
   const auto bias = parameter(linear_bias, type);
   Tensor output = empty_output({shape.batch, shape.hidden}, embedding_weight.options());
-  TorchContext context(forward_allowance(shape, activation, embedding_weight.element_size()));
   const cpu::EmbeddingConcatLinearForward params{shape,
                                                  checked_tokens(tokens, shape.vocab, context),
                                                  embedding.const_data_ptr(),
@@ -200,17 +201,21 @@ Tensor forward_cpu(const Tensor& tokens, const Tensor& embedding_weight, const T
   return output.view(sizes);  // (..., H)
 }
 
-Gradients kernel_backward(const EmbeddingConcatLinearShape& shape, const Tensor& dy, const Tensor& tokens,
-                          const Tensor& embedding_weight, const Tensor& linear_weight, const Tensor& y,
+Gradients kernel_backward(const EmbeddingConcatLinearShape& shape, const Tensor& grad_output, const Tensor& tokens,
+                          const Tensor& embedding_weight, const Tensor& linear_weight, const Tensor& output,
                           Activation activation, std::array<bool, 3> output_mask) {
   const auto type = embedding_weight.scalar_type();
-  const Tensor embedding = contiguous_as(embedding_weight, type), linear = contiguous_as(linear_weight, type);
   const BackwardPeak stock = backward_peak(shape, activation, output_mask, embedding_weight.element_size());
   Tensor grad_embedding, grad_linear, grad_bias;
-  if (output_mask[0]) grad_embedding = empty_output(embedding.sizes(), embedding.options());  // (V, E)
-  if (output_mask[1]) grad_linear = empty_output(linear.sizes(), linear.options());           // (H, T*E)
-  if (output_mask[2]) grad_bias = at::empty({linear.size(0)}, linear.options());              // (H)
+  const auto options = embedding_weight.options();
+  if (output_mask[0]) grad_embedding = empty_output(embedding_weight.sizes(), options);  // (V, E)
+  if (output_mask[1]) grad_linear = empty_output(linear_weight.sizes(), options);        // (H, T*E)
+  if (output_mask[2]) grad_bias = at::empty({shape.hidden}, options);                    // (H)
   TorchContext context(stock.peak - stock.linear - stock.bias - stock.embedding);
+  const Tensor embedding = contiguous_in(embedding_weight, type, context);
+  const Tensor linear = contiguous_in(linear_weight, type, context);
+  const Tensor dy = contiguous_in(grad_output, type, context);
+  const Tensor y = output.defined() ? contiguous_in(output, type, context) : Tensor();
   const cpu::EmbeddingConcatLinearBackward params{shape,
                                                   checked_tokens(tokens, shape.vocab, context),
                                                   embedding.const_data_ptr(),
@@ -235,14 +240,13 @@ Gradients backward_cpu(const Tensor& grad_output, const Tensor& tokens, const Te
   check_gradient(grad_output, tokens, embedding_weight, linear_weight, output, act);
   const auto type = embedding_weight.scalar_type();
   const auto shape = shape_of(tokens, embedding_weight, linear_weight);
-  const Tensor dy = contiguous_as(grad_output, type);
-  const Tensor y = act == Activation::kTanh ? contiguous_as(*output, type) : Tensor();
+  const Tensor y = act == Activation::kTanh ? *output : Tensor();
   const auto backward = compute_type(type) == type ? kernel_backward : low_backward;
   try {
-    return backward(shape, dy, tokens, embedding_weight, linear_weight, y, act, output_mask);
+    return backward(shape, grad_output, tokens, embedding_weight, linear_weight, y, act, output_mask);
   } catch (const TorchContext::OutOfRoom&) {
     check_range(tokens, shape.vocab);
-    return plain_backward(shape, dy, tokens, embedding_weight, linear_weight, y, output_mask);
+    return plain_backward(shape, grad_output, tokens, embedding_weight, linear_weight, y, output_mask);
   }
 }
 

@@ -47,12 +47,11 @@ struct BackwardPeak {
 BackwardPeak backward_peak(const EmbeddingConcatLinearShape& shape, Activation activation,
                            std::array<bool, 3> output_mask, int64_t element_bytes);
 
-// The operator in bfloat16 and float16 on the CPU. dy and y are contiguous. Throws TorchContext::OutOfRoom where it
-// would take more than that.
+// The operator in bfloat16 and float16 on the CPU. Throws TorchContext::OutOfRoom where it would take more than that.
 Tensor low_forward(const EmbeddingConcatLinearShape& shape, const Tensor& tokens, const Tensor& embedding_weight,
                    const Tensor& linear_weight, const optional<Tensor>& linear_bias, Activation activation);  // (N, H)
-Gradients low_backward(const EmbeddingConcatLinearShape& shape, const Tensor& dy, const Tensor& tokens,
-                       const Tensor& embedding_weight, const Tensor& linear_weight, const Tensor& y,
+Gradients low_backward(const EmbeddingConcatLinearShape& shape, const Tensor& grad_output, const Tensor& tokens,
+                       const Tensor& embedding_weight, const Tensor& linear_weight, const Tensor& output,
                        Activation activation, std::array<bool, 3> output_mask);
 
 }  // namespace namegen::ops::embedding_concat_linear

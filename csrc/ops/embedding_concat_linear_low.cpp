@@ -2,6 +2,7 @@
 // float32, from copies of the weights. So that the copies stay small, kernels get the rows of the embedding that occur
 // alone, and a wide linear weight by slices of its rows. (With copies of all, 32 examples at V=50,000, E=64, block 8,
 // H=512 took up to 141 times the memory of the stock layers.)
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/zeros.h>
@@ -195,14 +196,15 @@ Gradients backward_by_slices(const Shape& shape, const Tensor& dy, const Rows& r
 
 }  // namespace
 
-Gradients low_backward(const Shape& shape, const Tensor& dy, const Tensor& tokens, const Tensor& embedding_weight,
-                       const Tensor& linear_weight, const Tensor& y, Activation activation,
-                       std::array<bool, 3> output_mask) {
+Gradients low_backward(const Shape& shape, const Tensor& grad_output, const Tensor& tokens,
+                       const Tensor& embedding_weight, const Tensor& linear_weight, const Tensor& output,
+                       Activation activation, std::array<bool, 3> output_mask) {
+  const at::AutoDispatchBelowADInplaceOrView below;  // called by itself, the operator has come through no such guard
   const auto type = embedding_weight.scalar_type();
   const auto options = embedding_weight.options();
   if (by_torch(shape, activation, type)) {
     check_range(tokens, shape.vocab);
-    return plain_backward(shape, dy, tokens, embedding_weight, linear_weight, y, output_mask);
+    return plain_backward(shape, grad_output, tokens, embedding_weight, linear_weight, output, output_mask);
   }
   const int64_t element = embedding_weight.element_size();
   const BackwardPeak stock = backward_peak(shape, activation, output_mask, element);
@@ -210,13 +212,15 @@ Gradients low_backward(const Shape& shape, const Tensor& dy, const Tensor& token
   const int64_t allowed = stock.peak - stock.linear - stock.bias - most_rows;
   TorchContext context(allowed);
   const Rows rows = rows_that_occur(shape, tokens, context);
-  if (dy.numel() == 0) {  // nor would slices of as many rows of nothing
+  if (grad_output.numel() == 0) {  // nor would slices of as many rows of nothing
     const auto zeros = [&](bool wanted, at::IntArrayRef sizes) {
       return wanted ? at::zeros(sizes, options) : Tensor();
     };
     return {zeros(output_mask[0], embedding_weight.sizes()), zeros(output_mask[1], linear_weight.sizes()),
             zeros(output_mask[2], {shape.hidden})};
   }
+  const Tensor dy = contiguous_in(grad_output, type, context);
+  const Tensor y = output.defined() ? contiguous_in(output, type, context) : Tensor();
   // With the rows' gradients and the symbols, there must be room for the embedding's gradient.
   if (rows.symbols.defined() && stock.embedding > allowed - context.allocated()) throw TorchContext::OutOfRoom();
   auto [grad_rows, grad_linear, grad_bias] =

@@ -5,12 +5,14 @@
 #include <ATen/ops/linear.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <array>
 #include <tuple>
 
 #include "kernels/cpu/dispatch.h"
 #include "ops/autograd.h"
 #include "ops/linear.h"
+#include "ops/products.h"
 
 namespace namegen::ops::linear {
 namespace {
@@ -96,32 +98,46 @@ Gradients backward_torch(const Tensor& grad_output, const Tensor& x, const Tenso
 
 bool has_kernel(const Tensor& x) { return x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble; }
 
+// The bytes of the copy that torch's product makes too: of what is no matrix, or none transposed, as it lies.
+int64_t torch_copies(const Tensor& tensor) {
+  const auto lies = [&](int64_t along, int64_t across) {
+    return tensor.stride(along) == 1 && tensor.stride(across) >= std::max<int64_t>(tensor.size(along), 1);
+  };
+  const bool as_it_lies = tensor.is_contiguous() || (tensor.dim() == 2 && (lies(1, 0) || lies(0, 1)));
+  return as_it_lies ? 0 : int64_t(tensor.numel() * tensor.element_size());
+}
+
 Tensor forward_cpu(const Tensor& x, const Tensor& weight, const optional<Tensor>& bias) {
   check(x, weight, bias);
   if (!has_kernel(x)) return at::linear(x, weight, bias);
   const auto type = x.scalar_type();
-  const Tensor input = contiguous_as(x, type), w = contiguous_as(weight, type);
-  const auto b = parameter(bias, type);
   c10::SmallVector<int64_t, 5> sizes(x.sizes().begin(), x.sizes().end());
   sizes.back() = weight.size(0);
-  Tensor output = empty_output(sizes, x.options());  // (..., H)
-  const cpu::LinearForward params{rows_of(x),         weight.size(1),  weight.size(0),           input.const_data_ptr(),
-                                  w.const_data_ptr(), data_or_null(b), output.mutable_data_ptr()};
-  TorchContext context;
-  cpu::kernels().linear_forward[static_cast<int>(data_type(type, "x"))](params, context);
-  return output;
+  try {
+    TorchContext context(torch_copies(x));
+    const Tensor input = contiguous_in(x, type, context), w = contiguous_in(weight, type, context);
+    const auto b = parameter(bias, type);
+    Tensor output = empty_output(sizes, x.options());  // (..., H)
+    const cpu::LinearForward params{
+        rows_of(x),         weight.size(1),  weight.size(0),           input.const_data_ptr(),
+        w.const_data_ptr(), data_or_null(b), output.mutable_data_ptr()};
+    cpu::kernels().linear_forward[static_cast<int>(data_type(type, "x"))](params, context);
+    return output;
+  } catch (const TorchContext::OutOfRoom&) {  // of large transposed arguments, which torch multiplies as they lie
+    return product(x.reshape({rows_of(x), x.size(-1)}), weight.t(), bias).view(sizes);
+  }
 }
 
-Gradients backward_cpu(const Tensor& grad_output, const Tensor& x, const Tensor& weight,
-                       std::array<bool, 3> output_mask) {
-  if (!has_kernel(x)) return backward_torch(grad_output, x, weight, output_mask);
-  check_gradient(grad_output, x, weight);
+Gradients kernel_backward(const Tensor& grad_output, const Tensor& x, const Tensor& weight,
+                          std::array<bool, 3> output_mask) {
   const auto type = x.scalar_type();
-  const Tensor input = contiguous_as(x, type), w = contiguous_as(weight, type), dy = contiguous_as(grad_output, type);
+  TorchContext context(std::max(torch_copies(x), torch_copies(grad_output)));
+  const Tensor input = contiguous_in(x, type, context), w = contiguous_in(weight, type, context);
+  const Tensor dy = contiguous_in(grad_output, type, context);
   Tensor grad_x, grad_weight, grad_bias;
   if (output_mask[0]) grad_x = empty_output(x.sizes(), x.options());         // (..., K)
-  if (output_mask[1]) grad_weight = empty_output(w.sizes(), w.options());    // (H, K)
-  if (output_mask[2]) grad_bias = at::empty({weight.size(0)}, w.options());  // (H)
+  if (output_mask[1]) grad_weight = empty_output(w.sizes(), x.options());    // (H, K)
+  if (output_mask[2]) grad_bias = at::empty({weight.size(0)}, x.options());  // (H)
   const cpu::LinearBackward params{rows_of(x),
                                    weight.size(1),
                                    weight.size(0),
@@ -131,9 +147,25 @@ Gradients backward_cpu(const Tensor& grad_output, const Tensor& x, const Tensor&
                                    mutable_or_null(grad_x),
                                    mutable_or_null(grad_weight),
                                    mutable_or_null(grad_bias)};
-  TorchContext context;
   cpu::kernels().linear_backward[static_cast<int>(data_type(type, "x"))](params, context);
   return {grad_x, grad_weight, grad_bias};
+}
+
+Gradients backward_cpu(const Tensor& grad_output, const Tensor& x, const Tensor& weight,
+                       std::array<bool, 3> output_mask) {
+  if (!has_kernel(x)) return backward_torch(grad_output, x, weight, output_mask);
+  check_gradient(grad_output, x, weight);
+  try {
+    return kernel_backward(grad_output, x, weight, output_mask);
+  } catch (const TorchContext::OutOfRoom&) {
+    const int64_t rows = rows_of(x);
+    const Tensor dy = grad_output.reshape({rows, weight.size(0)});  // (N, H)
+    Gradients result;
+    if (output_mask[0]) std::get<0>(result) = product(dy, weight).view(x.sizes());                 // (..., K)
+    if (output_mask[1]) std::get<1>(result) = product(dy.t(), x.reshape({rows, weight.size(1)}));  // (H, K)
+    if (output_mask[2]) std::get<2>(result) = sum_of_rows(dy);                                     // (H)
+    return result;
+  }
 }
 
 }  // namespace

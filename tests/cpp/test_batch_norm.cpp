@@ -36,12 +36,12 @@ Results<T> run(const cpu::Kernels& kernels, const Problem<T>& p, int threads) {
   const int index = static_cast<int>(dtype_of<T>());
   TestContext forward_context(threads), backward_context(threads);
   kernels.batch_norm_forward[index](
-      {p.rows, p.channels, p.x.data(), r.output.data(), p.affine ? p.weight.data() : nullptr,
+      {p.rows, p.channels, p.channels, p.x.data(), r.output.data(), p.affine ? p.weight.data() : nullptr,
        p.affine ? p.bias.data() : nullptr, r.mean.data(), r.invstd.data(), r.running_mean.data(), r.running_var.data(),
        p.training, kMomentum, kEps, activation},
       forward_context);
   kernels.batch_norm_backward[index](
-      {p.rows, p.channels, p.x.data(), r.output.data(), p.dy.data(), p.affine ? p.weight.data() : nullptr,
+      {p.rows, p.channels, p.channels, p.x.data(), r.output.data(), p.dy.data(), p.affine ? p.weight.data() : nullptr,
        r.mean.data(), r.invstd.data(), r.grad_input.data(), r.grad_weight.data(), r.grad_bias.data(), p.training,
        activation},
       backward_context);

@@ -29,6 +29,7 @@ std::vector<uint16_t> scaled(const cpu::Kernels& kernels, const std::vector<uint
   float mean = 0, invstd = 1;
   const cpu::BatchNormForward params{static_cast<int64_t>(x.size()),
                                      1,
+                                     1,
                                      x.data(),
                                      y.data(),
                                      &scale,

@@ -86,12 +86,12 @@ void test_batch_norm(const cpu::Kernels& kernels) {
         Arrays r{all, channels, channels, channels, channels, all, channels, channels};
         TestContext forward(threads), backward(threads);
         kernels.batch_norm_forward[0](
-            {kRows, kChannels, input.data(), r[0].data(), weight.data(), bias.data(), r[1].data(), r[2].data(),
-             r[3].data(), r[4].data(), true, 0.1, 1e-5, Activation::kTanh},
+            {kRows, kChannels, kChannels, input.data(), r[0].data(), weight.data(), bias.data(), r[1].data(),
+             r[2].data(), r[3].data(), r[4].data(), true, 0.1, 1e-5, Activation::kTanh},
             forward);
         kernels.batch_norm_backward[0](
-            {kRows, kChannels, input.data(), r[0].data(), gradient.data(), weight.data(), r[1].data(), r[2].data(),
-             r[5].data(), r[6].data(), r[7].data(), true, Activation::kTanh},
+            {kRows, kChannels, kChannels, input.data(), r[0].data(), gradient.data(), weight.data(), r[1].data(),
+             r[2].data(), r[5].data(), r[6].data(), r[7].data(), true, Activation::kTanh},
             backward);
         return r;
       },

@@ -242,3 +242,15 @@ def test_huge_layers_without_examples_take_no_time(hidden: int, dtype: torch.dty
             no_output, tokens, embedding, weight, output, activation, [True, True, False]
         )
         assert [tuple(g.shape) for g in grads[:2]] == [(3, 0), (hidden, 0)]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("many", [2**31, 2**40, 2**62])
+def test_huge_products_of_nothing_take_no_time(many: int, dtype: torch.dtype) -> None:
+    empty = {size: torch.zeros(size, dtype=dtype) for size in ((0, many), (0, 0), (many, 0))}
+    for rows, inputs, outputs in ((0, many, 0), (0, 0, many), (many, 0, 0)):
+        x, weight = empty[rows, inputs], empty[outputs, inputs]
+        dy = OPS.linear(x, weight)
+        assert dy.shape == (rows, outputs)
+        grads = OPS.linear_backward(dy, x, weight, [True, True, False])
+        assert [g.shape for g in grads[:2]] == [x.shape, weight.shape]

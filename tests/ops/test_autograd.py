@@ -309,3 +309,16 @@ def test_vmap_of_batch_norm_is_refused() -> None:
     # Its schema may change the running statistics, which vmap's loop over samples doesn't take.
     with pytest.raises(RuntimeError, match=r"Batching rule not implemented for namegen_ext::batch_norm"):
         torch.func.vmap(lambda t: ops.batch_norm(t, None, None, None, None, True, 0.1, 1e-5))(normal(2, 5, 3))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_the_backward_operator_called_by_itself(dtype: torch.dtype) -> None:
+    # Its arguments may ask for gradients that it does not give.
+    tokens = torch.arange(21).view(7, 3) % 6
+    table, weight = torch.ones(6, 2, dtype=dtype), torch.ones(4, 6, dtype=dtype)
+    y = dy = torch.full((7, 4), 0.5, dtype=dtype)
+    op = torch.ops.namegen_ext.embedding_concat_linear_backward
+    expected = op(dy, tokens, table, weight, y, "tanh", [True] * 3)
+    leaves = [t.clone().requires_grad_() for t in (table, weight)]
+    computed = op(dy, tokens, *leaves, y, "tanh", [True] * 3)
+    assert all(map(torch.equal, computed, expected))

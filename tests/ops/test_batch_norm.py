@@ -123,7 +123,7 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-# Statistics are formed in pieces of 128 rows and in chunks of at least 1024.
+# Statistics are formed in pieces of 128 rows and in chunks of at least 256; of wide layers in groups of channels.
 NAMED = {
     "published size": Case((32,), 200),
     "two rows": Case((2,), 5),
@@ -132,6 +132,7 @@ NAMED = {
     "sixteen chunks and more rows": Case((17_001,), 9, offset=-5.0),
     "many dimensions": Case((4, 3, 1, 5), 17),
     "one channel": Case((5000,), 1),
+    "two groups of channels": Case((5,), 20_000),
 }
 
 
@@ -141,6 +142,10 @@ NAMED = {
 @pytest.mark.parametrize("name", NAMED)
 def test_named_sizes(name: str, dtype: torch.dtype, training: bool, activation: str) -> None:
     check(replace(NAMED[name], training=training, activation=activation), dtype)
+
+
+def test_groups_of_channels_and_sixteen_chunks() -> None:
+    check(Case((4100,), 2800, activation="tanh"), torch.float32)
 
 
 @given(case=cases(), dtype=st.sampled_from([torch.float32, torch.float64]))

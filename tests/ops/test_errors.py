@@ -19,6 +19,51 @@ def embed(**changed: Any) -> torch.Tensor:
     return ops.embedding_concat_linear(**(arguments | changed))
 
 
+X, OF_A_CHANNEL = torch.ones(2, 3), torch.ones(3)
+LINEAR_WEIGHT, LINEAR_OUTPUT = torch.ones(4, 3), torch.ones(2, 4)
+CALLS: dict[str, dict[str, Any]] = {
+    "embedding_concat_linear": {"tokens": TOKENS, "embedding_weight": TABLE, "linear_weight": WEIGHT},
+    "embedding_concat_linear_backward": {
+        "grad_output": torch.ones(3, 4),
+        "tokens": TOKENS,
+        "embedding_weight": TABLE,
+        "linear_weight": WEIGHT,
+        "output": torch.ones(3, 4),
+        "activation": "tanh",
+        "output_mask": [True] * 3,
+    },
+    "batch_norm_backward": {
+        "grad_output": X,
+        "x": X,
+        "output": X,
+        "weight": None,
+        "mean": OF_A_CHANNEL,
+        "invstd": OF_A_CHANNEL,
+        "training": False,
+        "activation": "tanh",
+        "output_mask": [True] * 3,
+    },
+    "linear": {"x": X, "weight": LINEAR_WEIGHT},
+    "linear_backward": {
+        "grad_output": LINEAR_OUTPUT,
+        "x": X,
+        "weight": LINEAR_WEIGHT,
+        "output_mask": [True] * 3,
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [(name, key) for name, call in CALLS.items() for key, value in call.items() if torch.is_tensor(value)],
+)
+def test_none_in_place_of_a_tensor(name: str, argument: str) -> None:
+    op = getattr(torch.ops.namegen_ext, name)
+    op(**CALLS[name])
+    with pytest.raises(RuntimeError, match=argument):
+        op(**(CALLS[name] | {argument: None}))
+
+
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.uint8])
 @pytest.mark.parametrize("position", [0, 2, 5])
 def test_first_token_beyond_the_table(position: int, dtype: torch.dtype) -> None:

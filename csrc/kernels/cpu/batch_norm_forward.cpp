@@ -19,10 +19,10 @@ void sum_rows(const BatchNormForward& p, int64_t first, int64_t end, const RowBl
     Vec<T> total[NV];
     for (int v = 0; v < NV; ++v) total[v] = n == first ? Vec<T>{} : load(sums + column + v * kWidth<T>);
     for (; n < n_end; ++n) {
-      blocks.template read_ahead<NV>(p.input, n * p.channels + column);
+      blocks.template read_ahead<NV>(p.input, n * p.row_stride + column);
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v) {
-        const Data* x = static_cast<const Data*>(p.input) + n * p.channels + column + v * kWidth<T>;
+        const Data* x = static_cast<const Data*>(p.input) + n * p.row_stride + column + v * kWidth<T>;
         total[v] += term(load_data(x, lanes_of<T, NV>(v, columns)), column + v * kWidth<T>);
       }
     }
@@ -39,7 +39,7 @@ void chunk_statistics(const BatchNormForward& p, int64_t first, int64_t end, Com
                       Compute<Data>* deviations, Compute<Data>* piece) {
   using T = Compute<Data>;
   const int64_t padded = Panels<T>{p.channels}.padded();
-  const RowBlocks<Data> blocks(p.rows, p.channels, 1);
+  const RowBlocks<Data> blocks = blocks_of<Data>(p, 1);
   for (int64_t n = first; n < end; n += kPieceRows) {
     const int64_t rows = smaller(kPieceRows, end - n);
     T* piece_mean = n == first ? mean : piece;
@@ -65,6 +65,7 @@ void batch_statistics(const BatchNormForward& p, Context& context) {
   using T = Compute<Data>;
   const Chunks chunks{p.rows};
   const int64_t padded = Panels<T>{p.channels}.padded();
+  const Context::Mark before_scratch = context.mark();
   T* memory = scratch_array<T>(context, chunks.count() * 4 * padded);  // a chunk: mean, deviations, two for a piece
   const double micros = double(p.rows) * p.channels * (sizeof(Data) + 4) / kBytesPerMicro;
   parallel_for(context, chunks.count(), micros, [&](int64_t chunk) {
@@ -96,6 +97,7 @@ void batch_statistics(const BatchNormForward& p, Context& context) {
       store_first(running_var + c, old * (T(1) - momentum) + unbiased * momentum, lanes);
     }
   }
+  context.return_to(before_scratch);
 }
 
 template <class Data, bool Tanh>
@@ -119,7 +121,7 @@ void normalise(const BatchNormForward& p, Context& context) {
   }
 
   constexpr int64_t kRows = 64;
-  const RowBlocks<Data> blocks(p.rows, p.channels, 1);
+  const RowBlocks<Data> blocks = blocks_of<Data>(p, 1);
   const double micros = double(p.rows) * p.channels * (2 * sizeof(Data) + (Tanh ? 8 : 0)) / kBytesPerMicro;
   parallel_for(context, ceil_div(p.rows, kRows), micros, [&](int64_t task) {
     const int64_t first = task * kRows, end = smaller(first + kRows, p.rows);
@@ -132,7 +134,7 @@ void normalise(const BatchNormForward& p, Context& context) {
         bias[v] = load(biases + column + v * kWidth<T>);
       }
       for (; n < n_end; ++n) {
-        const int64_t at = n * p.channels + column;
+        const int64_t at = n * p.row_stride + column;
         blocks.template read_ahead<NV>(p.input, at);
         blocks.template write_ahead<NV>(p.output, at);
 #pragma GCC unroll 8

@@ -49,9 +49,16 @@ struct EmbeddingConcatLinearBackward {
   bool add_to_embedding = false;  // whether grad_embedding holds what its gradient is added to
 };
 
+// Rows are cut into at most 16 chunks, by their number alone.
+inline int64_t batch_norm_chunks(int64_t rows) { return rows < 512 ? 1 : rows < 16 * 256 ? rows / 256 : 16; }
+
+// The elements of scratch memory, in the compute dtype, that a channel takes at most.
+inline int64_t batch_norm_scratch(int64_t rows) { return 4 * batch_norm_chunks(rows) + 3; }
+
 struct BatchNormForward {
   int64_t rows;        // N, values a channel
   int64_t channels;    // C
+  int64_t row_stride;  // elements from one row of input and output to the next
   const void* input;   // (N, C) data
   void* output;        // (N, C) data
   const void* weight;  // (C) compute, or null for 1
@@ -69,13 +76,14 @@ struct BatchNormForward {
 struct BatchNormBackward {
   int64_t rows;
   int64_t channels;
+  int64_t row_stride;       // elements from one row of input, output and their gradients to the next
   const void* input;        // (N, C) data: x
   const void* output;       // (N, C) data: y, read where the activation is tanh
   const void* grad_output;  // (N, C) data
   const void* weight;       // (C) compute, or null for 1
   const void* mean;         // (C) compute: what the forward pass normalised with
   const void* invstd;       // (C) compute
-  void* grad_input;         // (N, C) data, or null where it is not wanted
+  void* grad_input;         // (N, C) data, may be grad_output, or null where it is not wanted
   void* grad_weight;        // (C) compute, or null
   void* grad_bias;          // (C) compute, or null
   bool training;            // whether mean and invstd depend on x

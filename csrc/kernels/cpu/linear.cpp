@@ -67,6 +67,7 @@ constexpr int64_t kTaskRows = 48;
 template <class T, class Pack>
 void rows_by_panels(const T* a, int64_t rows, int64_t depth, const Pack& pack, int64_t columns, const T* bias, T* c,
                     Context& context) {
+  if (rows == 0 || columns == 0) return;  // 2^62 rows of nothing are a matrix too
   constexpr int64_t kDepth = 2048;
   const Panels<T> panels{columns};
   int64_t k = 0;
@@ -153,8 +154,11 @@ template <class T>
 void linear_backward(const LinearBackward& p, Context& context) {
   if (p.grad_input != nullptr) input_gradient<T>(p, context);
   if (p.grad_weight != nullptr) {
-    if (p.rows == 0) fill_zero(static_cast<T*>(p.grad_weight), p.in_features * p.out_features);
-    weight_gradient<T>(p, context);
+    if (p.rows == 0) {
+      fill_zero(static_cast<T*>(p.grad_weight), p.in_features * p.out_features);
+    } else {
+      weight_gradient<T>(p, context);
+    }
   }
   if (p.grad_bias != nullptr) bias_gradient<T>(p, context);
 }

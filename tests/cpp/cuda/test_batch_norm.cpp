@@ -135,14 +135,15 @@ Results<double> on_cpu(const Case& c, const Problem<Data>& p, const Results<Data
   const int type = static_cast<int>(DType::kFloat64);
   TestContext context;
   cpu::kernels().batch_norm_forward[type](
-      {c.rows, c.channels, x.data(), r.output.data(), c.affine ? weight.data() : nullptr,
+      {c.rows, c.channels, c.channels, x.data(), r.output.data(), c.affine ? weight.data() : nullptr,
        c.affine ? bias.data() : nullptr, r.mean.data(), r.invstd.data(), r.running_mean.data(), r.running_var.data(),
        c.training, kMomentum, kEps, activation},
       context);
   const auto output = as_double(at->output), mean = as_double(at->mean), invstd = as_double(at->invstd);
   cpu::kernels().batch_norm_backward[type](
-      {c.rows, c.channels, x.data(), output.data(), dy.data(), c.affine ? weight.data() : nullptr, mean.data(),
-       invstd.data(), r.grad_input.data(), r.grad_weight.data(), r.grad_bias.data(), c.training, activation},
+      {c.rows, c.channels, c.channels, x.data(), output.data(), dy.data(), c.affine ? weight.data() : nullptr,
+       mean.data(), invstd.data(), r.grad_input.data(), r.grad_weight.data(), r.grad_bias.data(), c.training,
+       activation},
       context);
   return r;
 }
