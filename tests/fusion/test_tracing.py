@@ -25,7 +25,8 @@ def test_torch_compile_takes_the_whole_model_with_the_operators(model, stock, to
     torch._dynamo.reset()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", "Guards may run slower on Python 3.13.0")  # says torch, of any model
+        # So says torch on this version, of any model.
+        warnings.filterwarnings("ignore", "Guards may run slower on Python 3.13.0")
         compiled = torch.compile(model.train(training), backend=backend, fullgraph=True)
         actual = compiled(tokens)
     torch.testing.assert_close(actual, stock.train(training)(tokens), **ROUNDING)
