@@ -262,10 +262,8 @@ Triple backward_cpu(const Tensor& grad_output, const Tensor& x, const optional<T
     const Tensor group_mean = part_in(mean, first, count, compute, context);
     const Tensor group_invstd = part_in(invstd, first, count, compute, context);
     const auto gradient = [&](const Tensor& whole) {
-      if (!whole.defined() || parameter_type != compute) {
-        return whole.defined() ? context.scratch_tensor({count}, compute) : Tensor();
-      }
-      return part(whole, first, count);
+      if (!whole.defined()) return Tensor();
+      return parameter_type == compute ? part(whole, first, count) : context.scratch_tensor({count}, compute);
     };
     const Tensor group_weight = gradient(grad_weight), group_bias = gradient(grad_bias);
     const cpu::BatchNormBackward params{rows,

@@ -1,4 +1,4 @@
-// What the CPU and the CUDA side of batch_norm share: the checks of its arguments, and the running statistics.
+// What the CPU and the CUDA side of batch_norm share: the checks of its arguments.
 #pragma once
 
 #include <array>
@@ -25,25 +25,5 @@ Tensor call(const Tensor& x, const optional<Tensor>& running_mean, const optiona
 inline void note_change(const optional<Tensor>& tensor) {
   if (given(tensor) && !tensor->is_inference()) tensor->unsafeGetTensorImpl()->bump_version();
 }
-
-// The running statistics as a kernel wants them, contiguous and in the compute dtype, and back to where they live.
-class Running {
- public:
-  Running(const optional<Tensor>& tensor, at::ScalarType compute) {
-    if (!given(tensor)) return;
-    tensor_ = *tensor;
-    working_ = contiguous_as(*tensor, compute);
-  }
-  void* data() const { return working_.defined() ? working_.mutable_data_ptr() : nullptr; }
-  const Tensor& working() const { return working_; }
-  void write_back() const {
-    if (!tensor_.defined()) return;
-    if (!working_.is_same(tensor_)) tensor_.copy_(working_);
-    note_change(tensor_);
-  }
-
- private:
-  Tensor tensor_, working_;
-};
 
 }  // namespace namegen::ops::batch_norm

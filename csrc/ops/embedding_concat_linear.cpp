@@ -10,6 +10,7 @@
 #include "kernels/cpu/dispatch.h"
 #include "ops/autograd.h"
 #include "ops/embedding_concat_linear.h"
+#include "ops/products.h"
 
 namespace namegen::ops::embedding_concat_linear {
 namespace {
@@ -238,6 +239,7 @@ Gradients backward_cpu(const Tensor& grad_output, const Tensor& tokens, const Te
                        std::array<bool, 3> output_mask) {
   const Activation act = parse_activation(activation);
   check_gradient(grad_output, tokens, embedding_weight, linear_weight, output, act);
+  const AsKernel as_kernel;  // called by itself, the operator has come through no guard of autograd's
   const auto type = embedding_weight.scalar_type();
   const auto shape = shape_of(tokens, embedding_weight, linear_weight);
   const Tensor y = act == Activation::kTanh ? *output : Tensor();

@@ -2,7 +2,6 @@
 // float32, from copies of the weights. So that the copies stay small, kernels get the rows of the embedding that occur
 // alone, and a wide linear weight by slices of its rows. (With copies of all, 32 examples at V=50,000, E=64, block 8,
 // H=512 took up to 141 times the memory of the stock layers.)
-#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/zeros.h>
@@ -199,7 +198,6 @@ Gradients backward_by_slices(const Shape& shape, const Tensor& dy, const Rows& r
 Gradients low_backward(const Shape& shape, const Tensor& grad_output, const Tensor& tokens,
                        const Tensor& embedding_weight, const Tensor& linear_weight, const Tensor& output,
                        Activation activation, std::array<bool, 3> output_mask) {
-  const at::AutoDispatchBelowADInplaceOrView below;  // called by itself, the operator has come through no such guard
   const auto type = embedding_weight.scalar_type();
   const auto options = embedding_weight.options();
   if (by_torch(shape, activation, type)) {

@@ -5,6 +5,7 @@
 #include <ATen/ops/embedding_dense_backward.h>
 #include <ATen/ops/tanh_backward.h>
 #include <ATen/ops/zeros.h>
+
 #include "ops/embedding_concat_linear.h"
 #include "ops/products.h"
 

@@ -81,17 +81,27 @@ Tensor forward_torch(const Tensor& x, const Tensor& weight, const optional<Tenso
   return at::linear(x, weight, bias);
 }
 
-Gradients backward_torch(const Tensor& grad_output, const Tensor& x, const Tensor& weight,
-                         std::array<bool, 3> output_mask) {
-  check_gradient(grad_output, x, weight);
+// The three gradients, where multiply(a, b) is a product of matrices and sum_rows(d) the sums of d's columns.
+template <class Multiply, class SumRows>
+Gradients backward_by(const Multiply& multiply, const SumRows& sum_rows, const Tensor& grad_output, const Tensor& x,
+                      const Tensor& weight, std::array<bool, 3> output_mask) {
   c10::SymInt rows = 1;
   for (int64_t d = 0; d < x.dim() - 1; ++d) rows *= x.sym_size(d);
   const Tensor dy = grad_output.reshape_symint({rows, weight.sym_size(0)});  // (N, H)
   Gradients result;
-  if (output_mask[0]) std::get<0>(result) = dy.mm(weight).reshape_symint(x.sym_sizes());              // (..., K)
-  if (output_mask[1]) std::get<1>(result) = dy.t().mm(x.reshape_symint({rows, weight.sym_size(1)}));  // (H, K)
-  if (output_mask[2]) std::get<2>(result) = dy.sum(0);                                                // (H)
+  if (output_mask[0]) std::get<0>(result) = multiply(dy, weight).reshape_symint(x.sym_sizes());  // (..., K)
+  if (output_mask[1]) {
+    std::get<1>(result) = multiply(dy.t(), x.reshape_symint({rows, weight.sym_size(1)}));  // (H, K)
+  }
+  if (output_mask[2]) std::get<2>(result) = sum_rows(dy);  // (H)
   return result;
+}
+
+Gradients backward_torch(const Tensor& grad_output, const Tensor& x, const Tensor& weight,
+                         std::array<bool, 3> output_mask) {
+  check_gradient(grad_output, x, weight);
+  const auto multiply = [](const Tensor& a, const Tensor& b) { return a.mm(b); };
+  return backward_by(multiply, [](const Tensor& d) { return d.sum(0); }, grad_output, x, weight, output_mask);
 }
 
 // ---- CPU ------------------------------------------------------------------------------------------------------------
@@ -158,13 +168,9 @@ Gradients backward_cpu(const Tensor& grad_output, const Tensor& x, const Tensor&
   try {
     return kernel_backward(grad_output, x, weight, output_mask);
   } catch (const TorchContext::OutOfRoom&) {
-    const int64_t rows = rows_of(x);
-    const Tensor dy = grad_output.reshape({rows, weight.size(0)});  // (N, H)
-    Gradients result;
-    if (output_mask[0]) std::get<0>(result) = product(dy, weight).view(x.sizes());                 // (..., K)
-    if (output_mask[1]) std::get<1>(result) = product(dy.t(), x.reshape({rows, weight.size(1)}));  // (H, K)
-    if (output_mask[2]) std::get<2>(result) = sum_of_rows(dy);                                     // (H)
-    return result;
+    const AsKernel as_kernel;
+    const auto multiply = [](const Tensor& a, const Tensor& b) { return product(a, b); };
+    return backward_by(multiply, sum_of_rows, grad_output, x, weight, output_mask);
   }
 }
 

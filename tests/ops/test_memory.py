@@ -142,8 +142,8 @@ def test_batch_norm(
         with torch.no_grad():
             return peak_bytes(lambda: op(x, mean, var, weight, bias, training, 0.1, 1e-5, activation))
 
-    # For an expanded gradient torch has another way, in which some values a channel less are held.
-    spared = 3 * channels * max(dtype.itemsize, 4) if expanded else 0
+    # For an expanded gradient torch's batch norm has another way, in which some values a channel less are held.
+    spared = 3 * channels * max(dtype.itemsize, 4) if expanded and activation == "none" else 0
     for measure in (peak, inference_peak):
         fused, stock = measure(ops.batch_norm), measure(ops.batch_norm_reference)
         assert fused <= stock + spared, f"{measure.__name__}: {fused} bytes, the stock layers {stock}"

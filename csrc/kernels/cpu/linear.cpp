@@ -68,7 +68,7 @@ template <class T, class Pack>
 void rows_by_panels(const T* a, int64_t rows, int64_t depth, const Pack& pack, int64_t columns, const T* bias, T* c,
                     Context& context) {
   if (rows == 0 || columns == 0) return;  // 2^62 rows of nothing are a matrix too
-  constexpr int64_t kDepth = 2048;
+  constexpr int64_t kDepth = 2048;        // a packed panel takes half a MiB at most
   const Panels<T> panels{columns};
   int64_t k = 0;
   do {

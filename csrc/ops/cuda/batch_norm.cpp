@@ -11,6 +11,26 @@
 namespace namegen::ops::batch_norm {
 namespace {
 
+// The running statistics as a kernel wants them, contiguous and in the compute dtype, and back to where they live.
+class Running {
+ public:
+  Running(const optional<Tensor>& tensor, at::ScalarType compute) {
+    if (!given(tensor)) return;
+    tensor_ = *tensor;
+    working_ = contiguous_as(*tensor, compute);
+  }
+  void* data() const { return working_.defined() ? working_.mutable_data_ptr() : nullptr; }
+  const Tensor& working() const { return working_; }
+  void write_back() const {
+    if (!tensor_.defined()) return;
+    if (!working_.is_same(tensor_)) tensor_.copy_(working_);
+    note_change(tensor_);
+  }
+
+ private:
+  Tensor tensor_, working_;
+};
+
 void check_rows(const Tensor& x) {
   TORCH_CHECK(rows_of(x) <= INT32_MAX, "x must have fewer than 2^31 values per channel, but got ", describe("x", x));
 }
