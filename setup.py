@@ -37,9 +37,14 @@ setup(
     packages=[
         *find_packages(include=["namegen_ext", "namegen_ext.*"]),
         *find_packages("python", include=["namegen_reference", "namegen_reference.*"]),
+        *find_packages("python", include=["namegen_bench", "namegen_bench.*"]),
         "namegen_lessons",
     ],
-    package_dir={"namegen_reference": "python/namegen_reference", "namegen_lessons": "python/lessons"},
+    package_dir={
+        "namegen_bench": "python/namegen_bench",
+        "namegen_lessons": "python/lessons",
+        "namegen_reference": "python/namegen_reference",
+    },
     package_data={"namegen_ext": ["py.typed", "_build.json"], "namegen_ext.data": ["files/*"]},
     ext_modules=[Extension("namegen_ext._C", sources=[])],
     cmdclass={"build_ext": CMakeBuild},

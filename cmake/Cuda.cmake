@@ -1,16 +1,16 @@
 # The CUDA kernels, which need nvcc and nothing of torch: target namegen_cuda_kernels where NAMEGEN_CUDA_ARCHITECTURES
 # says what to compile for, and target cuda_kernels_check wherever there is an nvcc.
 set(NAMEGEN_CUDA_KERNELS
-  ${CMAKE_CURRENT_SOURCE_DIR}/csrc/kernels/cuda/batch_norm_backward.cu
-  ${CMAKE_CURRENT_SOURCE_DIR}/csrc/kernels/cuda/batch_norm_forward.cu
-  ${CMAKE_CURRENT_SOURCE_DIR}/csrc/kernels/cuda/embedding_concat_linear_backward.cu
-  ${CMAKE_CURRENT_SOURCE_DIR}/csrc/kernels/cuda/embedding_concat_linear_forward.cu)
+  ${CMAKE_CURRENT_SOURCE_DIR}/csrc/core/kernels/cuda/batch_norm_backward.cu
+  ${CMAKE_CURRENT_SOURCE_DIR}/csrc/core/kernels/cuda/batch_norm_forward.cu
+  ${CMAKE_CURRENT_SOURCE_DIR}/csrc/core/kernels/cuda/embedding_concat_linear_backward.cu
+  ${CMAKE_CURRENT_SOURCE_DIR}/csrc/core/kernels/cuda/embedding_concat_linear_forward.cu)
 
 if(NAMEGEN_CUDA_ARCHITECTURES)
   set(CMAKE_CUDA_ARCHITECTURES ${NAMEGEN_CUDA_ARCHITECTURES})
   enable_language(CUDA)
   add_library(namegen_cuda_kernels STATIC ${NAMEGEN_CUDA_KERNELS})
-  target_include_directories(namegen_cuda_kernels PUBLIC csrc)
+  target_include_directories(namegen_cuda_kernels PUBLIC csrc/core)
   target_include_directories(namegen_cuda_kernels SYSTEM INTERFACE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
   set_target_properties(namegen_cuda_kernels PROPERTIES
     CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON CUDA_VISIBILITY_PRESET hidden CUDA_RUNTIME_LIBRARY Shared)
@@ -23,7 +23,7 @@ find_program(NAMEGEN_PYTHON NAMES python3 python)
 if(NAMEGEN_NVCC AND NAMEGEN_PYTHON)
   add_custom_target(cuda_kernels_check
     COMMAND ${NAMEGEN_PYTHON} ${CMAKE_CURRENT_SOURCE_DIR}/python/check_cuda_kernels.py
-      --nvcc ${NAMEGEN_NVCC} --include ${CMAKE_CURRENT_SOURCE_DIR}/csrc
+      --nvcc ${NAMEGEN_NVCC} --include ${CMAKE_CURRENT_SOURCE_DIR}/csrc/core
       --architectures sm_80 sm_90 sm_100 -- ${NAMEGEN_CUDA_KERNELS}
     USES_TERMINAL VERBATIM)
 endif()

@@ -19,23 +19,23 @@ from itertools import groupby
 import torch
 from rich.console import Console
 
-from namegen_ext.benchmarks.agreement import DisagreementError
-from namegen_ext.benchmarks.comparison import STOCK, Comparison
-from namegen_ext.benchmarks.csv_file import CsvFile, CsvFileError, rows_of
-from namegen_ext.benchmarks.gpu import NoGpuError
-from namegen_ext.benchmarks.machine import Machine, available_cpus, this_machine
-from namegen_ext.benchmarks.plot import PlotError
-from namegen_ext.benchmarks.rates import measure_rates
-from namegen_ext.benchmarks.report import Report, ReportError, add_report_arguments, check_report
-from namegen_ext.benchmarks.results import results_of
-from namegen_ext.benchmarks.settings import FULL, QUICK
-from namegen_ext.benchmarks.suites import DEFAULT_SUITES, PEERS, SUITES, TIME_TO_LOSS
-from namegen_ext.benchmarks.tables import LEGEND, print_comparisons
-from namegen_ext.benchmarks.time_to_loss import TrainingFailedError
-from namegen_ext.benchmarks.workers import WorkerError
-from namegen_ext.command_line import Parser, path, problem_with_file, shown, whole_number
+from namegen_bench.agreement import DisagreementError
+from namegen_bench.comparison import STOCK, Comparison
+from namegen_bench.csv_file import CsvFile, CsvFileError, rows_of
+from namegen_bench.gpu import NoGpuError
+from namegen_bench.machine import Machine, available_cpus, this_machine
+from namegen_bench.plot import PlotError
+from namegen_bench.rates import measure_rates
+from namegen_bench.report import Report, ReportError, add_report_arguments, check_report
+from namegen_bench.results import results_of
+from namegen_bench.settings import FULL, QUICK
+from namegen_bench.suites import DEFAULT_SUITES, PEERS, SUITES, TIME_TO_LOSS
+from namegen_bench.tables import LEGEND, print_comparisons
+from namegen_bench.time_to_loss import TrainingFailedError
+from namegen_bench.workers import WorkerError
+from namegen_ext.cli.parser import Parser, path, problem_with_file, whole_number
 from namegen_ext.data import DataError, load_words
-from namegen_ext.ranges import THREADS
+from namegen_ext.options.ranges import THREADS, shown
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 _FILE_WIDTH = 180  # columns of a table where the output is not a terminal

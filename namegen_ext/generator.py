@@ -19,6 +19,9 @@ from namegen_ext.data import (
     load_words,
     split_words,
 )
+from namegen_ext.runs.checkpoint import save_model
+from namegen_ext.runs.config import words_sha256
+from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.sampling import NameStream, iter_names
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH
 from namegen_ext.training import (
@@ -31,11 +34,8 @@ from namegen_ext.training import (
     evaluate,
     load_run,
 )
-from namegen_ext.training.checkpoint import save_model
 from namegen_ext.training.corpus import build_examples
 from namegen_ext.training.progress import reporter_for
-from namegen_ext.training.run_config import words_sha256
-from namegen_ext.training.run_directory import RunDirectory
 
 # What `fit` calls a word list that came as an iterable.
 _GIVEN = "names"

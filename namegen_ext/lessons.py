@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from namegen_ext.command_line import Parser, shown
+from namegen_ext.cli.parser import Parser
+from namegen_ext.options.ranges import shown
 
 PACKAGE = "namegen_lessons"  # python/lessons in a checkout
 INTERRUPTED = 130  # 128 + SIGINT, as shells count

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 import torch
 
-from namegen_ext.command_line import Parser, path, whole_number
+from namegen_ext.cli.parser import Parser, path, whole_number
 from namegen_ext.diagnostics import DEFAULT_EXAMPLES, diagnose
+from namegen_ext.options.ranges import SEEDS, WholeNumbers
 from namegen_ext.plotting.picture import PlotError, check_matplotlib
 from namegen_ext.plotting.write import write_report
-from namegen_ext.ranges import SEEDS, WholeNumbers
 from namegen_ext.training import RunError, load_run
 
 DEFAULT_SEED = 0

@@ -16,15 +16,16 @@ import torch
 from rich.console import Console
 
 from namegen_ext._version import __version__
-from namegen_ext.command_line import Parser, one_of, path, problem_with_file, whole_number
+from namegen_ext.cli.parser import Parser, one_of, path, problem_with_file, whole_number
 from namegen_ext.data import DataError, WordList, load_words
-from namegen_ext.ranges import SEEDS, THREADS
+from namegen_ext.options.choices import FUSED_CHOICES
+from namegen_ext.options.ranges import SEEDS, THREADS
+from namegen_ext.options.train_options import OptionError
 from namegen_ext.reproduction import ROWS, Outcome, Row, run_row
 from namegen_ext.reproduction.report import print_table, summarise, to_json, to_markdown
-from namegen_ext.training.backends import FUSED_CHOICES
-from namegen_ext.training.errors import BackendError, RunError
-from namegen_ext.training.files import write_bytes, write_json
-from namegen_ext.training.options import OptionError
+from namegen_ext.runs.errors import RunError
+from namegen_ext.runs.files import write_bytes, write_json
+from namegen_ext.training.errors import BackendError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 DEFAULT_DATA = "makemore"

@@ -14,9 +14,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from namegen_ext._standard_output import forget_standard_output
-from namegen_ext.command_line import Parser, number, path, whole_number
-from namegen_ext.ranges import SEEDS, Numbers, WholeNumbers
+from namegen_ext.cli.parser import Parser, number, path, whole_number
+from namegen_ext.cli.standard_output import forget_standard_output
+from namegen_ext.options.ranges import SEEDS, Numbers, WholeNumbers
 
 # torch is imported once the arguments are known to be right: neither --help nor a wrong flag waits for it.
 if TYPE_CHECKING:

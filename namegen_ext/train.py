@@ -17,11 +17,8 @@ from typing import NoReturn
 
 import torch
 
-from namegen_ext._standard_output import forget_standard_output
-from namegen_ext.command_line import shown
-from namegen_ext.data import DataError, load_words
-from namegen_ext.sampling import sample_names
-from namegen_ext.training.arguments import (
+from namegen_ext.cli.standard_output import forget_standard_output
+from namegen_ext.cli.train_flags import (
     DEFAULT_DATA,
     DEFAULT_DEVICE,
     build_parser,
@@ -29,20 +26,24 @@ from namegen_ext.training.arguments import (
     given_options,
     given_settings,
 )
+from namegen_ext.data import DataError, load_words
+from namegen_ext.options.effects import check_effects
+from namegen_ext.options.ranges import shown
+from namegen_ext.options.recipes import DEFAULT_RECIPE, RECIPES
+from namegen_ext.options.run_settings import RunSettings
+from namegen_ext.options.train_options import OptionError, TrainOptions
+from namegen_ext.runs.checkpoint import newest_checkpoint
+from namegen_ext.runs.config import RunConfig, directory_stem, read_config, words_sha256
+from namegen_ext.runs.directory import RunDirectory
+from namegen_ext.runs.errors import RunError
+from namegen_ext.runs.files import is_file
+from namegen_ext.runs.lock import locked
+from namegen_ext.sampling import sample_names
 from namegen_ext.training.backends import choose_device
-from namegen_ext.training.checkpoint import newest_checkpoint
-from namegen_ext.training.effects import check_effects
-from namegen_ext.training.errors import BackendError, ProcessLostError, RunError, TrainingDivergedError
-from namegen_ext.training.files import is_file
+from namegen_ext.training.errors import BackendError, ProcessLostError, TrainingDivergedError
 from namegen_ext.training.interrupt import StopRequest, stop_on_signal
-from namegen_ext.training.options import OptionError, TrainOptions
 from namegen_ext.training.process_group import joined_processes
 from namegen_ext.training.progress import reporter_for
-from namegen_ext.training.recipes import DEFAULT_RECIPE, RECIPES
-from namegen_ext.training.run_config import RunConfig, directory_stem, read_config, words_sha256
-from namegen_ext.training.run_directory import RunDirectory
-from namegen_ext.training.run_lock import locked
-from namegen_ext.training.run_settings import RunSettings
 from namegen_ext.training.summary import describe_result, describe_samples, summarize
 from namegen_ext.training.tensorboard import check_tensorboard
 from namegen_ext.training.trainer import Trainer

@@ -1,4 +1,4 @@
-"""Fit the polynomials inside the tanh kernels (csrc/kernels/cpu/tanh.h).
+"""Fit the polynomials inside the tanh kernels (csrc/core/kernels/cpu/tanh.h).
 
 The kernels form tanh(x) = e / (e + 2) with e = exp(2x) - 1, and for |r| <= ln(2)/2 take
 

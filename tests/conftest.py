@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 import torch
 
-ROOT = Path(__file__).resolve().parents[1]
+from namegen_ext.training import TrainOptions
 
 # The same examples on every run; nothing is kept on disk. --long draws new and more ones. A machine that is busy with
 # something else must not fail a test, so hypothesis does not judge how long drawing takes.
@@ -63,8 +65,35 @@ def threads() -> Callable[[int], AbstractContextManager[None]]:
 
 @pytest.fixture(scope="session")
 def names_file() -> Path:
-    """The file with the 32,033 names: $NAMEGEN_NAMES, else ../shared/data/names.txt beside the repository."""
-    path = Path(os.environ.get("NAMEGEN_NAMES") or ROOT.parent / "shared" / "data" / "names.txt")
-    if not path.is_file():
-        pytest.skip(f"the names data set is not at {path}: set NAMEGEN_NAMES to the path of names.txt")
-    return path
+    """The file with the 32,033 names, from $NAMEGEN_NAMES."""
+    path = os.environ.get("NAMEGEN_NAMES")
+    if not path:
+        pytest.skip("needs the makemore project's names.txt: set NAMEGEN_NAMES to its path")
+    if not Path(path).is_file():
+        pytest.fail(f"NAMEGEN_NAMES is {path!r}, where there is no file")
+    return Path(path)
+
+
+@pytest.fixture(scope="session")
+def words() -> list[str]:
+    """300 words of two or three syllables, some of them twice."""
+    draw = random.Random(0)
+    syllables = [consonant + vowel for consonant in "bdklmnrst" for vowel in "aeio"]
+    return ["".join(draw.choices(syllables, k=draw.choice((2, 3)))) for _ in range(300)]
+
+
+@pytest.fixture(scope="session")
+def small_options() -> Callable[..., TrainOptions]:
+    """Options of a small model and a short run; what is given takes precedence."""
+
+    def build(**options: Any) -> TrainOptions:
+        small: dict[str, Any] = {"hidden_size": 16, "embedding_dim": 4, "batch_size": 8, "steps": 40}
+        return TrainOptions(**{**small, **options})
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def seeded() -> Callable[[int], torch.Generator]:
+    """Make a generator from a seed."""
+    return lambda seed: torch.Generator().manual_seed(seed)

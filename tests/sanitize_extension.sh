@@ -17,8 +17,6 @@ rm -rf "$build/tree"
 mkdir "$build/tree"
 git ls-files -z --cached --others --exclude-standard | tar --null --files-from=- --create | tar --extract --directory "$build/tree"
 cp "$build"/_C.*.so "$build/tree/namegen_ext/"
-# The names are looked for beside the repository.
-export NAMEGEN_NAMES=${NAMEGEN_NAMES:-$PWD/../shared/data/names.txt}
 cd "$build/tree"
 export PYTHONPATH=$PWD:$PWD/python
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from namegen_ext.training.errors import RunError
-from namegen_ext.training.files import is_file, read_text
-from namegen_ext.training.run_directory import RunDirectory
+from namegen_ext.runs.directory import RunDirectory
+from namegen_ext.runs.errors import RunError
+from namegen_ext.runs.files import is_file, read_text
 from namegen_ext.training.update_ratios import METRIC as UPDATE_METRIC
 
 # (step, value) by ascending step.

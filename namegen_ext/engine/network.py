@@ -16,7 +16,7 @@ from namegen_ext.models.layers import Layers, Level, UnreadLayersError, check_pl
 from namegen_ext.models.window_model import WindowModel
 from namegen_ext.nn import ChannelsLastBatchNorm1d
 
-# As many hidden levels as csrc/engine/training/step_engine.h has room for.
+# As many hidden levels as csrc/core/engine/training/step_engine.h has room for.
 MOST_LEVELS = 16
 DTYPES = (torch.float32, torch.float64)
 BATCH_NORMS = (nn.BatchNorm1d, ChannelsLastBatchNorm1d)

@@ -20,7 +20,7 @@ from namegen_ext.engine.optimizers import describe_optimizer, prepare_state, rea
 _VALUE, _FIRST_STATE = (
     0,
     1,
-)  # numbers of the arrays beside each parameter, as in csrc/engine/training/step_engine.h
+)  # numbers of the arrays beside each parameter, as in csrc/core/engine/training/step_engine.h
 
 
 class StepEngine:

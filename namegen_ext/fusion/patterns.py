@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from namegen_ext.nn._conditions import FLOATING_POINT, PLAIN_TENSORS, why_not_tensor
 from namegen_ext.nn.batch_norm import batch_norm_1d, batch_norm_channels_last
 from namegen_ext.nn.channels_last_batch_norm import ChannelsLastBatchNorm1d
+from namegen_ext.nn.conditions import FLOATING_POINT, PLAIN_TENSORS, why_not_tensor
 from namegen_ext.nn.flatten_consecutive import FlattenConsecutive
 from namegen_ext.ops import embedding_concat_linear, is_supported
 from namegen_ext.ops import linear as linear_operator

@@ -15,7 +15,7 @@ from torch.nn.modules.module import (
 )
 
 from namegen_ext.fusion.patterns import PATTERNS
-from namegen_ext.nn._conditions import why_not_now
+from namegen_ext.nn.conditions import why_not_now
 
 # For each position among the children: how to run each pattern that fits there, and which children it covers.
 Matches = tuple[tuple[tuple[Callable[..., Tensor | None], slice], ...], ...]

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
 
 from namegen_ext._extension import add_one
-from namegen_ext.nn._conditions import PLAIN_TENSORS, why_not_now, why_not_tensor
 from namegen_ext.nn.channels_last_batch_norm import unbiased_scale
+from namegen_ext.nn.conditions import PLAIN_TENSORS, why_not_now, why_not_tensor
 from namegen_ext.ops import batch_norm
 
 ACTIVATIONS = ("none", "tanh")

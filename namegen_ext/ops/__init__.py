@@ -1,12 +1,12 @@
 """The operators, one file each: the Python function, and the readable reference it is tested against."""
 
-from namegen_ext.ops._support import is_supported
 from namegen_ext.ops.batch_norm import batch_norm, batch_norm_reference
 from namegen_ext.ops.embedding_concat_linear import (
     embedding_concat_linear,
     embedding_concat_linear_reference,
 )
 from namegen_ext.ops.linear import linear, linear_reference
+from namegen_ext.ops.support import is_supported
 
 __all__ = [
     "batch_norm",

@@ -8,7 +8,7 @@ from namegen_ext.diagnostics import Diagnosis
 from namegen_ext.plotting.draw import draw_all
 from namegen_ext.plotting.page import render_page
 from namegen_ext.plotting.picture import PlotError
-from namegen_ext.training.files import write_bytes
+from namegen_ext.runs.files import write_bytes
 
 PAGE = "index.html"
 

@@ -4,7 +4,7 @@ The definition, from the numbers to the names: philox.py (random numbers by coun
 cached.py (context -> next-symbol probabilities), draw.py (the drawing loop), sampler.py (names at any place
 of a stream), stream.py (novel, unique, counts), api.py (the functions most callers want).
 
-The same natively, many times as fast, wherever it covers a model: native.py (csrc/engine/sampling made ready),
+The same natively, many times as fast, wherever it covers a model: native.py (csrc/core/engine/sampling made ready),
 network.py (what it can evaluate), plan.py (which way a model is sampled).
 """
 

@@ -1,4 +1,4 @@
-"""The native sampler: csrc/engine/sampling made ready for a model.
+"""The native sampler: csrc/core/engine/sampling made ready for a model.
 
 It draws what the Python of draw.py and stream.py draws, which defines it: the same random numbers by the same
 counters, inverted through the same cumulative probabilities. From a table the names are equal to the letter,

@@ -55,7 +55,7 @@ class NameSampler:
             "auto" takes the table where it has few contexts against the names to be drawn. Both draw the
             same names, up to float rounding.
         use_cache: whether "direct" keeps the keys and values of the symbols before, where the model can.
-        backend: "native" draws with csrc/engine/sampling, "python" with this package's Python, which is
+        backend: "native" draws with csrc/core/engine/sampling, "python" with this package's Python, which is
             slower and easier to read; "auto" takes the native one where it covers the model: every model that
             is tabulated, and networks of the layers in network.py.
 

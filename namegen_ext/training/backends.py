@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from namegen_ext.engine import StepEngine, UnsupportedModelError
 from namegen_ext.fusion import FusionReport, fuse, unfuse
+from namegen_ext.options.choices import FUSED_CHOICES
 from namegen_ext.training.distributed_steps import DistributedSteps
 from namegen_ext.training.engine_steps import EngineSteps
 from namegen_ext.training.errors import BackendError
@@ -16,7 +17,6 @@ from namegen_ext.training.process_group import SINGLE, ProcessGroup
 from namegen_ext.training.steps import AutogradSteps, StepRunner
 
 STOCK, FUSED_LAYERS, FUSED_STEP = "stock", "fused-layers", "fused-step"
-FUSED_CHOICES = ("auto", "layers", "step", "off")
 
 _TOLD_SITES = 3  # a deep model repeats itself
 

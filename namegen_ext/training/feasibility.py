@@ -8,7 +8,7 @@ import torch
 
 from namegen_ext.data import DataError
 from namegen_ext.models.ngram import MAX_TABLE_VALUES
-from namegen_ext.training.options import OptionError, TrainOptions
+from namegen_ext.options.train_options import OptionError, TrainOptions
 from namegen_ext.training.sizes import model_size, physical_memory, training_bytes
 
 # The models' own block sizes are for names of any length: they are right also where all words are shorter.

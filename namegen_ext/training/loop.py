@@ -9,10 +9,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from namegen_ext.training.checkpoint_interval import CheckpointInterval, CheckpointTimer
+from namegen_ext.options.checkpoint_interval import CheckpointInterval, CheckpointTimer
+from namegen_ext.options.schedules import Schedule
 from namegen_ext.training.errors import TrainingDivergedError
 from namegen_ext.training.minibatches import MinibatchIndices, WholeSetIndices
-from namegen_ext.training.schedules import Schedule
 from namegen_ext.training.steps import StepRunner
 
 # Steps are run in chunks of about this long: short enough for Ctrl-C and a progress bar, and long enough that

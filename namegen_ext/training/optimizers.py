@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch.nn import Parameter
 
-OPTIMIZERS = ("sgd", "adamw")
+from namegen_ext.options.choices import OPTIMIZERS
 
 
 def build_optimizer(

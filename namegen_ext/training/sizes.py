@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from namegen_ext.training.options import TrainOptions
+from namegen_ext.options.train_options import TrainOptions
 
 # As many targets go through the model at a time when a loss is evaluated.
 _EVALUATED = 8192

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from namegen_ext.training.options import TrainOptions
+from namegen_ext.options.train_options import TrainOptions
 from namegen_ext.training.trainer import TrainResult
 
 

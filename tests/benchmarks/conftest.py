@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from namegen_ext.benchmarks.comparison import Comparison, Measured
-from namegen_ext.benchmarks.machine import Machine
-from namegen_ext.benchmarks.rates import Rates
-from namegen_ext.benchmarks.results import Key, Result
-from namegen_ext.benchmarks.timing import Quartiles, Timing
+from namegen_bench.comparison import Comparison, Measured
+from namegen_bench.machine import Machine
+from namegen_bench.rates import Rates
+from namegen_bench.results import Key, Result
+from namegen_bench.timing import Quartiles, Timing
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from namegen_ext.benchmarks.agreement import DisagreementError, check_losses, check_tensors
+from namegen_bench.agreement import DisagreementError, check_losses, check_tensors
 
 EPS = torch.finfo(torch.float32).eps
 

@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from namegen_bench.agreement import DisagreementError
+from namegen_bench.comparison import Comparison
+from namegen_bench.csv_file import HEADER
+from namegen_bench.rates import Rates
+from namegen_bench.settings import Settings
+from namegen_bench.suites import DEFAULT_SUITES, SUITES
+from namegen_bench.time_to_loss import TrainingFailedError
+from namegen_bench.workers import WorkerError
 from namegen_ext import bench
-from namegen_ext.benchmarks.agreement import DisagreementError
-from namegen_ext.benchmarks.comparison import Comparison
-from namegen_ext.benchmarks.csv_file import HEADER
-from namegen_ext.benchmarks.rates import Rates
-from namegen_ext.benchmarks.settings import Settings
-from namegen_ext.benchmarks.suites import DEFAULT_SUITES, SUITES
-from namegen_ext.benchmarks.time_to_loss import TrainingFailedError
-from namegen_ext.benchmarks.workers import WorkerError
 
 COMMAND = [sys.executable, "-m", "namegen_ext.bench"]
 
@@ -120,7 +120,7 @@ def check_losses_are_equal(rows: list[dict[str, str]]) -> None:
     assert losses
     for numbers in losses.values():
         assert len(numbers) > 1
-        # The rounding of 20 steps: see namegen_ext.benchmarks.agreement, which has checked it more closely. Batch norm
+        # The rounding of 20 steps: see namegen_bench.agreement, which has checked it more closely. Batch norm
         # of two examples magnifies it: it divides by a difference that may be small.
         assert max(numbers) - min(numbers) < 1e-3
         assert all(0 < number < math.log(27) * 1.5 for number in numbers)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from namegen_ext.benchmarks.changes import (
+from namegen_bench.changes import (
     FASTER,
     FLOOR,
     SLOWER,
@@ -21,8 +21,8 @@ from namegen_ext.benchmarks.changes import (
     compare_results,
     print_changes,
 )
-from namegen_ext.benchmarks.results import Key, Result
-from namegen_ext.benchmarks.timing import Quartiles
+from namegen_bench.results import Key, Result
+from namegen_bench.timing import Quartiles
 
 keys = st.builds(
     Key,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from namegen_ext.benchmarks.comparison import Comparison
-from namegen_ext.benchmarks.csv_file import HEADER, CsvFile, CsvFileError, rows_of
-from namegen_ext.benchmarks.machine import Machine
-from namegen_ext.benchmarks.timing import Timing
+from namegen_bench.comparison import Comparison
+from namegen_bench.csv_file import HEADER, CsvFile, CsvFileError, rows_of
+from namegen_bench.machine import Machine
+from namegen_bench.timing import Timing
 
 
 def read(path: Path) -> list[dict[str, str]]:

@@ -7,8 +7,8 @@ import time
 import pytest
 import torch
 
+from namegen_bench import fma_rate as module
 from namegen_ext._extension import _C
-from namegen_ext.benchmarks import fma_rate as module
 
 
 def test_it_is_a_rate_that_a_machine_can_have() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from namegen_bench.gpu import suite
+from namegen_bench.gpu.peers import device_seconds
+from namegen_bench.rates import Rates
+from namegen_bench.settings import QUICK
+from namegen_bench.timing import calls_per_sample, measure
 from namegen_ext import bench
-from namegen_ext.benchmarks.gpu import suite
-from namegen_ext.benchmarks.gpu.peers import device_seconds
-from namegen_ext.benchmarks.rates import Rates
-from namegen_ext.benchmarks.settings import QUICK
-from namegen_ext.benchmarks.timing import calls_per_sample, measure
 
 
 def test_without_a_device_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys) -> None:

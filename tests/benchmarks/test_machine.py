@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import namegen_ext
-from namegen_ext.benchmarks import machine as machine_module
-from namegen_ext.benchmarks.machine import Machine, this_machine
+from namegen_bench import machine as machine_module
+from namegen_bench.machine import Machine, this_machine
 
 
 def test_this_machine() -> None:

@@ -8,10 +8,10 @@ from functools import partial
 import pytest
 import torch
 
-from namegen_ext.benchmarks.memory import PeakMemoryError, peak_allocated, peak_memory
-from namegen_ext.benchmarks.ops.batch_norm import BatchNormCase
-from namegen_ext.benchmarks.ops.case import training_call
-from namegen_ext.benchmarks.ops.embedding_concat_linear import EmbeddingConcatLinearCase
+from namegen_bench.memory import PeakMemoryError, peak_allocated, peak_memory
+from namegen_bench.ops.batch_norm import BatchNormCase
+from namegen_bench.ops.case import training_call
+from namegen_bench.ops.embedding_concat_linear import EmbeddingConcatLinearCase
 
 KIB, MIB = 2**10, 2**20
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from namegen_ext.benchmarks.train.case import TrainCase, TrainData
-from namegen_ext.benchmarks.train.operations import (
+from namegen_bench.train.case import TrainCase, TrainData
+from namegen_bench.train.operations import (
     forward_operations,
     gpt_operations_per_step,
     operations_per_step,
     work_per_step,
 )
-from namegen_ext.benchmarks.train.weights import read_weights
+from namegen_bench.train.weights import read_weights
 from namegen_ext.models import GPT, MLP, Bigram, WaveNet
 
 B, V, E, H = 6, 5, 4, 7

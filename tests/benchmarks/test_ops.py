@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from namegen_ext.benchmarks.agreement import DisagreementError
-from namegen_ext.benchmarks.comparison import STOCK
-from namegen_ext.benchmarks.ops import ops_cases, run_ops
-from namegen_ext.benchmarks.ops.batch_norm import BatchNormCase
-from namegen_ext.benchmarks.ops.case import FORWARD_BACKWARD, INFERENCE, MODES, PEERS, OpCase
-from namegen_ext.benchmarks.ops.embedding_concat_linear import EmbeddingConcatLinearCase
-from namegen_ext.benchmarks.settings import QUICK
-from namegen_ext.ops._support import OPERATORS
+from namegen_bench.agreement import DisagreementError
+from namegen_bench.comparison import STOCK
+from namegen_bench.ops import ops_cases, run_ops
+from namegen_bench.ops.batch_norm import BatchNormCase
+from namegen_bench.ops.case import FORWARD_BACKWARD, INFERENCE, MODES, PEERS, OpCase
+from namegen_bench.ops.embedding_concat_linear import EmbeddingConcatLinearCase
+from namegen_bench.settings import QUICK
+from namegen_ext.ops.support import OPERATORS
 
 QUICK_CASES = ops_cases(quick=True)
 
@@ -141,8 +141,8 @@ def test_a_wrong_operator_is_found_out_before_its_time_is_told(
 
 
 def test_a_failed_memory_measurement_is_noted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from namegen_ext.benchmarks.memory import PeakMemoryError
-    from namegen_ext.benchmarks.ops import suite
+    from namegen_bench.memory import PeakMemoryError
+    from namegen_bench.ops import suite
 
     def fail(*arguments: object) -> None:
         raise PeakMemoryError("its process ended with status -9")
@@ -162,7 +162,7 @@ def test_a_failed_memory_measurement_is_noted(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_large_batches_are_measured_with_all_numbers_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    from namegen_ext.benchmarks.ops import suite
+    from namegen_bench.ops import suite
 
     case = BatchNormCase(batches=(512, 1024), targets=((1024, 2.5),), hidden_size=4)
     monkeypatch.setattr(suite, "_CASES", (case,))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from namegen_ext.benchmarks.charts.look import THEMES
-from namegen_ext.benchmarks.page import page_charts, picture_html, render_page
-from namegen_ext.benchmarks.results import Result, read_results
+from namegen_bench.charts.look import THEMES
+from namegen_bench.page import page_charts, picture_html, render_page
+from namegen_bench.results import Result, read_results
 
 ROOT = Path(__file__).resolve().parents[2]
 CSV, PAGE = Path("docs/benchmarks/results.csv"), Path("docs/benchmarks.md")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from namegen_ext.benchmarks.plot import PlotError, check_plot, draw
-from namegen_ext.benchmarks.results import Result
+from namegen_bench.plot import PlotError, check_plot, draw
+from namegen_bench.results import Result
 
 NO_MATPLOTLIB = "matplotlib is not installed: nothing can be drawn"
 

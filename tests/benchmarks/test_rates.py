@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from namegen_ext.benchmarks import bandwidth, rates
-from namegen_ext.benchmarks.rates import Rates, Work, measure_rates
+from namegen_bench import bandwidth, rates
+from namegen_bench.rates import Rates, Work, measure_rates
 
 MIB = bandwidth.MIB
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from namegen_bench.comparison import Comparison
+from namegen_bench.csv_file import CsvFile, rows_of
+from namegen_bench.machine import Machine
+from namegen_bench.suites import SUITES
 from namegen_ext import bench
-from namegen_ext.benchmarks.comparison import Comparison
-from namegen_ext.benchmarks.csv_file import CsvFile, rows_of
-from namegen_ext.benchmarks.machine import Machine
-from namegen_ext.benchmarks.suites import SUITES
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from namegen_ext.benchmarks.comparison import Comparison
-from namegen_ext.benchmarks.csv_file import HEADER, CsvFile, rows_of
-from namegen_ext.benchmarks.machine import Machine
-from namegen_ext.benchmarks.results import NEEDED, Key, ResultsError, latest, read_results, results_of
-from namegen_ext.benchmarks.timing import Quartiles
+from namegen_bench.comparison import Comparison
+from namegen_bench.csv_file import HEADER, CsvFile, rows_of
+from namegen_bench.machine import Machine
+from namegen_bench.results import NEEDED, Key, ResultsError, latest, read_results, results_of
+from namegen_bench.timing import Quartiles
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import math
 import pytest
 import torch
 
-from namegen_ext.benchmarks.agreement import DisagreementError
-from namegen_ext.benchmarks.sample import PEERS, run_sample, suite
-from namegen_ext.benchmarks.sample.loops import batched, one_at_a_time
-from namegen_ext.benchmarks.sample.work import work
-from namegen_ext.benchmarks.settings import QUICK
-from namegen_ext.benchmarks.train.operations import forward_operations
-from namegen_ext.benchmarks.train.weights import read_weights
+from namegen_bench.agreement import DisagreementError
+from namegen_bench.sample import PEERS, run_sample, suite
+from namegen_bench.sample.loops import batched, one_at_a_time
+from namegen_bench.sample.work import work
+from namegen_bench.settings import QUICK
+from namegen_bench.train.operations import forward_operations
+from namegen_bench.train.weights import read_weights
 from namegen_ext.data import Vocabulary
 from namegen_ext.models import MLP, Bigram
 from namegen_ext.models.counting import count_windows

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from namegen_ext.benchmarks.rates import Rates
-from namegen_ext.benchmarks.scaling import run_scaling, scaling_cases, suite
-from namegen_ext.benchmarks.settings import FULL, QUICK
-from namegen_ext.benchmarks.train.case import TrainCase, TrainData
-from namegen_ext.benchmarks.train.race import Race
+from namegen_bench.rates import Rates
+from namegen_bench.scaling import run_scaling, scaling_cases, suite
+from namegen_bench.settings import FULL, QUICK
+from namegen_bench.train.case import TrainCase, TrainData
+from namegen_bench.train.race import Race
 
 RATES = Rates(1e9, {2**20: 1e9})
 

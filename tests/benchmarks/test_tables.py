@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from namegen_ext.benchmarks.comparison import RESIDENT_NOISE, Comparison, Measured
-from namegen_ext.benchmarks.tables import _share, print_comparisons, verdict
-from namegen_ext.benchmarks.timing import Quartiles, Timing
+from namegen_bench.comparison import RESIDENT_NOISE, Comparison, Measured
+from namegen_bench.tables import _share, print_comparisons, verdict
+from namegen_bench.timing import Quartiles, Timing
 
 
 def printed(*comparisons: Comparison) -> str:

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from namegen_ext.benchmarks import time_to_loss as suite
-from namegen_ext.benchmarks.agreement import DisagreementError
-from namegen_ext.benchmarks.comparison import Comparison
-from namegen_ext.benchmarks.rates import Rates, Work
-from namegen_ext.benchmarks.settings import FULL, QUICK, Settings
-from namegen_ext.training.arguments import build_parser, given_options
-from namegen_ext.training.recipes import DEFAULT_RECIPE, RECIPES
+from namegen_bench import time_to_loss as suite
+from namegen_bench.agreement import DisagreementError
+from namegen_bench.comparison import Comparison
+from namegen_bench.rates import Rates, Work
+from namegen_bench.settings import FULL, QUICK, Settings
+from namegen_ext.cli.train_flags import build_parser, given_options
+from namegen_ext.options.recipes import DEFAULT_RECIPE, RECIPES
 
 SECONDS = {"stock": 6.0, "fused-layers": 5.0, "fused-step": 3.0}
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from namegen_ext.benchmarks.settings import FULL, Settings
-from namegen_ext.benchmarks.timing import Quartiles, Timing, calls_per_sample, measure
+from namegen_bench.settings import FULL, Settings
+from namegen_bench.timing import Quartiles, Timing, calls_per_sample, measure
 
 
 class Clock:

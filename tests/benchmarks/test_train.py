@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import torch
 
-from namegen_ext.benchmarks.agreement import DisagreementError, check_losses
-from namegen_ext.benchmarks.rates import Rates, Work
-from namegen_ext.benchmarks.settings import FULL, QUICK
-from namegen_ext.benchmarks.train import jax_scan, modules, race, run_train, suite, train_cases
-from namegen_ext.benchmarks.train.case import PeerUnavailableError, TrainCase, TrainData, build_data
-from namegen_ext.benchmarks.train.cases import COMPILED_CASES
-from namegen_ext.benchmarks.train.peers import PEERS
-from namegen_ext.benchmarks.train.plain_tensors import PlainTensorsPeer
-from namegen_ext.benchmarks.train.prepare import first_steps, sampler
+from namegen_bench.agreement import DisagreementError, check_losses
+from namegen_bench.rates import Rates, Work
+from namegen_bench.settings import FULL, QUICK
+from namegen_bench.train import jax_scan, modules, race, run_train, suite, train_cases
+from namegen_bench.train.case import PeerUnavailableError, TrainCase, TrainData, build_data
+from namegen_bench.train.cases import COMPILED_CASES
+from namegen_bench.train.peers import PEERS
+from namegen_bench.train.plain_tensors import PlainTensorsPeer
+from namegen_bench.train.prepare import first_steps, sampler
 from namegen_ext.data import load_words
 from namegen_ext.engine import UnsupportedModelError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from namegen_ext.benchmarks.train.weights import read_weights
-from namegen_ext.benchmarks.workers import PeerUnavailableError
+from namegen_bench.train.weights import read_weights
+from namegen_bench.workers import PeerUnavailableError
 from namegen_ext.models import GPT, MLP, Bigram, WaveNet
 from namegen_ext.models.window_model import WindowModel
 

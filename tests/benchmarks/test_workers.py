@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from namegen_ext.benchmarks.settings import QUICK
-from namegen_ext.benchmarks.train.case import TrainCase, TrainData, build_data
-from namegen_ext.benchmarks.train.prepare import FirstSteps, preparation
-from namegen_ext.benchmarks.workers import PeerUnavailableError, Prepare, Worker, WorkerError, measure_workers
+from namegen_bench.settings import QUICK
+from namegen_bench.train.case import TrainCase, TrainData, build_data
+from namegen_bench.train.prepare import FirstSteps, preparation
+from namegen_bench.workers import PeerUnavailableError, Prepare, Worker, WorkerError, measure_workers
 from namegen_ext.data import load_words
 
 CASE = TrainCase(batch_norm=True, batch_size=8, steps=4, timed_steps=2, hidden_size=8)
@@ -102,15 +102,15 @@ def test_a_worker_that_dies_names_itself(data: TrainData) -> None:
 
 
 def test_a_worker_in_the_middle_of_something_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("namegen_ext.benchmarks.workers._END_SECONDS", 0.1)
+    monkeypatch.setattr("namegen_bench.workers._END_SECONDS", 0.1)
     worker = Worker("asleep", time.sleep, 60)  # for as many seconds as threads
     worker.close()
     assert worker._process.exitcode == -9
 
 
 def test_no_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("namegen_ext.benchmarks.workers._END_SECONDS", 0.1)
-    monkeypatch.setattr("namegen_ext.benchmarks.workers._ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr("namegen_bench.workers._END_SECONDS", 0.1)
+    monkeypatch.setattr("namegen_bench.workers._ANSWER_SECONDS", 0.1)
     with (
         Worker("asleep", time.sleep, 60) as worker,
         pytest.raises(WorkerError, match="asleep: no answer within"),

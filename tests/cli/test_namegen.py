@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from namegen_ext import __version__, cli
+from namegen_ext import __version__
+from namegen_ext.cli import main as cli
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from namegen_ext import cli
+from namegen_ext.cli import main as cli
 from namegen_ext.diagnostics import DEFAULT_EXAMPLES
 from namegen_ext.plot import main
 from namegen_ext.train import main as train

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import namegen_ext.reproduce as command
-from namegen_ext import cli
+from namegen_ext.cli import main as cli
 from namegen_ext.reproduce import main
 from namegen_ext.reproduction import ROWS, Outcome, Row
 

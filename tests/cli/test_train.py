@@ -19,9 +19,10 @@ import torch
 
 from namegen_ext import Generator
 from namegen_ext.data import load_words
+from namegen_ext.runs import files
+from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.train import main
-from namegen_ext.training import RECIPES, Trainer, TrainOptions, TrainResult, files, load_run
-from namegen_ext.training.run_directory import RunDirectory
+from namegen_ext.training import RECIPES, Trainer, TrainOptions, TrainResult, load_run
 
 COMMAND = [sys.executable, "-m", "namegen_ext.train"]
 SMALL = ["--hidden-size", "8", "--embedding-dim", "3", "--steps", "30", "--threads", "1"]

@@ -21,11 +21,11 @@ from flag_values import (
     whole,
 )
 
+from namegen_ext.cli.train_flags import build_parser
+from namegen_ext.options.checkpoint_interval import CheckpointInterval
+from namegen_ext.options.effects import check_effects
 from namegen_ext.train import main
 from namegen_ext.training import RECIPES, load_run
-from namegen_ext.training.arguments import build_parser
-from namegen_ext.training.checkpoint_interval import CheckpointInterval
-from namegen_ext.training.effects import check_effects
 from namegen_ext.training.feasibility import check_feasible
 
 SEEDS = whole(0, 2**64 - 1)

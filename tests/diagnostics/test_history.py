@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from namegen_ext.diagnostics import RunHistory, read_history
+from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.training import RunError
-from namegen_ext.training.run_directory import RunDirectory
 
 LINES = (
     '{"step": 1, "loss": 3.0, "learning_rate": 0.1, "update_to_data": {"a": -2.5, "b": null}}',

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# tanh: within 3 ulp (the bound that csrc/kernels/cpu/tanh.h states), an ulp being at most eps * |y|.
+# tanh: within 3 ulp (the bound that csrc/core/kernels/cpu/tanh.h states), an ulp being at most eps * |y|.
 TANH_ULPS = 3
 
 

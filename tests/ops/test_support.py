@@ -87,7 +87,7 @@ def test_modules_and_fuse_take_the_stock_path_with_the_reason(monkeypatch: pytes
     def only_cpu(operator: str, device: torch.device) -> str | None:
         return None if device.type == "cpu" else reason
 
-    monkeypatch.setattr("namegen_ext.nn._conditions.is_supported", only_cpu)
+    monkeypatch.setattr("namegen_ext.nn.conditions.is_supported", only_cpu)
     monkeypatch.setattr("namegen_ext.fusion.patterns.is_supported", only_cpu)
     model = torch.nn.Sequential(
         torch.nn.Embedding(27, 10, device="meta"),

@@ -107,7 +107,7 @@ class ForkServer:
 def _serve() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    from namegen_ext import cli
+    from namegen_ext.cli import main as cli
 
     for arguments in json.loads(sys.stdin.readline()):
         assert cli.main(arguments) == 0, arguments
@@ -141,7 +141,7 @@ def _run(arguments: list[str], fate: Fate) -> Ended:
 
 
 def _be_child(arguments: list[str], fate: Fate, outputs: list[int]) -> None:
-    from namegen_ext import cli
+    from namegen_ext.cli import main as cli
 
     status = 1
     try:

@@ -19,9 +19,9 @@ from torch import Tensor
 import namegen_ext.sample
 import namegen_ext.train
 from namegen_ext.diagnostics.history import RunHistory, read_history
+from namegen_ext.runs.directory import RunDirectory
+from namegen_ext.runs.saved_run import Run
 from namegen_ext.training import RunError, Trainer, load_run
-from namegen_ext.training.run_directory import RunDirectory
-from namegen_ext.training.saved_run import Run
 
 SECONDS = 2.0  # of the processor's time, as a busy machine is no fault
 PATIENCE = 30.0  # seconds by the clock, for what waits and never ends

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
+from namegen_ext.runs.directory import RunDirectory
+from namegen_ext.runs.tensor_file import read_tensors
 from namegen_ext.training import load_run
-from namegen_ext.training.run_directory import RunDirectory
-from namegen_ext.training.tensor_file import read_tensors
 
 _TIMES = ("train_seconds", "steps_per_second")
 

@@ -17,7 +17,7 @@ import pytest
 from fork_server import ForkServer, same_package
 from run_files import assert_same_run, last_told, look
 
-from namegen_ext.training.run_directory import RunDirectory
+from namegen_ext.runs.directory import RunDirectory
 
 STEPS = 24
 BACKENDS = ([], ["--fused=layers"], ["--fused=step"])

@@ -38,10 +38,10 @@ from mutated_runs import (
 from mutations import Mutation, mutate_bytes, mutate_header, mutate_tensors, mutate_text, mutate_value
 
 from namegen_ext.diagnostics.history import read_history
+from namegen_ext.runs.config import _sha256
+from namegen_ext.runs.directory import RunDirectory
+from namegen_ext.runs.tensor_file import read_tensors, write_tensors
 from namegen_ext.training import RunError, Trainer, TrainingDivergedError
-from namegen_ext.training.run_config import _sha256
-from namegen_ext.training.run_directory import RunDirectory
-from namegen_ext.training.tensor_file import read_tensors, write_tensors
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +11,6 @@ import torch
 from namegen_ext.data import load_words
 from namegen_ext.models import build_model
 from namegen_ext.training import RECIPES, Corpus, MinibatchIndices, Trainer, TrainOptions
-
-NAMES = Path(os.environ.get("NAMEGEN_NAMES", Path(__file__).parents[3] / "shared" / "data" / "names.txt"))
 
 # Initial loss and eval loss as the devlog reports them.
 LADDER = {
@@ -26,10 +23,8 @@ LADDER = {
 
 
 @pytest.fixture(scope="module")
-def names() -> list[str]:
-    if not NAMES.is_file():
-        pytest.skip(f"needs names.txt, which is not at {NAMES}; NAMEGEN_NAMES says where it is")
-    return load_words(NAMES).words
+def names(names_file: Path) -> list[str]:
+    return load_words(names_file).words
 
 
 @pytest.fixture(scope="module")

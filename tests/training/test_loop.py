@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from namegen_ext.training import MinibatchIndices, Schedule, TrainingDivergedError, checkpoint_interval
-from namegen_ext.training.checkpoint_interval import CheckpointInterval
+from namegen_ext.options import checkpoint_interval
+from namegen_ext.options.checkpoint_interval import CheckpointInterval
+from namegen_ext.training import MinibatchIndices, Schedule, TrainingDivergedError
 from namegen_ext.training.loop import TrainingLoop
 
 

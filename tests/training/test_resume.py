@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
+from namegen_ext.options.checkpoint_interval import CheckpointInterval
+from namegen_ext.runs.checkpoint import newest_checkpoint
+from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.sampling import sample_names
 from namegen_ext.training import Trainer, TrainOptions, TrainResult
-from namegen_ext.training.checkpoint import newest_checkpoint
-from namegen_ext.training.checkpoint_interval import CheckpointInterval
 from namegen_ext.training.progress import Silent
-from namegen_ext.training.run_directory import RunDirectory
 
 Options = Callable[..., TrainOptions]
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from namegen_ext.options.checkpoint_interval import CheckpointInterval
+from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.train import main
 from namegen_ext.training import RunError, Trainer, TrainOptions, TrainResult
-from namegen_ext.training.checkpoint_interval import CheckpointInterval
-from namegen_ext.training.run_directory import RunDirectory
 
 Options = Callable[..., TrainOptions]
 

@@ -14,6 +14,8 @@ import torch
 from namegen_ext.data import load_words
 from namegen_ext.models import Bigram
 from namegen_ext.models.counting import count_windows
+from namegen_ext.runs.checkpoint import newest_checkpoint
+from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.training import (
     RECIPES,
     Trainer,
@@ -22,8 +24,6 @@ from namegen_ext.training import (
     TrainResult,
     load_run,
 )
-from namegen_ext.training.checkpoint import newest_checkpoint
-from namegen_ext.training.run_directory import RunDirectory
 
 Options = Callable[..., TrainOptions]
 
@@ -181,8 +181,8 @@ def test_no_unseen_dev_words_have_no_loss(small_options: Options, tmp_path: Path
 
 def test_the_saved_run_is_the_trained_model(words: list[str], small_options: Options, tmp_path: Path) -> None:
     # Through the files alone; config.json is written by the command, so here by hand.
+    from namegen_ext.runs.config import words_sha256
     from namegen_ext.training import RunConfig
-    from namegen_ext.training.run_config import words_sha256
 
     directory = RunDirectory.create(tmp_path / "run")
     trainer = Trainer(words, small_options(), fused="layers")

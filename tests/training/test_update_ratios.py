@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from namegen_ext.models import build_model
+from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.training import Corpus, MinibatchIndices, Schedule, Trainer, TrainOptions
-from namegen_ext.training.run_directory import RunDirectory
 from namegen_ext.training.update_ratios import METRIC, UpdateRecorder
 
 Options = Callable[..., TrainOptions]

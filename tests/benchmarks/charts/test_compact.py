@@ -8,11 +8,11 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from namegen_ext.benchmarks.charts.chart import compose
-from namegen_ext.benchmarks.charts.compact import compact_svg
-from namegen_ext.benchmarks.charts.draw import all_charts
-from namegen_ext.benchmarks.charts.look import LIGHT, chart_style
-from namegen_ext.benchmarks.results import Result
+from namegen_bench.charts.chart import compose
+from namegen_bench.charts.compact import compact_svg
+from namegen_bench.charts.draw import all_charts
+from namegen_bench.charts.look import LIGHT, chart_style
+from namegen_bench.results import Result
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed: nothing can be drawn")
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from namegen_ext.benchmarks.charts.chart import compose, render
-from namegen_ext.benchmarks.charts.draw import all_charts
-from namegen_ext.benchmarks.charts.look import DARK, LIGHT, THEMES, Theme, chart_style
-from namegen_ext.benchmarks.results import Result
+from namegen_bench.charts.chart import compose, render
+from namegen_bench.charts.draw import all_charts
+from namegen_bench.charts.look import DARK, LIGHT, THEMES, Theme, chart_style
+from namegen_bench.results import Result
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed: nothing can be drawn")
 

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from namegen_ext.benchmarks.charts.look import DARK, LIGHT, OWN, PEERS, THEMES, Theme, colour_of, looks_of
-from namegen_ext.benchmarks.suites import PEERS as MEASURED
+from namegen_bench.charts.look import DARK, LIGHT, OWN, PEERS, THEMES, Theme, colour_of, looks_of
+from namegen_bench.suites import PEERS as MEASURED
 
 
 def luminance(colour: str) -> float:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from namegen_ext.benchmarks.charts.scaling import short_bytes
-from namegen_ext.benchmarks.charts.select import (
+from namegen_bench.charts.scaling import short_bytes
+from namegen_bench.charts.select import (
     best_of_threads,
     case_title,
     machine_line,
@@ -17,7 +17,7 @@ from namegen_ext.benchmarks.charts.select import (
     sizes_without,
     times_as_fast,
 )
-from namegen_ext.benchmarks.results import Result
+from namegen_bench.results import Result
 
 
 @pytest.mark.parametrize(

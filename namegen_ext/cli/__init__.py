@@ -1,0 +1,1 @@
+"""The command line: what all commands share, and the flags of each."""

@@ -1,0 +1,79 @@
+"""What all commands share: a parser whose errors are one line, and the values that flags take.
+
+Nothing here needs torch: a wrong flag is told of at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import NoReturn
+
+from namegen_ext.options.ranges import Numbers, WholeNumbers, shown
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Write the line to standard error and exit with status 2."""
+        # argparse quotes some values as they came, line ends and all.
+        line = "".join(part if part.isprintable() else repr(part)[1:-1] for part in message)
+        self.exit(2, f"{self.prog}: error: {line}\n")
+
+
+def whole_number(allowed: WholeNumbers) -> Callable[[str], int]:
+    """Make the ``type`` of a flag that takes a whole number."""
+
+    def parse(text: str) -> int:
+        try:
+            return allowed.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"got {shown(text)}, {error}") from None
+
+    return parse
+
+
+def number(allowed: Numbers, hint: str = "") -> Callable[[str], float]:
+    """Make the ``type`` of a flag that takes a number; the hint stands at the end of the message."""
+
+    def parse(text: str) -> float:
+        try:
+            return allowed.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"got {shown(text)}, {error}{hint}") from None
+
+    return parse
+
+
+def one_of(choices: Collection[str]) -> Callable[[str], str]:
+    """Make the ``type`` of a flag that takes one of a few names."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise argparse.ArgumentTypeError(f"got {shown(text)}, expected one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def path(text: str) -> Path:
+    """Read a path: the ``type`` of a flag that takes one."""
+    # Path("") would be the working directory.
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"got {shown(text)}, expected a path")
+    return Path(text)
+
+
+def problem_with_file(file: Path) -> str | None:
+    """Say why a file cannot be written, before anything is computed for it; None where nothing speaks against it."""
+    folder = file.absolute().parent
+    if file.is_dir():
+        return f"got {str(file)!r}, which is a directory, expected a file"
+    if not folder.is_dir():
+        return f"got {str(file)!r}, whose directory does not exist, expected a file in one that does"
+    if not os.access(folder, os.W_OK):
+        return f"got {str(file)!r}, whose directory cannot be written to, expected a file in one that can"
+    return None

@@ -1,0 +1,270 @@
+"""The command line of ``python -m namegen_ext.train``: its flags, and what they say about wrong values."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Collection
+from dataclasses import fields
+from typing import Any
+
+from namegen_ext.cli.parser import Parser, number, one_of, path, whole_number
+from namegen_ext.data import SPLITS
+from namegen_ext.models import COUNTS, MODELS, SCHEMES
+from namegen_ext.models.counting import ESTIMATORS
+from namegen_ext.nn.channels_last_batch_norm import VARIANCES
+from namegen_ext.options.checkpoint_interval import CheckpointInterval
+from namegen_ext.options.choices import FUSED_CHOICES, OPTIMIZERS
+from namegen_ext.options.limits import LIMITS, MOST_STEPS
+from namegen_ext.options.ranges import THREADS, Numbers, WholeNumbers
+from namegen_ext.options.recipes import ADAMW_LEARNING_RATE, DEFAULT_RECIPE, RECIPES
+from namegen_ext.options.run_settings import RunSettings
+from namegen_ext.options.schedules import SCHEDULES
+from namegen_ext.options.train_options import TrainOptions
+
+DEFAULT_DATA = "census"
+DEFAULT_DEVICE = "cpu"
+
+_DESCRIPTION = """\
+Train a name generator on a list of words and write a run directory: config.json, model.safetensors,
+metrics.jsonl, summary.json, and checkpoints/, from which --resume goes on with the same bits. Ctrl-C and
+SIGTERM end the run cleanly: it is saved, evaluated, and can be resumed; so it can after a kill or a crash,
+from its last checkpoint. Exit status: 0; 1 when training diverged or a file could not be written; 2 for a
+wrong argument; 130 after Ctrl-C, 143 after SIGTERM."""
+
+
+def flag_of(option: str) -> str:
+    """Return the flag of an option of TrainOptions: ``--batch-size`` of ``batch_size``."""
+    return "--" + option.replace("_", "-")
+
+
+def build_parser(prog: str) -> argparse.ArgumentParser:
+    """Build the parser; an option of TrainOptions or RunSettings that is not given is absent from the result."""
+    recipes = "".join(f"\n  {recipe.name:<24}{recipe.summary}" for recipe in RECIPES.values())
+    models = "".join(f"\n  {spec.name:<24}{spec.summary}" for spec in MODELS.values())
+    parser = Parser(
+        prog=prog,
+        description=_DESCRIPTION,
+        epilog=f"models:{models}\n\nrecipes (flags given beside one override it):{recipes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_run_flags(parser)
+    _add_model_flags(parser)
+    _add_optimization_flags(parser)
+    return parser
+
+
+def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of TrainOptions that were given on the command line."""
+    names = [field.name for field in fields(TrainOptions)]
+    return {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+
+
+def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of RunSettings that were given on the command line."""
+    names = [field.name for field in fields(RunSettings)]
+    return {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+
+
+def _add_run_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the run")
+    add = group.add_argument
+    add(
+        "--recipe",
+        nargs="?",
+        const="",  # no name, which lists them
+        metavar="NAME",
+        help=f"a named set of options, see below (default: {DEFAULT_RECIPE})",
+    )
+    add(
+        "--data",
+        metavar="census|surnames|makemore|PATH",
+        help=f"word list: one that comes with the package, the makemore names (downloaded once), or a UTF-8 "
+        f"file with a word on each line (default: {DEFAULT_DATA})",
+    )
+    add(
+        "--fused",
+        nargs="?",
+        const="auto",
+        type=one_of(FUSED_CHOICES),
+        metavar="|".join(FUSED_CHOICES),
+        help="run on the fused kernels: whole native steps, fused layers, or the fastest of them that can be "
+        "had; --fused alone means auto; off: the stock torch.nn layers (default: off)",
+    )
+    add(
+        "--device",
+        type=one_of(("cpu", "cuda", "auto")),
+        metavar="cpu|cuda|auto",
+        help=f"where to train; auto takes CUDA where there is a device (default: {DEFAULT_DEVICE})",
+    )
+    add(
+        "--threads",
+        type=whole_number(THREADS),
+        metavar="N",
+        default=argparse.SUPPRESS,
+        help="CPU threads of torch; more than one pays for large batches only"
+        f" (default: {RunSettings.threads})",
+    )
+    add("--out", type=path, metavar="DIR", help="new run directory (default: runs/MODEL-DATA-NUMBER)")
+    add(
+        "--resume",
+        type=path,
+        metavar="DIR",
+        help="go on with a run that was stopped, as if it had not been; it keeps its options and settings, of which "
+        "some may be given anew: --steps, --fused, --device and what is told and saved (default: a new run)",
+    )
+    _option(group, "seed", "of the initial weights and the minibatches")
+    _option(group, "split_seed", "of the split into train, dev and test")
+    _option(
+        group,
+        "split",
+        "train, dev and test in percent; makemore: as makemore.py, 1,000 to test and none for dev; all: to train",
+        choices=SPLITS,
+    )
+    _setting(
+        group,
+        "log_every",
+        "a line in metrics.jsonl every N steps",
+        type=whole_number(WholeNumbers(1, MOST_STEPS)),
+        metavar="N",
+    )
+    _setting(
+        group,
+        "eval_every",
+        "evaluate on dev, and save, every N steps; 0: only at the end",
+        type=whole_number(WholeNumbers(0, MOST_STEPS)),
+        metavar="N",
+    )
+    _setting(
+        group,
+        "checkpoint_every",
+        "save also every N steps or S seconds, so that at most the work since is ever lost; 0: not besides",
+        type=_interval,
+        metavar="N|Ss",
+    )
+    _setting(
+        group,
+        "record_updates",
+        "with each line in metrics.jsonl, also how large the last step's updates were against the "
+        "parameters, for `namegen plot`",
+        action=argparse.BooleanOptionalAction,
+    )
+    _setting(
+        group,
+        "tensorboard",
+        "write the metrics, and a few names at each evaluation, for TensorBoard too, to DIR/tensorboard",
+        action=argparse.BooleanOptionalAction,
+    )
+    _setting(
+        group,
+        "samples",
+        "how many names to generate at the end",
+        type=whole_number(WholeNumbers(0, 10_000)),
+        metavar="N",
+    )
+
+
+def _add_model_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the model")
+    _option(group, "model", "which model", choices=MODELS)
+    _option(group, "block_size", "characters of context")
+    _option(group, "embedding_dim", "length of a character's embedding")
+    _option(group, "hidden_size", "width of each hidden layer")
+    _option(group, "num_hidden_layers", "number of hidden layers")
+    _flag(group, "batch_norm", "batch-normalise the hidden layers")
+    _option(
+        group,
+        "batch_norm_variance",
+        "which variance of a batch it is divided by",
+        choices=VARIANCES,
+    )
+    _flag(group, "hidden_bias", "biases in the hidden linear layers of mlp and wavenet")
+    _option(
+        group,
+        "factors",
+        "how many neighbours each level of wavenet joins, as in 2x2x2; auto: the block size's prime factors",
+        metavar="NxN...",
+    )
+    _option(group, "num_layers", "number of blocks of gpt")
+    _option(group, "num_heads", "heads of each attention of gpt")
+    _option(group, "dropout", "share of gpt's values dropped in training")
+    _flag(group, "tied", "one weight for gpt's token embedding and its head")
+    _option(
+        group,
+        "init",
+        "initialisation of the weights; counts, for bigram and ngram, sets them from the training names",
+        choices=(*SCHEMES, COUNTS),
+    )
+    _option(group, "estimator", "how counts become probabilities", choices=ESTIMATORS)
+    _option(group, "smoothing", "the k of add-k")
+
+
+def _add_optimization_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the optimization")
+    _option(group, "steps", "number of steps")
+    _option(group, "batch_size", "examples in a step, drawn with replacement")
+    _flag(group, "full_batch", "all examples in each step instead")
+    _option(group, "optimizer", "which optimizer", choices=OPTIMIZERS)
+    _option(group, "learning_rate", f"of the first step; with adamw the default is {ADAMW_LEARNING_RATE}")
+    _option(group, "final_learning_rate", "where the schedule ends")
+    _option(
+        group,
+        "schedule",
+        "constant; two-step: the final rate from --switch-at on; cosine: half a cosine to the final rate",
+        choices=SCHEDULES,
+    )
+    _option(group, "switch_at", "where two-step changes the rate, as a share of the steps")
+    _option(group, "momentum", "of sgd")
+    _flag(group, "nesterov", "Nesterov's form of the momentum")
+    _option(group, "weight_decay", "added to the gradient by sgd, decoupled from it by adamw")
+    _option(group, "beta1", "of adamw")
+    _option(group, "beta2", "of adamw")
+
+
+def _setting(group: Any, name: str, description: str, **arguments: Any) -> None:
+    """Add the flag of a setting of RunSettings."""
+    default = getattr(RunSettings, name)
+    default = "off" if default is False else default
+    group.add_argument(
+        flag_of(name), default=argparse.SUPPRESS, help=f"{description} (default: {default})", **arguments
+    )
+
+
+def _option(
+    group: Any, name: str, description: str, *, choices: Collection[str] = (), metavar: str | None = None
+) -> None:
+    """Add the flag of an option of TrainOptions, which also checks the value's range."""
+    default, allowed = getattr(TrainOptions, name), LIMITS.get(name)
+    parse: Callable[[str], Any] = str
+    if isinstance(allowed, WholeNumbers):
+        parse, metavar = whole_number(allowed), "N"
+    elif isinstance(allowed, Numbers):
+        parse, metavar = number(allowed), "X"
+    elif choices:
+        parse, metavar = one_of(choices), "|".join(choices)
+    limits = "" if allowed is None else f", {allowed.limits}"
+    group.add_argument(
+        flag_of(name),
+        type=parse,
+        default=argparse.SUPPRESS,
+        metavar=metavar,
+        help=f"{description}{limits} (default: {default})",
+    )
+
+
+def _flag(group: Any, name: str, description: str) -> None:
+    """Add the two flags, --NAME and --no-NAME, of an option of TrainOptions that is true or false."""
+    default = "on" if getattr(TrainOptions, name) else "off"
+    group.add_argument(
+        flag_of(name),
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help=f"{description} (default: {default})",
+    )
+
+
+def _interval(text: str) -> CheckpointInterval:
+    try:
+        return CheckpointInterval.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,1 @@
+"""What can be asked for: the options of a run, their ranges, and the recipes. Nothing here needs torch."""

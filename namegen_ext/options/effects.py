@@ -1,0 +1,73 @@
+"""Which options change nothing beside the others: whoever asks for one of them means something else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from namegen_ext.models import COUNTS, MODELS
+from namegen_ext.options.train_options import OptionError, TrainOptions
+
+# What only matters where there are steps.
+_OF_STEPS = (
+    "batch_size",
+    "full_batch",
+    "optimizer",
+    "learning_rate",
+    "final_learning_rate",
+    "schedule",
+    "switch_at",
+    "momentum",
+    "nesterov",
+    "weight_decay",
+    "beta1",
+    "beta2",
+)
+
+
+def check_effects(given: Iterable[str], options: TrainOptions) -> None:
+    """Make sure that everything that was asked for has an effect.
+
+    That something is off may always be said: a model that knows no tied weights has none.
+
+    Args:
+        given: names of the options that were asked for.
+        options: what they came to, together with the recipe's.
+
+    Raises:
+        OptionError: an option that was asked for changes nothing; the message says what it needs.
+
+    """
+    for name in given:
+        value = getattr(options, name)
+        if value is False:
+            continue
+        for needed in _needs(name, options):
+            raise OptionError(name, f"got {value}, which changes nothing here, expected {needed} with it")
+
+
+def _needs(name: str, options: TrainOptions) -> Iterator[str]:
+    """Yield what an option would need to have an effect."""
+    models = [model for model, spec in MODELS.items() if name in spec.options]
+    is_one = options.model == "bigram" and name == "block_size"  # where 1 is the one value that it can have
+    if models and options.model not in models and not is_one:
+        yield f"--model {' or '.join(models)}"
+    if name in _OF_STEPS and options.steps == 0:
+        yield "--steps above 0"
+    if name == "batch_norm_variance" and not options.batch_norm:
+        yield "--batch-norm"
+    if name in ("estimator", "smoothing") and options.init != COUNTS:
+        yield f"--init {COUNTS}"
+    if name == "smoothing" and options.estimator != "add-k":
+        yield "--estimator add-k"
+    if name == "batch_size" and options.full_batch:
+        yield "--no-full-batch"
+    if name == "momentum" and options.optimizer != "sgd":
+        yield "--optimizer sgd"
+    if name in ("beta1", "beta2") and options.optimizer != "adamw":
+        yield "--optimizer adamw"
+    if name == "final_learning_rate" and options.schedule == "constant":
+        yield "--schedule cosine or two-step"
+    if name == "switch_at" and options.schedule != "two-step":
+        yield "--schedule two-step"
+    if name == "split_seed" and options.split == "all":
+        yield "another --split than all"

@@ -1,0 +1,67 @@
+"""What is told and saved of a run, and how it is run: nothing here changes what is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from namegen_ext.options.checkpoint_interval import DEFAULT_INTERVAL, CheckpointInterval
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """The settings of a run, kept in config.json so that a resumed run tells the same in the same places.
+
+    Attributes:
+        log_every: a line in metrics.jsonl every so many steps.
+        eval_every: evaluate on dev, and save, every so many steps; 0 only at the end.
+        checkpoint_every: save also this often.
+        record_updates: whether each line tells how large the last step's updates were against the parameters.
+        tensorboard: whether metrics and sample names are also written for TensorBoard.
+        samples: how many names are generated at the end.
+        threads: CPU threads of torch.
+
+    """
+
+    log_every: int = 100
+    eval_every: int = 5000
+    checkpoint_every: CheckpointInterval = DEFAULT_INTERVAL
+    record_updates: bool = False
+    tensorboard: bool = False
+    samples: int = 20
+    threads: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as a mapping that JSON can hold."""
+        return {**asdict(self), "checkpoint_every": str(self.checkpoint_every)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> RunSettings:
+        """Build the settings from :meth:`to_json`.
+
+        Raises:
+            ValueError: a setting is missing, unknown or cannot be.
+
+        """
+        defaults = cls()
+        values: dict[str, Any] = dict(content)
+        names = [field.name for field in fields(cls)]
+        if sorted(values) != sorted(names):
+            raise ValueError(f"run must hold {', '.join(names)}, but holds {', '.join(values)}")
+        values["checkpoint_every"] = CheckpointInterval.parse(str(values["checkpoint_every"]))
+        for name in names:
+            expected = type(getattr(defaults, name))
+            if type(values[name]) is not expected:
+                raise ValueError(f"run: {name} is {values[name]!r}, expected {expected.__name__}")
+        for name, lowest in _LOWEST.items():
+            if values[name] < lowest:
+                raise ValueError(f"run: {name} is {values[name]}, expected {lowest} at least")
+        for name, highest in _HIGHEST.items():
+            if values[name] > highest:
+                raise ValueError(f"run: {name} is {values[name]}, expected {highest:,} at most")
+        return cls(**values)
+
+
+_LOWEST = {"log_every": 1, "eval_every": 0, "samples": 0, "threads": 1}
+_HIGHEST = {"log_every": 2**63 - 1, "eval_every": 2**63 - 1, "samples": 10_000, "threads": 1024}

@@ -1,0 +1,1 @@
+"""The run directory: its files, its configuration, checkpoints, and reading a run back."""

@@ -1,0 +1,223 @@
+"""Checkpoints: all that a run needs to go on with the same bits, in one file, the last two kept.
+
+A checkpoint holds the model, the optimizer's state, the generators' states, the losses that are not in metrics.jsonl
+yet, the number of steps, the length of metrics.jsonl, the configuration, and a checksum of it all.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from namegen_ext.runs import checkpoint_checks as checks
+from namegen_ext.runs.directory import RunDirectory
+from namegen_ext.runs.errors import RunError
+from namegen_ext.runs.files import is_file, remove
+from namegen_ext.runs.generator_states import generator_states
+from namegen_ext.runs.tensor_file import read_tensors, write_tensors
+
+FORMAT = 1
+KEPT = 2  # the newest, and one before it in case that it is damaged
+
+_MODEL, _OPTIMIZER, _GENERATOR = "model.", "optimizer.", "generator."
+_LOSSES = "losses"
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How far a run has come.
+
+    Attributes:
+        step: number of steps done.
+        train_seconds: time spent in them.
+        backend: what they were run by, and where: all that their rounding depends on.
+        metrics_bytes: length of metrics.jsonl at that moment.
+        losses: of the steps that are not in metrics.jsonl yet: float32 (n,).
+
+    """
+
+    step: int
+    train_seconds: float
+    backend: str
+    metrics_bytes: int = 0
+    losses: Tensor = field(default_factory=lambda: torch.empty(0))
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint's file holds.
+
+    Attributes:
+        path: the file.
+        state: how far the run had come.
+        config: what config.json held then.
+        model: the model's state_dict.
+        optimizer: the tensors of the optimizer's state, as "PARAMETER.KEY".
+        generators: the states of torch's global generators, by device.
+
+    """
+
+    path: Path
+    state: RunState
+    config: dict[str, Any]
+    model: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    generators: dict[str, Tensor]
+
+
+def save_checkpoint(
+    directory: RunDirectory,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: RunState,
+    config: Mapping[str, Any],
+) -> None:
+    """Write a checkpoint and model.safetensors; then remove all checkpoints but the last two.
+
+    Raises:
+        RunError: a file cannot be written; the checkpoints that were there still are.
+
+    """
+    described = {
+        "format": FORMAT,
+        "step": state.step,
+        "train_seconds": state.train_seconds,
+        "backend": state.backend,
+        "metrics_bytes": state.metrics_bytes,
+        "config": dict(config),
+    }
+    tensors = {
+        **{_MODEL + name: tensor for name, tensor in model.state_dict().items()},
+        **{_OPTIMIZER + name: tensor for name, tensor in optimizer_tensors(model, optimizer).items()},
+        **{_GENERATOR + name: tensor for name, tensor in generator_states().items()},
+        _LOSSES: state.losses,
+    }
+    directory.make_checkpoints()
+    write_tensors(directory.checkpoint(state.step), tensors, described)
+    save_model(directory, model, state.step)
+    for path in directory.saved_checkpoints()[:-KEPT]:
+        remove(path)
+
+
+def save_model(directory: RunDirectory, model: nn.Module, step: int) -> None:
+    """Write model.safetensors.
+
+    Raises:
+        RunError: it cannot be written.
+
+    """
+    write_tensors(directory.model, model.state_dict(), {"step": step})
+
+
+def load_model_state(
+    directory: RunDirectory, expected: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], int]:
+    """Read model.safetensors: the parameters and buffers, and the step they belong to.
+
+    Args:
+        directory: of the run.
+        expected: the state_dict of a model that it must fit, on any device, meta included.
+
+    Raises:
+        RunError: the file is missing or damaged, or does not fit.
+
+    """
+    if not is_file(directory.model):
+        raise RunError(f"{directory.path}: holds no trained model yet (no model.safetensors)")
+    tensors, metadata = read_tensors(directory.model)
+    checks.check_fit(directory.model, tensors, expected)
+    return tensors, checks.whole_number(directory.model, metadata, "step")
+
+
+def newest_checkpoint(directory: RunDirectory, warn: Callable[[str], None]) -> Checkpoint | None:
+    """Read the newest checkpoint that is sound, or None where none was saved yet.
+
+    Args:
+        directory: of the run.
+        warn: is told, in one line, about each that is damaged and passed over.
+
+    Raises:
+        RunError: there are checkpoints, but all of them are damaged.
+
+    """
+    problems = []
+    for path in reversed(directory.saved_checkpoints()):
+        try:
+            checkpoint = _read(path)
+        except RunError as error:
+            problems.append(str(error))
+            continue
+        for problem in problems:
+            warn(f"{problem}; going on from {path.name}")
+        return checkpoint
+    if problems:
+        raise RunError(f"no checkpoint can be read: {'; '.join(problems)}")
+    return None
+
+
+def restore_checkpoint(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Fill a model and its optimizer, so that the run goes on exactly; the generators are the caller's to set.
+
+    Raises:
+        RunError: it does not fit the model.
+
+    """
+    checks.check_fit(checkpoint.path, checkpoint.model, model.state_dict())
+    parameters = dict(model.named_parameters())
+    names = list(parameters)
+    checks.check_optimizer(checkpoint.path, checkpoint.optimizer, parameters, optimizer)
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in checkpoint.optimizer.items():
+        name, _, entry = key.rpartition(".")
+        state.setdefault(names.index(name), {})[entry] = value
+    model.load_state_dict(checkpoint.model)
+    # The groups (learning rate and so on) come from the options; only the state is restored.
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the tensors of an optimizer's state as "PARAMETER.KEY"."""
+    tensors: dict[str, Tensor] = {}
+    for name, parameter in model.named_parameters():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            if isinstance(value, Tensor):
+                tensors[f"{name}.{key}"] = value
+    return tensors
+
+
+def _read(path: Path) -> Checkpoint:
+    tensors, content = read_tensors(path)
+    found = content.get("format")
+    if found != FORMAT:
+        newer = " (a newer version wrote it)" if isinstance(found, int) and found > FORMAT else ""
+        raise RunError(f"{path}: format is {reprlib.repr(found)}, expected {FORMAT}{newer}")
+    backend, config = content.get("backend"), content.get("config")
+    if not isinstance(backend, str) or not isinstance(config, dict):
+        raise RunError(f"{path}: is not a checkpoint: it has no backend or no config")
+    state = RunState(
+        step=checks.whole_number(path, content, "step"),
+        train_seconds=checks.seconds(path, content, "train_seconds"),
+        backend=backend,
+        metrics_bytes=checks.whole_number(path, content, "metrics_bytes"),
+        losses=checks.losses(path, tensors.get(_LOSSES)),
+    )
+    checkpoint = Checkpoint(
+        path=path,
+        state=state,
+        config=config,
+        model=_part(tensors, _MODEL),
+        optimizer=_part(tensors, _OPTIMIZER),
+        generators=_part(tensors, _GENERATOR),
+    )
+    checks.check_generators(path, checkpoint.generators)
+    return checkpoint
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensors[name] for name in tensors if name.startswith(prefix)}

@@ -1,0 +1,218 @@
+"""The directory of a run: which files stand in it, made without ever overwriting another run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from namegen_ext.runs.errors import RunError
+from namegen_ext.runs.files import is_file, sync, sync_directory, write_json
+
+DEFAULT_PARENT = Path("runs")
+
+_CHECKPOINT = re.compile(r"step-([0-9]{9,})\.safetensors")
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The files of a run.
+
+    config.json (everything needed to rebuild model, vocabulary and splits), words.txt (the words, where they
+    do not come with the package), model.safetensors, checkpoints/ (what a resumed run needs), metrics.jsonl
+    (one JSON object a line) and summary.json (once the run has ended).
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path) -> RunDirectory:
+        """Make the directory; one that exists must be empty.
+
+        Raises:
+            RunError: it holds something already, or cannot be made.
+
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            sync_directory(path.parent)
+            names = {entry.name for entry in path.iterdir()}
+            # What a run leaves that was killed before its config.json was there.
+            begun = names if ".lock" in names else set()
+            left = {name for name in begun if name in (".lock", "words.txt") or name.endswith(".tmp")}
+            if names - left:
+                kind = "a run" if "config.json" in names else "other files"
+                raise RunError(f"{path}: already holds {kind}; name a new directory")
+        except FileExistsError:
+            raise RunError(f"{path}: is a file, not a directory") from None
+        except OSError as error:
+            raise RunError(f"{path}: cannot be made: {error.strerror or error}") from None
+        return cls(path)
+
+    @classmethod
+    def create_numbered(cls, stem: str, parent: Path = DEFAULT_PARENT) -> RunDirectory:
+        """Make the first of parent/stem-1, parent/stem-2, ... that does not exist yet.
+
+        Raises:
+            RunError: it cannot be made.
+
+        """
+        number = 1
+        while True:
+            path = parent / f"{stem}-{number}"
+            try:
+                path.mkdir(parents=True)
+                sync_directory(parent)
+            except FileExistsError:
+                number += 1
+            except OSError as error:
+                raise RunError(f"{path}: cannot be made: {error.strerror or error}") from None
+            else:
+                return cls(path)
+
+    @property
+    def config(self) -> Path:
+        """Everything needed to rebuild model, vocabulary and splits."""
+        return self.path / "config.json"
+
+    @property
+    def words(self) -> Path:
+        """The words, one a line."""
+        return self.path / "words.txt"
+
+    @property
+    def model(self) -> Path:
+        """The model's parameters and buffers."""
+        return self.path / "model.safetensors"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The directory of the checkpoints."""
+        return self.path / "checkpoints"
+
+    def checkpoint(self, step: int) -> Path:
+        """Return the checkpoint after so many steps."""
+        return self.checkpoints / f"step-{step:09}.safetensors"
+
+    def saved_checkpoints(self) -> list[Path]:
+        """Return the checkpoints that there are, the newest last.
+
+        Raises:
+            RunError: their directory cannot be read.
+
+        """
+        try:
+            names = os.listdir(self.checkpoints)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RunError(f"{self.checkpoints}: cannot be read: {error.strerror or error}") from None
+        found = {int(match[1]): name for name in names if (match := _CHECKPOINT.fullmatch(name))}
+        return [self.checkpoints / found[step] for step in sorted(found)]
+
+    def set_aside_checkpoints_after(self, path: Path) -> None:
+        """Rename the checkpoints newer than one that a run is taken up from, so that none passes for its newest.
+
+        Raises:
+            RunError: they cannot be read or renamed.
+
+        """
+        saved = self.saved_checkpoints()
+        for newer in saved[saved.index(path) + 1 :]:
+            try:
+                newer.rename(newer.with_suffix(".damaged"))
+            except OSError as error:
+                raise RunError(f"{newer}: cannot be renamed: {error.strerror or error}") from None
+
+    def make_checkpoints(self) -> None:
+        """Make the directory of the checkpoints.
+
+        Raises:
+            RunError: it cannot be made.
+
+        """
+        try:
+            if not self.checkpoints.is_dir():
+                self.checkpoints.mkdir(exist_ok=True)
+                sync_directory(self.path)
+        except OSError as error:
+            raise RunError(f"{self.checkpoints}: cannot be made: {error.strerror or error}") from None
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line: losses, learning rates, evaluations."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        """The directory of TensorBoard's event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def summary(self) -> Path:
+        """The results, once the run has ended."""
+        return self.path / "summary.json"
+
+    def append_metrics(self, record: dict[str, Any]) -> None:
+        """Add a line to metrics.jsonl.
+
+        Raises:
+            RunError: the file cannot be written.
+
+        """
+        try:
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record, allow_nan=False) + "\n")
+        except OSError as error:
+            raise RunError(f"{self.metrics}: cannot be written: {error.strerror or error}") from None
+
+    def sync_metrics(self) -> int:
+        """See metrics.jsonl on the disk, and return its length in bytes.
+
+        Raises:
+            RunError: it cannot be.
+
+        """
+        try:
+            with self.metrics.open("ab") as file:
+                sync(file.fileno())
+                return file.tell()
+        except OSError as error:
+            raise RunError(f"{self.metrics}: cannot be written: {error.strerror or error}") from None
+
+    def cut_metrics(self, length: int) -> bool:
+        """Leave out of metrics.jsonl what stands past a length in bytes; return whether it had that length.
+
+        Raises:
+            RunError: it cannot be changed.
+
+        """
+        if not is_file(self.metrics):
+            return length == 0
+        try:
+            with self.metrics.open("ab") as file:
+                complete = file.tell() >= length
+                if complete:
+                    file.truncate(length)
+            return complete
+        except OSError as error:
+            raise RunError(f"{self.metrics}: cannot be written: {error.strerror or error}") from None
+
+    def remove_summary(self) -> None:
+        """Remove summary.json, as the run goes on.
+
+        Raises:
+            RunError: it cannot be removed.
+
+        """
+        try:
+            self.summary.unlink(missing_ok=True)
+        except OSError as error:
+            raise RunError(f"{self.summary}: cannot be removed: {error.strerror or error}") from None
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Write summary.json."""
+        write_json(self.summary, summary)

@@ -1,0 +1,84 @@
+"""Reading a finished (or interrupted) run: the model, its vocabulary and its words."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from namegen_ext.data import Splits, Vocabulary, split_words
+from namegen_ext.models import build_model
+from namegen_ext.runs.checkpoint import load_model_state
+from namegen_ext.runs.config import RunConfig, read_config
+from namegen_ext.runs.directory import RunDirectory
+from namegen_ext.runs.errors import RunError, one_line
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model and where it came from.
+
+    Attributes:
+        path: the run directory.
+        model: the trained model, of stock layers, in evaluation mode.
+        vocabulary: its symbols.
+        config: what config.json holds.
+        step: number of steps it was trained for.
+
+    """
+
+    path: Path
+    model: nn.Module
+    vocabulary: Vocabulary
+    config: RunConfig
+    step: int
+
+    @cached_property
+    def words(self) -> list[str]:
+        """The words of all splits, read at first use.
+
+        Raises:
+            RunError: they are missing, or are not those that the run was made with.
+
+        """
+        return self.config.load_words(RunDirectory(self.path))
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The words of each split, made anew at first use."""
+        options = self.config.options
+        return split_words(self.words, options.split_seed, options.split)
+
+
+def load_run(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Run:
+    """Load a run directory; nothing in it is executed.
+
+    Args:
+        path: the directory that training wrote.
+        device: where the model is put.
+
+    Raises:
+        RunError: it is not a run directory, or a file in it is missing or damaged; one line that names it.
+
+    """
+    directory = RunDirectory(Path(path))
+    config = read_config(directory)
+    tensors, step = load_model_state(directory, _build(directory, config, "meta").state_dict())
+    model = _build(directory, config, "cpu")
+    model.load_state_dict(tensors)
+    return Run(directory.path, model.to(device).eval(), config.vocabulary, config, step)
+
+
+def _build(directory: RunDirectory, config: RunConfig, device: str) -> nn.Module:
+    """Build the model; on the meta device it takes no memory, however large config.json says that it is."""
+    # A generator of its own: what is drawn is overwritten, and torch's global one is left alone.
+    generator = torch.Generator()
+    try:
+        with torch.device(device):
+            return build_model(config.options.model, config.model_config, generator)
+    except (ValueError, TypeError, RuntimeError) as error:  # RuntimeError: sizes that no memory holds
+        raise RunError(f"{directory.config}: the model cannot be built: {one_line(error)}") from None
