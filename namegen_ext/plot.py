@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 
@@ -16,7 +17,8 @@ from namegen_ext.cli.parser import Parser, path, whole_number
 from namegen_ext.diagnostics import DEFAULT_EXAMPLES, diagnose
 from namegen_ext.options.ranges import SEEDS, WholeNumbers
 from namegen_ext.plotting.picture import PlotError, check_matplotlib
-from namegen_ext.plotting.write import write_report
+from namegen_ext.plotting.report_files import render_report
+from namegen_ext.runs.files import write_bytes
 from namegen_ext.training import RunError, load_run
 
 DEFAULT_SEED = 0
@@ -65,19 +67,38 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         parser.error(f"argument RUN_DIR: {error}")
     if options.fused and diagnosis.layers != "fused":
         print("no layer of the model can be fused; looking at the stock ones", file=sys.stderr)
+    directory: Path = options.out or options.run_dir / DEFAULT_FOLDER
     try:
-        files, missing = write_report(diagnosis, options.out or options.run_dir / DEFAULT_FOLDER)
-    except PlotError as error:  # the directory cannot be made
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"{directory}: cannot be made: {error.strerror or error}"
         if options.out is None:
-            raise
-        parser.error(f"argument --out: {error}")
+            return _fail(parser.prog, problem)
+        parser.error(f"argument --out: {problem}")
+    files, missing = render_report(diagnosis)
+    try:
+        written = _write(files, directory)
     except RunError as error:
         return _fail(parser.prog, str(error))
     for sentence in missing:
         print(sentence)
-    for file in files:
+    for file in written:
         print(file)
     return 0
+
+
+def _write(files: Mapping[str, bytes], directory: Path) -> list[Path]:
+    """Write files into a directory, in their order; those that are there are replaced.
+
+    Raises:
+        RunError: a file cannot be written.
+
+    """
+    written = []
+    for name, content in files.items():
+        written.append(directory / name)
+        write_bytes(written[-1], content)
+    return written
 
 
 def _build_parser(prog: str) -> argparse.ArgumentParser:

@@ -14,9 +14,9 @@ from namegen_ext.diagnostics.embedding import EmbeddingMap, embedding_map
 from namegen_ext.diagnostics.gradients import GradientStatistics, parameter_gradients
 from namegen_ext.diagnostics.history import RunHistory, read_history
 from namegen_ext.fusion import fuse
+from namegen_ext.models.examples import build_examples
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.saved_run import Run
-from namegen_ext.training.corpus import build_examples
 
 DEFAULT_EXAMPLES = 1024
 _MODEL_CONTEXTS = 20_000  # training contexts that the model's bigram table is averaged over, at most
