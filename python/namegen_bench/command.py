@@ -1,12 +1,12 @@
 """The command ``python -m namegen_ext.bench [SUITE ...]``: measure speed and memory on this machine.
 
-With ``--from FILE.csv``, show what was measured before: compare it, draw it, write a page of it.
+With ``--from FILE.csv`` it measures nothing: it compares, draws or writes a page of the results in the file.
 
-Exit status: 0; 1 when peers computed different things, a peer failed, or a file could not be written; 2 for a wrong
-argument; 130 after Ctrl-C, with what was measured until then in the CSV file.
+Exit status: 0 on success; 1 when peers computed different things, a peer failed, or a file could not be written; 2 for
+a wrong argument; 130 after Ctrl-C, with what was measured until then in the CSV file.
 
-torch is loaded once all arguments are known to be right, and only to measure: neither ``--help`` nor a wrong flag nor
-``--from`` waits for it.
+torch is loaded to measure, and only once all arguments are known to be right. ``--help``, a wrong flag and ``--from``
+do not wait for it.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     """Run the command.
 
     Args:
-        arguments: what stands after the command's name; None takes those of the process.
-        prog: the command's name, for its messages.
+        arguments: what stands after the command's name; None takes the arguments of the process.
+        prog: the command's name, which stands in its messages.
 
     Returns:
         The exit status.
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
 
 
 def _measure(parser: argparse.ArgumentParser, options: argparse.Namespace, report: Report) -> None:
-    """Measure, print and keep the results, and make the report of them."""
+    """Measure the suites, print and keep the results, and make the report."""
     _check_data(parser, options)
     thread_counts = _thread_counts(options)
     try:
@@ -71,7 +71,7 @@ def _measure(parser: argparse.ArgumentParser, options: argparse.Namespace, repor
         csv_file = CsvFile(options.csv) if options.csv is not None else None
     except CsvFileError as error:
         parser.error(f"argument --csv: {error}")
-    except RuntimeError as error:  # NAMEGEN_CPU_ISA names what cannot be had
+    except RuntimeError as error:  # NAMEGEN_CPU_ISA names an instruction set that this machine or build lacks
         parser.error(str(error))
 
     from namegen_bench.run_suites import run_suites
@@ -93,7 +93,7 @@ def _check_data(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
 
 
 def _thread_counts(options: argparse.Namespace) -> tuple[int, ...]:
-    """Return the numbers of threads to measure with, the first being that of what is measured with one alone."""
+    """Return the numbers of threads to measure with. A suite that measures with one number alone takes the first."""
     if options.threads is not None:
         return (options.threads,)
     return (1,) if options.quick else tuple(dict.fromkeys((1, available_cpus())))
