@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import platform
 from collections.abc import Callable
@@ -35,7 +36,7 @@ def _load() -> ModuleType:
             f"rebuild it with {_REBUILD}"
         )
     try:
-        from namegen_ext import _C
+        return importlib.import_module("namegen_ext._C")
     except ImportError as error:
         if built is None:
             raise ImportError(
@@ -45,7 +46,6 @@ def _load() -> ModuleType:
             f"namegen_ext's extension, compiled against torch {built}, does not load with torch "
             f"{torch.__version__} on Python {platform.python_version()} ({error}): rebuild it with {_REBUILD}"
         ) from error
-    return _C
 
 
 _C: Any = _load()
