@@ -16,7 +16,7 @@ from torch._subclasses.functional_tensor import FunctionalTensor
 from torch.autograd import forward_ad
 from torch.nn import Parameter
 
-from namegen_ext.ops import is_supported
+from namegen_ext.ops import why_not_supported
 
 # The fake kinds stand for plain tensors while torch.export or torch.compile traces a model.
 PLAIN_TENSORS = frozenset((Tensor, Parameter, FakeTensor, FunctionalTensor))
@@ -32,7 +32,7 @@ def why_not_tensor(operator: str, tensor: Tensor) -> str | None:
     if tensor.layout is not torch.strided:
         return f"there are no kernels for the layout {tensor.layout}"
     if not tensor.is_cpu:
-        return is_supported(operator, tensor.device)
+        return why_not_supported(operator, tensor.device)
     return None
 
 

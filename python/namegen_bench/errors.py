@@ -1,0 +1,7 @@
+"""What ends the command before its time."""
+
+from __future__ import annotations
+
+
+class BenchError(RuntimeError):
+    """Something could not be measured, drawn or written; the message says what and why, in one line."""
