@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import platform
 from collections.abc import Callable
@@ -36,7 +35,7 @@ def _load() -> ModuleType:
             f"rebuild it with {_REBUILD}"
         )
     try:
-        return importlib.import_module("namegen_ext._C")
+        import namegen_ext._C as _C
     except ImportError as error:
         if built is None:
             raise ImportError(
@@ -46,6 +45,7 @@ def _load() -> ModuleType:
             f"namegen_ext's extension, compiled against torch {built}, does not load with torch "
             f"{torch.__version__} on Python {platform.python_version()} ({error}): rebuild it with {_REBUILD}"
         ) from error
+    return _C
 
 
 _C: Any = _load()

@@ -43,14 +43,7 @@ def _draw(options: argparse.Namespace) -> int:
         raise ArgumentError(f"argument RUN_DIR: {error}") from None
     if options.fused and diagnosis.layers != "fused":
         print("no layer of the model can be fused; looking at the stock ones", file=sys.stderr)
-    directory: Path = options.out or RunDirectory(options.run_dir).plots
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        problem = f"{directory}: cannot be made: {error.strerror or error}"
-        if options.out is None:
-            raise CommandError(problem) from None
-        raise ArgumentError(f"argument --out: {problem}") from None
+    directory = _made_directory(options)
     files, missing = render_report(diagnosis)
     try:
         written = _write(files, directory)
@@ -61,6 +54,18 @@ def _draw(options: argparse.Namespace) -> int:
     for file in written:
         print(file)
     return OK
+
+
+def _made_directory(options: argparse.Namespace) -> Path:
+    directory: Path = options.out or RunDirectory(options.run_dir).plots
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"{directory}: cannot be made: {error.strerror or error}"
+        if options.out is None:
+            raise CommandError(problem) from None
+        raise ArgumentError(f"argument --out: {problem}") from None
+    return directory
 
 
 def _write(files: Mapping[str, bytes], directory: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import pytest
 
-COMMANDS = ("train", "sample", "plot", "lessons", "reproduce")
+COMMANDS = ("train", "sample", "plot", "lessons", "reproduce", "bench")
 
 # Runs `namegen` where every import of torch or numpy raises ImportError.
 BLOCKED = """
@@ -76,6 +76,8 @@ def test_help_needs_no_torch(command: str) -> None:
         ("plot", "runs/x", "--examples", "0"),
         ("lessons", "no-such-lesson"),
         ("reproduce", "--only", "no-such-row"),
+        ("bench", "no-such-suite"),
+        ("bench", "--data", "no-such-file.txt", "time-to-loss"),
         ("reproduce", "--data", "no-such-file.txt"),
         ("reproduce", "--json", "no-such-directory/results.json"),
     ],
@@ -95,7 +97,10 @@ def test_help_loads_only_what_it_needs(arguments: list[str]) -> None:
     done = run(LISTED, *arguments)
     loaded = set(done.stderr.splitlines()[-1].split())
     assert "namegen_ext" in loaded
-    assert not {"torch", "numpy", "rich", "safetensors", "matplotlib", "urllib3", "http"} & loaded
+    heavy = {"torch", "numpy", "safetensors", "matplotlib", "http"}
+    if "bench" not in arguments:  # whose reports are tables
+        heavy.add("rich")
+    assert not heavy & loaded
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["train", "--steps", "no"]])
@@ -139,7 +144,8 @@ def test_an_interruption_of_the_import_is_one_line(moment: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["reproduce", "--data", "census"], ["plot", "runs/x"], ["lessons", "tensors"]]
+    "command",
+    [["reproduce", "--data", "census"], ["bench", "--quick"], ["plot", "runs/x"], ["lessons", "tensors"]],
 )
 def test_an_interruption_of_any_commands_import_is_one_line(command: list[str]) -> None:
     assert_interrupted(run(INTERRUPTED, "torch.nn", *command), command[0])
