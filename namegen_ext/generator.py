@@ -19,6 +19,7 @@ from namegen_ext.data import (
     load_words,
     split_words,
 )
+from namegen_ext.models.examples import build_examples
 from namegen_ext.runs.checkpoint import save_model
 from namegen_ext.runs.config import words_sha256
 from namegen_ext.runs.directory import RunDirectory
@@ -34,7 +35,6 @@ from namegen_ext.training import (
     evaluate,
     load_run,
 )
-from namegen_ext.training.corpus import build_examples
 from namegen_ext.training.progress import reporter_for
 
 # What `fit` calls a word list that came as an iterable.

@@ -11,7 +11,7 @@ from namegen_ext._native.note import REBUILD, read_note
 
 def _load() -> ModuleType:
     try:
-        from namegen_ext import _core
+        import namegen_ext._core as _core
     except ImportError as error:
         if not read_note():
             raise ImportError(

@@ -33,7 +33,7 @@ def _load() -> ModuleType:
             f"installed: rebuild them with {REBUILD}"
         )
     try:
-        from namegen_ext import _C
+        import namegen_ext._C as _C
     except ImportError as error:
         if built is None:
             raise ImportError(

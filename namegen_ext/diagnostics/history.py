@@ -10,7 +10,7 @@ from typing import Any
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import is_file, read_text
-from namegen_ext.training.update_ratios import METRIC as UPDATE_METRIC
+from namegen_ext.runs.metrics import UPDATE_METRIC
 
 # (step, value) by ascending step.
 Curve = tuple[tuple[int, float], ...]

@@ -13,7 +13,7 @@ from namegen_ext.nn.batch_norm import batch_norm_1d, batch_norm_channels_last
 from namegen_ext.nn.channels_last_batch_norm import ChannelsLastBatchNorm1d
 from namegen_ext.nn.conditions import FLOATING_POINT, PLAIN_TENSORS, why_not_tensor
 from namegen_ext.nn.flatten_consecutive import FlattenConsecutive
-from namegen_ext.ops import embedding_concat_linear, is_supported
+from namegen_ext.ops import embedding_concat_linear, why_not_supported
 from namegen_ext.ops import linear as linear_operator
 
 TOKENS = (torch.int64, torch.int32)  # what nn.Embedding takes
@@ -135,7 +135,7 @@ def _run_embedding_linear(
     if embedding_weight.dtype not in FLOATING_POINT or linear_weight.layout is not torch.strided:
         return None
     device = None if embedding_weight.is_cpu else embedding_weight.device
-    if device is not None and is_supported("embedding_concat_linear", device) is not None:
+    if device is not None and why_not_supported("embedding_concat_linear", device) is not None:
         return None
     # Weights whose shapes, dtypes or devices do not fit each other end in an error here as in stock.
     activation = "none" if tanh is None else "tanh"
@@ -199,7 +199,7 @@ def _run_linear(x: Tensor, linear: nn.Linear) -> Tensor | None:
         return None
     if type(weight) not in PLAIN_TENSORS or weight.layout is not torch.strided:
         return None
-    if not weight.is_cpu and is_supported("linear", weight.device) is not None:
+    if not weight.is_cpu and why_not_supported("linear", weight.device) is not None:
         return None
     rows = LINEAR_ROWS if weight.numel() <= LARGE_WEIGHT else LARGE_WEIGHT_ROWS
     if x.numel() < rows * weight.shape[-1]:

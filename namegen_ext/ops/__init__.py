@@ -6,14 +6,14 @@ from namegen_ext.ops.embedding_concat_linear import (
     embedding_concat_linear_reference,
 )
 from namegen_ext.ops.linear import linear, linear_reference
-from namegen_ext.ops.support import is_supported
+from namegen_ext.ops.support import why_not_supported
 
 __all__ = [
     "batch_norm",
     "batch_norm_reference",
     "embedding_concat_linear",
     "embedding_concat_linear_reference",
-    "is_supported",
     "linear",
     "linear_reference",
+    "why_not_supported",
 ]

@@ -13,7 +13,7 @@ OPERATORS = ("embedding_concat_linear", "batch_norm", "linear")
 _known_reasons: dict[int, str | None] = {}
 
 
-def is_supported(op_name: str, device: torch.device) -> str | None:
+def why_not_supported(op_name: str, device: torch.device) -> str | None:
     """Tell whether an operator has a kernel for a device.
 
     Args:

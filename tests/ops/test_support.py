@@ -10,7 +10,7 @@ import torch
 from namegen_ext import fuse, ops
 from namegen_ext._native import operators as _operators
 from namegen_ext.nn import FusedBatchNorm1d, FusedEmbeddingConcatLinear
-from namegen_ext.ops import _support
+from namegen_ext.ops import support
 
 CUDA = torch.device("cuda")
 OPERATORS = ("embedding_concat_linear", "batch_norm")
@@ -18,7 +18,7 @@ OPERATORS = ("embedding_concat_linear", "batch_norm")
 
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_support, "_known_reasons", {})
+    monkeypatch.setattr(support, "_known_reasons", {})
 
 
 def build(monkeypatch: pytest.MonkeyPatch, note: str, architectures: str = "") -> None:
@@ -30,15 +30,15 @@ def build(monkeypatch: pytest.MonkeyPatch, note: str, architectures: str = "") -
 
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_cpu_and_meta_always(operator: str) -> None:
-    assert ops.is_supported(operator, torch.device("cpu")) is None
-    assert ops.is_supported(operator, torch.device("meta")) is None
-    assert "xpu" in str(ops.is_supported(operator, torch.device("xpu")))
+    assert ops.why_not_supported(operator, torch.device("cpu")) is None
+    assert ops.why_not_supported(operator, torch.device("meta")) is None
+    assert "xpu" in str(ops.why_not_supported(operator, torch.device("xpu")))
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_a_build_without_cuda_kernels_says_why(operator: str, monkeypatch: pytest.MonkeyPatch) -> None:
     build(monkeypatch, "no nvcc was found")
-    assert ops.is_supported(operator, CUDA) == "this build has no CUDA kernels: no nvcc was found"
+    assert ops.why_not_supported(operator, CUDA) == "this build has no CUDA kernels: no nvcc was found"
 
 
 def test_a_device_that_the_kernels_were_not_compiled_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,9 +47,9 @@ def test_a_device_that_the_kernels_were_not_compiled_for(monkeypatch: pytest.Mon
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
     capabilities = {0: (9, 0), 1: (8, 0)}
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: capabilities[index])
-    assert ops.is_supported("batch_norm", torch.device("cuda", 0)) is None
+    assert ops.why_not_supported("batch_norm", torch.device("cuda", 0)) is None
     for device in (CUDA, torch.device("cuda", 1)):
-        reason = ops.is_supported("batch_norm", device)
+        reason = ops.why_not_supported("batch_norm", device)
         assert reason is not None
         assert "compiled for 9.0" in reason
         assert "8.0" in reason
@@ -71,7 +71,7 @@ def test_a_device_that_the_kernels_were_not_compiled_for(monkeypatch: pytest.Mon
     ],
 )
 def test_what_runs_where(capability: tuple[int, int], compiled: list[str], runs: bool) -> None:
-    assert (_support.why_not_capability(capability, compiled) is None) == runs
+    assert (support.why_not_capability(capability, compiled) is None) == runs
 
 
 def test_architectures_are_told_as_torch_writes_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,8 +88,8 @@ def test_modules_and_fuse_take_the_stock_path_with_the_reason(monkeypatch: pytes
     def only_cpu(operator: str, device: torch.device) -> str | None:
         return None if device.type == "cpu" else reason
 
-    monkeypatch.setattr("namegen_ext.nn.conditions.is_supported", only_cpu)
-    monkeypatch.setattr("namegen_ext.fusion.patterns.is_supported", only_cpu)
+    monkeypatch.setattr("namegen_ext.nn.conditions.why_not_supported", only_cpu)
+    monkeypatch.setattr("namegen_ext.fusion.patterns.why_not_supported", only_cpu)
     model = torch.nn.Sequential(
         torch.nn.Embedding(27, 10, device="meta"),
         torch.nn.Flatten(-2),

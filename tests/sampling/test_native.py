@@ -311,7 +311,9 @@ def test_what_cannot_be_had_natively_is_refused_with_the_reason(
 
 
 def test_the_instruction_set_in_use() -> None:
-    assert _core.sampling.chosen_isa() == (os.environ.get("NAMEGEN_CPU_ISA") or INFO["cpu_isas_supported"][-1])
+    assert _core.sampling.chosen_isa() == (
+        os.environ.get("NAMEGEN_CPU_ISA") or INFO["cpu_isas_supported"][-1]
+    )
 
 
 @pytest.mark.parametrize("isa", ISAS)
