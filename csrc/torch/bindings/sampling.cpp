@@ -64,6 +64,19 @@ std::shared_ptr<Network> make_network(const Array<float>& embedding, const std::
   return std::make_shared<Network>(embedding.shape(0), embedding.shape(1), to_vector(embedding), levels);
 }
 
+std::shared_ptr<Network> make_table(int64_t block, const Array<float>& logits) {
+  if (logits.ndim() != 2) throw std::invalid_argument("logits must be (vocab_size**block_size, vocab_size)");
+  int64_t contexts = 1;
+  for (int64_t i = 0; i < block && contexts <= logits.shape(0); ++i) contexts *= logits.shape(1);
+  if (contexts != logits.shape(0)) throw std::invalid_argument("logits must be (vocab_size**block_size, vocab_size)");
+  return std::make_shared<Network>(Network::of_table(logits.shape(1), block, logits.data()));
+}
+
+std::shared_ptr<ContextTable> tabulate(const std::shared_ptr<Network>& network, double temperature, int64_t top_k) {
+  const py::gil_scoped_release no_gil;
+  return std::make_shared<ContextTable>(network, Shaping{temperature, top_k}, SignalPoll());
+}
+
 Array<float> logits(const std::shared_ptr<Network>& network, const Array<int64_t>& tokens) {
   if (tokens.ndim() != 2 || tokens.shape(1) != network->block()) {
     throw std::invalid_argument("tokens must be (contexts, block_size)");
@@ -174,9 +187,12 @@ void define_sampling(py::module_& module) {
   py::class_<Level>(m, "Level").def(py::init(&make_level), arg("factor"), arg("weight"), arg("bias"), arg("tanh"));
   py::class_<Network, std::shared_ptr<Network>>(m, "Network")
       .def(py::init(&make_network), arg("embedding"), arg("levels"))
+      .def_static("of_table", &make_table, arg("block_size"), arg("logits"))
       .def_property_readonly("vocab_size", &Network::vocab)
       .def_property_readonly("block_size", &Network::block)
       .def("logits", &logits, arg("tokens"));
+
+  m.def("tabulate", &tabulate, arg("network").none(false), arg("temperature"), arg("top_k"));
 
   py::class_<PySampler>(m, "Sampler").def("draw", &PySampler::draw, arg("seed"), arg("first"), arg("count"));
   m.def(
