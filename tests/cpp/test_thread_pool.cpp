@@ -29,7 +29,8 @@ constexpr bool kMayFork = true;
 
 void run(ThreadPool& pool, int64_t tasks, int64_t threads, const std::function<void(int64_t)>& body) {
   pool.run(
-      tasks, threads, [](void* state, int64_t task) { (*static_cast<const std::function<void(int64_t)>*>(state))(task); },
+      tasks, threads,
+      [](void* state, int64_t task) { (*static_cast<const std::function<void(int64_t)>*>(state))(task); },
       const_cast<std::function<void(int64_t)>*>(&body));
 }
 
