@@ -8,7 +8,7 @@
 #include "bindings/bindings.h"
 #include "bindings/operators.h"
 #include "bindings/sampling.h"
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/cpu_kernels.h"
 #include "ops/common.h"
 
 namespace {

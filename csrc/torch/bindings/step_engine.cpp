@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "bindings/bindings.h"
-#include "engine/training/dispatch.h"
+#include "engine/training/step_engine.h"
 #include "ops/common.h"
 
 namespace py = pybind11;

@@ -13,7 +13,7 @@
 #include <memory>
 #include <sstream>
 
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/large_pages.h"
 
 namespace namegen::ops {
