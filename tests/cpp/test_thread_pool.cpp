@@ -9,7 +9,7 @@
 #include <functional>
 #include <stdexcept>
 
-#include "engine/training/dispatch.h"
+#include "engine/training/step_engine.h"
 #include "support.h"
 #include "threads/arena.h"
 #include "threads/thread_context.h"
@@ -29,7 +29,8 @@ constexpr bool kMayFork = true;
 
 void run(ThreadPool& pool, int64_t tasks, int64_t threads, const std::function<void(int64_t)>& body) {
   pool.run(
-      tasks, threads, [](void* state, int64_t task) { (*static_cast<const std::function<void(int64_t)>*>(state))(task); },
+      tasks, threads,
+      [](void* state, int64_t task) { (*static_cast<const std::function<void(int64_t)>*>(state))(task); },
       const_cast<std::function<void(int64_t)>*>(&body));
 }
 

@@ -7,7 +7,8 @@
 #include <stdexcept>
 
 #include "bindings/parts.h"
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/instruction_sets.h"
 #include "threads/thread_context.h"
 #include "threads/thread_pool.h"
 
@@ -23,8 +24,7 @@ int64_t multiply_adds(int64_t rounds) {
   const auto task = [&] { operations += cpu::kernels().multiply_adds(rounds); };
   threads::ThreadContext context;
   context.parallel(
-      context.threads(kMuchWork), kMuchWork,
-      [](void* state, int64_t) { (*static_cast<decltype(task)*>(state))(); },
+      context.threads(kMuchWork), kMuchWork, [](void* state, int64_t) { (*static_cast<decltype(task)*>(state))(); },
       const_cast<void*>(static_cast<const void*>(&task)));
   return operations;
 }
@@ -50,9 +50,10 @@ void bind_machine(nb::module_& m) {
       "get_num_threads", [] { return threads::num_threads(threads::torch_threads()); },
       "How many threads share the work of a training step: torch.get_num_threads() where torch is loaded, else what "
       "set_num_threads said, else the cores that this process may run on.");
-  m.def("set_num_threads", &set_num_threads, nb::arg("number"),
-        "Set how many threads share the work of a training step where torch is not loaded. Results do not depend on it. "
-        "Raises ValueError for a number that cannot be, RuntimeError where torch is loaded.");
+  m.def(
+      "set_num_threads", &set_num_threads, nb::arg("number"),
+      "Set how many threads share the work of a training step where torch is not loaded. Results do not depend on it. "
+      "Raises ValueError for a number that cannot be, RuntimeError where torch is loaded.");
 }
 
 }  // namespace namegen::bindings

@@ -15,7 +15,6 @@
 #include "bindings/arrays.h"
 #include "bindings/exclusive.h"
 #include "bindings/parts.h"
-#include "engine/training/dispatch.h"
 #include "threads/thread_context.h"
 
 namespace namegen::bindings {
