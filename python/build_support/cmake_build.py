@@ -36,7 +36,11 @@ class CMakeBuild(build_ext):
         """Compile all extensions at once to where setuptools expects them, and note beside them what was built."""
         targets = {extension.name.rpartition(".")[2]: extension for extension in self.extensions}
         torch = _torch_to_build_against() if "_C" in targets else None
-        folder = ROOT / "build" / f"{sysconfig.get_config_var('SOABI')}-{f'torch{torch.version}' if torch else 'core'}"
+        folder = (
+            ROOT
+            / "build"
+            / f"{sysconfig.get_config_var('SOABI')}-{f'torch{torch.version}' if torch else 'core'}"
+        )
         cmake, ninja = _tool("cmake"), _tool("ninja")
         _run(
             [
