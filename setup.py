@@ -15,7 +15,7 @@ from cmake_build import CMakeBuild  # noqa: E402
 from find_torch import OLDEST_TORCH, find_torch, wants_torch  # noqa: E402
 
 WITH_OPERATORS = wants_torch(os.environ)
-# From this Python on one binary of what needs no torch serves every version: what it uses of Python is stable from there.
+# From this Python on, what needs no torch uses only what is stable: one binary of it serves every later version.
 HAS_STABLE_ABI = sys.version_info >= (3, 12)
 
 

@@ -82,7 +82,7 @@ def _torch_to_build_against() -> Torch:
     if torch is None:
         raise BuildError(
             "no torch was found",
-            "pip install torch, build without --no-build-isolation, or set NAMEGEN_TORCH=0 to build what needs no torch",
+            "pip install torch, build without --no-build-isolation, or set NAMEGEN_TORCH=0 for what needs no torch",
         )
     return torch
 

@@ -37,8 +37,8 @@ class Torch:
 def wants_torch(environment: Mapping[str, str]) -> bool:
     """Tell whether the operators are built, by the environment's NAMEGEN_TORCH.
 
-    "0": only what needs no torch is built. "1": the operators too, against a torch that is installed, or an error. "auto",
-    or nothing: the same, and where no torch is installed pip brings one.
+    "0": only what needs no torch is built. "1": the operators too, against a torch that is installed, or an error.
+    "auto", or nothing: the same, and where no torch is installed pip brings one.
 
     Raises:
         SystemExit: the setting is another.

@@ -1,12 +1,12 @@
 """The command ``python -m namegen_ext.bench [SUITE ...]``: measure speed and memory on this machine.
 
-With ``--from FILE.csv``, show what was measured before: compare it, draw it, write a page of it.
+With ``--from FILE.csv`` it measures nothing: it compares, draws or writes a page of the results in the file.
 
-Exit status: 0; 1 when peers computed different things, a peer failed, or a file could not be written; 2 for a wrong
-argument; 130 after Ctrl-C, with what was measured until then in the CSV file.
+Exit status: 0 on success; 1 when peers computed different things, a peer failed, or a file could not be written; 2 for
+a wrong argument; 130 after Ctrl-C, with what was measured until then in the CSV file.
 
-torch is loaded once all arguments are known to be right, and only to measure: neither ``--help`` nor a wrong flag nor
-``--from`` waits for it.
+torch is loaded to measure, and only once all arguments are known to be right. ``--help``, a wrong flag and ``--from``
+do not wait for it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     """Run the command.
 
     Args:
-        arguments: what stands after the command's name; None takes those of the process.
-        prog: the command's name, for its messages.
+        arguments: what stands after the command's name; None takes the arguments of the process.
+        prog: the command's name, which stands in its messages.
 
     Returns:
         The exit status.

@@ -1,4 +1,4 @@
-"""Runs the command: measures and makes the report, or makes it of what was measured before."""
+"""Running the command: it measures and makes the report, or makes the report of what was measured before."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def run(checked: tuple[argparse.Namespace, Report]) -> int:
         checked: the arguments, and the report that they ask for.
 
     Raises:
-        ArgumentError: the CSV file or the instruction set that was asked for cannot be had.
+        ArgumentError: the CSV file cannot be written, or this machine or build lacks the instruction set that was asked
+            for.
         CommandError: peers computed different things, a peer failed, or a file could not be written.
 
     """
@@ -39,7 +40,7 @@ def run(checked: tuple[argparse.Namespace, Report]) -> int:
 
 
 def _measure(options: argparse.Namespace, report: Report) -> None:
-    """Measure, print and keep the results, and make the report of them."""
+    """Measure the suites, print and keep the results, and make the report."""
     thread_counts = _thread_counts(options)
     with ended_by_interrupts(options.prog):
         from namegen_bench.run_suites import run_suites
@@ -49,7 +50,7 @@ def _measure(options: argparse.Namespace, report: Report) -> None:
         csv_file = CsvFile(options.csv) if options.csv is not None else None
     except CsvFileError as error:
         raise ArgumentError(f"argument --csv: {error}") from None
-    except RuntimeError as error:  # NAMEGEN_CPU_ISA names what cannot be had
+    except RuntimeError as error:  # NAMEGEN_CPU_ISA names an instruction set that this machine or build lacks
         raise ArgumentError(str(error)) from None
     console = _console()
     rows = run_suites(options, thread_counts, machine, csv_file, console)
@@ -57,7 +58,7 @@ def _measure(options: argparse.Namespace, report: Report) -> None:
 
 
 def _thread_counts(options: argparse.Namespace) -> tuple[int, ...]:
-    """Return the numbers of threads to measure with, the first being that of what is measured with one alone."""
+    """Return the numbers of threads to measure with. A suite that measures with one number alone takes the first."""
     if options.threads is not None:
         return (options.threads,)
     return (1,) if options.quick else tuple(dict.fromkeys((1, available_cpus())))

@@ -5,7 +5,7 @@
 
 namespace namegen::bindings {
 
-void bind_instruction_sets(nanobind::module_& m);
+void bind_machine(nanobind::module_& m);
 void bind_step_engine(nanobind::module_& m);
 void bind_sampling(nanobind::module_& m);
 

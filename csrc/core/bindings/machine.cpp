@@ -1,13 +1,15 @@
-// Which instruction sets namegen_ext._core was compiled for and which one it uses, and the rate of multiply-adds.
+// What namegen_ext._core uses of the machine: its instruction set and its threads.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <atomic>
+#include <stdexcept>
 
 #include "bindings/parts.h"
 #include "kernels/cpu/dispatch.h"
 #include "threads/thread_context.h"
+#include "threads/thread_pool.h"
 
 namespace namegen::bindings {
 namespace {
@@ -27,9 +29,16 @@ int64_t multiply_adds(int64_t rounds) {
   return operations;
 }
 
+void set_num_threads(int64_t number) {
+  if (threads::torch_threads() != nullptr) {
+    throw std::runtime_error("torch is loaded, so its threads are used: call torch.set_num_threads");
+  }
+  threads::set_own_num_threads(number);
+}
+
 }  // namespace
 
-void bind_instruction_sets(nb::module_& m) {
+void bind_machine(nb::module_& m) {
   m.def("compiled_isas", &cpu::compiled_isas, "Instruction sets that kernels were compiled for.");
   m.def("supported_isas", &cpu::supported_isas, "Those of them that this CPU has.");
   m.def(
@@ -37,6 +46,13 @@ void bind_instruction_sets(nb::module_& m) {
       "The instruction set in use. Raises RuntimeError where NAMEGEN_CPU_ISA asks for one that cannot be had.");
   m.def("multiply_adds", &multiply_adds, nb::arg("rounds"),
         "Rounds of float32 multiply-adds in registers, on each thread; returns the number of operations.");
+  m.def(
+      "get_num_threads", [] { return threads::num_threads(threads::torch_threads()); },
+      "How many threads share the work of a training step: torch.get_num_threads() where torch is loaded, else what "
+      "set_num_threads said, else the cores that this process may run on.");
+  m.def("set_num_threads", &set_num_threads, nb::arg("number"),
+        "Set how many threads share the work of a training step where torch is not loaded. Results do not depend on it. "
+        "Raises ValueError for a number that cannot be, RuntimeError where torch is loaded.");
 }
 
 }  // namespace namegen::bindings
