@@ -26,6 +26,7 @@ class Exclusive {
   std::atomic_flag& busy_;
 };
 
+void bind_gpt_engine(pybind11::module_& m);
 void bind_step_engine(pybind11::module_& m);
 
 }  // namespace namegen::bindings

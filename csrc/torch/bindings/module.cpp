@@ -51,6 +51,7 @@ PYBIND11_MODULE(_C, m) {
   m.def("multiply_adds", &multiply_adds, pybind11::arg("rounds"),
         "Rounds of float32 multiply-adds in registers, on each of torch's threads; returns the number of operations.");
   namegen::bindings::define_operators(m);
+  namegen::bindings::bind_gpt_engine(m);
   namegen::bindings::bind_step_engine(m);
   namegen::bindings::define_sampling(m);
 }
