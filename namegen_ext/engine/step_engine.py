@@ -14,8 +14,8 @@ from torch.autograd.graph import increment_version
 from namegen_ext.data import IGNORED
 from namegen_ext.engine.errors import UnsupportedModelError
 from namegen_ext.engine.evaluation import mean_loss
-from namegen_ext.engine.integers import check_integers, indices_array, symbols_array
 from namegen_ext.engine.gpt_network import GPTDescription, describe_gpt
+from namegen_ext.engine.integers import check_integers, indices_array, symbols_array
 from namegen_ext.engine.network import NetworkDescription, describe_network, running_statistics
 from namegen_ext.engine.optimizers import describe_optimizer, prepare_state, read_updates
 from namegen_ext.models.gpt import GPT
@@ -69,7 +69,8 @@ class StepEngine:
 
         Args:
             tokens: integers (n, block_size), each in [0, vocab_size).
-            targets: integers (n,), each in [0, vocab_size); of a GPT (n, block_size), -1 where nothing is to be predicted.
+            targets: integers (n,), each in [0, vocab_size); of a GPT (n, block_size), -1 where nothing is to be
+                predicted.
             indices: int64 (K, B), each in [0, n): the examples of each step.
             learning_rates: K numbers.
 

@@ -81,6 +81,13 @@ template <class T>
 inline void attend(const T* query, const T* keys, const AttentionShape& shape, T scale, int64_t count, T* p) {
   const int64_t vectors = ceil_div(count, kWidth<T>), last = count - (vectors - 1) * kWidth<T>;
   const Vec<T> nothing = broadcast(T(-__builtin_inf()));
+  const auto greater = [](Vec<T> a, Vec<T> b) { return a > b ? a : b; };
+  if (vectors == 1) {  // a short path stays in registers
+    const Vec<T> score = lanes_below(last, dot_positions(query, keys, shape, 0) * scale, nothing);
+    const Vec<T> e = exp(score - combine_lanes<T>(score, greater));
+    store(p, e / combine_lanes<T>(e, [](Vec<T> a, Vec<T> b) { return a + b; }));
+    return;
+  }
   Vec<T> most = nothing;
   for (int64_t v = 0; v < vectors; ++v) {
     Vec<T> score = dot_positions(query, keys, shape, v * kWidth<T>) * scale;
@@ -88,7 +95,7 @@ inline void attend(const T* query, const T* keys, const AttentionShape& shape, T
     store(p + v * kWidth<T>, score);
     most = score > most ? score : most;
   }
-  const Vec<T> top = combine_lanes<T>(most, [](Vec<T> a, Vec<T> b) { return a > b ? a : b; });
+  const Vec<T> top = combine_lanes<T>(most, greater);
   Vec<T> sum = {};
   for (int64_t v = 0; v < vectors; ++v) {
     const Vec<T> e = exp(load(p + v * kWidth<T>) - top);
@@ -111,6 +118,53 @@ struct AttentionRows {
   T *key_gradients, *value_gradients;  // (positions, padded E), zero before and after
 };
 
+// For each of the NV vectors from column `first` on: where its head's probabilities begin in rows of `path`.
+template <int NV, class T>
+struct HeadOffsets {
+  int64_t at[NV];
+  HeadOffsets(const AttentionShape& shape, int64_t first, int64_t path) {
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) at[v] = (first + v * kWidth<T>) / shape.head_size * path;
+  }
+};
+
+// o of a node whose path has `count` positions, from the rows of probabilities of all heads. Positions are the outer
+// loop: its end is what a CPU cannot foresee, once a node then, not once a head.
+template <bool Whole, class T>
+inline void add_values(const AttentionShape& shape, int64_t count, const T* p, int64_t path, const T* values,
+                       T* output) {
+  const int64_t stride = padded<T>(shape.embed);
+  if constexpr (Whole) {
+    const Panels<T> panels{shape.embed};
+    for (int64_t panel = 0; panel < panels.count(); ++panel) {
+      with_vectors(panels.vectors(panel), [&](auto nv) {
+        constexpr int NV = decltype(nv)::value;
+        const int64_t first = panels.first(panel);
+        const HeadOffsets<NV, T> heads(shape, first, path);
+        Vec<T> sums[NV] = {};
+        const T* row = values + first;
+        for (int64_t j = 0; j < count; ++j, row += stride) {
+#pragma GCC unroll 4
+          for (int v = 0; v < NV; ++v) sums[v] += load(row + v * kWidth<T>) * broadcast(p[heads.at[v] + j]);
+        }
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v) store(output + first + v * kWidth<T>, sums[v]);
+      });
+    }
+  } else {
+    for (int64_t h = 0; h < shape.heads; ++h, p += path) {
+      for_head<Whole, T>(shape.head_size, [&](int64_t c, int64_t lanes) {
+        const int64_t at = h * shape.head_size + c;
+        Vec<T> sum = {};
+        for (int64_t j = 0; j < count; ++j) {
+          sum += load_lanes<Whole>(values + j * stride + at, lanes) * broadcast(p[j]);
+        }
+        store_lanes<Whole>(output + at, sum, lanes);
+      });
+    }
+  }
+}
+
 template <bool Whole, class T>
 void attention_forward(const engine::ForestPiece& piece, const AttentionShape& shape, const AttentionRows<T>& a) {
   const int64_t embed = shape.embed, stride = padded<T>(embed);
@@ -125,18 +179,7 @@ void attention_forward(const engine::ForestPiece& piece, const AttentionShape& s
       const int64_t first = h * shape.head_size;
       attend(row + first, a.columns + first * shape.positions, shape, scale, depth + 1, p + h * path);
     }
-    T* output = a.output.row(i);
-    for (int64_t h = 0; h < shape.heads; ++h) {
-      const int64_t first = h * shape.head_size;
-      for_head<Whole, T>(shape.head_size, [&](int64_t c, int64_t lanes) {
-        const T* values = a.rows + first + c;
-        Vec<T> sum = {};
-        for (int64_t j = 0; j <= depth; ++j) {
-          sum += load_lanes<Whole>(values + j * stride, lanes) * broadcast(p[h * path + j]);
-        }
-        store_lanes<Whole>(output + first + c, sum, lanes);
-      });
-    }
+    add_values<Whole>(shape, depth + 1, p, path, a.rows, a.output.row(i));
   }
 }
 
@@ -157,6 +200,12 @@ template <class T>
 inline void attend_backward(const T* output_gradient, const T* values, const AttentionShape& shape, T scale,
                             int64_t count, const T* p, T* ds) {
   const int64_t vectors = ceil_div(count, kWidth<T>), last = count - (vectors - 1) * kWidth<T>;
+  if (vectors == 1) {
+    const Vec<T> dp = lanes_below(last, dot_positions(output_gradient, values, shape, 0), Vec<T>{}), weight = load(p);
+    const Vec<T> mean = combine_lanes<T>(dp * weight, [](Vec<T> a, Vec<T> b) { return a + b; });
+    store(ds, weight * (dp - mean) * scale);
+    return;
+  }
   Vec<T> sum = {};
   for (int64_t v = 0; v < vectors; ++v) {
     Vec<T> dp = dot_positions(output_gradient, values, shape, v * kWidth<T>);
@@ -167,6 +216,59 @@ inline void attend_backward(const T* output_gradient, const T* values, const Att
   const T mean = sum_lanes<T>(sum);
   for (int64_t v = 0; v < vectors; ++v) {
     store(ds + v * kWidth<T>, load(p + v * kWidth<T>) * (load(ds + v * kWidth<T>) - mean) * scale);
+  }
+}
+
+// dq of a node, and its share of the gradients of the keys and values of its path.
+template <bool Whole, class T>
+inline void add_gradients(const AttentionShape& shape, int64_t count, const T* p, const T* ds, int64_t path,
+                          const T* query, const T* output_gradient, const AttentionRows<T>& a, T* query_gradient) {
+  const int64_t stride = padded<T>(shape.embed);
+  if constexpr (Whole) {
+    const Panels<T> panels{shape.embed};
+    for (int64_t panel = 0; panel < panels.count(); ++panel) {
+      with_vectors(panels.vectors(panel), [&](auto nv) {
+        constexpr int NV = decltype(nv)::value;
+        const int64_t first = panels.first(panel);
+        const HeadOffsets<NV, T> heads(shape, first, path);
+        Vec<T> q[NV], d[NV], dq[NV] = {};
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v) {
+          q[v] = load(query + first + v * kWidth<T>);
+          d[v] = load(output_gradient + first + v * kWidth<T>);
+        }
+        const T* keys = a.rows + first;
+        T *dk = a.key_gradients + first, *dv = a.value_gradients + first;
+        for (int64_t j = 0; j < count; ++j, keys += stride, dk += stride, dv += stride) {
+#pragma GCC unroll 4
+          for (int v = 0; v < NV; ++v) {
+            const int64_t at = v * kWidth<T>;
+            const Vec<T> slope = broadcast(ds[heads.at[v] + j]);
+            dq[v] += slope * load(keys + at);
+            store(dk + at, load(dk + at) + slope * q[v]);
+            store(dv + at, load(dv + at) + broadcast(p[heads.at[v] + j]) * d[v]);
+          }
+        }
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v) store(query_gradient + first + v * kWidth<T>, dq[v]);
+      });
+    }
+  } else {
+    for (int64_t h = 0; h < shape.heads; ++h, p += path, ds += path) {
+      for_head<Whole, T>(shape.head_size, [&](int64_t c, int64_t lanes) {
+        const int64_t at = h * shape.head_size + c;
+        const Vec<T> q = load_lanes<Whole>(query + at, lanes), d = load_lanes<Whole>(output_gradient + at, lanes);
+        Vec<T> dq = {};
+        for (int64_t j = 0; j < count; ++j) {
+          const Vec<T> slope = broadcast(ds[j]);
+          T *dk = a.key_gradients + j * stride + at, *dv = a.value_gradients + j * stride + at;
+          dq += slope * load_lanes<Whole>(a.rows + j * stride + at, lanes);
+          store_lanes<Whole>(dk, load_lanes<Whole>(dk, lanes) + slope * q, lanes);
+          store_lanes<Whole>(dv, load_lanes<Whole>(dv, lanes) + broadcast(p[j]) * d, lanes);
+        }
+        store_lanes<Whole>(query_gradient + at, dq, lanes);
+      });
+    }
   }
 }
 
@@ -185,22 +287,7 @@ void attention_backward(const engine::ForestPiece& piece, const AttentionShape& 
                       ds + h * path);
     }
     T* target = a.gradients.row(i);
-    for (int64_t h = 0; h < shape.heads; ++h) {
-      const int64_t first = h * shape.head_size;
-      for_head<Whole, T>(shape.head_size, [&](int64_t c, int64_t lanes) {
-        const int64_t at = first + c;
-        const Vec<T> q = load_lanes<Whole>(query + at, lanes), d = load_lanes<Whole>(gradient + at, lanes);
-        Vec<T> dq = {};
-        for (int64_t j = 0; j <= depth; ++j) {
-          const Vec<T> slope = broadcast(ds[h * path + j]);
-          T *dk = a.key_gradients + j * stride + at, *dv = a.value_gradients + j * stride + at;
-          dq += slope * load_lanes<Whole>(a.rows + j * stride + at, lanes);
-          store_lanes<Whole>(dk, load_lanes<Whole>(dk, lanes) + slope * q, lanes);
-          store_lanes<Whole>(dv, load_lanes<Whole>(dv, lanes) + broadcast(p[h * path + j]) * d, lanes);
-        }
-        store_lanes<Whole>(target + at, dq, lanes);
-      });
-    }
+    add_gradients<Whole>(shape, depth + 1, p, ds, path, query, gradient, a, target);
     // All nodes below have added their share.
     T *dk = a.key_gradients + depth * stride, *dv = a.value_gradients + depth * stride;
     copy_row(dk, embed, target + embed);
