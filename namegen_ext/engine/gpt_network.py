@@ -52,7 +52,7 @@ class GPTDescription:
         """All parameters, in the order in which the engine takes them."""
         model = self.model
         found: list[Tensor] = [model.token_embedding.weight, model.position_embedding.weight]
-        for block in model.blocks:
+        for block in _blocks(model):
             for layer in _layers(block):
                 found += [layer.weight, layer.bias]
         found += [model.norm.weight, model.norm.bias]
@@ -68,7 +68,7 @@ class GPTDescription:
             embed=self.model.embedding_dim,
             layers=self.model.num_layers,
             heads=self.model.num_heads,
-            hidden=self.model.blocks[0].network[0].out_features,
+            hidden=_blocks(self.model)[0].network[0].out_features,
             tied=self.model.tied,
             eps=self.eps,
             optimizer=optimizer,
@@ -102,6 +102,10 @@ def describe_gpt(model: GPT) -> GPTDescription:
     return network
 
 
+def _blocks(model: GPT) -> list[Any]:
+    return list(model.blocks)
+
+
 def _layers(block: Block) -> tuple[Any, ...]:
     """The layers of a block that have parameters, in the order in which the engine takes them."""
     attention = block.attention
@@ -115,10 +119,10 @@ def _layers(block: Block) -> tuple[Any, ...]:
     )
 
 
-def _check_layers(model: GPT) -> None:
+def _check_layers(model: Any) -> None:
     """Check that the layers are those that the GPT's constructor makes, with the same sizes."""
     width = model.embedding_dim
-    expected: list[tuple[Any, type, tuple[int, ...]]] = [
+    expected: list[tuple[Any, type[nn.Module], tuple[int, ...]]] = [
         (model.token_embedding, nn.Embedding, (model.vocab_size, width)),
         (model.position_embedding, nn.Embedding, (model.block_size, width)),
         (model.norm, nn.LayerNorm, (width,)),
@@ -126,24 +130,26 @@ def _check_layers(model: GPT) -> None:
     ]
     if len(model.blocks) != model.num_layers:
         _refuse(f"it has {len(model.blocks)} blocks, and its num_layers is {model.num_layers}")
-    for block in model.blocks:
+    for block in _blocks(model):
         if type(block) is not Block or type(block.attention) is not CausalSelfAttention:
             _refuse(f"a block is a {type(block).__name__}, or its attention another than the GPT's own")
-        attention, network = block.attention, block.network
-        for layers, kinds in (
-            (attention.projections, (nn.Linear, nn.Unflatten)),
-            (attention.output, (nn.Linear, nn.Dropout)),
-            (network, (nn.Linear, nn.GELU, nn.Linear, nn.Dropout)),
-        ):
-            if type(layers) not in _SEQUENTIAL or tuple(type(layer) for layer in layers) != kinds:
-                _refuse(f"a block has other layers than {', '.join(kind.__name__ for kind in kinds)}")
+        attention: Any = block.attention
+        network: Any = block.network
+        _check_sequential(attention.projections, nn.Linear, nn.Unflatten)
+        _check_sequential(attention.output, nn.Linear, nn.Dropout)
+        _check_sequential(network, nn.Linear, nn.GELU, nn.Linear, nn.Dropout)
         if network[1].approximate != "none":
             _refuse(f"a GELU is approximated ({network[1].approximate}), and the engine's is exact")
         hidden = network[0].out_features
-        sizes = ((width,), (3 * width, width), (width, width), (width,), (hidden, width), (width, hidden))
-        kinds = (nn.LayerNorm, nn.Linear, nn.Linear, nn.LayerNorm, nn.Linear, nn.Linear)
-        expected += zip(_layers(block), kinds, sizes, strict=True)
-        if hidden != model.blocks[0].network[0].out_features:
+        expected += [
+            (block.norm_1, nn.LayerNorm, (width,)),
+            (attention.projections[0], nn.Linear, (3 * width, width)),
+            (attention.output[0], nn.Linear, (width, width)),
+            (block.norm_2, nn.LayerNorm, (width,)),
+            (network[0], nn.Linear, (hidden, width)),
+            (network[2], nn.Linear, (width, hidden)),
+        ]
+        if hidden != _blocks(model)[0].network[0].out_features:
             _refuse("its blocks have different sizes")
         heads = tuple(attention.projections[1].unflattened_size)
         if heads != (3, model.num_heads, width // model.num_heads):
@@ -170,6 +176,11 @@ def _check_layers(model: GPT) -> None:
             _refuse("an embedding has padding_idx, max_norm, scale_grad_by_freq or sparse gradients")
     if (model.head.weight is model.token_embedding.weight) != model.tied:
         _refuse(f"its tied is {model.tied}, and its head's weight is another than that says")
+
+
+def _check_sequential(layers: Any, *kinds: type[nn.Module]) -> None:
+    if type(layers) not in _SEQUENTIAL or tuple(type(layer) for layer in layers) != kinds:
+        _refuse(f"a block has other layers than {', '.join(kind.__name__ for kind in kinds)}")
 
 
 def _check_tensors(network: GPTDescription) -> None:
