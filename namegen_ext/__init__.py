@@ -1,14 +1,17 @@
 """Character-level name generators with fused C++/CUDA kernels.
 
-Importing the package loads the compiled extension and registers its operators under ``torch.ops.namegen_ext``.
+Importing the package imports neither torch nor numpy. The operators are registered under ``torch.ops.namegen_ext`` by
+``import namegen_ext`` where torch is imported already, else by ``import namegen_ext.ops``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
-from namegen_ext._extension import build_info
+from namegen_ext._native.build_info import build_info
 from namegen_ext._version import __version__
 
 if TYPE_CHECKING:
@@ -41,3 +44,9 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_LAZY, *_LAZY_MODULES])
+
+
+if sys.modules.get("torch") is not None:
+    # Where they cannot be loaded, what needs them says why.
+    with contextlib.suppress(ImportError):
+        importlib.import_module("namegen_ext._native.operators")

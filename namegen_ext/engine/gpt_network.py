@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
 
-from namegen_ext._extension import _C
+from namegen_ext._native.core import _core
 from namegen_ext.engine.errors import UnsupportedModelError
 from namegen_ext.fusion import FusedSequential
 from namegen_ext.models.gpt import GPT
@@ -62,7 +62,7 @@ class GPTDescription:
 
     def build(self, optimizer: dict[str, Any]) -> Any:
         """Make the native engine, with an optimizer's settings."""
-        return _C.GptEngine(
+        return _core.GptEngine(
             vocab=self.vocab_size,
             block=self.block_size,
             embed=self.model.embedding_dim,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
 
-from namegen_ext._extension import _C
+from namegen_ext._native.core import _core
 from namegen_ext.engine.errors import UnsupportedModelError
 from namegen_ext.fusion import FusedSequential
 from namegen_ext.models.layers import Layers, Level, UnreadLayersError, check_plain, read_layers
@@ -83,7 +83,7 @@ class NetworkDescription:
                     "momentum": 0.0 if batch_norm is None else batch_norm.momentum,
                 }
             )
-        return _C.StepEngine(
+        return _core.StepEngine(
             vocab=self.vocab_size,
             block=self.block_size,
             embed=self.embedding.embedding_dim,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
 
-from namegen_ext._extension import add_one
+from namegen_ext._native.operators import add_one
 from namegen_ext.nn.channels_last_batch_norm import unbiased_scale
 from namegen_ext.nn.conditions import PLAIN_TENSORS, why_not_now, why_not_tensor
 from namegen_ext.ops import batch_norm

@@ -52,14 +52,13 @@ class GptEngine {
   // in [0, V) or kIgnored. Where there is no memory for them, those before stay.
   virtual void set_examples(const int32_t* tokens, const int32_t* targets, int64_t n) = 0;
   // After set_examples. A loss is the mean over the targets that are not ignored: NaN where there are none.
-  // Returns how many steps were made: all, or those before an interrupt, which leaves no step half done.
-  virtual int64_t run(const Steps& steps, cpu::Context& context, const Interrupt& interrupt = {}) = 0;
-  // Writes the gradients of the last step of `run`, in torch's layout and the engine's type: for tests.
-  virtual void give_gradient(int64_t parameter, void* data) const = 0;
+  // `done` counts the steps that were made: all, or those before an interrupt or an exception, which leave no step half
+  // done.
+  virtual void run(const Steps& steps, cpu::Context& context, const Interrupt& interrupt, int64_t* done) = 0;
   // The sum of the losses, in nats, of the sequences at places [first, end) of the set's sorted order;
   // any number after an interrupt.
   virtual double sum_of_losses(const SequenceSet& set, int64_t first, int64_t end, cpu::Context& context,
-                               const Interrupt& interrupt = {}) = 0;
+                               const Interrupt& interrupt) = 0;
 };
 
 }  // namespace namegen::engine

@@ -30,46 +30,56 @@ void input_gradients(const GptParameters<T>& p, const GptLinear& linear, const R
                      });
 }
 
-// From dx, the gradient of the residual stream behind a layer, to that before it.
 template <class T>
-void layer_backward(const GptParameters<T>& p, const GptLayer& layer, const engine::ForestPiece& piece,
-                    PieceMemory<T>& m, LayerActivations<T>& kept, const Gradients<T>& gradients) {
-  const int64_t embed = p.network.embed, nodes = piece.nodes;
-  const Rows<T> dx = m.x, y = m.y, wide = m.wide, slope = kept.slope;
+void attention_gradients(const GptParameters<T>& p, const engine::ForestPiece& piece, int64_t first, int64_t end,
+                         PieceMemory<T>& m, const LayerActivations<T>& kept) {
+  const int64_t head_size = p.network.embed / p.network.heads;
+  const AttentionShape shape{p.network.embed, p.network.heads, head_size};
+  const Rows<T> y = m.y, wide = m.wide;
+  // The buffers hold rows of this block alone.
+  const AttentionRows<T> rows{kept.projections, y.from(-first),         wide.from(-first),
+                              kept.p.data(),    m.p_begin.data(),       m.keys.data(),
+                              m.values.data(),  m.key_gradients.data(), m.value_gradients.data()};
+  switch (head_vectors<T>(head_size)) {
+    case HeadVectors::kOne:
+      attention_backward<HeadVectors::kOne>(piece, first, end, shape, rows, m.ds.data());
+      break;
+    case HeadVectors::kWhole:
+      attention_backward<HeadVectors::kWhole>(piece, first, end, shape, rows, m.ds.data());
+      break;
+    case HeadVectors::kPartial:
+      attention_backward<HeadVectors::kPartial>(piece, first, end, shape, rows, m.ds.data());
+      break;
+  }
+}
+
+// Nodes [first, end) of a piece: from dx, the gradient of the residual stream behind a layer, to that before it.
+template <class T>
+void layer_backward(const GptParameters<T>& p, const GptLayer& layer, const engine::ForestPiece& piece, int64_t first,
+                    int64_t end, PieceMemory<T>& m, LayerActivations<T>& kept, const Gradients<T>& gradients) {
+  const int64_t embed = p.network.embed, count = end - first;
+  const auto block = [=](const Rows<T>& rows) { return rows.from(first); };
+  const Rows<T> dx = block(m.x), y = m.y, wide = m.wide, slope = block(kept.slope);
+  const Rows<T> xhat_1 = block(kept.xhat_1), xhat_2 = block(kept.xhat_2);
   const auto store_y = [=](int64_t r, int64_t c, Vec<T> value) { store(y.row(r) + c, value); };
 
-  linear_gradients<T>(layer.linear_2, kept.hidden, dx, nodes, gradients);
-  input_gradients<T>(p, layer.linear_2, dx, nodes, [=](int64_t r, int64_t c, Vec<T> value) {
+  linear_gradients<T>(layer.linear_2, block(kept.hidden), dx, count, gradients);
+  input_gradients<T>(p, layer.linear_2, dx, count, [=](int64_t r, int64_t c, Vec<T> value) {
     store(wide.row(r) + c, value * load(slope.row(r) + c));
   });
-  scale_rows<T>(kept.xhat_2, nodes, embed, p.values + layer.norm_2.weight, p.values + layer.norm_2.bias, y);
-  linear_gradients<T>(layer.linear_1, y, wide, nodes, gradients);
-  input_gradients<T>(p, layer.linear_1, wide, nodes, store_y);
-  layer_norm_backward<true, T>(y, nodes, embed, kept.xhat_2, kept.rstd_2.data(), p.values + layer.norm_2.weight,
+  scale_rows<T>(xhat_2, count, embed, p.values + layer.norm_2.weight, p.values + layer.norm_2.bias, y);
+  linear_gradients<T>(layer.linear_1, y, wide, count, gradients);
+  input_gradients<T>(p, layer.linear_1, wide, count, store_y);
+  layer_norm_backward<true, T>(y, count, embed, xhat_2, kept.rstd_2.data() + first, p.values + layer.norm_2.weight,
                                gradients.data + layer.norm_2.weight, gradients.data + layer.norm_2.bias, dx);
 
-  linear_gradients<T>(layer.output, kept.attended, dx, nodes, gradients);
-  input_gradients<T>(p, layer.output, dx, nodes, store_y);
-  const int64_t head_size = embed / p.network.heads;
-  const AttentionShape shape{embed, p.network.heads, head_size, m.positions};
-  const AttentionRows<T> rows{kept.projections,
-                              y,
-                              wide,
-                              kept.p.data(),
-                              m.p_begin.data(),
-                              m.columns.data(),
-                              m.rows.data(),
-                              m.key_gradients.data(),
-                              m.value_gradients.data()};
-  if (head_size % kWidth<T> == 0) {
-    attention_backward<true>(piece, shape, rows, m.ds.data());
-  } else {
-    attention_backward<false>(piece, shape, rows, m.ds.data());
-  }
-  scale_rows<T>(kept.xhat_1, nodes, embed, p.values + layer.norm_1.weight, p.values + layer.norm_1.bias, y);
-  linear_gradients<T>(layer.projections, y, wide, nodes, gradients);
-  input_gradients<T>(p, layer.projections, wide, nodes, store_y);
-  layer_norm_backward<true, T>(y, nodes, embed, kept.xhat_1, kept.rstd_1.data(), p.values + layer.norm_1.weight,
+  linear_gradients<T>(layer.output, block(kept.attended), dx, count, gradients);
+  input_gradients<T>(p, layer.output, dx, count, store_y);
+  attention_gradients(p, piece, first, end, m, kept);
+  scale_rows<T>(xhat_1, count, embed, p.values + layer.norm_1.weight, p.values + layer.norm_1.bias, y);
+  linear_gradients<T>(layer.projections, y, wide, count, gradients);
+  input_gradients<T>(p, layer.projections, wide, count, store_y);
+  layer_norm_backward<true, T>(y, count, embed, xhat_1, kept.rstd_1.data() + first, p.values + layer.norm_1.weight,
                                gradients.data + layer.norm_1.weight, gradients.data + layer.norm_1.bias, dx);
 }
 
@@ -77,7 +87,7 @@ template <class T>
 void head_backward(const GptParameters<T>& p, const engine::ForestPiece& piece, PieceMemory<T>& m,
                    const Gradients<T>& gradients) {
   const int64_t embed = p.network.embed, stride = padded<T>(embed), vocab = p.network.vocab, nodes = piece.nodes;
-  const Rows<T> dlogits = m.logits, normed = m.normed, y = m.y;
+  const Rows<T> dlogits = m.logits, normed = m.normed, x = m.x;
   // The head's gradient is added to: where it is tied, the token embedding's share comes to it too.
   T* head = gradients.data + p.layout.head;
   for (int64_t panel = 0; panel < Panels<T>{stride}.count(); ++panel) {
@@ -102,8 +112,8 @@ void head_backward(const GptParameters<T>& p, const engine::ForestPiece& piece, 
     }
   }
   multiply<T>({dlogits.data, dlogits.stride, 1, 0, vocab}, nodes, p.values + p.layout.head, stride, stride,
-              StoreRows<T>{y.data, y.stride});
-  layer_norm_backward<false, T>(y, nodes, embed, m.xhat, m.rstd.data(), p.values + p.layout.norm.weight,
+              StoreRows<T>{x.data, x.stride});
+  layer_norm_backward<false, T>(x, nodes, embed, m.xhat, m.rstd.data(), p.values + p.layout.norm.weight,
                                 gradients.data + p.layout.norm.weight, gradients.data + p.layout.norm.bias, m.x);
 }
 
@@ -126,10 +136,14 @@ void embedding_backward(const GptParameters<T>& p, const engine::ForestPiece& pi
 template <class T>
 void gpt_backward(const GptParameters<T>& p, const engine::ForestPiece& piece, PieceMemory<T>& m, T* gradients,
                   bool begin) {
-  const Gradients<T> target{gradients, begin};
-  head_backward(p, piece, m, target);
+  head_backward(p, piece, m, {gradients, begin});
+  const int64_t blocks = ceil_div(piece.nodes, kBlockNodes);
   for (int64_t l = p.network.layers - 1; l >= 0; --l) {
-    layer_backward(p, p.layout.layers.data()[l], piece, m, *m.layers.data()[l], target);
+    for (int64_t block = blocks - 1; block >= 0; --block) {
+      const int64_t first = block * kBlockNodes;
+      layer_backward(p, p.layout.layers.data()[l], piece, first, smaller(first + kBlockNodes, piece.nodes), m,
+                     *m.layers.data()[l], {gradients, begin && block == blocks - 1});
+    }
   }
   embedding_backward<T>(p, piece, m.x, gradients);
 }

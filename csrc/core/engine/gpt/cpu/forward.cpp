@@ -52,18 +52,46 @@ void gelu_rows(const Rows<T>& x, int64_t count, int64_t columns, const Rows<T>& 
 }
 
 template <class T>
-void attend_nodes(const GptParameters<T>& p, const engine::ForestPiece& piece, PieceMemory<T>& m,
-                  LayerActivations<T>& layer) {
+void attend_nodes(const GptParameters<T>& p, const engine::ForestPiece& piece, int64_t first, int64_t end,
+                  PieceMemory<T>& m, LayerActivations<T>& layer) {
   const int64_t head_size = p.network.embed / p.network.heads;
-  const AttentionShape shape{p.network.embed, p.network.heads, head_size, m.positions};
+  const AttentionShape shape{p.network.embed, p.network.heads, head_size};
   const AttentionRows<T> rows{layer.projections, layer.attended,         {},
-                              layer.p.data(),    m.p_begin.data(),       m.columns.data(),
-                              m.rows.data(),     m.key_gradients.data(), m.value_gradients.data()};
-  if (head_size % kWidth<T> == 0) {
-    attention_forward<true>(piece, shape, rows);
-  } else {
-    attention_forward<false>(piece, shape, rows);
+                              layer.p.data(),    m.p_begin.data(),       m.keys.data(),
+                              m.values.data(),   m.key_gradients.data(), m.value_gradients.data()};
+  switch (head_vectors<T>(head_size)) {
+    case HeadVectors::kOne:
+      attention_forward<HeadVectors::kOne>(piece, first, end, shape, rows);
+      break;
+    case HeadVectors::kWhole:
+      attention_forward<HeadVectors::kWhole>(piece, first, end, shape, rows);
+      break;
+    case HeadVectors::kPartial:
+      attention_forward<HeadVectors::kPartial>(piece, first, end, shape, rows);
+      break;
   }
+}
+
+// One layer of nodes [first, end) of a piece.
+template <class T>
+void layer_forward(const GptParameters<T>& p, const GptLayer& layer, const engine::ForestPiece& piece, int64_t first,
+                   int64_t end, PieceMemory<T>& m, LayerActivations<T>& kept, bool training) {
+  const int64_t embed = p.network.embed, count = end - first;
+  const double eps = p.network.eps;
+  const auto block = [=](const Rows<T>& rows) { return rows.from(first); };
+  const Rows<T> x = block(m.x), y = m.y, projections = block(kept.projections), hidden = block(kept.hidden);
+  layer_norm<T>(x, count, embed, eps, p.values + layer.norm_1.weight, p.values + layer.norm_1.bias, block(kept.xhat_1),
+                kept.rstd_1.data() + first, y);
+  linear_rows<T>(p, layer.projections, y, count,
+                 [=](int64_t r, int64_t c, Vec<T> value) { store(projections.row(r) + c, value); });
+  attend_nodes(p, piece, first, end, m, kept);
+  add_linear_rows<T>(p, layer.output, block(kept.attended), count, x);
+  layer_norm<T>(x, count, embed, eps, p.values + layer.norm_2.weight, p.values + layer.norm_2.bias, block(kept.xhat_2),
+                kept.rstd_2.data() + first, y);
+  linear_rows<T>(p, layer.linear_1, y, count,
+                 [=](int64_t r, int64_t c, Vec<T> value) { store(hidden.row(r) + c, value); });
+  gelu_rows<T>(hidden, count, p.network.hidden, block(kept.slope), training);
+  add_linear_rows<T>(p, layer.linear_2, hidden, count, x);
 }
 
 }  // namespace
@@ -71,28 +99,16 @@ void attend_nodes(const GptParameters<T>& p, const engine::ForestPiece& piece, P
 template <class T>
 void gpt_forward(const GptParameters<T>& p, const engine::ForestPiece& piece, PieceMemory<T>& m, bool training) {
   const int64_t embed = p.network.embed, nodes = piece.nodes;
-  const double eps = p.network.eps;
   m.begin_piece(p.network, piece);
   embed_nodes<T>(p, piece, m.x);
   for (int64_t l = 0; l < p.network.layers; ++l) {
-    const GptLayer& layer = p.layout.layers.data()[l];
-    LayerActivations<T>& kept = *m.layers.data()[training ? l : 0];
-    layer_norm<T>(m.x, nodes, embed, eps, p.values + layer.norm_1.weight, p.values + layer.norm_1.bias, kept.xhat_1,
-                  kept.rstd_1.data(), m.y);
-    const Rows<T> projections = kept.projections, hidden = kept.hidden;
-    linear_rows<T>(p, layer.projections, m.y, nodes,
-                   [=](int64_t r, int64_t c, Vec<T> value) { store(projections.row(r) + c, value); });
-    attend_nodes(p, piece, m, kept);
-    add_linear_rows<T>(p, layer.output, kept.attended, nodes, m.x);
-    layer_norm<T>(m.x, nodes, embed, eps, p.values + layer.norm_2.weight, p.values + layer.norm_2.bias, kept.xhat_2,
-                  kept.rstd_2.data(), m.y);
-    linear_rows<T>(p, layer.linear_1, m.y, nodes,
-                   [=](int64_t r, int64_t c, Vec<T> value) { store(hidden.row(r) + c, value); });
-    gelu_rows<T>(hidden, nodes, p.network.hidden, kept.slope, training);
-    add_linear_rows<T>(p, layer.linear_2, hidden, nodes, m.x);
+    for (int64_t first = 0; first < nodes; first += kBlockNodes) {
+      layer_forward(p, p.layout.layers.data()[l], piece, first, smaller(first + kBlockNodes, nodes), m,
+                    *m.layers.data()[training ? l : 0], training);
+    }
   }
-  layer_norm<T>(m.x, nodes, embed, eps, p.values + p.layout.norm.weight, p.values + p.layout.norm.bias, m.xhat,
-                m.rstd.data(), m.normed);
+  layer_norm<T>(m.x, nodes, embed, p.network.eps, p.values + p.layout.norm.weight, p.values + p.layout.norm.bias,
+                m.xhat, m.rstd.data(), m.normed);
   const Rows<T> normed = m.normed, logits = m.logits;
   multiply_rows<T>(normed.data, normed.stride, nodes, p.values + p.layout.head, padded<T>(embed), p.network.vocab,
                    embed, [=](int64_t r, int64_t symbol, T product) { logits.row(r)[symbol] = product; });

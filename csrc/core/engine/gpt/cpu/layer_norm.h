@@ -52,7 +52,7 @@ inline void layer_norm(const Rows<T>& x, int64_t count, int64_t columns, double 
   scale_rows(xhat, count, columns, weight, bias, y);
 }
 
-// dx += the gradient of x, or = where it is the first; dweight and dbias are added to.
+// dx += the gradient of x, or = where it is the first, in place of dy then if wanted; dweight and dbias are added to.
 template <bool Add, class T>
 inline void layer_norm_backward(const Rows<T>& dy, int64_t count, int64_t columns, const Rows<T>& xhat, const T* rstd,
                                 const T* weight, T* dweight, T* dbias, const Rows<T>& dx) {
@@ -63,10 +63,11 @@ inline void layer_norm_backward(const Rows<T>& dy, int64_t count, int64_t column
     const T slope = sum_of_row<T>(columns, [=](int64_t c) { return g(c) * load(h + c); }) / T(columns);
     T* target = dx.row(r);
     for (int64_t c = 0; c < columns; c += kWidth<T>) {
-      const Vec<T> value = (g(c) - mean - load(h + c) * slope) * rstd[r];
+      const Vec<T> gradient = load(d + c), normal = load(h + c);
+      const Vec<T> value = (gradient * load(weight + c) - mean - normal * slope) * rstd[r];
+      store(dweight + c, load(dweight + c) + gradient * normal);
+      store(dbias + c, load(dbias + c) + gradient);
       store(target + c, Add ? load(target + c) + value : value);
-      store(dweight + c, load(dweight + c) + load(d + c) * load(h + c));
-      store(dbias + c, load(dbias + c) + load(d + c));
     }
   }
 }

@@ -6,6 +6,10 @@
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
+// A layer goes over a piece by blocks of so many nodes: what it keeps of a block, its weights and their gradients stay
+// in the L2 cache. A multiple of the rows of most tiles.
+inline constexpr int64_t kBlockNodes = 96;
+
 // Rows of `columns` values that grow with the largest piece.
 template <class T>
 class RowArray {
@@ -39,13 +43,11 @@ struct PieceMemory {
   RowArray<T> xhat, normed;  // (nodes, E), of the last layer norm
   Array<T> rstd;
   RowArray<T> logits;  // (nodes, V), then their gradients
-  // Buffers of the present layer:
-  RowArray<T> x;     // (nodes, E): the residual stream, then its gradient
-  RowArray<T> y;     // (nodes, E): what a linear reads, then the gradient of that
-  RowArray<T> wide;  // (nodes, hidden) or (nodes, 3E): gradients
+  RowArray<T> x;       // (nodes, E): the residual stream, then its gradient
+  RowArray<T> y;       // (block, E): what a linear reads, then the gradient of that
+  RowArray<T> wide;    // (block, hidden) or (nodes, 3E): gradients
   Array<int64_t> p_begin;
-  Array<T> columns, rows, key_gradients, value_gradients, ds;  // of attention
-  int64_t positions = 0;                                       // padded: of the present piece's longest path
+  Array<T> keys, values, key_gradients, value_gradients, ds;  // of attention
 
   PieceMemory() = default;
   PieceMemory(const PieceMemory&) = delete;
@@ -69,25 +71,26 @@ struct PieceMemory {
       layer.hidden.reserve(nodes, network.hidden);
       if (training) layer.slope.reserve(nodes, network.hidden);
     }
-    for (RowArray<T>* array : {&xhat, &normed, &x, &y}) array->reserve(nodes, embed);
+    for (RowArray<T>* array : {&xhat, &normed, &x}) array->reserve(nodes, embed);
+    y.reserve(smaller(nodes, kBlockNodes), embed);
     grow(rstd, nodes);
     logits.reserve(nodes, network.vocab);
-    if (training) wide.reserve(nodes, larger(3 * embed, network.hidden));
+    if (training) wide.reserve(smaller(nodes, kBlockNodes), larger(3 * embed, network.hidden));
     grow(p_begin, nodes);
-    grow(columns, embed * padded<T>(longest));
-    for (Array<T>* array : {&rows, &key_gradients, &value_gradients}) grow(*array, longest * padded<T>(embed));
+    // A vector of positions is read whole.
+    for (Array<T>* array : {&keys, &values, &key_gradients, &value_gradients}) {
+      grow(*array, larger(padded<T>(longest), 8) * padded<T>(embed));
+    }
     grow(ds, network.heads * padded<T>(longest));
   }
 
   // Finds where each node's probabilities lie.
   void begin_piece(const GptNetwork& network, const engine::ForestPiece& piece) {
-    int64_t next = 0, longest = 1;
+    int64_t next = 0;
     for (int64_t i = 0; i < piece.nodes; ++i) {
       p_begin.data()[i] = next;
-      next += network.heads * padded<T>(piece.depth[i] + 1);
-      longest = larger(longest, piece.depth[i] + 1);
+      next += padded<T>(network.heads * path_stride<T>(piece.depth[i] + 1));
     }
-    positions = padded<T>(longest);
   }
 
  private:

@@ -21,6 +21,7 @@ struct Rows {
   T* data;
   int64_t stride;
   T* row(int64_t r) const { return data + r * stride; }
+  Rows from(int64_t first) const { return {data + first * stride, stride}; }
 };
 
 // finish(row, column, Constant<NV>, sums): the vectors of left (count, depth) @ matrix (depth, columns in panels).
