@@ -161,10 +161,11 @@ def _check_layers(model: Any) -> None:
     for layer, kind, size in expected:
         if type(layer) is not kind:
             _refuse(f"a layer is a {type(layer).__name__}, where a {kind.__name__} is expected")
-        if tuple(layer.weight.shape) != size:
-            _refuse(f"a {kind.__name__} has a weight {tuple(layer.weight.shape)}, where {size} is expected")
-        if kind is nn.LayerNorm and (layer.weight is None or layer.bias is None):
+        weight: Any = layer.weight
+        if weight is None or (kind is nn.LayerNorm and layer.bias is None):
             _refuse("a layer norm has no weight or no bias")
+        if tuple(weight.shape) != size:
+            _refuse(f"a {kind.__name__} has a weight {tuple(weight.shape)}, where {size} is expected")
         if kind is nn.Linear and (layer.bias is None) != (layer is model.head):
             _refuse("a linear layer of a block has no bias, or the head has one")
         if kind is nn.Embedding and (

@@ -2,7 +2,7 @@
 // instruction set against the baseline. (tests/engine/test_gpt.py holds it against autograd.)
 #include <algorithm>
 
-#include "engine/gpt/dispatch.h"
+#include "engine/gpt/gpt_engine.h"
 #include "support.h"
 
 using namespace namegen;

@@ -252,6 +252,10 @@ def test_ctrl_c_in_the_middle_of_a_long_step() -> None:
     [
         ({"dropout": 0.1}, "its dropout is 0.1, and the engine, which computes equal prefixes once"),
         (lambda m: setattr(m.blocks[0].network[1], "approximate", "tanh"), "a GELU is approximated"),
+        (
+            lambda m: setattr(m, "norm", nn.LayerNorm(8, elementwise_affine=False)),
+            "a layer norm has no weight",
+        ),
         (lambda m: setattr(m.norm, "eps", 1e-3), "its layer norms have different eps"),
         (lambda m: setattr(m, "head", nn.Linear(8, m.vocab_size)), "or the head has one"),
         (lambda m: m.blocks.append(copy.deepcopy(m.blocks[0])), "it has 2 blocks, and its num_layers is 1"),

@@ -13,7 +13,6 @@
 
 #include "bindings/parts.h"
 #include "bindings/training.h"
-#include "engine/gpt/dispatch.h"
 #include "threads/thread_context.h"
 
 namespace namegen::bindings {

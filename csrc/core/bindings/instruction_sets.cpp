@@ -6,7 +6,7 @@
 #include <atomic>
 
 #include "bindings/parts.h"
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/cpu_kernels.h"
 #include "threads/thread_context.h"
 
 namespace namegen::bindings {

@@ -14,7 +14,6 @@
 
 #include "bindings/parts.h"
 #include "bindings/training.h"
-#include "engine/training/dispatch.h"
 #include "threads/thread_context.h"
 
 namespace namegen::bindings {

@@ -12,7 +12,8 @@ step needs the counts of the minibatch's pairs, and then works on the rows of th
 The positions of a minibatch repeat themselves: two that hold the same symbols so far have the same activations, which
 need to be computed once, and whose gradients are added up first. Of each level the distinct rows are counted.
 
-A GPT needs no position behind a word's end, and attention joins each position with itself and those before it.
+A GPT needs no position behind a word's end, and positions whose symbols so far are the same in several rows once:
+its distinct prefixes are counted. Attention joins each with itself and those before it.
 
 Activations need not be kept, as they can be computed anew, and so are no bytes that must be moved. The minibatch
 and the parameters are: its indices, tokens and targets are read, each parameter is read and written.
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from namegen_bench.rates import Work
@@ -45,7 +47,9 @@ def work_per_step(case: TrainCase, data: TrainData) -> Work:
     minibatches = case.build_indices(len(data.targets)).steps(0, min(case.steps, _COUNTED_STEPS))  # (K, B)
     model = case.build_model(data.vocab_size)
     if isinstance(model, GPT):
-        operations = gpt_operations_per_step(model, list(data.targets[minibatches]))
+        operations = gpt_operations_per_step(
+            model, list(data.tokens[minibatches]), list(data.targets[minibatches])
+        )
     else:
         operations = operations_per_step(read_weights(model), list(data.tokens[minibatches]))
     example = 1 + data.tokens[0].numel() + data.targets[0].numel()  # its index, tokens and targets
@@ -53,26 +57,42 @@ def work_per_step(case: TrainCase, data: TrainData) -> Work:
     return Work(operations, moved)
 
 
-def gpt_operations_per_step(model: GPT, minibatches: Sequence[Tensor]) -> float:
+def gpt_operations_per_step(model: GPT, tokens: Sequence[Tensor], targets: Sequence[Tensor]) -> float:
     """Count the operations of a step of a GPT, on average over minibatches.
 
     Args:
         model: gives the sizes.
-        minibatches: targets (B, block_size) of each.
+        tokens: (B, block_size) of each minibatch.
+        targets: (B, block_size) of each, -1 where nothing is to be predicted.
 
     """
     width, layers = model.embedding_dim, model.num_layers
     total = 0.0
-    for targets in minibatches:
-        lengths = (targets != IGNORED).sum(1)  # (B,)
-        rows = int(lengths.sum())
-        pairs = int((lengths * (lengths + 1) // 2).sum())  # each position with itself and those before it
+    for rows, following in zip(tokens, targets, strict=True):
+        prefixes = distinct_prefixes(rows, following)
+        pairs = sum(count * length for length, count in enumerate(prefixes, start=1))
         # Of a layer and a position: queries, keys and values 3, the output 1, and the network 4 + 4 times E * E.
         dense = layers * 12 * width**2 + width * model.vocab_size
         # Of a layer and a pair: the score sums E products, and E values are added up with their weight.
         attention = layers * 2 * width
-        total += _PRODUCTS * (rows * dense + pairs * attention)
-    return total / len(minibatches) + _UPDATE * _size(model)
+        total += _PRODUCTS * (sum(prefixes) * dense + pairs * attention)
+    return total / len(tokens) + _UPDATE * _size(model)
+
+
+def distinct_prefixes(tokens: Tensor, targets: Tensor) -> list[int]:
+    """Count the distinct prefixes of each length, up to each row's last target.
+
+    Args:
+        tokens: (B, block_size).
+        targets: (B, block_size), -1 where nothing is to be predicted.
+
+    Returns:
+        The numbers for lengths 1 to block_size.
+
+    """
+    places = torch.arange(1, targets.shape[1] + 1)  # (block_size,)
+    lengths = ((targets != IGNORED) * places).amax(dim=1)  # (B,)
+    return [len(tokens[lengths >= length, :length].unique(dim=0)) for length in places.tolist()]
 
 
 def operations_per_step(weights: Weights, minibatches: Sequence[Tensor]) -> float:

@@ -1,8 +1,11 @@
 // Whole training steps of the GPT in one call: forest of distinct prefixes, forward, softmax cross-entropy, backward
-// and update, K times. Free of torch. One class per instruction set and type behind this interface (see dispatch.h).
+// and update, K times. Free of torch. Behind this interface stands one class per instruction set and type
+// (cpu/cpu_gpt_engine.cpp).
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <string>
 
 #include "engine/gpt/sequence_set.h"
 #include "engine/training/step_engine.h"
@@ -30,7 +33,6 @@ struct GptNetwork {
 struct Interrupt {
   bool (*asked)(void* state) = nullptr;
   void* state = nullptr;
-  bool operator()() const { return asked != nullptr && asked(state); }
 };
 
 class GptEngine {
@@ -60,5 +62,11 @@ class GptEngine {
   virtual double sum_of_losses(const SequenceSet& set, int64_t first, int64_t end, cpu::Context& context,
                                const Interrupt& interrupt) = 0;
 };
+
+// For float32 or float64, with the instruction set in use or a named one (see kernels/cpu/instruction_sets.h). Throws
+// std::runtime_error where that cannot be had.
+std::unique_ptr<GptEngine> make_gpt_engine(const GptNetwork& network, const Optimizer& optimizer, DType dtype);
+std::unique_ptr<GptEngine> make_gpt_engine(const GptNetwork& network, const Optimizer& optimizer, DType dtype,
+                                           const std::string& isa);
 
 }  // namespace namegen::engine

@@ -1,7 +1,7 @@
 // GELU and its derivative over arrays: what the engine computes in its passes, by itself, for tests.
 #include "kernels/cpu/gelu.h"
 
-#include "kernels/cpu/functions.h"
+#include "kernels/cpu/kernel_table.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 

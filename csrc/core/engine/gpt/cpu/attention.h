@@ -17,9 +17,9 @@
 // one exponential and one sum over lanes serve them all.
 #pragma once
 
-#include "engine/gpt/cpu/products.h"
+#include "engine/gpt/cpu/panel_products.h"
 #include "engine/gpt/forest.h"
-#include "engine/training/softmax_cross_entropy.h"
+#include "kernels/cpu/softmax_cross_entropy.h"
 #include "kernels/cpu/exp.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {

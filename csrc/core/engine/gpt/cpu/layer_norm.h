@@ -6,8 +6,8 @@
 // The mean is taken off before squares are summed. Sums over a row leave out what is beyond its columns.
 #pragma once
 
-#include "engine/gpt/cpu/products.h"
-#include "engine/training/softmax_cross_entropy.h"
+#include "engine/gpt/cpu/panel_products.h"
+#include "kernels/cpu/softmax_cross_entropy.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
