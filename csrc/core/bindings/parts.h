@@ -7,6 +7,7 @@ namespace namegen::bindings {
 
 void bind_machine(nanobind::module_& m);
 void bind_step_engine(nanobind::module_& m);
+void bind_gpt_engine(nanobind::module_& m);
 void bind_sampling(nanobind::module_& m);
 
 }  // namespace namegen::bindings
