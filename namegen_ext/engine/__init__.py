@@ -2,7 +2,7 @@
 
 network.py reads what the engine needs to know from a model made of torch.nn layers, and says why where it does not
 cover one; gpt_network.py reads it from the package's GPT. optimizers.py does the same for an optimizer. step_engine.py
-runs the steps. evaluation.py is the loss over a whole split. The C++ is in csrc/core/engine/training, and that of the GPT
+runs the steps. evaluation.py is the loss over a whole split. The C++ is in csrc/core/engine/training, that of the GPT
 in csrc/core/engine/gpt.
 """
 
