@@ -85,6 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "options",
         "training",
         "plotting",
+        "generator",
         "cli",
     },
     "bench": {"namegen_bench"},
