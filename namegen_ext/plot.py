@@ -10,17 +10,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-import torch
-
+from namegen_ext.cli.command import run_command
 from namegen_ext.cli.parser import Parser, path, whole_number
-from namegen_ext.diagnostics import DEFAULT_EXAMPLES, diagnose
+from namegen_ext.diagnostics.examples import DEFAULT_EXAMPLES
 from namegen_ext.options.ranges import SEEDS, WholeNumbers
-from namegen_ext.plotting.picture import PlotError, check_matplotlib
-from namegen_ext.plotting.write import write_report
-from namegen_ext.training import RunError, load_run
+from namegen_ext.runs.directory import PLOTS
 
 DEFAULT_SEED = 0
-DEFAULT_FOLDER = "plots"
 _EXAMPLES = WholeNumbers(1, 2**20)
 
 _DESCRIPTION = """\
@@ -44,40 +40,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
         SystemExit: with status 0 after --help, with 2 after a wrong argument.
 
     """
-    parser = _build_parser(prog)
-    options = parser.parse_args(arguments)
-    try:
-        check_matplotlib()
-        return _run(parser, options)
-    except PlotError as error:
-        return _fail(prog, str(error))
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        return 130
-
-
-def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
-    torch.set_num_threads(1)  # one batch of a small model: a second thread gains nothing
-    try:
-        run = load_run(options.run_dir)
-        diagnosis = diagnose(run, fused=options.fused, examples=options.examples, seed=options.seed)
-    except RunError as error:
-        parser.error(f"argument RUN_DIR: {error}")
-    if options.fused and diagnosis.layers != "fused":
-        print("no layer of the model can be fused; looking at the stock ones", file=sys.stderr)
-    try:
-        files, missing = write_report(diagnosis, options.out or options.run_dir / DEFAULT_FOLDER)
-    except PlotError as error:  # the directory cannot be made
-        if options.out is None:
-            raise
-        parser.error(f"argument --out: {error}")
-    except RunError as error:
-        return _fail(parser.prog, str(error))
-    for sentence in missing:
-        print(sentence)
-    for file in files:
-        print(file)
-    return 0
+    return run_command(_build_parser(prog), arguments, "namegen_ext.cli.run_plot")
 
 
 def _build_parser(prog: str) -> argparse.ArgumentParser:
@@ -87,7 +50,7 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         "--out",
         metavar="DIR",
         type=path,
-        help=f"where to write; files of the same names are replaced (default: RUN_DIR/{DEFAULT_FOLDER})",
+        help=f"where to write; files of the same names are replaced (default: RUN_DIR/{PLOTS})",
     )
     parser.add_argument(
         "--fused",
@@ -109,11 +72,6 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         help="of the draw of those examples (default: %(default)s)",
     )
     return parser
-
-
-def _fail(prog: str, message: str) -> int:
-    print(f"{prog}: error: {message}", file=sys.stderr)
-    return 1
 
 
 if __name__ == "__main__":

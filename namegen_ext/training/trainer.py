@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from namegen_ext.models import COUNTS, NGram, build_model
+from namegen_ext.models.examples import Windows
 from namegen_ext.nn.synchronized_batch_norm import synchronize_batch_norm
 from namegen_ext.options.checkpoint_interval import DEFAULT_INTERVAL, CheckpointInterval
 from namegen_ext.options.run_settings import RunSettings
@@ -28,9 +29,10 @@ from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import is_file, read_json_object, remove_leftovers
 from namegen_ext.runs.generator_states import own_generators
+from namegen_ext.runs.metrics import UPDATE_METRIC
 from namegen_ext.sampling import sample_names
 from namegen_ext.training.backends import FUSED_STEP, Backend, build_steps, choose_backend
-from namegen_ext.training.corpus import Corpus, Windows
+from namegen_ext.training.corpus import Corpus
 from namegen_ext.training.errors import TrainingDivergedError
 from namegen_ext.training.feasibility import check_feasible
 from namegen_ext.training.loop import TrainingLoop
@@ -39,7 +41,6 @@ from namegen_ext.training.optimizers import build_optimizer
 from namegen_ext.training.process_group import SINGLE, ProcessGroup
 from namegen_ext.training.progress import Reporter, Silent
 from namegen_ext.training.tensorboard import TensorBoardLog
-from namegen_ext.training.update_ratios import METRIC as UPDATE_METRIC
 from namegen_ext.training.update_ratios import UpdateRecorder
 
 _SHOWN_SAMPLES = 10  # names at each evaluation, for TensorBoard
@@ -186,9 +187,6 @@ class Trainer:
         if options.dropout > 0:
             expected = "0 with more than one process, as each would drop others than one process does"
             raise OptionError("dropout", f"got {options.dropout:g}, expected {expected}")
-        if options.model == "gpt":
-            # A share's mean is over its own targets, of which shares have different numbers.
-            raise OptionError("model", "got 'gpt', which trains in one process alone")
 
     def restore(self, directory: RunDirectory, warn: Callable[[str], None] = lambda line: None) -> int:
         """Take up the run that was saved in a directory; return the number of steps done.

@@ -10,9 +10,6 @@ from torch import Tensor, nn
 
 from namegen_ext.training.steps import StepRunner
 
-# The key in metrics.jsonl: an object from parameter names to numbers or null.
-METRIC = "update_to_data"
-
 
 class UpdateRecorder:
     """Runs the steps of another runner, and knows what the last one of them changed.

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from flag_values import Values, check_refused, check_taken, flags_of, paths, switch, told_as_wrong, whole
 
+from namegen_bench.arguments import build_parser
 from namegen_ext import lessons
-from namegen_ext.bench import _build_parser, main
+from namegen_ext.bench import main
 
 # A flag that is added needs its values here.
 VALUES: dict[str, Values] = {
@@ -16,7 +17,7 @@ VALUES: dict[str, Values] = {
     "--csv": paths("nowhere/file.csv", "/"),
     "--plot": paths("nowhere/file.png", "nowhere/pictures", "file.gif"),
     "--compare": paths("nowhere.csv", "/"),
-    # These two go with others; what they refuse besides is in tests/benchmarks/test_report.py.
+    # These two need other flags. tests/namegen_bench/reporting/test_requested_report.py tests what else they refuse.
     "--from": paths(),
     "--page": paths(),
     "--threads": whole(1, 1024),
@@ -31,12 +32,12 @@ def wrong(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 
 def test_every_flag_is_tried() -> None:
-    assert flags_of(_build_parser("bench")) == VALUES.keys()
+    assert flags_of(build_parser("bench")) == VALUES.keys()
 
 
 @pytest.mark.parametrize("flag", sorted(VALUES.keys() - {"SUITE", "--peers"}))
 def test_what_a_flag_takes_and_refuses(flag: str, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
-    check_taken(_build_parser("bench"), flag, VALUES[flag])
+    check_taken(build_parser("bench"), flag, VALUES[flag])
     check_refused(main, capsys, "bench", flag, VALUES[flag], folder=folder)
 
 

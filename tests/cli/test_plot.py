@@ -110,7 +110,7 @@ def test_without_matplotlib_it_is_one_line(
 @pytest.fixture
 def _matplotlib_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is wrong with the arguments is found without drawing, so also where matplotlib is missing."""
-    monkeypatch.setattr("namegen_ext.plot.check_matplotlib", lambda: None)
+    monkeypatch.setattr("namegen_ext.cli.run_plot.check_matplotlib", lambda: None)
 
 
 @pytest.mark.usefixtures("_matplotlib_found")
@@ -138,7 +138,7 @@ def test_a_directory_that_cannot_be_made(
     (tmp_path / "file").write_text("")
     message = wrong(capsys, run_path, "--out", tmp_path / "file" / "plots")
     assert f"argument --out: {tmp_path / 'file' / 'plots'}: cannot be made" in message
-    # The default directory is nobody's argument.
+    # The default directory was not given as an argument, so this is no wrong argument.
     (run_path / "other").mkdir()
     for file in ("config.json", "model.safetensors", "metrics.jsonl"):
         (run_path / "other" / file).write_bytes((run_path / file).read_bytes())

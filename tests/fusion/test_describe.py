@@ -207,7 +207,7 @@ def test_hooks_for_all_modules_are_named(make_mlp):
 
 def test_a_device_without_kernels_is_named(make_mlp, monkeypatch):
     monkeypatch.setattr(
-        "namegen_ext.nn.conditions.is_supported", lambda operator, device: f"no {operator} here"
+        "namegen_ext.nn.conditions.why_not_supported", lambda operator, device: f"no {operator} here"
     )
     model = make_mlp(device="meta")
     reasons = {site.kind: site.reason for site in namegen_ext.fuse(model).skipped}

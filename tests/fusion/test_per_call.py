@@ -132,7 +132,10 @@ def test_a_device_without_kernels_runs_as_stock(make_mlp, monkeypatch, fused_cal
     model = make_mlp(device="meta")
     namegen_ext.fuse(model)
     assert fused_calls(model, torch.zeros(8, 3, dtype=torch.int64, device="meta")) == OPERATORS
-    for name in ("namegen_ext.nn.conditions.is_supported", "namegen_ext.fusion.patterns.is_supported"):
+    for name in (
+        "namegen_ext.nn.conditions.why_not_supported",
+        "namegen_ext.fusion.patterns.why_not_supported",
+    ):
         monkeypatch.setattr(name, lambda operator, device: f"no {operator} here")
     assert fused_calls(model, torch.zeros(8, 3, dtype=torch.int64, device="meta")) == []
 

@@ -17,11 +17,11 @@ sys.path[:0] = [str(OPS_TESTS), str(Path(__file__).parent)]
 
 
 def why_no_gpu() -> str | None:
-    """Why nothing here can run: None, or the reason."""
+    """Return why nothing here can run; None where it can."""
     if not torch.cuda.is_available():
         built = f"with CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
         return f"needs a CUDA device, and torch {torch.__version__}, built {built}, finds none"
-    return ops.is_supported("batch_norm", torch.device("cuda"))
+    return ops.why_not_supported("batch_norm", torch.device("cuda"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

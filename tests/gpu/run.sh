@@ -58,7 +58,7 @@ fi
 step "build of the package" 200 pip install --no-build-isolation --no-deps -e . || exit 1
 step "versions" 30 bash -c "nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv; nvcc --version; \
   python -m namegen_ext"
-step "pytest -m gpu" 150 python -m pytest -q -m gpu tests/gpu tests/benchmarks/test_gpu.py
+step "pytest -m gpu" 150 python -m pytest -q -m gpu tests/gpu tests/namegen_bench/suites/test_gpu_suite.py
 
 step "configuration of the C++ tests" 60 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
   -DNAMEGEN_CUDA_ARCHITECTURES="$architecture-real" &&

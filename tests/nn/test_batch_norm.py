@@ -204,7 +204,7 @@ def test_a_device_without_kernels_runs_in_stock_pytorch(monkeypatch, fused_calls
     module = FusedBatchNorm1d(4, activation="tanh", device="meta")
     x = torch.randn(8, 4, device="meta")
     assert fused_calls(module, x) == ["batch_norm"]
-    monkeypatch.setattr("namegen_ext.nn.conditions.is_supported", lambda operator, device: "no kernels")
+    monkeypatch.setattr("namegen_ext.nn.conditions.why_not_supported", lambda operator, device: "no kernels")
     assert fused_calls(module, x) == []
     assert module(x).shape == (8, 4)
 

@@ -148,7 +148,7 @@ def test_a_device_without_kernels_runs_in_stock_pytorch(monkeypatch, fused_calls
     module = FusedEmbeddingConcatLinear(5, 2, 3, 4, device="meta")
     tokens = torch.zeros(6, 3, dtype=torch.int64, device="meta")
     assert fused_calls(module, tokens) == ["embedding_concat_linear"]
-    monkeypatch.setattr("namegen_ext.nn.conditions.is_supported", lambda operator, device: "no kernels")
+    monkeypatch.setattr("namegen_ext.nn.conditions.why_not_supported", lambda operator, device: "no kernels")
     assert fused_calls(module, tokens) == []
     assert module(tokens).shape == (6, 4)
 

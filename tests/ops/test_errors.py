@@ -235,10 +235,10 @@ def test_evaluation_without_statistics(argument: str) -> None:
         norm(**{argument: None, "training": False})
 
 
-def test_is_supported() -> None:
-    assert ops.is_supported("batch_norm", torch.device("cpu")) is None
-    reason = ops.is_supported("embedding_concat_linear", torch.device("xla"))
+def test_why_not_supported() -> None:
+    assert ops.why_not_supported("batch_norm", torch.device("cpu")) is None
+    reason = ops.why_not_supported("embedding_concat_linear", torch.device("xla"))
     assert reason is not None
     assert "xla" in reason
     with pytest.raises(ValueError, match=r"op_name.*'softmax'"):
-        ops.is_supported("softmax", torch.device("cpu"))
+        ops.why_not_supported("softmax", torch.device("cpu"))

@@ -7,9 +7,10 @@ import sys
 import pytest
 import torch
 
-from namegen_ext import _extension, fuse, ops
+from namegen_ext import fuse, ops
+from namegen_ext._native import operators as _operators
 from namegen_ext.nn import FusedBatchNorm1d, FusedEmbeddingConcatLinear
-from namegen_ext.ops import _support
+from namegen_ext.ops import support
 
 CUDA = torch.device("cuda")
 OPERATORS = ("embedding_concat_linear", "batch_norm")
@@ -17,27 +18,27 @@ OPERATORS = ("embedding_concat_linear", "batch_norm")
 
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_support, "_known_reasons", {})
+    monkeypatch.setattr(support, "_known_reasons", {})
 
 
 def build(monkeypatch: pytest.MonkeyPatch, note: str, architectures: str = "") -> None:
     """Let the extension look as if it had been compiled like this."""
-    monkeypatch.setattr(_extension, "CUDA_NOTE", note)
-    monkeypatch.setattr(_extension, "HAS_CUDA", note == "")
-    monkeypatch.setattr(_extension._C, "CUDA_ARCHITECTURES", architectures)
+    monkeypatch.setattr(_operators, "CUDA_NOTE", note)
+    monkeypatch.setattr(_operators, "HAS_CUDA", note == "")
+    monkeypatch.setattr(_operators._C, "CUDA_ARCHITECTURES", architectures)
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_cpu_and_meta_always(operator: str) -> None:
-    assert ops.is_supported(operator, torch.device("cpu")) is None
-    assert ops.is_supported(operator, torch.device("meta")) is None
-    assert "xpu" in str(ops.is_supported(operator, torch.device("xpu")))
+    assert ops.why_not_supported(operator, torch.device("cpu")) is None
+    assert ops.why_not_supported(operator, torch.device("meta")) is None
+    assert "xpu" in str(ops.why_not_supported(operator, torch.device("xpu")))
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_a_build_without_cuda_kernels_says_why(operator: str, monkeypatch: pytest.MonkeyPatch) -> None:
     build(monkeypatch, "no nvcc was found")
-    assert ops.is_supported(operator, CUDA) == "this build has no CUDA kernels: no nvcc was found"
+    assert ops.why_not_supported(operator, CUDA) == "this build has no CUDA kernels: no nvcc was found"
 
 
 def test_a_device_that_the_kernels_were_not_compiled_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,9 +47,9 @@ def test_a_device_that_the_kernels_were_not_compiled_for(monkeypatch: pytest.Mon
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
     capabilities = {0: (9, 0), 1: (8, 0)}
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: capabilities[index])
-    assert ops.is_supported("batch_norm", torch.device("cuda", 0)) is None
+    assert ops.why_not_supported("batch_norm", torch.device("cuda", 0)) is None
     for device in (CUDA, torch.device("cuda", 1)):
-        reason = ops.is_supported("batch_norm", device)
+        reason = ops.why_not_supported("batch_norm", device)
         assert reason is not None
         assert "compiled for 9.0" in reason
         assert "8.0" in reason
@@ -70,14 +71,14 @@ def test_a_device_that_the_kernels_were_not_compiled_for(monkeypatch: pytest.Mon
     ],
 )
 def test_what_runs_where(capability: tuple[int, int], compiled: list[str], runs: bool) -> None:
-    assert (_support.why_not_capability(capability, compiled) is None) == runs
+    assert (support.why_not_capability(capability, compiled) is None) == runs
 
 
 def test_architectures_are_told_as_torch_writes_them(monkeypatch: pytest.MonkeyPatch) -> None:
     build(monkeypatch, "", "80-real,86-real,90a-real,120-real,120-virtual")
-    assert _extension.cuda_architectures() == ["8.0", "8.6", "9.0a", "12.0+PTX"]
+    assert _operators.cuda_architectures() == ["8.0", "8.6", "9.0a", "12.0+PTX"]
     build(monkeypatch, "none", "")
-    assert _extension.cuda_architectures() == []
+    assert _operators.cuda_architectures() == []
 
 
 def test_modules_and_fuse_take_the_stock_path_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,8 +88,8 @@ def test_modules_and_fuse_take_the_stock_path_with_the_reason(monkeypatch: pytes
     def only_cpu(operator: str, device: torch.device) -> str | None:
         return None if device.type == "cpu" else reason
 
-    monkeypatch.setattr("namegen_ext.nn.conditions.is_supported", only_cpu)
-    monkeypatch.setattr("namegen_ext.fusion.patterns.is_supported", only_cpu)
+    monkeypatch.setattr("namegen_ext.nn.conditions.why_not_supported", only_cpu)
+    monkeypatch.setattr("namegen_ext.fusion.patterns.why_not_supported", only_cpu)
     model = torch.nn.Sequential(
         torch.nn.Embedding(27, 10, device="meta"),
         torch.nn.Flatten(-2),
@@ -122,7 +123,7 @@ def _noting(name: str, operator, called: list[str]):
     return call
 
 
-@pytest.mark.skipif(not _extension.HAS_CUDA, reason="this build has no CUDA kernels")
+@pytest.mark.skipif(not _operators.HAS_CUDA, reason="this build has no CUDA kernels")
 @pytest.mark.parametrize(
     "operator",
     [

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from namegen_ext.models import build_model
 from namegen_ext.runs.directory import RunDirectory
+from namegen_ext.runs.metrics import UPDATE_METRIC
 from namegen_ext.training import Corpus, MinibatchIndices, Schedule, Trainer, TrainOptions
-from namegen_ext.training.update_ratios import METRIC, UpdateRecorder
+from namegen_ext.training.update_ratios import UpdateRecorder
 
 Options = Callable[..., TrainOptions]
 
@@ -61,8 +62,8 @@ def test_sgd_changes_each_parameter_by_its_rate_times_the_gradient(
         expected[step + 1] = ratios
 
     for line in logged:
-        assert line[METRIC].keys() == expected[line["step"]].keys()
-        for name, ratio in line[METRIC].items():
+        assert line[UPDATE_METRIC].keys() == expected[line["step"]].keys()
+        for name, ratio in line[UPDATE_METRIC].items():
             by_hand = expected[line["step"]][name]
             if by_hand > 1e-4:
                 # The difference of two float32 numbers is off by 2**-24 of their size at the most, which is
@@ -78,9 +79,9 @@ def test_recording_changes_nothing_else(
     plain, plain_log = run(words, small_options(**settings), tmp_path / "plain")
     recorded, recorded_log = run(words, small_options(**settings), tmp_path / "recorded", record_updates=True)
     assert all(torch.equal(plain[name], tensor) for name, tensor in recorded.items())
-    assert all(METRIC not in line for line in plain_log)
+    assert all(UPDATE_METRIC not in line for line in plain_log)
     assert [
-        {key: value for key, value in line.items() if key != METRIC} for line in recorded_log
+        {key: value for key, value in line.items() if key != UPDATE_METRIC} for line in recorded_log
     ] == plain_log
 
 
@@ -97,8 +98,8 @@ def test_a_run_that_is_resumed_records_the_same(
     second = Trainer(words, small_options(), log_every=10, record_updates=True)
     second.restore(directory)
     second.run(directory)
-    by_step = {line["step"]: line[METRIC] for line in records(directory)}
-    assert all(by_step[line["step"]] == line[METRIC] for line in whole)
+    by_step = {line["step"]: line[UPDATE_METRIC] for line in records(directory)}
+    assert all(by_step[line["step"]] == line[UPDATE_METRIC] for line in whole)
 
 
 class Adding:

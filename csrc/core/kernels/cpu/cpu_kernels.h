@@ -128,6 +128,8 @@ struct Kernels {
   // float32 and float64 alone.
   void (*linear_forward[2])(const LinearForward&, Context&);
   void (*linear_backward[2])(const LinearBackward&, Context&);
+  // x -> gelu(x) and its derivative; float32 and float64 alone.
+  void (*gelu[2])(int64_t count, const void* input, void* values, void* slopes);
 };
 
 // The functions of the instruction set in use, and of a named one; see isa_in_use and isa_number.

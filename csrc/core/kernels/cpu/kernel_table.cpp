@@ -19,6 +19,7 @@ const Kernels kKernels = {
      batch_norm_backward<Float16>},
     {linear_forward<float>, linear_forward<double>},
     {linear_backward<float>, linear_backward<double>},
+    {gelu_array<float>, gelu_array<double>},
 };
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

@@ -12,6 +12,8 @@ namespace namegen::cpu::NAMEGEN_ISA {
 int64_t multiply_adds(int64_t rounds);
 template <class Data>
 void tanh_array(int64_t count, const void* input, void* output);
+template <class T>
+void gelu_array(int64_t count, const void* input, void* values, void* slopes);
 template <class Data>
 void embedding_concat_linear_forward(const EmbeddingConcatLinearForward& p, Context& context);
 template <class Data>

@@ -1,0 +1,131 @@
+"""The models by name and the options that each takes; torch is imported when a model's class is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model that can be built by name.
+
+    Attributes:
+        name: what ``--model`` and config.json call it.
+        origin: where its class is, as "MODULE:CLASS".
+        options: the names of the options it takes beside ``vocab_size``, all of JSON-able values.
+        summary: one line for ``--help``.
+        sequences: whether it predicts all characters of a sequence at once, with targets (B, T); else the one
+            character that follows a window, with targets (B,).
+        counts: whether its method ``set_from_windows`` can set it from counts, with ``init="counts"``.
+
+    """
+
+    name: str
+    origin: str
+    options: tuple[str, ...]
+    summary: str
+    sequences: bool = False
+    counts: bool = False
+
+    @property
+    def build(self) -> type[nn.Module]:
+        """Its class, called with ``vocab_size``, the options and ``generator``; imports torch."""
+        module, _, name = self.origin.partition(":")
+        built: type[nn.Module] = getattr(importlib.import_module(module), name)
+        return built
+
+
+# How counts become probabilities; see `namegen_ext.models.counting`.
+ESTIMATORS = ("add-k", "witten-bell")
+
+# The largest table of a bigram or an n-gram: 256 MiB of float32.
+MAX_TABLE_VALUES = 2**26
+
+_SPECS = (
+    ModelSpec(
+        name="bigram",
+        origin="namegen_ext.models.ngram:Bigram",
+        options=("init",),
+        summary="a table of logits for each character, trained, or set from counts",
+        counts=True,
+    ),
+    ModelSpec(
+        name="ngram",
+        origin="namegen_ext.models.ngram:NGram",
+        options=("block_size", "init"),
+        summary="counts of what follows block-size characters: add-k or Witten-Bell",
+        counts=True,
+    ),
+    ModelSpec(
+        name="mlp",
+        origin="namegen_ext.models.mlp:MLP",
+        options=(
+            "block_size",
+            "embedding_dim",
+            "hidden_size",
+            "num_hidden_layers",
+            "batch_norm",
+            "init",
+            "hidden_bias",
+            "batch_norm_variance",
+        ),
+        summary="multi-layer perceptron over the last block-size characters",
+    ),
+    ModelSpec(
+        name="wavenet",
+        origin="namegen_ext.models.wavenet:WaveNet",
+        options=(
+            "block_size",
+            "embedding_dim",
+            "hidden_size",
+            "factors",
+            "batch_norm",
+            "init",
+            "hidden_bias",
+            "batch_norm_variance",
+        ),
+        summary="neighbouring characters joined level by level",
+    ),
+    ModelSpec(
+        name="gpt",
+        origin="namegen_ext.models.gpt:GPT",
+        options=("block_size", "embedding_dim", "num_layers", "num_heads", "dropout", "tied"),
+        summary="a decoder of causal self-attention over the word so far",
+        sequences=True,
+    ),
+)
+
+MODELS: dict[str, ModelSpec] = {spec.name: spec for spec in _SPECS}
+
+
+def model_spec(name: str) -> ModelSpec:
+    """Return the entry of a model.
+
+    Raises:
+        ValueError: there is no such model, in one line that lists those there are.
+
+    """
+    if name in MODELS:
+        return MODELS[name]
+    raise ValueError(f"model must be one of {', '.join(MODELS)}, but got {name!r}")
+
+
+def check_table_size(vocab_size: int, block_size: int) -> None:
+    """Accept sizes whose table of logits, V**(block_size + 1) values, is not too large.
+
+    Raises:
+        ValueError: it would have more than :data:`MAX_TABLE_VALUES`.
+
+    """
+    # By logarithms, as the power itself may be a number of millions of digits.
+    if (block_size + 1) * math.log2(vocab_size) > math.log2(MAX_TABLE_VALUES):
+        raise ValueError(
+            f"block_size must leave a table of at most {MAX_TABLE_VALUES:,} values, but got {block_size}:"
+            f" {vocab_size} symbols make {vocab_size}**{block_size + 1}"
+        )
