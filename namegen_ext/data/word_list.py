@@ -1,4 +1,4 @@
-"""The word lists that have a name, and those that the user has in a file."""
+"""Loads word lists: those that have a name, and those in a file of the user's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from namegen_ext.data import makemore
 from namegen_ext.data.errors import DataError
 from namegen_ext.data.word_file import parse_words
 
-# The lists that come with the package, and where each is from. See files/PROVENANCE.md.
+# The lists that come with the package, with their sources. See files/PROVENANCE.md.
 _EMBEDDED = {
     "census": "first names of the 1990 census of the United States (US Census Bureau, public domain)",
     "surnames": "surnames of the 1990 census of the United States (US Census Bureau, public domain)",
@@ -31,6 +31,10 @@ class WordList:
         words: the words, in the order of the file, with its repeats.
         source: where they came from, for people to read: a path, an address or a description.
         sha256: the SHA-256 of the file, in hexadecimal.
+
+    Example:
+        >>> WordList(name="two", words=["anna", "ben"], source="made up", sha256="").words
+        ['anna', 'ben']
 
     """
 
@@ -52,6 +56,10 @@ def load_words(source: str | os.PathLike[str]) -> WordList:
 
     Raises:
         DataError: the list cannot be had, or is not fit for use; one line that says where and why.
+
+    Example:
+        >>> len(load_words("census").words)
+        5163
 
     """
     if isinstance(source, str) and source in _EMBEDDED:
@@ -86,7 +94,7 @@ def _read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        # One word may be the name of a list, misspelt.
+        # A path of one word may be the misspelt name of a list.
         names = f", and no word list of that name: {', '.join(WORD_LISTS)}" if len(path.parts) == 1 else ""
         raise DataError(f"{path}: there is no such file{names}") from None
     except IsADirectoryError:

@@ -1,4 +1,4 @@
-"""What is told and saved of a run, and how it is run: nothing here changes what is trained."""
+"""The settings of a run: what is reported and saved, and on how many threads. None changes what is trained."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from namegen_ext.options.checkpoint_interval import DEFAULT_INTERVAL, Checkpoint
 
 @dataclass(frozen=True)
 class RunSettings:
-    """The settings of a run, kept in config.json so that a resumed run tells the same in the same places.
+    """The settings of a run. They are kept in config.json, so that a resumed run reports at the same steps.
 
     Attributes:
         log_every: a line in metrics.jsonl every so many steps.
-        eval_every: evaluate on dev, and save, every so many steps; 0 only at the end.
-        checkpoint_every: save also this often.
-        record_updates: whether each line tells how large the last step's updates were against the parameters.
+        eval_every: evaluate on dev, and save, every so many steps; with 0 only at the end.
+        checkpoint_every: how often the run is saved besides.
+        record_updates: whether each line also gives how large the last step's updates were against the parameters.
         tensorboard: whether metrics and sample names are also written for TensorBoard.
         samples: how many names are generated at the end.
         threads: CPU threads of torch.

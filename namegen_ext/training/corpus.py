@@ -1,4 +1,4 @@
-"""Words made ready for training: vocabulary, splits, and the windows of each split."""
+"""Makes words ready for training: the vocabulary, the splits, and the windows of each split."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from namegen_ext.models.examples import Windows, build_examples
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a run trains and is judged on.
+    """The data that a run trains on and is judged by.
 
     Attributes:
         vocabulary: the symbols of all the words.
@@ -22,6 +22,13 @@ class Corpus:
         dev: those of the dev words.
         test: those of the test words.
         unseen_dev: those of the dev words that are not among the training words.
+
+    Example:
+        >>> words = ["anna", "ben", "cleo", "dan", "eva", "finn", "gail", "hugo", "ines", "jo"]
+        >>> corpus = Corpus.build(words, block_size=3, split_seed=42)
+        >>> tokens, targets = corpus.train
+        >>> tokens.shape, targets.shape
+        (torch.Size([36, 3]), torch.Size([36]))
 
     """
 

@@ -1,4 +1,4 @@
-"""Whether what the options ask for can be done with these words, on this machine; found out before it is begun."""
+"""Finds out, before training begins, whether the options can be met with these words on this machine."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from namegen_ext.models.specs import MAX_TABLE_VALUES
 from namegen_ext.options.train_options import OptionError, TrainOptions
 from namegen_ext.training.sizes import model_size, physical_memory, training_bytes
 
-# The models' own block sizes are for names of any length: they are right also where all words are shorter.
+# The models' default block sizes suit names of any length. They are accepted also where all words are shorter.
 _ALWAYS_ALLOWED_BLOCK = 16
 
 
 def check_feasible(words: Sequence[str], options: TrainOptions, device: torch.device | str = "cpu") -> None:
-    """Refuse what cannot work out.
+    """Refuse options that cannot be met.
 
     Args:
         words: the whole word list.
@@ -29,7 +29,7 @@ def check_feasible(words: Sequence[str], options: TrainOptions, device: torch.de
         MemoryError: training takes more memory than the machine has.
 
     """
-    # A list that is no list of strings is told of where the words are read.
+    # A list of other things than strings is refused where the words are read.
     strings = [word for word in words if isinstance(word, str)]
     longest = max(map(len, strings), default=0)
     vocab_size = len(set().union(*strings)) + 1  # with the end marker
@@ -40,7 +40,7 @@ def check_feasible(words: Sequence[str], options: TrainOptions, device: torch.de
 
 
 def _check_block(options: TrainOptions, longest: int) -> None:
-    # The mark of its start and its letters are all the context that a word can have; the rest is never filled.
+    # A word has no more context than the mark of its start and its letters. The rest of a larger block is never filled.
     most = max(longest + 1, _ALWAYS_ALLOWED_BLOCK)
     if options.block_size > most:
         raise OptionError(

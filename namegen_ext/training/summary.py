@@ -1,4 +1,4 @@
-"""What is told at the end of a run: summary.json, and the text for the terminal."""
+"""The results of a run: the content of summary.json, and the text for the terminal."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def summarize(
 ) -> dict[str, Any]:
     """Return the content of summary.json.
 
-    ``*_loss`` are in nats per character over whole splits, None (null) for a split without words;
-    ``train_seconds`` is the time spent in training steps, without evaluating and saving.
+    Losses are in nats per character over whole splits, and None (null) for a split without words. ``train_seconds``
+    is the time spent in training steps, without evaluating and saving.
     """
     parameters = list(result.model.parameters())
     return {
