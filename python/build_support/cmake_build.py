@@ -1,4 +1,4 @@
-"""The setuptools command that has CMake and Ninja compile the extension."""
+"""The setuptools command that has CMake and Ninja compile the package's modules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-import nanobind
 from find_cuda import Cuda, CudaError, choose_cuda
 from find_torch import Torch, find_torch
 from setuptools.command.build_ext import build_ext
@@ -100,16 +99,26 @@ def _torch_settings(torch: Torch | None) -> list[str]:
     ]
 
 
-def _nanobind_to_build_with() -> Path:
+def _nanobind_to_build_with(builds: Path = ROOT / "build") -> Path:
     """Copy nanobind into ``build``, and return where CMake finds it there.
 
-    pip's isolated one lies in another folder in each build, and would be compiled anew each time.
+    pip's isolated one lies in another folder in each build, and would be compiled anew each time. Where none is
+    installed, the copy of an earlier build will do.
     """
+    try:
+        import nanobind
+    except ImportError:
+        copies = sorted(builds.glob("nanobind-*/cmake"))
+        if not copies:
+            raise BuildError(
+                "nanobind was not found", "pip install nanobind, or build without --no-build-isolation"
+            ) from None
+        return copies[-1]
     source = Path(nanobind.__file__).parent
-    copy = ROOT / "build" / f"nanobind-{nanobind.__version__}"
+    copy = builds / f"nanobind-{nanobind.__version__}"
     if not copy.is_dir():
-        copy.parent.mkdir(exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f"{copy.name}-", dir=copy.parent))
+        builds.mkdir(exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=builds))
         for part in ("cmake", "ext", "include", "src"):
             shutil.copytree(source / part, unfinished / part)
         os.replace(unfinished, copy)

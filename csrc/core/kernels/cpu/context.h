@@ -1,5 +1,5 @@
-// What a CPU kernel needs from its caller: scratch memory and threads. The operators give it torch's, the engine and the
-// tests others, so that kernels know none of them.
+// What a CPU kernel needs from its caller: scratch memory and threads. The operators give it torch's, the engine and
+// the tests others, so that kernels know none of them.
 #pragma once
 
 #include <cstddef>
