@@ -20,6 +20,7 @@ from namegen_ext.data import (
     split_words,
 )
 from namegen_ext.models.examples import build_examples
+from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.runs.checkpoint import save_model
 from namegen_ext.runs.config import words_sha256
 from namegen_ext.runs.directory import RunDirectory
@@ -40,6 +41,8 @@ from namegen_ext.training.progress import reporter_for
 # What `fit` calls a word list that came as an iterable.
 _GIVEN = "names"
 
+_FIT_PARAMETERS = ("recipe", "fused", "device", "progress", "keep", "patience", "eval_every")
+
 
 def fit(
     names: Iterable[str] | str | os.PathLike[str],
@@ -48,6 +51,9 @@ def fit(
     fused: bool | str = False,
     device: str = "cpu",
     progress: bool = False,
+    keep: str = RunSettings.keep,
+    patience: int = RunSettings.patience,
+    eval_every: int = RunSettings.eval_every,
     **options: Any,
 ) -> Generator:
     """Train a name generator.
@@ -60,6 +66,10 @@ def fit(
             nothing else, False for the stock torch.nn layers.
         device: "cpu", "cuda" or "auto".
         progress: whether to show the progress on standard output.
+        keep: "best" for the model that had the least dev loss at an evaluation, "last" for that of the last step.
+        patience: end once so many evaluations in a row brought no lower dev loss; 0 for never.
+        eval_every: evaluate on the dev names every so many steps, and before the first time after a half, a quarter
+            and so on of these, down to 100; 0 only at the end.
         options: the options of `namegen_ext.training.TrainOptions`, which are the flags of
             ``python -m namegen_ext.train``: steps, seed, model, hidden_size, learning_rate and so on. They
             take precedence over the recipe's.
@@ -74,6 +84,7 @@ def fit(
 
     """
     train_options = _train_options(recipe, options)
+    settings = _settings(keep=keep, patience=patience, eval_every=eval_every)
     word_list = _word_list(names)
     fused_choice = _fused_choice(fused)
     trainer = Trainer(
@@ -82,7 +93,9 @@ def fit(
         fused=fused_choice,
         device=choose_device(device),
         reporter=reporter_for(sys.stdout) if progress else None,
-        eval_every=0,
+        eval_every=settings.eval_every,
+        keep=settings.keep,
+        patience=settings.patience,
     )
     result = trainer.run()
     vocabulary = trainer.corpus.vocabulary
@@ -96,8 +109,9 @@ def fit(
         words_sha256=words_sha256(word_list.words),
         fused=fused_choice,
         device=device,
+        run=settings,
     )
-    return Generator(result.model, config, word_list.words, steps=result.steps)
+    return Generator(result.model, config, word_list.words, steps=result.kept_step)
 
 
 def load(run_dir: str | os.PathLike[str], device: str = "cpu") -> Generator:
@@ -234,7 +248,7 @@ class Generator:
         """
         directory = RunDirectory.create(Path(path))
         self.config.write(directory, self._words)
-        save_model(directory, self.model, self.steps)
+        save_model(directory, self.model.state_dict(), self.steps)
 
     def __repr__(self) -> str:
         num_parameters = sum(parameter.numel() for parameter in self.model.parameters())
@@ -249,11 +263,16 @@ def _train_options(recipe: str, options: dict[str, Any]) -> TrainOptions:
     known = [field.name for field in fields(TrainOptions)]
     for name in options:
         if name not in known:
-            expected = ", ".join(["recipe", "fused", "device", "progress", *known])
+            expected = ", ".join([*_FIT_PARAMETERS, *known])
             raise TypeError(f"fit() got an unknown option {name!r}; the options are {expected}")
     if recipe not in RECIPES:
         raise ValueError(f"recipe must be one of {', '.join(RECIPES)}, but got {recipe!r}")
     return RECIPES[recipe].train_options(options)
+
+
+def _settings(**settings: Any) -> RunSettings:
+    """Check the settings of a run as those of config.json are checked."""
+    return RunSettings.from_json({**RunSettings().to_json(), **settings})
 
 
 def _fused_choice(fused: bool | str) -> str | None:

@@ -13,7 +13,7 @@ from namegen_ext.models import COUNTS, MODELS, SCHEMES
 from namegen_ext.models.specs import ESTIMATORS
 from namegen_ext.nn.variances import VARIANCES
 from namegen_ext.options.checkpoint_interval import CheckpointInterval
-from namegen_ext.options.choices import FUSED_CHOICES, OPTIMIZERS
+from namegen_ext.options.choices import FUSED_CHOICES, KEPT_MODELS, OPTIMIZERS
 from namegen_ext.options.limits import LIMITS, MOST_STEPS
 from namegen_ext.options.ranges import THREADS, Numbers, WholeNumbers
 from namegen_ext.options.recipes import ADAMW_LEARNING_RATE, DEFAULT_RECIPE, RECIPES
@@ -131,7 +131,24 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     _setting(
         group,
         "eval_every",
-        "evaluate on dev, and save, every N steps; 0: only at the end",
+        "evaluate on dev, and save, every N steps, and before that after a half, a quarter and so on of N, down to 100;"
+        " 0: only at the end",
+        type=whole_number(WholeNumbers(0, MOST_STEPS)),
+        metavar="N",
+    )
+    _setting(
+        group,
+        "keep",
+        "which model model.safetensors holds: the one with the least dev loss at an evaluation, or that of the last"
+        " step",
+        type=one_of(KEPT_MODELS),
+        metavar="|".join(KEPT_MODELS),
+    )
+    _setting(
+        group,
+        "patience",
+        "end once N evaluations in a row brought no lower dev loss, "
+        f"{WholeNumbers(0, MOST_STEPS).limits}; 0: never",
         type=whole_number(WholeNumbers(0, MOST_STEPS)),
         metavar="N",
     )

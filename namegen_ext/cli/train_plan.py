@@ -89,6 +89,8 @@ def _new_run(parsed: argparse.Namespace) -> TrainPlan:
         given = given_options(parsed)
         options = RECIPES[name].train_options(given)
         check_effects(given, options)
+    settings = RunSettings(**given_settings(parsed))
+    _check_settings(parsed, settings, options)
     with blamed("--data", DataError):
         words = load_words(DEFAULT_DATA if parsed.data is None else parsed.data)
     return TrainPlan(
@@ -100,7 +102,33 @@ def _new_run(parsed: argparse.Namespace) -> TrainPlan:
         data_source=_as_utf8(words.source),
         fused=parsed.fused,
         device=parsed.device or DEFAULT_DEVICE,
-        settings=RunSettings(**given_settings(parsed)),
+        settings=settings,
+    )
+
+
+def _check_settings(parsed: argparse.Namespace, settings: RunSettings, options: TrainOptions) -> None:
+    """See that evaluations on dev were not asked for something where there are none.
+
+    Raises:
+        ArgumentError: there are none.
+
+    """
+    needed = ""
+    if options.steps == 0:
+        needed = "--steps above 0"
+    elif settings.eval_every == 0:
+        needed = "--eval-every above 0"
+    elif options.split != "80-10-10":
+        needed = "--split 80-10-10"
+    if needed and settings.patience > 0:
+        _refuse_useless("--patience", settings.patience, needed)
+    if needed and getattr(parsed, "keep", None) == "best":
+        _refuse_useless("--keep", "best", needed)
+
+
+def _refuse_useless(flag: str, value: object, needed: str) -> None:
+    raise ArgumentError(
+        f"argument {flag}: got {value}, which changes nothing here, expected {needed} with it"
     )
 
 
@@ -120,6 +148,8 @@ def _resumed_run(parsed: argparse.Namespace) -> TrainPlan:
         config = read_config(directory)
         words = config.load_words(directory)
         options = replace(config.options, **given)
+    settings = replace(config.run, **given_settings(parsed))
+    _check_settings(parsed, settings, options)
     return TrainPlan(
         out=parsed.out,
         recipe=config.recipe,
@@ -129,7 +159,7 @@ def _resumed_run(parsed: argparse.Namespace) -> TrainPlan:
         data_source=config.data_source,
         fused=parsed.fused or config.fused,
         device=parsed.device or config.device,
-        settings=replace(config.run, **given_settings(parsed)),
+        settings=settings,
         resumed=directory,
         planned_steps=config.options.steps,
     )

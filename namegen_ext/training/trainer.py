@@ -24,6 +24,7 @@ from namegen_ext.runs.checkpoint import (
     optimizer_tensors,
     restore_checkpoint,
     save_checkpoint,
+    save_model,
 )
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError
@@ -32,6 +33,7 @@ from namegen_ext.runs.generator_states import own_generators
 from namegen_ext.runs.metrics import UPDATE_METRIC
 from namegen_ext.sampling import sample_names
 from namegen_ext.training.backends import FUSED_STEP, Backend, build_steps, choose_backend
+from namegen_ext.training.best_model import TELLING_RISE, BestModel
 from namegen_ext.training.corpus import Corpus
 from namegen_ext.training.errors import TrainingDivergedError
 from namegen_ext.training.feasibility import check_feasible
@@ -51,15 +53,19 @@ class TrainResult:
     """What a run came to.
 
     Attributes:
-        model: the trained model, in evaluation mode.
+        model: the model that is kept, in evaluation mode.
         corpus: what it was trained on.
         backend: what ran the steps.
         steps: how many were run.
-        train_loss, dev_loss, test_loss: mean negative log-likelihood over the whole split, in nats per
-            character; None for a split without words.
+        kept_step: after which of them the model is the one that is kept.
+        train_loss, dev_loss, test_loss: mean negative log-likelihood of the kept model over the whole split, in nats
+            per character; None for a split without words.
         unseen_dev_loss: over the dev words that are not among the training words.
         train_seconds: time spent in the steps, without evaluating and saving.
         interrupted: whether it was stopped before its end.
+        best_step, best_dev_loss: the evaluation with the least dev loss; None where there are no dev words.
+        last_dev_loss: the dev loss of the last step's model.
+        out_of_patience: whether the run ended early, as its dev loss fell no more.
 
     """
 
@@ -67,17 +73,29 @@ class TrainResult:
     corpus: Corpus
     backend: Backend
     steps: int
+    kept_step: int
     train_loss: float | None
     dev_loss: float | None
     test_loss: float | None
     unseen_dev_loss: float | None
     train_seconds: float
     interrupted: bool
+    best_step: int | None = None
+    best_dev_loss: float | None = None
+    last_dev_loss: float | None = None
+    out_of_patience: bool = False
 
     @property
     def steps_per_second(self) -> float:
         """Steps divided by the time spent in them."""
         return self.steps / self.train_seconds if self.train_seconds > 0 else 0.0
+
+    @property
+    def has_overfitted(self) -> bool:
+        """Whether the dev loss rose by more than 0.05 nats per character from its best to the end."""
+        if self.best_dev_loss is None or self.last_dev_loss is None:
+            return False
+        return self.last_dev_loss > self.best_dev_loss + TELLING_RISE
 
 
 class Trainer:
@@ -90,7 +108,11 @@ class Trainer:
         device: where to train.
         reporter: shows the progress.
         log_every: a line in the metrics every so many steps.
-        eval_every: evaluate on dev, and save, every so many steps; 0 only at the end.
+        eval_every: evaluate on dev, and save, every so many steps; 0 only at the end. Before the first time it is also
+            evaluated after a half, a quarter and so on of these steps, down to 100.
+        keep: "best" to end with the model that had the least dev loss at an evaluation, "last" for that of the last
+            step.
+        patience: end the run once so many evaluations in a row brought no lower dev loss; 0 for never.
         checkpoint_every: save also this often.
         should_stop: asked about ten times a second; True ends the run early and cleanly.
         record_updates: whether each line in the metrics also tells how large the last step's updates were
@@ -116,6 +138,8 @@ class Trainer:
         reporter: Reporter | None = None,
         log_every: int = RunSettings.log_every,
         eval_every: int = RunSettings.eval_every,
+        keep: str = RunSettings.keep,
+        patience: int = RunSettings.patience,
         checkpoint_every: CheckpointInterval = DEFAULT_INTERVAL,
         should_stop: Callable[[], bool] = lambda: False,
         record_updates: bool = False,
@@ -128,6 +152,8 @@ class Trainer:
         self.reporter = reporter if reporter is not None and group.is_main else Silent()
         self.log_every = log_every
         self.eval_every = eval_every
+        self.patience = patience
+        self._best = BestModel(keeps_copies=keep == "best")
         self.checkpoint_every = checkpoint_every
         self.should_stop = should_stop
         self.record_updates = record_updates
@@ -224,6 +250,11 @@ class Trainer:
         if self.group.is_main:
             directory.set_aside_checkpoints_after(checkpoint.path)
         self._cut_metrics(directory, saved.metrics_bytes, warn)
+        best = saved.best
+        if best is not None and self._best.keeps_copies and not best.model:
+            warn(f"the best model so far, that of step {best.step:,}, was not kept: only later ones can be")
+            best = None
+        self._best.found = best
         self._state = replace(saved, backend=self._way)
         self._generators = checkpoint.generators
         return saved.step
@@ -284,7 +315,13 @@ class Trainer:
             with self.reporter, own_generators(options.seed, self._generators):
                 self.reporter.begin(self._state.step, options.steps)
                 try:
-                    finished = self._loop.run(self._state.step, self._state.train_seconds, self._state.losses)
+                    finished = self._loop.run(
+                        self._state.step,
+                        self._state.train_seconds,
+                        self._state.losses,
+                        self._state.recent_losses,
+                        enough=self._is_out_of_patience(),
+                    )
                 except OSError:  # the terminal that is told of it is gone: what was done is not
                     self.save(self._loop.step, self._loop.seconds)
                     raise
@@ -311,13 +348,20 @@ class Trainer:
             record[UPDATE_METRIC] = self._updates.ratios()
         self._write_metrics(record)
 
-    def milestone(self, step: int, seconds: float) -> None:
-        """Evaluate on dev."""
+    def milestone(self, step: int, seconds: float) -> bool:
+        """Evaluate on dev; return whether the run is out of patience."""
         dev_loss = self._loss(step, self.corpus.dev)
         unseen_dev_loss = self._loss(step, self.corpus.unseen_dev)
         self._write_metrics({"step": step, "dev_loss": dev_loss, "unseen_dev_loss": unseen_dev_loss})
         self.reporter.evaluation(step, dev_loss)
         self._show_samples(step)
+        if dev_loss is not None:
+            self._best.offer(step, dev_loss, self.model)
+        return self._is_out_of_patience()
+
+    def _is_out_of_patience(self) -> bool:
+        best = self._best.found
+        return self.patience > 0 and best is not None and best.evaluations_since >= self.patience
 
     def save(self, step: int, seconds: float) -> None:
         """Write a checkpoint, unless something in it is not finite: then the last good one stays."""
@@ -334,27 +378,53 @@ class Trainer:
                 self._state,
                 metrics_bytes=self.directory.sync_metrics(),
                 losses=self._loop.unlogged_losses,
+                recent_losses=self._loop.recent_losses,
+                best=self._best.found,
             )
             save_checkpoint(self.directory, self.model, self.optimizer, state, self._config)
 
     def _result(self, *, interrupted: bool) -> TrainResult:
-        losses: dict[str, float | None] = {
-            "train_loss": self._loss(self._state.step, self.corpus.train),
-            "dev_loss": self._loss(self._state.step, self.corpus.dev),
-            "test_loss": self._loss(self._state.step, self.corpus.test),
-            "unseen_dev_loss": self._loss(self._state.step, self.corpus.unseen_dev),
-        }
-        self._write_metrics({"step": self._state.step, **losses})
-        self._show_samples(self._state.step)
+        step = kept_step = self._state.step
+        losses = self._losses(step)
+        last_dev_loss = losses["dev_loss"]
+        self._write_metrics({"step": step, **losses})
+        self._show_samples(step)
+        before = self._best.found
+        written_step = before.step if before is not None and before.model else step
+        out_of_patience = not interrupted and step < self.options.steps and self._is_out_of_patience()
+        if last_dev_loss is not None:
+            self._best.offer(step, last_dev_loss, self.model)
+        best = self._best.found
+        if best is not None and best.model:
+            kept_step = best.step
+            if kept_step != written_step and self.directory is not None:
+                save_model(self.directory, best.model, kept_step)
+            if kept_step != step:
+                self.model.load_state_dict(best.model)
+                losses = self._losses(kept_step)
         return TrainResult(
             model=self.model.eval(),
             corpus=self.corpus,
             backend=self.backend,
-            steps=self._state.step,
+            steps=step,
+            kept_step=kept_step,
             train_seconds=self._state.train_seconds,
             interrupted=interrupted,
+            best_step=None if best is None else best.step,
+            best_dev_loss=None if best is None else best.dev_loss,
+            last_dev_loss=last_dev_loss,
+            out_of_patience=out_of_patience,
             **losses,
         )
+
+    def _losses(self, step: int) -> dict[str, float | None]:
+        """Return the losses of the model, which is that of a step, over all splits."""
+        return {
+            "train_loss": self._loss(step, self.corpus.train),
+            "dev_loss": self._loss(step, self.corpus.dev),
+            "test_loss": self._loss(step, self.corpus.test),
+            "unseen_dev_loss": self._loss(step, self.corpus.unseen_dev),
+        }
 
     def _loss(self, step: int, windows: Windows) -> float | None:
         if not self.group.is_main:
