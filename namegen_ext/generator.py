@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,6 @@ class Generator:
         model: as given.
         config: as given.
         vocabulary: the symbols.
-        splits: the names it was trained on (``splits.train``), and those kept for ``dev`` and ``test``.
         steps: as given.
 
     """
@@ -150,11 +150,19 @@ class Generator:
         self.model = model
         self.config = config
         self.vocabulary: Vocabulary = config.vocabulary
-        options = config.options
-        self.splits: Splits = split_words(words, options.split_seed, options.split)
         self.steps = steps
         self._words = words
-        self._training_names = frozenset(self.splits.train)
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The names it was trained on (``splits.train``), and those kept for ``dev`` and ``test``."""
+        options = self.config.options
+        return split_words(self._words, options.split_seed, options.split)
+
+    @property
+    def num_names(self) -> int:
+        """How many names its list has, those of ``dev`` and ``test`` among them."""
+        return len(self._words)
 
     @classmethod
     def from_run(cls, path: str | os.PathLike[str], device: str = "cpu") -> Generator:
@@ -175,7 +183,7 @@ class Generator:
         top_k: int | None = None,
         prefix: str = "",
         seed: int | None = None,
-        novel: bool = False,
+        novel: bool | str = False,
         unique: bool = False,
     ) -> list[str]:
         """Draw n names; the arguments are those of `namegen_ext.sampling.iter_names`.
@@ -186,7 +194,8 @@ class Generator:
             top_k: draw each letter among the k likeliest only; None for all.
             prefix: stands at the start of each name.
             seed: the same seed draws the same names; None takes one from torch's global generator.
-            novel: leave out the names that it was trained on.
+            novel: leave out all names of its list, the dev and test names too, whatever their case and the writing of
+                their accents; "train" leaves out the names that it was trained on, and only these.
             unique: leave out repeats.
 
         Raises:
@@ -204,20 +213,29 @@ class Generator:
             unique=unique,
         ).to_list()
 
-    def stream(self, n: int, **options: Any) -> NameStream:
+    def stream(self, n: int, *, novel: bool | str = False, **options: Any) -> NameStream:
         """Draw names one after another, with the options of `sample` or `namegen_ext.sampling.iter_names`.
 
         Returns:
-            An iterator; its ``counts`` tell how many of the names are not among those that it was trained on.
+            An iterator; its ``counts`` tell how many of the names are not in the list, or, with novel="train", not
+            among those that it was trained on.
+
+        Raises:
+            ValueError: an argument that cannot be; the message names it.
 
         """
+        if novel not in (False, True, "train"):
+            raise ValueError(f"novel must be True, False or 'train', but got {novel!r}")
         options.setdefault("max_length", self.max_length)
-        return iter_names(self.model, self.vocabulary, n, training_names=self._training_names, **options)
+        known = self.splits.train if novel == "train" else self._words
+        return iter_names(
+            self.model, self.vocabulary, n, training_names=known, novel=novel is not False, **options
+        )
 
     @property
     def max_length(self) -> int:
-        """After so many letters a name is cut: as many as the longest training name has, and 64 at least."""
-        return max(DEFAULT_MAX_LENGTH, *map(len, self._training_names))
+        """After so many letters a name is cut: as many as the longest name of the list has, and 64 at least."""
+        return max(DEFAULT_MAX_LENGTH, max(map(len, self._words), default=0))
 
     def nll(self, names: Iterable[str]) -> float:
         """Compute the mean negative log-likelihood per character, in nats; the end of a name counts as one.

@@ -201,7 +201,13 @@ def test_sample_options(generator: Generator) -> None:
     assert training_names & set(generator.sample(300, seed=3))
     novel = generator.sample(300, seed=3, novel=True, unique=True)
     assert len(set(novel)) == 300
-    assert not training_names & set(novel)
+    assert not set(NAMES) & set(novel)
+    held_out = set(generator.splits.dev + generator.splits.test) - training_names
+    new_to_training = generator.sample(2000, seed=3, novel="train")
+    assert not training_names & set(new_to_training)
+    assert held_out & set(new_to_training)
+    with pytest.raises(ValueError, match=r"^novel must be True, False or 'train', but got 'dev'$"):
+        generator.sample(3, novel="dev")
     with pytest.raises(ValueError, match=r"^prefix must be made of letters"):
         generator.sample(3, prefix="zoe")
     with pytest.raises(TypeError):
@@ -214,8 +220,11 @@ def test_stream_counts_what_is_new(generator: Generator) -> None:
     stream = generator.stream(200, seed=3)
     names = list(stream)
     assert names == generator.sample(200, seed=3)
-    assert stream.counts.new == sum(name not in generator.splits.train for name in names)
+    assert stream.counts.new == sum(name not in NAMES for name in names)
     assert 0 < stream.counts.new < 200
+    stream = generator.stream(200, seed=3, novel="train")
+    assert list(stream) == generator.sample(200, seed=3, novel="train")
+    assert stream.counts.new == 200
 
 
 def test_long_names_are_not_cut() -> None:

@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
 
     """
     try:
-        stream, num_training_names = _open_stream(options)
+        stream, num_names = _open_stream(options)
     except RunError as error:
         raise ArgumentError(f"argument RUN_DIR: {error}") from None
     except ValueError as error:
@@ -32,12 +32,12 @@ def run(options: argparse.Namespace) -> int:
     except SamplingError as error:
         raise CommandError(str(error)) from None
     _write(stream)
-    print(_describe(stream, options, num_training_names), file=sys.stderr)
+    print(_describe(stream, options, num_names), file=sys.stderr)
     return OK
 
 
 def _open_stream(options: argparse.Namespace) -> tuple[NameStream, int]:
-    """Load the run; return its names and the number of those that it was trained on."""
+    """Load the run; return the names that are drawn, and the number of those in its list."""
     # The tensors of a batch are small: a second thread gains nothing, and on a busy machine costs dearly.
     torch.set_num_threads(1)
     generator = Generator.from_run(options.run_dir)
@@ -53,7 +53,7 @@ def _open_stream(options: argparse.Namespace) -> tuple[NameStream, int]:
         novel=options.novel,
         unique=options.unique,
     )
-    return stream, len(generator.splits.train)
+    return stream, generator.num_names
 
 
 def _write(stream: NameStream) -> None:
@@ -81,12 +81,10 @@ def _write(stream: NameStream) -> None:
         raise CommandError(failure)
 
 
-def _describe(stream: NameStream, options: argparse.Namespace, num_training_names: int) -> str:
+def _describe(stream: NameStream, options: argparse.Namespace, num_names: int) -> str:
     counts = stream.counts
     noun = "name" if counts.names == 1 else "names"
-    text = (
-        f"{counts.names:,} {noun}, {counts.new:,} new (not among the {num_training_names:,} training names)"
-    )
+    text = f"{counts.names:,} {noun}, {counts.new:,} new (not among the {num_names:,} names of its list)"
     if options.novel or options.unique:
         text += f"; drawn {counts.drawn:,}, of them {counts.drawn_new:,} new"
         if counts.drawn_distinct is not None:

@@ -56,7 +56,8 @@ def iter_names(
         prefix: stands at the start of each name; letters of the vocabulary.
         seed: 0 to 2**64 - 1; None takes one from torch's global generator, which `torch.manual_seed` seeds.
         max_length: a name, its prefix included, is cut after so many letters.
-        training_names: what counts as not new.
+        training_names: what counts as not new, whatever its case and the writing of its accents; see
+            `namegen_ext.data.folding`.
         novel: leave out names that stand in ``training_names``.
         unique: leave out repeats.
         count_distinct: count the different names (``counts.drawn_distinct``) without ``unique``.

@@ -60,6 +60,7 @@ class NameSampler:
             is tabulated, and networks of the layers in network.py.
 
     Attributes:
+        vocabulary: as given.
         method: "table" or "direct", as chosen.
         native: the native sampler, or None where Python draws.
         why_not_native: None, or why it is Python that draws.
@@ -91,6 +92,7 @@ class NameSampler:
             temperature=check_temperature(temperature),
             top_k=None if top_k is None else check_top_k(top_k, len(vocabulary)),
         )
+        self.vocabulary = vocabulary
         self._prefix = prefix
         self._prefix_symbols = check_prefix(prefix, vocabulary, max_length)
         self._max_steps = max_length - len(prefix)

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 from namegen_ext._extension import _C
+from namegen_ext.data.folding import fold_name, folded_characters
 from namegen_ext.sampling.errors import SamplingError
 from namegen_ext.sampling.native import draw_text, lines
 from namegen_ext.sampling.sampler import NameSampler
@@ -27,7 +28,7 @@ class SampleCounts:
 
     Attributes:
         names: how many names it gave.
-        new: how many of these are not training names.
+        new: how many of these are not training names, whatever their case and the writing of their accents.
         drawn: how many names it drew for them, those that it left out included.
         drawn_new: how many of those drawn are not training names.
         drawn_distinct: how many of those drawn are different; None where the stream does not keep them.
@@ -48,7 +49,8 @@ class NameStream(Iterator[str]):
         sampler: where the names come from.
         n: how many names to give.
         seed: in [0, 2**64).
-        training_names: what counts as not new.
+        training_names: what counts as not new, whatever its case and the writing of its accents; see
+            `namegen_ext.data.folding`.
         novel: leave out the training names.
         unique: leave out the repeats. Keeps all names in memory.
         count_distinct: count the different names without ``unique``. Keeps all names in memory.
@@ -84,7 +86,8 @@ class NameStream(Iterator[str]):
         self.seed = seed
         self._sampler = sampler
         self._n = n
-        self._training_names = frozenset(training_names)
+        # Folded at once: name by name takes several times as long. No name that is drawn holds a line feed.
+        self._known = fold_name("".join(name + "\n" for name in training_names if "\n" not in name))
         self._novel = novel
         self._unique = unique
         self._count_distinct = count_distinct
@@ -130,7 +133,7 @@ class NameStream(Iterator[str]):
             self._sampler.native,
             self._n,
             self.seed,
-            _as_text(name for name in self._training_names if "\n" not in name),  # no name drawn has one
+            self._known.encode("utf-8", "surrogatepass"),
             self._novel,
             self._unique,
             self._count_distinct,
@@ -138,6 +141,7 @@ class NameStream(Iterator[str]):
             self._batch_size,
             self._threads,
         )
+        native.fold(*folded_characters(self._sampler.vocabulary.symbols))
         while not native.ended:
             text = draw_text(native.next)
             self._take_counts(native)
@@ -151,6 +155,7 @@ class NameStream(Iterator[str]):
         counts.drawn_distinct = None if self._seen is None else distinct
 
     def _batches(self) -> Iterator[list[str]]:
+        self._known_names = frozenset(self._known.split("\n")[:-1])
         is_filtered = self._novel or self._unique
         batch_size = min(self._batch_size, _FIRST_BATCH) if is_filtered else self._batch_size
         position = 0
@@ -165,7 +170,7 @@ class NameStream(Iterator[str]):
 
     def _take_all(self, names: list[str]) -> list[str]:
         counts = self.counts
-        num_new = len(names) - sum(map(self._training_names.__contains__, names))
+        num_new = sum(map(self._is_new, names)) if self._known_names else len(names)
         counts.names += len(names)
         counts.new += num_new
         counts.drawn += len(names)
@@ -180,7 +185,7 @@ class NameStream(Iterator[str]):
         counts, seen = self.counts, self._seen
         kept = []
         for name in names:
-            is_new = name not in self._training_names
+            is_new = self._is_new(name)
             is_repeat = False
             counts.drawn += 1
             counts.drawn_new += is_new
@@ -201,6 +206,9 @@ class NameStream(Iterator[str]):
         if seen is not None:
             counts.drawn_distinct = len(seen)
         return kept
+
+    def _is_new(self, name: str) -> bool:
+        return fold_name(name) not in self._known_names
 
     def _exhausted(self) -> str:
         filters = [word for word, is_on in (("novel", self._novel), ("unique", self._unique)) if is_on]
