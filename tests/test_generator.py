@@ -154,7 +154,10 @@ def test_names_must_be_strings(names: list[Any]) -> None:
         (["anna"] * 9, "names must hold at least two distinct names, but got 1"),
         (["anna", "otto", "", "eva"] * 3, r"names must not be empty, but names\[2\] is"),
         (["anna", "otto"], "at least 6 words, but got 2"),
-        (["anna", "o.to"] * 5, "the end marker"),
+        (["anna\n", "otto\n"] * 5, "names must not end with a line feed"),
+        ({"anna": 3, "otto": -1}, "counts of names must be numbers of at least 0, but 'otto' has -1"),
+        ({"anna": 3, "otto": "4"}, "but 'otto' has '4'"),
+        ({"anna": 3, "otto": 0}, "1 distinct words are left"),
         (["anna", "ot\nto"] * 5, "control character"),
     ],
 )

@@ -41,7 +41,12 @@ def _open_stream(options: argparse.Namespace) -> tuple[NameStream, int]:
     # The tensors of a batch are small: a second thread gains nothing, and on a busy machine costs dearly.
     torch.set_num_threads(1)
     generator = Generator.from_run(options.run_dir)
-    check_prefix(options.prefix, generator.vocabulary, generator.max_length, name="--prefix")
+    check_prefix(
+        generator.config.reading.as_learnt(options.prefix),
+        generator.vocabulary,
+        generator.max_length,
+        name="--prefix",
+    )
     if options.top_k is not None:
         check_top_k(options.top_k, len(generator.vocabulary), name="--top-k")
     stream = generator.stream(

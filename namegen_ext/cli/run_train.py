@@ -12,7 +12,7 @@ from namegen_ext.cli.train_plan import TrainPlan, blamed
 from namegen_ext.data import DataError
 from namegen_ext.options.train_options import TrainOptions
 from namegen_ext.runs.checkpoint import newest_checkpoint
-from namegen_ext.runs.config import RunConfig, directory_stem, words_sha256
+from namegen_ext.runs.config import RunConfig, directory_stem, weights_sha256, words_sha256
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import is_file
@@ -73,6 +73,7 @@ def _train(plan: TrainPlan) -> int:
             trainer = Trainer(
                 plan.words,
                 plan.options,
+                weights=plan.weights,
                 fused=plan.fused,
                 device=group.device,
                 reporter=reporter_for(sys.stdout),
@@ -151,21 +152,27 @@ def _write_config(trainer: Trainer, plan: TrainPlan, directory: RunDirectory) ->
         data_name=plan.data_name,
         data_source=plan.data_source,
         words_sha256=words_sha256(plan.words),
+        weights_sha256=weights_sha256(plan.weights),
+        reading=plan.reading,
         fused=plan.fused,
         device=plan.device,
         run=plan.settings,
     )
-    config.write(directory, plan.words)
+    config.write(directory, plan.words, plan.weights)
 
 
 def _run_steps(trainer: Trainer, plan: TrainPlan, directory: RunDirectory, stop: StopRequest) -> int:
     _write_config(trainer, plan, directory)
     splits = trainer.corpus.splits
+    for note in plan.notes:
+        print(note)
     print(
         f"{plan.options.model}, {trainer.num_parameters:,} parameters, recipe {plan.recipe};"
         f" {plan.data_name}: {len(splits.train):,} names to train on, {len(splits.dev):,} dev,"
         f" {len(splits.test):,} test"
     )
+    if plan.weights is not None:
+        print(f"training counts each name as often as the list says, {sum(plan.weights):,.0f} times in all")
     small = describe_small_split(len(plan.words), len(splits.dev), len(splits.test))
     if small:
         print(small)
@@ -180,7 +187,11 @@ def _run_steps(trainer: Trainer, plan: TrainPlan, directory: RunDirectory, stop:
     except ProcessLostError as error:
         raise ProcessLostError(f"{error}; start all again with --resume {directory.path}") from None
     samples = sample_names(
-        result.model, result.corpus.vocabulary, plan.settings.samples, seed=plan.options.seed
+        result.model,
+        result.corpus.vocabulary,
+        plan.settings.samples,
+        seed=plan.options.seed,
+        case=plan.reading.case,
     )
     directory.write_summary(
         summarize(result, plan.options, recipe=plan.recipe, data_name=plan.data_name, samples=samples)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from namegen_ext.cli.command import ArgumentError
@@ -13,10 +13,12 @@ from namegen_ext.cli.train_flags import (
     DEFAULT_DATA,
     DEFAULT_DEVICE,
     flag_of,
+    given_format,
     given_options,
     given_settings,
 )
-from namegen_ext.data import DataError, load_words
+from namegen_ext.data import DataError, ListFormat, load_words
+from namegen_ext.options.block_size import fitted_block_size
 from namegen_ext.options.effects import check_effects
 from namegen_ext.options.ranges import shown
 from namegen_ext.options.recipes import DEFAULT_RECIPE, RECIPES
@@ -47,6 +49,9 @@ class TrainPlan:
         recipe: name of the recipe.
         options: the recipe's options, with the flags' in their place.
         words: the whole word list.
+        weights: how often each word counts; None for once each.
+        reading: how the list was read.
+        notes: what is to be told before the training, a sentence each.
         data_name: its name.
         data_source: where it came from.
         fused: None, "auto", "layers" or "step".
@@ -66,6 +71,9 @@ class TrainPlan:
     fused: str | None
     device: str
     settings: RunSettings
+    weights: list[float] | None = None
+    reading: ListFormat = field(default_factory=ListFormat)
+    notes: tuple[str, ...] = ()
     resumed: RunDirectory | None = None
     planned_steps: int | None = None
 
@@ -91,8 +99,10 @@ def _new_run(parsed: argparse.Namespace) -> TrainPlan:
         check_effects(given, options)
     settings = RunSettings(**given_settings(parsed))
     _check_settings(parsed, settings, options)
+    reading = ListFormat(**given_format(parsed))
     with blamed("--data", DataError):
-        words = load_words(DEFAULT_DATA if parsed.data is None else parsed.data)
+        words = load_words(parsed.data or DEFAULT_DATA, reading)
+    options, block_notes = fitted_block_size(options, given, words.words)
     return TrainPlan(
         out=parsed.out,
         recipe=name,
@@ -103,6 +113,9 @@ def _new_run(parsed: argparse.Namespace) -> TrainPlan:
         fused=parsed.fused,
         device=parsed.device or DEFAULT_DEVICE,
         settings=settings,
+        weights=words.weights,
+        reading=reading,
+        notes=tuple(map(_as_utf8, (*words.notes, *block_notes))),
     )
 
 
@@ -141,12 +154,14 @@ def _resumed_run(parsed: argparse.Namespace) -> TrainPlan:
     given = given_options(parsed)
     fixed = [flag_of(option) for option in given if option != "steps"]
     fixed += [f"--{name}" for name in ("recipe", "data", "out") if getattr(parsed, name) is not None]
+    fixed += [flag_of(name) for name in given_format(parsed)]
     if fixed:
         raise ArgumentError(f"argument {fixed[0]}: a run that is resumed keeps its own; leave it out")
     directory = RunDirectory(parsed.resume)
     with blamed("--resume", RunError):
         config = read_config(directory)
         words = config.load_words(directory)
+        weights = config.load_weights(directory)
         options = replace(config.options, **given)
     settings = replace(config.run, **given_settings(parsed))
     _check_settings(parsed, settings, options)
@@ -160,6 +175,8 @@ def _resumed_run(parsed: argparse.Namespace) -> TrainPlan:
         fused=parsed.fused or config.fused,
         device=parsed.device or config.device,
         settings=settings,
+        weights=weights,
+        reading=config.reading,
         resumed=directory,
         planned_steps=config.options.steps,
     )

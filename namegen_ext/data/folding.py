@@ -37,7 +37,9 @@ def folded_characters(symbols: Iterable[str]) -> tuple[list[int], list[int], lis
         A character that becomes several code points stands in the lists as often, one that stays as it is not at all.
 
     """
-    characters, folded, combining_classes = [], [], []
+    characters: list[int] = []
+    folded: list[int] = []
+    combining_classes: list[int] = []
     for symbol in symbols:
         pieces = _fold_character(symbol)
         if pieces == symbol and not unicodedata.combining(symbol):

@@ -48,10 +48,25 @@ class Run:
         return self.config.load_words(RunDirectory(self.path))
 
     @cached_property
+    def weights(self) -> list[float] | None:
+        """How often each word counts, read at first use; None where each counts once.
+
+        Raises:
+            RunError: they are missing, or are not those that the run was made with.
+
+        """
+        weights = self.config.load_weights(RunDirectory(self.path))
+        if weights is not None and len(weights) != len(self.words):
+            raise RunError(
+                f"{self.path}: weights.txt has {len(weights):,} lines, words.txt {len(self.words):,}"
+            )
+        return weights
+
+    @cached_property
     def splits(self) -> Splits:
         """The words of each split, made anew at first use."""
         options = self.config.options
-        return split_words(self.words, options.split_seed, options.split)
+        return split_words(self.words, options.split_seed, options.split, self.weights)
 
 
 def load_run(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Run:

@@ -34,6 +34,7 @@ def iter_names(
     method: Method = "auto",
     backend: Backend = "auto",
     threads: int = 1,
+    case: str = "keep",
 ) -> NameStream:
     """Draw n names one after another.
 
@@ -68,6 +69,8 @@ def iter_names(
         backend: "native", "python" or "auto"; see `NameSampler`.
         threads: how many threads draw, where the native sampler does; has no influence on the names. A batch
             is shared out among them, at least 1,024 names to each.
+        case: "title" writes names with capital initials; else they stay as they are drawn. The prefix is in the case
+            that the model learnt.
 
     Returns:
         A `NameStream`: an iterator whose ``counts`` tell how many of the names drawn were new and different.
@@ -106,6 +109,7 @@ def iter_names(
         patience=patience,
         batch_size=batch_size,
         threads=threads,
+        case=case,
     )
 
 
@@ -128,6 +132,7 @@ def sample_names(
     method: Method = "auto",
     backend: Backend = "auto",
     threads: int = 1,
+    case: str = "keep",
 ) -> list[str]:
     """Draw a list of n names; all arguments and errors as in `iter_names`."""
     return iter_names(
@@ -148,4 +153,5 @@ def sample_names(
         method=method,
         backend=backend,
         threads=threads,
+        case=case,
     ).to_list()

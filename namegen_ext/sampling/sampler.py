@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from namegen_ext.data import END_MARKER, Vocabulary
+from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.arguments import (
     check_choice,
     check_count,
@@ -113,7 +113,7 @@ class NameSampler:
         else:
             self.native = table_sampler(direct, spelling)
         self._direct = direct if use_cache and CachedDistribution.serves(direct) else None
-        code_points = [ord(symbol) for symbol in (END_MARKER, *vocabulary.symbols)]
+        code_points = [ord(symbol) for symbol in ("\n", *vocabulary.symbols)]
         self._code_points = torch.tensor(code_points, dtype=torch.int32)  # (V,)
 
     def draw(self, seed: int, first: int, count: int) -> list[str]:
@@ -132,7 +132,7 @@ class NameSampler:
                 count=size,
                 max_steps=self._max_steps,
             )  # (N, L)
-            names += self._to_text(symbols.cpu()).split(END_MARKER)[:-1]
+            names += self._to_text(symbols.cpu()).split("\n")[:-1]
         return [self._prefix + name for name in names] if self._prefix else names
 
     def _parts(self, first: int, count: int) -> Iterator[tuple[NextSymbolDistribution, int, int]]:
@@ -145,7 +145,7 @@ class NameSampler:
             yield CachedDistribution(self._direct), start, size
 
     def _to_text(self, symbols: Tensor) -> str:
-        """Write rows of symbols (N, L), each ending in zeros, as one text: an end marker after each row."""
+        """Write rows of symbols (N, L), each ending in zeros, as one text: a line feed after each row."""
         is_letter = symbols != 0  # (N, L)
         # A row is written up to its first zero: the letters, and whatever follows a letter.
         is_written = torch.cat([torch.ones_like(is_letter[:, :1]), is_letter[:, :-1]], dim=1)  # (N, L)

@@ -9,6 +9,7 @@ from typing import Any
 
 from namegen_ext._extension import _C
 from namegen_ext.data.folding import fold_name, folded_characters
+from namegen_ext.data.title_case import title_case
 from namegen_ext.sampling.errors import SamplingError
 from namegen_ext.sampling.native import draw_text, lines
 from namegen_ext.sampling.sampler import NameSampler
@@ -58,6 +59,7 @@ class NameStream(Iterator[str]):
         batch_size: how many names are drawn at a time; has no influence on the names. None takes 8,192, or
             65,536 for each thread where there are several.
         threads: how many threads draw, where the sampler is native; has no influence on the names.
+        case: "title" writes names with capital initials; else they stay as they are drawn.
 
     Attributes:
         counts: what was drawn and given up to the batch in hand; at the end of the stream, for its n names.
@@ -81,6 +83,7 @@ class NameStream(Iterator[str]):
         patience: int = DEFAULT_PATIENCE,
         batch_size: int | None = None,
         threads: int = 1,
+        case: str = "keep",
     ) -> None:
         self.counts = SampleCounts()
         self.seed = seed
@@ -99,9 +102,10 @@ class NameStream(Iterator[str]):
             batch_size = BATCH_SIZE_PER_THREAD * threads if has_threads else DEFAULT_BATCH_SIZE
         self._batch_size = batch_size
         self._threads = threads
-        is_native = sampler.native is not None
-        self._texts = self._native_texts() if is_native else map(_as_text, self._batches())
-        self._names = chain.from_iterable(map(lines, self._texts) if is_native else self._batches())
+        self._texts = self._native_texts() if sampler.native is not None else map(_as_text, self._batches())
+        if case == "title":
+            self._texts = map(_as_title, self._texts)
+        self._names = chain.from_iterable(map(lines, self._texts))
 
     def __next__(self) -> str:
         return next(self._names)
@@ -124,8 +128,6 @@ class NameStream(Iterator[str]):
             SamplingError: as the iteration does.
 
         """
-        if self._sampler.native is None:
-            return list(self._names)
         return lines(b"".join(self._texts))
 
     def _native_texts(self) -> Iterator[bytes]:
@@ -218,6 +220,10 @@ class NameStream(Iterator[str]):
             f"{self._patience:,} of {counts.drawn:,} drawn had to be left out; ask for fewer names, a higher "
             f"temperature, a larger top-k or a shorter prefix"
         )
+
+
+def _as_title(text: bytes) -> bytes:
+    return title_case(text.decode()).encode()
 
 
 def _as_text(names: Iterable[str]) -> bytes:

@@ -104,6 +104,7 @@ class Trainer:
     Args:
         words: the whole word list.
         options: what to train and how.
+        weights: how often each word counts, in minibatches and in counts; None for once each.
         fused: None for stock layers, or "auto", "layers", "step".
         device: where to train.
         reporter: shows the progress.
@@ -133,6 +134,7 @@ class Trainer:
         words: Sequence[str],
         options: TrainOptions,
         *,
+        weights: Sequence[float] | None = None,
         fused: str | None = None,
         device: torch.device | str = "cpu",
         reporter: Reporter | None = None,
@@ -160,6 +162,10 @@ class Trainer:
         self.tensorboard = tensorboard
         self._updates: UpdateRecorder | None = None
         self._board: TensorBoardLog | None = None
+        if weights is not None and options.full_batch:
+            raise OptionError(
+                "full_batch", "got True, expected False with counts, by which minibatches are drawn"
+            )
         check_feasible(words, options, device)
         self.corpus = Corpus.build(
             words,
@@ -168,6 +174,7 @@ class Trainer:
             device=device,
             model=options.model,
             split=options.split,
+            weights=weights,
         )
         generator = torch.Generator().manual_seed(options.seed)
         config = options.model_config(len(self.corpus.vocabulary))
@@ -176,7 +183,13 @@ class Trainer:
             tokens, targets = self.corpus.train
             assert isinstance(self.model, NGram)  # the options see to it
             self.model.set_from_windows(
-                tokens, targets, estimator=options.estimator, smoothing=options.smoothing
+                tokens,
+                targets,
+                estimator=options.estimator,
+                smoothing=options.smoothing,
+                weights=None
+                if self.corpus.train_weights is None
+                else self.corpus.train_weights.to(targets.device),
             )
         if group.size > 1:
             self._check_shared()
@@ -191,7 +204,8 @@ class Trainer:
             beta1=options.beta1,
             beta2=options.beta2,
         )
-        self.backend = choose_backend(fused, self.model, self.optimizer, group)
+        # There is nothing to fuse in a table of counts, and nothing to train.
+        self.backend = choose_backend(fused if options.steps > 0 else None, self.model, self.optimizer, group)
         self._way = _way(self.backend, torch.device(device), group)
         self._state = RunState(0, 0.0, self._way)
         self._generators: dict[str, Tensor] = {}
@@ -333,7 +347,9 @@ class Trainer:
     def _indices(self, num_examples: int) -> MinibatchIndices | WholeSetIndices:
         if self.options.full_batch:
             return WholeSetIndices(num_examples)
-        return MinibatchIndices(self.options.seed, num_examples, self.options.batch_size)
+        return MinibatchIndices(
+            self.options.seed, num_examples, self.options.batch_size, self.corpus.train_weights
+        )
 
     # The four methods of LoopObserver.
 
