@@ -64,20 +64,16 @@ def _joined(words: Sequence[str], counts: Sequence[float]) -> tuple[list[str], l
 def _without_rare(
     words: list[str], weights: list[float] | None, fewest: int
 ) -> tuple[list[str], list[float] | None, str]:
-    """Leave out the words with rare characters, again and again, as each that goes makes others rarer."""
-    num_before, found = len(words), Counter[str]()
-    while True:
-        numbers = Counter(character for word in words for character in set(word))
-        rare = {character: number for character, number in numbers.items() if number < fewest}
-        if not rare:
-            break
-        found.update(rare)
-        kept = [rare.keys().isdisjoint(word) for word in words]
-        words = [word for word, keep in zip(words, kept, strict=True) if keep]
-        if weights is not None:
-            weights = [weight for weight, keep in zip(weights, kept, strict=True) if keep]
+    """Leave out the words with characters that are rare in the whole list."""
+    numbers = Counter(character for word in words for character in set(word))
+    found = {character for character, number in numbers.items() if number < fewest}
     if not found:
         return words, weights, ""
+    num_before = len(words)
+    kept = [found.isdisjoint(word) for word in words]
+    words = [word for word, keep in zip(words, kept, strict=True) if keep]
+    if weights is not None:
+        weights = [weight for weight, keep in zip(weights, kept, strict=True) if keep]
     characters = sorted(found)
     shown = ", ".join(map(repr, characters[:_TOLD_CHARACTERS]))
     more = f" and {len(characters) - _TOLD_CHARACTERS:,} more" if len(characters) > _TOLD_CHARACTERS else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,7 +61,19 @@ def describe_result(result: TrainResult) -> str:
             f"{result.steps:,} steps in {result.train_seconds:.1f} s, {result.steps_per_second:,.0f} steps/s"
             f" ({result.backend.name})"
         )
-    return "\n".join(filter(None, [losses, speed, _describe_kept(result)]))
+    return "\n".join(filter(None, [losses, speed, _describe_guessing(result), _describe_kept(result)]))
+
+
+def _describe_guessing(result: TrainResult) -> str:
+    """Say what to do where the model has learnt less than nothing."""
+    num_symbols = len(result.corpus.vocabulary)
+    guessing = math.log(num_symbols)
+    if result.steps == 0 or result.train_loss is None or result.train_loss <= guessing:
+        return ""
+    return (
+        f"the train loss is above {guessing:.4f}, that of guessing evenly among the {num_symbols} symbols: the weights"
+        " began confidently wrong (--init kaiming), the steps were too few, or the --learning-rate is too high"
+    )
 
 
 def _describe_kept(result: TrainResult) -> str:
