@@ -160,8 +160,7 @@ def _resumed_run(parsed: argparse.Namespace) -> TrainPlan:
     directory = RunDirectory(parsed.resume)
     with blamed("--resume", RunError):
         config = read_config(directory)
-        words = config.load_words(directory)
-        weights = config.load_weights(directory)
+        words, weights = config.load_weighted_words(directory)
         options = replace(config.options, **given)
     settings = replace(config.run, **given_settings(parsed))
     _check_settings(parsed, settings, options)

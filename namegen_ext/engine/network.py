@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
 
+from namegen_ext._native.core import _core
 from namegen_ext.engine.errors import UnsupportedModelError
-from namegen_ext.fusion import FusedSequential
 from namegen_ext.models.layers import Layers, Level, UnreadLayersError, check_plain, read_layers
 from namegen_ext.models.window_model import WindowModel
-from namegen_ext.nn import ChannelsLastBatchNorm1d
+from namegen_ext.nn.plain_calls import stock_class
 
 # As many hidden levels as csrc/core/engine/training/step_engine.h has room for.
 MOST_LEVELS = 16
 DTYPES = (torch.float32, torch.float64)
-BATCH_NORMS = (nn.BatchNorm1d, ChannelsLastBatchNorm1d)
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,32 @@ class NetworkDescription:
             if level.batch_norm is not None:
                 yield number, level.batch_norm
 
+    def build(self, optimizer: dict[str, Any]) -> Any:
+        """Make the native engine, with an optimizer's settings."""
+        levels = []
+        for level in self.levels:
+            batch_norm = level.batch_norm
+            levels.append(
+                {
+                    "group": level.group,
+                    "size": level.linear.out_features,
+                    "bias": level.linear.bias is not None,
+                    "batch_norm": batch_norm is not None,
+                    "unbiased": getattr(batch_norm, "variance", "biased") == "unbiased",
+                    "eps": 0.0 if batch_norm is None else batch_norm.eps,
+                    "momentum": 0.0 if batch_norm is None else batch_norm.momentum,
+                }
+            )
+        return _core.StepEngine(
+            vocab=self.vocab_size,
+            block=self.block_size,
+            embed=self.embedding.embedding_dim,
+            levels=levels,
+            output_bias=self.output is not None and self.output.bias is not None,
+            optimizer=optimizer,
+            float64=self.dtype == torch.float64,
+        )
+
 
 def describe_network(model: nn.Module) -> NetworkDescription:
     """Read the network that a model is.
@@ -82,10 +107,10 @@ def describe_network(model: nn.Module) -> NetworkDescription:
     """
     net = model.net if isinstance(model, WindowModel) and _is_own(model) else model
     try:
-        if type(net) not in (nn.Sequential, FusedSequential):
+        if stock_class(net) is not nn.Sequential:
             _refuse(f"{type(model).__name__} is neither an MLP, WaveNet or Bigram nor an nn.Sequential")
         check_plain(model)
-        layers = read_layers(net.children(), getattr(model, "block_size", None), batch_norms=BATCH_NORMS)
+        layers = read_layers(net.children(), getattr(model, "block_size", None), fused_layers=False)
     except UnreadLayersError as error:
         _refuse(str(error))
     network = _covered(layers, getattr(model, "block_size", None))

@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from namegen_ext.runs import checkpoint_checks as checks
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError
-from namegen_ext.runs.files import is_file, remove
+from namegen_ext.runs.files import remove
 from namegen_ext.runs.generator_states import generator_states
+from namegen_ext.runs.model_checks import whole_number
+from namegen_ext.runs.saved_model import check_is_trained
 from namegen_ext.runs.tensor_file import read_tensors, write_tensors
 
 FORMAT = 1
@@ -166,11 +168,10 @@ def load_model_state(
         RunError: the file is missing or damaged, or does not fit.
 
     """
-    if not is_file(directory.model):
-        raise RunError(f"{directory.path}: holds no trained model yet (no model.safetensors)")
+    check_is_trained(directory)
     tensors, metadata = read_tensors(directory.model)
     checks.check_fit(directory.model, tensors, expected)
-    return tensors, checks.whole_number(directory.model, metadata, "step")
+    return tensors, whole_number(directory.model, metadata, "step")
 
 
 def newest_checkpoint(directory: RunDirectory, warn: Callable[[str], None]) -> Checkpoint | None:
@@ -243,10 +244,10 @@ def _read(path: Path) -> Checkpoint:
         raise RunError(f"{path}: is not a checkpoint: it has no backend or no config")
     losses = checks.losses(path, tensors.get(_LOSSES))
     state = RunState(
-        step=checks.whole_number(path, content, "step"),
+        step=whole_number(path, content, "step"),
         train_seconds=checks.seconds(path, content, "train_seconds"),
         backend=backend,
-        metrics_bytes=checks.whole_number(path, content, "metrics_bytes"),
+        metrics_bytes=whole_number(path, content, "metrics_bytes"),
         losses=losses,
         recent_losses=checks.losses(path, tensors.get(_RECENT_LOSSES, losses)),
         best=_read_best(path, content, _part(tensors, _BEST)),
@@ -270,9 +271,9 @@ def _read_best(path: Path, content: Mapping[str, Any], model: dict[str, Tensor])
     if not isinstance(best, dict):
         raise RunError(f"{path}: best is {reprlib.repr(best)}, expected an object")
     return BestSoFar(
-        step=checks.whole_number(path, best, "step"),
+        step=whole_number(path, best, "step"),
         dev_loss=checks.number(path, best, "dev_loss"),
-        evaluations_since=checks.whole_number(path, best, "evaluations_since"),
+        evaluations_since=whole_number(path, best, "evaluations_since"),
         model=model,
     )
 

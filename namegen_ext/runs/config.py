@@ -141,6 +141,20 @@ class RunConfig:
             )
         return words
 
+    def load_weighted_words(self, directory: RunDirectory) -> tuple[list[str], list[float] | None]:
+        """Return the words that the run was made with, and how often each counts, checked.
+
+        Raises:
+            RunError: a file is missing or damaged, or they are not as many.
+
+        """
+        words, weights = self.load_words(directory), self.load_weights(directory)
+        if weights is not None and len(weights) != len(words):
+            raise RunError(
+                f"{directory.weights}: has {len(weights):,} lines, expected {len(words):,}, one a word"
+            )
+        return words, weights
+
     def load_weights(self, directory: RunDirectory) -> list[float] | None:
         """Return how often each word counts, checked; None where each counts once.
 

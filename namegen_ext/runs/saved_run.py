@@ -16,6 +16,7 @@ from namegen_ext.runs.checkpoint import load_model_state
 from namegen_ext.runs.config import RunConfig, read_config
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError, one_line
+from namegen_ext.runs.saved_model import SavedModel
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Run:
     config: RunConfig
     step: int
 
-    @cached_property
+    @property
     def words(self) -> list[str]:
         """The words of all splits, read at first use.
 
@@ -45,9 +46,9 @@ class Run:
             RunError: they are missing, or are not those that the run was made with.
 
         """
-        return self.config.load_words(RunDirectory(self.path))
+        return self._weighted_words[0]
 
-    @cached_property
+    @property
     def weights(self) -> list[float] | None:
         """How often each word counts, read at first use; None where each counts once.
 
@@ -55,12 +56,11 @@ class Run:
             RunError: they are missing, or are not those that the run was made with.
 
         """
-        weights = self.config.load_weights(RunDirectory(self.path))
-        if weights is not None and len(weights) != len(self.words):
-            raise RunError(
-                f"{self.path}: weights.txt has {len(weights):,} lines, words.txt {len(self.words):,}"
-            )
-        return weights
+        return self._weighted_words[1]
+
+    @cached_property
+    def _weighted_words(self) -> tuple[list[str], list[float] | None]:
+        return self.config.load_weighted_words(RunDirectory(self.path))
 
     @cached_property
     def splits(self) -> Splits:
@@ -86,6 +86,13 @@ def load_run(path: str | os.PathLike[str], device: torch.device | str = "cpu") -
     model = _build(directory, config, "cpu")
     model.load_state_dict(tensors)
     return Run(directory.path, model.to(device).eval(), config.vocabulary, config, step)
+
+
+def built_model(config: RunConfig, saved: SavedModel) -> nn.Module:
+    """Build the model of a run that was read without torch: of stock layers, in evaluation mode, on the CPU."""
+    model = build_model(config.options.model, config.model_config, torch.Generator())
+    model.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in saved.arrays.items()})
+    return model.eval()
 
 
 def _build(directory: RunDirectory, config: RunConfig, device: str) -> nn.Module:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from namegen_ext._extension import _C
+from namegen_ext._native.core import _core
 from namegen_ext.data.folding import fold_name, folded_characters
 from namegen_ext.data.title_case import title_case
 from namegen_ext.sampling.errors import SamplingError
-from namegen_ext.sampling.native import draw_text, lines
+from namegen_ext.sampling.native import checked, lines
 from namegen_ext.sampling.sampler import NameSampler
 
 DEFAULT_BATCH_SIZE = 8192
@@ -131,7 +131,7 @@ class NameStream(Iterator[str]):
         return lines(b"".join(self._texts))
 
     def _native_texts(self) -> Iterator[bytes]:
-        native = _C.sampling.NameStream(
+        native = _core.sampling.NameStream(
             self._sampler.native,
             self._n,
             self.seed,
@@ -145,7 +145,7 @@ class NameStream(Iterator[str]):
         )
         native.fold(*folded_characters(self._sampler.vocabulary.symbols))
         while not native.ended:
-            text = draw_text(native.next)
+            text: bytes = checked(native.next)
             self._take_counts(native)
             yield text
         if native.gave_up:

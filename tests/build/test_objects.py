@@ -24,8 +24,9 @@ def test_no_weak_symbols_outside_the_instruction_sets_namespace(isa: str) -> Non
     nm = shutil.which("nm")
     if nm is None:
         pytest.skip("nm (binutils) is not installed")
-    builds = ROOT.glob(f"build/*/CMakeFiles/namegen_kernels_{isa}.dir")
-    objects = [path for build in builds for path in build.rglob("*.o")]
+    # The targets that cmake/InstructionSets.cmake makes: namegen_cpu_kernels_avx2, namegen_training_avx2 ...
+    targets = ROOT.glob(f"build/*/CMakeFiles/namegen_*_{isa}.dir")
+    objects = [path for target in targets for path in target.rglob("*.o")]
     if not objects:
         pytest.skip(
             f"there are no object files of {isa} under build/: this is no checkout that was built in place"
@@ -51,10 +52,10 @@ def test_no_weak_symbols_outside_the_instruction_sets_namespace(isa: str) -> Non
     assert any(kind in WEAK and own in name for kind, name in symbols), (
         "no template of the kernels: wrong files?"
     )
-    # What only names a class of the interface (a table of virtual functions, type information) or the function
-    # that exceptions unwind by holds no instructions.
+    # These symbols hold no instructions: tables of virtual functions, type information, and the name of the function
+    # that unwinds exceptions.
     data = ("vtable for", "typeinfo for", "typeinfo name for", "DW.ref.__gxx_personality")
-    # Lambdas in lambdas are beyond some versions of nm, which then shows the name as it stands in the file.
+    # Some versions of nm cannot demangle lambdas within lambdas, and show the name as it stands in the file.
     mangled_own = re.compile(rf"_Z+NK?7namegen3cpu{len(isa)}{isa}")
     foreign = [
         name

@@ -116,7 +116,7 @@ def test_a_terminal_that_lacks_letters_gets_them_escaped(word_file: Path, tmp_pa
     assert "\\xe9" in finished.stdout
 
 
-# Each option of TrainOptions, with a value that is no default; a model is given those that mean something to it.
+# Each option of TrainOptions, with a value that is not its default. A model is given the options that it has.
 FLAGS: dict[str, dict[str, Any]] = {
     "mlp": {
         "model": "mlp",
@@ -324,7 +324,7 @@ def test_a_recipe_without_a_name_lists_them(capsys: pytest.CaptureFixture[str]) 
     assert all(name in message for name in RECIPES)
 
 
-# Each model in small, with what it needs to be so.
+# The flags that make each model small.
 MODELS_IN_SMALL: dict[str, list[str]] = {
     "bigram": ["--steps", "20"],
     "bigram from counts": ["--init", "counts", "--steps", "0"],
@@ -353,9 +353,20 @@ def test_every_model_trains_and_is_loaded_again(model: str, word_file: Path, tmp
     assert generator.sample(5, seed=generator.config.options.seed) == summary["samples"]
 
 
+@pytest.mark.parametrize("fused", ["off", "step"])
 @pytest.mark.parametrize("name", ["wavenet", "gpt"])
-def test_every_model_is_resumed_exactly(name: str, word_file: Path, tmp_path: Path) -> None:
-    small = ["--embedding-dim", "8", "--schedule", "constant", "--data", str(word_file), "--samples", "2"]
+def test_every_model_is_resumed_exactly(name: str, fused: str, word_file: Path, tmp_path: Path) -> None:
+    small = [
+        f"--fused={fused}",
+        "--embedding-dim",
+        "8",
+        "--schedule",
+        "constant",
+        "--data",
+        str(word_file),
+        "--samples",
+        "2",
+    ]
     flags = ["--model", name, *small]
     assert main([*flags, "--steps", "10", "--out", str(tmp_path / "parted")]) == 0
     assert main(["--resume", str(tmp_path / "parted"), "--steps", "15"]) == 0

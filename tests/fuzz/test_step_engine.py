@@ -1,20 +1,20 @@
-"""_C.StepEngine, which takes raw buffers: any arrays end in what right ones give, or in one clear exception.
+"""_core.StepEngine, which takes raw buffers: any arrays end in what right ones give, or in one clear exception.
 
 Run under AddressSanitizer too (tests/sanitize_extension.sh), where a step beyond an array ends the process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spoiled_arrays import EXTREMES, SPOILS, spoil
 from spoiled_tensors import attempt
 
-from namegen_ext._extension import _C
+from namegen_ext._native.core import _core
 
 V, BLOCK, EMBED, EXAMPLES = 7, 4, 3, 11
 SGD = {
@@ -27,9 +27,6 @@ SGD = {
     "eps": 1e-8,
 }
 OPTIMIZERS = {"sgd": (SGD, 1), "momentum": (SGD | {"momentum": 0.9}, 2), "adamw": (SGD | {"adamw": True}, 3)}
-EXTREMES = (0, 1, -1, 2**31 - 1, 2**31, -(2**31), 2**62, 2**63 - 1, -(2**63))
-
-Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 
 def level(group: int, size: int, **other: Any) -> dict[str, Any]:
@@ -53,7 +50,7 @@ def build(network: str = "perceptron", float64: bool = False, **change: Any) -> 
         "optimizer": SGD,
         "float64": float64,
     }
-    return _C.StepEngine(**(arguments | change))
+    return _core.StepEngine(**(arguments | change))
 
 
 def fill(engine: Any, float64: bool) -> None:
@@ -86,55 +83,6 @@ def run(engine: Any, tokens: Any, targets: Any, **others: Any) -> None:
     engine.run(**others)
 
 
-SPOILS = ("dtype", "shape", "strided", "misaligned", "read only", "byte order", "number", "no array", "huge")
-
-
-def spoil(draw: Draw, array: np.ndarray, how: str) -> Any:
-    """Make an array wrong in one way."""
-    if how == "dtype":
-        kinds = (
-            np.float32,
-            np.float64,
-            np.int32,
-            np.int64,
-            np.uint32,
-            np.int8,
-            np.float16,
-            np.complex64,
-            object,
-        )
-        return array.astype(draw(st.sampled_from(kinds)))
-    if how == "shape":
-        shapes = [(), (0,), (1,), (2,), (5,), (0, 0), (2, 0), (0, BLOCK), (2, 3), (3, BLOCK), (2, 3, 4)]
-        return np.zeros(draw(st.sampled_from(shapes)), array.dtype)
-    if how == "strided":
-        return np.repeat(array, 2, axis=-1)[..., ::2]
-    if how == "misaligned":
-        raw = np.zeros(array.nbytes + 1, np.uint8)[1:]
-        moved = raw.view(array.dtype).reshape(array.shape)
-        moved[...] = array
-        return moved
-    if how == "read only":
-        array = array.copy()
-        array.flags.writeable = False
-        return array
-    if how == "byte order":
-        return array.astype(array.dtype.newbyteorder())
-    if how == "no array":
-        return draw(st.sampled_from([None, 3, "tokens", [1, 2], {}, b"bytes"]))
-    if how == "huge":  # 2^45 rows in no memory at all
-        return np.lib.stride_tricks.as_strided(array, (2**45, *array.shape[1:]), (0,) * array.ndim)
-    array = array.copy()
-    if array.size > 0:
-        numbers = (np.nan, np.inf, -np.inf, 1e308) if array.dtype.kind == "f" else EXTREMES
-        number = draw(st.sampled_from(numbers))
-        if array.dtype.kind == "i":
-            info = np.iinfo(array.dtype)
-            number = int(np.clip(number, info.min, info.max))
-        array.flat[draw(st.integers(0, array.size - 1))] = number
-    return array
-
-
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("float64", [False, True])
 def test_run_with_any_arrays(network: str, float64: bool) -> None:
@@ -156,14 +104,14 @@ def test_run_with_any_arrays(network: str, float64: bool) -> None:
             assert engine.steps_done == len(arguments["losses"])
             return
         refused.append(1)
-        if not isinstance(error, TypeError):  # before which nothing is called
+        if not isinstance(error, TypeError):  # a TypeError is raised before the engine is called
             assert engine.steps_done == 0
         for old, new in zip(before, parameters(engine, float64), strict=True):
             np.testing.assert_array_equal(old, new)
 
     check()
     assert len(refused) > 50, "hardly a call was refused: nothing was tested"
-    # And it goes on as a new one does.
+    # The engine then goes on as a new one does.
     results = []
     for one in (engine, build(network, float64=float64)):
         fill(one, float64)
@@ -199,7 +147,7 @@ def test_take_give_and_logits_with_any_arrays(data: st.DataObject) -> None:
         "logits": [np.zeros((5, BLOCK), np.int32), np.zeros((5, V), np.float32)],
         "set_updates": [3],
     }[call]
-    getattr(engine, call)(*arguments)  # as they are they do
+    getattr(engine, call)(*arguments)  # the unchanged arguments work
     position = data.draw(st.integers(0, len(arguments) - 1))
     if isinstance(arguments[position], int):
         arguments[position] = data.draw(st.sampled_from(EXTREMES))
@@ -234,7 +182,7 @@ def test_slots_that_there_are_not(optimizer: dict[str, Any], slots: int, slot: i
 
 
 def test_losses_that_lie_in_what_is_read() -> None:
-    """Losses written over indices that were found good would lead out of the examples."""
+    """If losses were written over indices that had been checked, the indices would lead out of the examples."""
     engine = build()
     for name in ("indices", "learning_rates"):
         fill(engine, False)

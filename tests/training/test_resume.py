@@ -49,6 +49,8 @@ CASES = [
         if (name, fused) != ("bigram", "layers")
     ),
     ("gpt", None),
+    ("gpt", "layers"),
+    *(("gpt without dropout", fused) for fused in (None, "layers", "step")),
 ]
 
 
@@ -60,10 +62,10 @@ def trained_in_parts(
     stops: tuple[int, ...],
     **settings: Any,
 ) -> TrainResult:
-    """Train, and stop and take the run up anew at the first saving at or after each of the steps."""
+    """Train. At the first saving at or after each of the steps, stop the run and resume it."""
     directory = RunDirectory.create(path)
     for stop in (*stops, None):
-        # 7 and 13 divide neither the line's distance nor each other, so that a stop is anywhere between two lines.
+        # 7 and 13 do not divide the number of steps between two lines, nor each other, so stops fall anywhere between.
         trainer = Trainer(
             words,
             options,
@@ -87,7 +89,8 @@ def trained_in_parts(
 def test_the_bits_are_those_of_a_run_that_was_never_stopped(
     words: list[str], small_options: Options, tmp_path: Path, name: str, fused: str | None
 ) -> None:
-    options = small_options(**{"steps": 90, **(GPT if name == "gpt" else WINDOWED[name])})
+    gpts = {"gpt": GPT, "gpt without dropout": {**GPT, "dropout": 0.0}}
+    options = small_options(**{"steps": 90, **({**WINDOWED, **gpts}[name])})
     whole = trained_in_parts(words, options, tmp_path / "whole", fused, ())
     parted = trained_in_parts(words, options, tmp_path / "parted", fused, (5, 23, 24, 60))
 
