@@ -1,4 +1,4 @@
-"""Two lines from a list of names to new ones: ``fit(names).sample(20)``."""
+"""From a list of names to new ones in two lines: ``fit(names).sample(20)``."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from namegen_ext.training.sizes import model_size
 if TYPE_CHECKING:
     from torch import nn
 
-# What `fit` calls a word list that came as an iterable.
+# The name of a word list that `fit` was given as an iterable.
 _GIVEN = "names"
 
 _FIT_PARAMETERS = (
@@ -109,9 +109,15 @@ def fit(
         The trained generator.
 
     Raises:
-        TypeError: an option that there is not, or names that are not strings.
-        ValueError: an option or the names have a value that cannot be; the message says which.
+        TypeError: an option does not exist, or names are not strings.
+        ValueError: an option, or the names, have a value that is not allowed; the message names it.
         TrainingDivergedError: the loss is no longer finite.
+        ImportError: torch is not installed.
+
+    Example:
+        >>> generator = fit("census", steps=50, fused=True)
+        >>> generator
+        Generator(mlp, 12,297 parameters, 27 symbols, 50 steps on 4,130 names of 'census')
 
     """
     train_options = _train_options(recipe, options)
@@ -177,6 +183,15 @@ def load(run_dir: str | os.PathLike[str], device: str = "cpu") -> Generator:
 
     Raises:
         RunError: it is not a run directory, or a file in it is missing or damaged.
+        ImportError: torch is needed, for a gpt or another device than the CPU, and is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> generator = fit("census", steps=5)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     generator.save(folder)
+        ...     load(folder).sample(10, seed=1) == generator.sample(10, seed=1)
+        True
 
     """
     return Generator.from_run(run_dir, device)
@@ -185,8 +200,8 @@ def load(run_dir: str | os.PathLike[str], device: str = "cpu") -> Generator:
 class Generator:
     """A trained model with its vocabulary and its names; made by `fit` or by `Generator.from_run`.
 
-    A generator that was read from a run directory draws its names natively from the arrays that stand there, and
-    needs no torch, as long as nobody asks for `model`. The names are the same either way.
+    A generator that was read from a run directory draws its names natively from the arrays of that directory. It needs
+    no torch until `model` is asked for. The names are the same either way.
 
     Args:
         model: the trained model.
@@ -199,6 +214,12 @@ class Generator:
         config: as given.
         vocabulary: the symbols.
         steps: as given.
+
+    Example:
+        >>> generator = fit(["anna", "ben", "cleo", "dan", "eva", "finn", "gail"], steps=5)
+        >>> names = generator.sample(3, seed=1, prefix="b")
+        >>> len(names), generator.steps, len(generator.splits.train)
+        (3, 5, 5)
 
     """
 
@@ -221,7 +242,7 @@ class Generator:
         self._words = words
         self._weights = weights
         self._model: nn.Module | None = None
-        # What a model that is not built yet is built from, and what is drawn from until then.
+        # The model is built from the first when it is asked for. Until then names are drawn from the second.
         self._saved: SavedModel | None = None
         self._network: Network | None = None
 
@@ -272,8 +293,8 @@ class Generator:
     def model(self) -> nn.Module:
         """The trained model, of stock layers, in evaluation mode.
 
-        It is built when it is first asked for, which needs torch. From then on names are drawn from it as it is at
-        that moment, so that whoever changes it draws from what it has become.
+        It is built when it is first asked for, which needs torch. From then on names are drawn from the model as it
+        is when they are drawn, so that a change to it shows in the names.
 
         Raises:
             ImportError: torch is not installed.
@@ -319,7 +340,7 @@ class Generator:
 
         Raises:
             ValueError: an argument that cannot be; the message names it.
-            SamplingError: there are not so many novel or unique names to be found.
+            SamplingError: not so many novel or unique names can be found.
 
         """
         return self.stream(
@@ -360,11 +381,11 @@ class Generator:
 
     @property
     def max_length(self) -> int:
-        """After so many letters a name is cut: as many as the longest name of the list has, and 64 at least."""
+        """The number of letters after which a name is cut: that of the longest name of the list, and at least 64."""
         return max(DEFAULT_MAX_LENGTH, max(map(len, self._words), default=0))
 
     def nll(self, names: Iterable[str]) -> float:
-        """Compute the mean negative log-likelihood per character, in nats; the end of a name counts as one.
+        """Compute the mean negative log-likelihood per character, in nats. The end of a name counts as a character.
 
         Names are brought to the case and the normal form in which they were learnt.
 
@@ -384,7 +405,7 @@ class Generator:
         options = self.config.options
         tokens, targets = build_examples(options.model, words, self.vocabulary, options.block_size)
         loss = evaluate(model, tokens.to(device), targets.to(device))
-        assert loss is not None  # there are examples: every name has an end
+        assert loss is not None  # every name has an end, so there are examples
         return loss
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -40,7 +40,7 @@ def _open_stream(options: argparse.Namespace) -> tuple[NameStream, int]:
         generator = Generator.from_run(options.run_dir)
     torch = sys.modules.get("torch")
     if torch is not None:
-        # The tensors of a batch are small: a second thread gains nothing, and on a busy machine costs dearly.
+        # The tensors of a batch are small. A second thread gains nothing, and on a busy machine it costs much.
         torch.set_num_threads(1)
     check_prefix(
         generator.config.reading.as_learnt(options.prefix),
@@ -66,7 +66,7 @@ def _write(stream: NameStream) -> None:
     """Write the names as they come.
 
     Raises:
-        CommandError: there are no more where there should be, which is told after those there are.
+        CommandError: fewer names were found than asked for; those found were written before.
 
     """
     failure = None

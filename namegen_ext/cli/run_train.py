@@ -1,4 +1,4 @@
-"""Runs ``train``: the run directory, the training, and what is told of it."""
+"""Runs ``train``: makes the run directory, trains, and prints what came of it."""
 
 from __future__ import annotations
 
@@ -120,9 +120,9 @@ def _assist(trainer: Trainer, resumed: RunDirectory | None, stop: StopRequest) -
 
 
 def _check_steps(plan: TrainPlan, directory: RunDirectory) -> None:
-    """See that steps are left to do, and tell where their learning rates are others than was planned."""
+    """Make sure that steps are left to do; tell it where their learning rates are not the planned ones."""
     with blamed("--resume", RunError):
-        checkpoint = newest_checkpoint(directory, warn=lambda line: None)  # told when it is taken up
+        checkpoint = newest_checkpoint(directory, warn=lambda line: None)  # Trainer.restore reports it
     done = 0 if checkpoint is None else checkpoint.state.step
     steps = plan.options.steps
     # A run that was killed while it was evaluated at its end has no summary yet.
@@ -227,6 +227,6 @@ def _warn(line: str) -> None:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    # On the CPU, torch tells of both by a plain RuntimeError.
+    # On the CPU, torch reports both by a plain RuntimeError.
     told = ("can't allocate memory", "Storage size calculation overflowed")
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(text in str(error) for text in told)

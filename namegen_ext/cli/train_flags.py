@@ -1,4 +1,4 @@
-"""The command line of ``python -m namegen_ext.train``: its flags, and what they say about wrong values."""
+"""The flags of ``python -m namegen_ext.train``, and their messages about wrong values."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def flag_of(option: str) -> str:
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
-    """Build the parser; an option of TrainOptions or RunSettings that is not given is absent from the result."""
+    """Build the parser. An option of TrainOptions or RunSettings that is not given is absent from its result."""
     recipes = "".join(f"\n  {recipe.name:<24}{recipe.summary}" for recipe in RECIPES.values())
     models = "".join(f"\n  {spec.name:<24}{spec.summary}" for spec in MODELS.values())
     parser = Parser(
@@ -80,7 +80,7 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     add(
         "--recipe",
         nargs="?",
-        const="",  # no name, which lists them
+        const="",  # without a name, the error lists the recipes
         metavar="NAME",
         help=f"a named set of options, see below (default: {DEFAULT_RECIPE})",
     )

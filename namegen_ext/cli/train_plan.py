@@ -1,4 +1,4 @@
-"""What the arguments of ``train`` ask for, found out without torch; what is wrong with them is told of at once."""
+"""Finds out without torch what the arguments of ``train`` ask for, so that a wrong one is reported at once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from namegen_ext.runs.errors import RunError
 
 @contextmanager
 def blamed(flag: str, *errors: type[Exception]) -> Iterator[None]:
-    """Turn errors within into a wrong value of a flag."""
+    """Turn errors inside the context into a wrong value of a flag."""
     try:
         yield
     except OptionError as error:
@@ -45,7 +45,7 @@ class TrainPlan:
     """What the arguments ask for.
 
     Attributes:
-        out: the new run directory that was asked for; None for one of the default's names.
+        out: the new run directory that was asked for; None for one with a default name.
         recipe: name of the recipe.
         options: the recipe's options, with the flags' in their place.
         words: the whole word list.
@@ -56,7 +56,7 @@ class TrainPlan:
         data_source: where it came from.
         fused: None, "auto", "layers" or "step".
         device: "cpu", "cuda" or "auto".
-        settings: what is told and saved.
+        settings: what is reported and saved.
         resumed: the directory to go on in; None for a new run.
         planned_steps: how many steps a resumed run was to have; None for a new run.
 
@@ -146,7 +146,7 @@ def _refuse_useless(flag: str, value: object, needed: str) -> None:
 
 
 def _as_utf8(name: str) -> str:
-    """Escape what a file's name may hold and a text in UTF-8 may not."""
+    """Escape the bytes of a file's name that are not UTF-8."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 

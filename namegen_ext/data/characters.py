@@ -1,4 +1,4 @@
-"""Which characters a word may be made of: all but those that never belong to a word."""
+"""The characters that a word may be made of: all but those that never belong to a word."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def shown_end_marker(symbols: Iterable[str]) -> str:
 
 
 def describe_forbidden(character: str) -> str | None:
-    """Say what a character is that cannot stand in a word; None for every other character.
+    """Describe a character that cannot stand in a word; return None for every other character.
 
     Spaces, hyphens, apostrophes, combining marks and joiners may stand in words.
     """

@@ -35,6 +35,11 @@ class ListFormat:
     Raises:
         DataError: a value that cannot be; the message names it.
 
+    Example:
+        >>> list_format = ListFormat(case="title")
+        >>> list_format.as_learnt("St. Ives"), list_format.as_written("st. ives")
+        ('st. ives', 'St. Ives')
+
     """
 
     column: str | None = None

@@ -1,4 +1,4 @@
-"""Which words a model learns from, and which it is judged on."""
+"""Divides a list of words into those that a model learns from and those that it is judged on."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from functools import cached_property
 
 from namegen_ext.data.errors import DataError, shorten
 
-# The fewest words of which 80/10/10 leaves one at least in each part: int(0.8 * 6) = 4, int(0.9 * 6) = 5.
+# With fewer words one of the three parts would be empty: int(0.8 * 6) = 4, int(0.9 * 6) = 5.
 MIN_WORDS = 6
 
-# How a list is divided: 80, 10 and 10 percent; as makemore.py does it; or not at all.
+# The ways to divide a list: 80, 10 and 10 percent; as makemore.py does it; or not at all.
 SPLITS = ("80-10-10", "makemore", "all")
 
-_MAKEMORE_TEST_WORDS = 1000  # at most; of a short list a tenth
+_MAKEMORE_TEST_WORDS = 1000  # at most; a tenth of a shorter list
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,10 @@ class Splits:
         test: the words to judge the final model by.
         train_weights: how often each word of ``train`` counts; None where each counts once. Words of dev and test count
             once each: they judge the model by words that it may not have seen, of which the commonest would say all.
+
+    Example:
+        >>> Splits(train=["anna", "ben"], dev=["ben", "cleo"], test=["dan"]).unseen_dev
+        ['cleo']
 
     """
 
@@ -62,9 +66,10 @@ def split_words(
     ``random.shuffle(words)``, cuts at ``int(0.8 * n)`` and ``int(0.9 * n)``. The same seed gives the same
     split in every version of Python that the package supports.
 
-    The scheme "makemore" is that of his makemore.py: the last 1,000 words (a tenth, of a shorter list) of
-    ``torch.randperm`` are the test words, the others the training words, and no dev words are kept. There
-    the seed is 3407 by default. "all" makes all words training words, in their order. No scheme needs torch.
+    The scheme "makemore" is that of his makemore.py: the words are put into the order of ``torch.randperm``,
+    the last 1,000 of them (a tenth of a shorter list) are the test words, the others the training words, and
+    there are no dev words. makemore.py itself takes the seed 3407. "all" makes all words training words, in
+    their order. No scheme needs torch.
 
     Args:
         words: the words; left as they are.
@@ -76,6 +81,11 @@ def split_words(
         TypeError: ``words`` is one string, or the seed is not an integer.
         ValueError: ``scheme`` is unknown.
         DataError: there are fewer than six words, so that a part would be empty.
+
+    Example:
+        >>> splits = split_words(["anna", "ben", "cleo", "dan", "eva", "finn", "gail", "hugo", "ines", "jo"])
+        >>> len(splits.train), splits.dev, splits.test
+        (8, ['anna'], ['ben'])
 
     """
     if isinstance(words, str):

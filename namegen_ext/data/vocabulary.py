@@ -10,7 +10,7 @@ from namegen_ext.data.errors import DataError, shorten
 
 
 class Vocabulary:
-    """Numbers for characters: 0 is the end marker, 1 and up are the symbols by ascending code point.
+    """The numbers of characters: 0 is the end marker, and the symbols follow from 1 by ascending code point.
 
     Args:
         symbols: distinct single characters in ascending order of their code points. The end marker is none of them: a
@@ -23,6 +23,15 @@ class Vocabulary:
         TypeError: the symbols are not strings.
         DataError: there are none; one is not a single character, or cannot stand in a word (control characters, line
             separators, surrogates); or they are not distinct and in ascending order.
+
+    Example:
+        >>> vocabulary = Vocabulary.from_words(["anna", "ben"])
+        >>> vocabulary
+        Vocabulary('aben')
+        >>> vocabulary.encode("ben")
+        [2, 3, 4]
+        >>> vocabulary.decode([1, 4, 4, 1, 0])
+        'anna'
 
     """
 
@@ -50,7 +59,7 @@ class Vocabulary:
             if not isinstance(word, str):
                 raise TypeError(f"words[{index}] must be a string, but got {word!r}")
             symbols.update(word)
-            if len(symbols) > len(checked):  # rare after the first words
+            if len(symbols) > len(checked):  # a new symbol, which is rare after the first words
                 _check_characters(symbols - checked, f"words[{index}], {shorten(word)},")
                 checked.update(symbols)
         return cls(sorted(symbols))

@@ -66,7 +66,7 @@ def _split_lines(text: str) -> list[str]:
 
 
 def _check_characters(lines: list[str], words: Iterable[str], origin: str) -> None:
-    # One pass over the distinct characters of the whole; the line is looked for only where there is an error.
+    # The distinct characters of the whole file are checked once. The line is looked for only where one is wrong.
     forbidden = {c for c in set("".join(words)) if describe_forbidden(c) is not None}
     if not forbidden:
         return

@@ -1,4 +1,4 @@
-"""The word lists that have a name, and those that the user has in files or on standard input."""
+"""Loads word lists: those that have a name, and those in files of the user's or on standard input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from namegen_ext.data.source_files import STANDARD_INPUT, read_file, read_standa
 from namegen_ext.data.table_file import parse_table
 from namegen_ext.data.word_file import parse_words
 
-# The lists that come with the package, and where each is from. See files/PROVENANCE.md.
+# The lists that come with the package, with their sources. See files/PROVENANCE.md.
 _EMBEDDED = {
     "census": "first names of the 1990 census of the United States (US Census Bureau, public domain)",
     "surnames": "surnames of the 1990 census of the United States (US Census Bureau, public domain)",
@@ -46,6 +46,10 @@ class WordList:
         weights: how often each word counts; None where each counts once. With weights no word is there twice.
         notes: what was left out and what was found out, a sentence each.
 
+    Example:
+        >>> WordList(name="two", words=["anna", "ben"], source="made up", sha256="").words
+        ['anna', 'ben']
+
     """
 
     name: str
@@ -71,6 +75,10 @@ def load_words(source: Source | Sequence[Source], list_format: ListFormat | None
 
     Raises:
         DataError: the list cannot be had, or is not fit for use; one line that says where and why.
+
+    Example:
+        >>> len(load_words("census").words)
+        5163
 
     """
     list_format = ListFormat() if list_format is None else list_format

@@ -1,4 +1,4 @@
-"""From counts of windows to probabilities: add-k and Witten-Bell, in float64."""
+"""Turns counts of windows into probabilities, by add-k or Witten-Bell smoothing, in float64."""
 
 from __future__ import annotations
 
@@ -60,9 +60,10 @@ def add_k(counts: Tensor, k: float) -> Tensor:
 def witten_bell(tokens: Tensor, targets: Tensor, vocab_size: int, weights: Tensor | None = None) -> Tensor:
     """Interpolate the orders 0 to ``block_size`` by how many different symbols followed each context.
 
-    P(c | h) = (N(hc) + T(h) P(c | h')) / (N(h) + T(h)), where h' is h without its oldest symbol and T(h) the
-    number of distinct symbols seen after h; the empty context backs off to 1 / V, and a context that never
-    occurred takes P(c | h').
+    P(c | h) = (N(hc) + T(h) P(c | h')) / (N(h) + T(h))
+
+    h' is the context h without its oldest symbol, N counts occurrences, and T(h) is the number of distinct
+    symbols seen after h. The empty context backs off to 1 / V. A context that never occurred takes P(c | h').
 
     Args:
         tokens: (n, block_size) int64.

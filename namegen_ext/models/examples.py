@@ -1,4 +1,4 @@
-"""What a model learns from: words turned into windows, or into whole sequences."""
+"""Turns words into what a model learns from: windows, or whole sequences."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from namegen_ext.models.schemes import COUNTS, SCHEMES, TABLE_SCHEMES
 from namegen_ext.models.specs import ESTIMATORS, check_table_size
 from namegen_ext.models.window_model import WindowModel
 
-# The logarithm of a probability of 0, kept finite: exp(-10,000) is 0 in every floating-point type.
+# Stands for the logarithm of a probability of 0. It is finite, and exp(-10,000) is 0 in every floating-point type.
 LOG_OF_ZERO = -1e4
 
 
@@ -27,7 +27,7 @@ class ContextNumber(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Number the contexts: (..., block_size) integers -> (...) int64."""
-        # A token out of range would silently make the number of another context.
+        # A token out of range would give the number of another context, without an error.
         if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < self.vocab_size:
             raise IndexError(f"tokens must lie in [0, {self.vocab_size}), but got {tokens}")
         return context_numbers(tokens, self.vocab_size)
@@ -55,6 +55,15 @@ class NGram(WindowModel):
             2**26 values.
 
     Source: Shannon, "A Mathematical Theory of Communication", 1948.
+
+    Example:
+        >>> import torch
+        >>> model = NGram(3, block_size=1)
+        >>> model.set_from_windows(torch.tensor([[0], [1], [1]]), torch.tensor([1, 2, 2]), smoothing=1.0)
+        >>> model.table.weight.exp()
+        tensor([[0.2500, 0.5000, 0.2500],
+                [0.2000, 0.2000, 0.6000],
+                [0.3333, 0.3333, 0.3333]], grad_fn=<ExpBackward0>)
 
     """
 
@@ -146,8 +155,8 @@ class NGram(WindowModel):
 class Bigram(NGram):
     """Predicts the next character from the last one: an embedding of logits, ``block_size`` 1.
 
-    ``net`` is an ``nn.Sequential`` of stock layers, Embedding and Flatten. By gradient descent on the whole
-    set it reaches what counting gives at once.
+    ``net`` is an ``nn.Sequential`` of stock layers, Embedding and Flatten. Gradient descent on the whole set
+    approaches the logits that counting gives at once.
 
     Args:
         vocab_size: number of symbols V, the end marker included.
@@ -157,6 +166,12 @@ class Bigram(NGram):
 
     Raises:
         ValueError: ``vocab_size`` is not a positive integer, or ``init`` unknown.
+
+    Example:
+        >>> import torch
+        >>> model = Bigram.from_counts(torch.tensor([[0, 3], [1, 0]]), smoothing=1.0)
+        >>> model(torch.tensor([[0]]))[0].exp()
+        tensor([[0.2000, 0.8000]], grad_fn=<ExpBackward0>)
 
     """
 

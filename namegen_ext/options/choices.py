@@ -1,4 +1,7 @@
-"""The names that an option can have where its values are names and the code that takes them needs torch."""
+"""The names that some options take as their values.
+
+They stand here because the code that takes them needs torch, and the command line does not.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told and saved of a run, when it ends, and how it is run: no step is another one for it."""
+"""The settings of a run: what is reported and saved, when it ends, and on how many threads. No step is another one."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from namegen_ext.options.choices import KEPT_MODELS
 
 @dataclass(frozen=True)
 class RunSettings:
-    """The settings of a run, kept in config.json so that a resumed run tells the same in the same places.
+    """The settings of a run. They are kept in config.json, so that a resumed run reports at the same steps.
 
     Attributes:
         log_every: a line in metrics.jsonl every so many steps.
-        eval_every: evaluate on dev, and save, every so many steps; 0 only at the end. Before the first time it is also
-            evaluated after a half, a quarter and so on of these steps, down to 100.
+        eval_every: evaluate on dev, and save, every so many steps; with 0 only at the end. Before the first time the
+            model is also evaluated after a half, a quarter and so on of these steps, down to 100.
         keep: which model model.safetensors holds at the end: "best", the one with the least dev loss at an evaluation,
             or "last".
         patience: end the run once so many evaluations in a row brought no lower dev loss; 0 for never.
-        checkpoint_every: save also this often.
-        record_updates: whether each line tells how large the last step's updates were against the parameters.
+        checkpoint_every: how often the run is saved besides.
+        record_updates: whether each line also gives how large the last step's updates were against the parameters.
         tensorboard: whether metrics and sample names are also written for TensorBoard.
         samples: how many names are generated at the end.
         threads: CPU threads of torch.

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a run needs to go on with the same bits, in one file, the last two kept.
+"""Checkpoints: all that a run needs to go on with the same bits, in one file. The last two are kept.
 
 A checkpoint holds the model, the one with the least dev loss so far, the optimizer's state, the generators' states, the
 losses that are not in metrics.jsonl yet, the number of steps, the length of metrics.jsonl, the configuration, and a
@@ -26,7 +26,7 @@ from namegen_ext.runs.saved_model import check_is_trained
 from namegen_ext.runs.tensor_file import read_tensors, write_tensors
 
 FORMAT = 1
-KEPT = 2  # the newest, and one before it in case that it is damaged
+KEPT = 2  # the newest, and the one before it, in case the newest is damaged
 
 _MODEL, _OPTIMIZER, _GENERATOR, _BEST = "model.", "optimizer.", "generator.", "best."
 _LOSSES, _RECENT_LOSSES = "losses", "recent_losses"
@@ -57,10 +57,10 @@ class RunState:
     Attributes:
         step: number of steps done.
         train_seconds: time spent in them.
-        backend: what they were run by, and where: all that their rounding depends on.
+        backend: what they were run by, and on which device: all that their rounding depends on.
         metrics_bytes: length of metrics.jsonl at that moment.
-        losses: of the steps that are not in metrics.jsonl yet: float32 (n,).
-        recent_losses: of the last steps, as many as one line of metrics.jsonl tells of: float32 (n,).
+        losses: those of the steps that are not in metrics.jsonl yet: float32 (n,), in nats.
+        recent_losses: those of the last steps, as many as one line of metrics.jsonl is the mean of: float32 (n,).
         best: the evaluation with the least dev loss; None before the first one.
 
     """
@@ -162,7 +162,7 @@ def load_model_state(
 
     Args:
         directory: of the run.
-        expected: the state_dict of a model that it must fit, on any device, meta included.
+        expected: the state_dict of the model that it must fit, on any device, which may be meta.
 
     Raises:
         RunError: the file is missing or damaged, or does not fit.
@@ -175,7 +175,7 @@ def load_model_state(
 
 
 def newest_checkpoint(directory: RunDirectory, warn: Callable[[str], None]) -> Checkpoint | None:
-    """Read the newest checkpoint that is sound, or None where none was saved yet.
+    """Read the newest checkpoint that is not damaged; return None where none was saved yet.
 
     Args:
         directory: of the run.
@@ -201,7 +201,7 @@ def newest_checkpoint(directory: RunDirectory, warn: Callable[[str], None]) -> C
 
 
 def restore_checkpoint(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Fill a model and its optimizer, so that the run goes on exactly; the generators are the caller's to set.
+    """Fill a model and its optimizer, so that the run goes on exactly. The caller sets the generators.
 
     Raises:
         RunError: it does not fit the model.
@@ -219,7 +219,7 @@ def restore_checkpoint(checkpoint: Checkpoint, model: nn.Module, optimizer: torc
         name, _, entry = key.rpartition(".")
         state.setdefault(names.index(name), {})[entry] = value
     model.load_state_dict(checkpoint.model)
-    # The groups (learning rate and so on) come from the options; only the state is restored.
+    # The groups, with the learning rate and so on, come from the options. Only the state is restored.
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

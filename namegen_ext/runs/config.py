@@ -34,7 +34,7 @@ _KEYS = (
     "run",
     "sha256",
 )
-# What a value of another type or size than expected makes of the code that takes it.
+# The errors that a value of another type or size than expected causes in the code that takes it.
 _MISFITS = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
 _DATA_KEYS = (
@@ -62,12 +62,28 @@ class RunConfig:
         vocabulary: its symbols.
         data_name: the word list's name, such as "census".
         data_source: where the words came from, in words.
-        words_sha256: of the words, joined by line feeds.
-        weights_sha256: of the lines of weights.txt; None where each word counts once.
+        words_sha256: the SHA-256 of the words, joined by line feeds.
+        weights_sha256: the SHA-256 of the lines of weights.txt; None where each word counts once.
         reading: how the list was read, and what was done to its words.
         fused: what ``--fused`` asked for; None for the stock layers.
         device: what ``--device`` asked for.
-        run: what is told and saved of the run.
+        run: what is reported and saved of the run.
+
+    Example:
+        >>> options = TrainOptions(hidden_size=16)
+        >>> config = RunConfig(
+        ...     recipe="default",
+        ...     options=options,
+        ...     model_config=options.model_config(vocab_size=3),
+        ...     vocabulary=Vocabulary("ab"),
+        ...     data_name="made up",
+        ...     data_source="this example",
+        ...     words_sha256=words_sha256(["a", "ab"]),
+        ...     fused=None,
+        ...     device="cpu",
+        ... )
+        >>> config.model_config["hidden_size"], config.run.samples
+        (16, 20)
 
     """
 
@@ -117,7 +133,7 @@ class RunConfig:
     def _comes_with_package(self) -> bool:
         if self.data_name not in _EMBEDDED:
             return False
-        # A file of the user's may have one of the names too.
+        # A file of the user's may have the name of a list that comes with the package.
         return words_sha256(load_words(self.data_name).words) == self.words_sha256
 
     def load_words(self, directory: RunDirectory) -> list[str]:
@@ -199,7 +215,7 @@ def read_config(directory: RunDirectory) -> RunConfig:
     except _MISFITS as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise RunError(f"{directory.config}: {one_line(reason)}") from None
-    # Last, as what is told above is more to the point; this finds what would be taken for another value.
+    # Checked last, because the messages above are more precise. This finds a value that was changed to a valid one.
     sha256 = content.pop("sha256", None)
     if sha256 != _sha256(content):
         raise RunError(f"{directory.config}: was changed after training wrote it (its SHA-256 differs)")
@@ -239,7 +255,7 @@ def _check_keys(content: dict[str, Any], known: Collection[str], what: str) -> N
 
 
 def _check_model(model: dict[str, Any], expected: dict[str, Any]) -> None:
-    """The sizes stand in two places for the reader's sake; the options' ranges hold for both."""
+    """Check that the model's sizes are those of the options. They are written twice, so that people can read them."""
     _check_keys(model, expected, "model")
     for name, value in expected.items():
         if model.get(name) != value or type(model[name]) is not type(value):
@@ -268,7 +284,7 @@ def _short(value: Any) -> str:
 
 
 def _sha256(content: dict[str, Any]) -> str:
-    """Return the SHA-256 of what a JSON object means, whatever its spaces and the order of its keys."""
+    """Return the SHA-256 of what a JSON object means. Spaces and the order of keys do not change it."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -289,6 +305,6 @@ def _weight_lines(weights: Sequence[float]) -> str:
 
 
 def directory_stem(model: str, data_name: str) -> str:
-    """Return what a run directory is called when nobody names it, less its number: "mlp-census"."""
+    """Return the default name of a run directory, without its number: "mlp-census"."""
     safe = "".join(character if character.isalnum() or character in "-_." else "-" for character in data_name)
     return f"{model}-{Path(safe).stem.strip('.-') or 'words'}"

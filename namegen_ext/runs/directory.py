@@ -1,4 +1,4 @@
-"""The directory of a run: which files stand in it, made without ever overwriting another run."""
+"""The directory of a run: the files in it, and making one without overwriting another run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RunDirectory:
             path.mkdir(parents=True, exist_ok=True)
             sync_directory(path.parent)
             names = {entry.name for entry in path.iterdir()}
-            # What a run leaves that was killed before its config.json was there.
+            # A run that was killed before it wrote its config.json leaves these files.
             begun = names if ".lock" in names else set()
             left = {
                 name
@@ -105,11 +105,11 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     def checkpoint(self, step: int) -> Path:
-        """Return the checkpoint after so many steps."""
+        """Return the path of the checkpoint after so many steps."""
         return self.checkpoints / f"step-{step:09}.safetensors"
 
     def saved_checkpoints(self) -> list[Path]:
-        """Return the checkpoints that there are, the newest last.
+        """Return the paths of the checkpoints, the newest last.
 
         Raises:
             RunError: their directory cannot be read.
@@ -125,7 +125,7 @@ class RunDirectory:
         return [self.checkpoints / found[step] for step in sorted(found)]
 
     def set_aside_checkpoints_after(self, path: Path) -> None:
-        """Rename the checkpoints newer than one that a run is taken up from, so that none passes for its newest.
+        """Rename the checkpoints newer than the one that a run is resumed from, so that none is taken for its newest.
 
         Raises:
             RunError: they cannot be read or renamed.
@@ -186,7 +186,7 @@ class RunDirectory:
             raise RunError(f"{self.metrics}: cannot be written: {error.strerror or error}") from None
 
     def sync_metrics(self) -> int:
-        """See metrics.jsonl on the disk, and return its length in bytes.
+        """Wait until metrics.jsonl is on the disk, and return its length in bytes.
 
         Raises:
             RunError: it cannot be.
@@ -200,7 +200,7 @@ class RunDirectory:
             raise RunError(f"{self.metrics}: cannot be written: {error.strerror or error}") from None
 
     def cut_metrics(self, length: int) -> bool:
-        """Leave out of metrics.jsonl what stands past a length in bytes; return whether it had that length.
+        """Cut metrics.jsonl to a length in bytes; return whether it had at least that length.
 
         Raises:
             RunError: it cannot be changed.
@@ -218,7 +218,7 @@ class RunDirectory:
             raise RunError(f"{self.metrics}: cannot be written: {error.strerror or error}") from None
 
     def remove_summary(self) -> None:
-        """Remove summary.json, as the run goes on.
+        """Remove summary.json, because the run goes on.
 
         Raises:
             RunError: it cannot be removed.

@@ -1,4 +1,4 @@
-"""Names one after another: as many as asked for, only new ones, no repeats, and the counts of all this."""
+"""Gives names one after another: as many as asked for, only new ones, without repeats; and counts them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from namegen_ext.sampling.native import checked, lines
 from namegen_ext.sampling.sampler import NameSampler
 
 DEFAULT_BATCH_SIZE = 8192
-# Starting a thread costs some 30 us, so each is given more to do: some milliseconds of drawing.
+# Names for each thread: some milliseconds of drawing, because starting a thread takes about 30 us.
 BATCH_SIZE_PER_THREAD = 65536
 DEFAULT_PATIENCE = 100_000
 
-# The first batch of a filtered stream, whose end is not known beforehand; each batch doubles the last.
+# The first batch of a stream that leaves names out. Each further one is twice as large, as nobody knows how many names
+# have to be drawn.
 _FIRST_BATCH = 256
 
 
@@ -30,9 +31,13 @@ class SampleCounts:
     Attributes:
         names: how many names it gave.
         new: how many of these are not training names, whatever their case and the writing of their accents.
-        drawn: how many names it drew for them, those that it left out included.
+        drawn: how many names it drew, those that it left out included.
         drawn_new: how many of those drawn are not training names.
         drawn_distinct: how many of those drawn are different; None where the stream does not keep them.
+
+    Example:
+        >>> SampleCounts(names=3, new=2).drawn
+        0
 
     """
 
@@ -50,7 +55,7 @@ class NameStream(Iterator[str]):
         sampler: where the names come from.
         n: how many names to give.
         seed: in [0, 2**64).
-        training_names: what counts as not new, whatever its case and the writing of its accents; see
+        training_names: the names that do not count as new, whatever their case and the writing of their accents; see
             `namegen_ext.data.folding`.
         novel: leave out the training names.
         unique: leave out the repeats. Keeps all names in memory.
@@ -62,11 +67,18 @@ class NameStream(Iterator[str]):
         case: "title" writes names with capital initials; else they stay as they are drawn.
 
     Attributes:
-        counts: what was drawn and given up to the batch in hand; at the end of the stream, for its n names.
+        counts: what was drawn and given, up to and including the current batch.
         seed: as given.
 
     Raises:
         SamplingError: while iterating, after the names found: ``patience`` names in a row had to be left out.
+
+    Example:
+        >>> from namegen_ext.data import Vocabulary
+        >>> from namegen_ext.models import Bigram
+        >>> stream = NameStream(NameSampler(Bigram(5), Vocabulary("abcd"), 10), 10, seed=1, unique=True)
+        >>> len(set(stream)), stream.counts.drawn_distinct
+        (10, 10)
 
     """
 
@@ -113,7 +125,7 @@ class NameStream(Iterator[str]):
     def texts(self) -> Iterator[bytes]:
         """Give the names as text, a batch at a time: UTF-8, with a newline behind each name.
 
-        The fastest way to a file or a pipe. Instead of the iteration over names, not beside it.
+        It is the fastest way to a file or a pipe. It takes the place of the iteration over names.
 
         Raises:
             SamplingError: as the iteration does, after the names found.
@@ -122,7 +134,7 @@ class NameStream(Iterator[str]):
         return self._texts
 
     def to_list(self) -> list[str]:
-        """Give all names at once; instead of the iteration, not beside it.
+        """Give all names at once. It takes the place of the iteration over names.
 
         Raises:
             SamplingError: as the iteration does.
@@ -183,7 +195,7 @@ class NameStream(Iterator[str]):
         return names
 
     def _filter(self, names: list[str]) -> list[str]:
-        """Keep what was asked for, up to the n-th name or until the patience ends."""
+        """Keep the names that were asked for, up to the n-th one, or until the patience ends."""
         counts, seen = self.counts, self._seen
         kept = []
         for name in names:

@@ -1,4 +1,4 @@
-"""Words made ready for training: vocabulary, splits, and the windows of each split."""
+"""Makes words ready for training: the vocabulary, the splits, and the windows of each split."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from namegen_ext.models.examples import Windows, build_examples, example_weights
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a run trains and is judged on.
+    """The data that a run trains on and is judged by.
 
     Attributes:
         vocabulary: the symbols of all the words.
@@ -24,6 +24,13 @@ class Corpus:
         test: those of the test words.
         unseen_dev: those of the dev words that are not among the training words.
         train_weights: how often each example of ``train`` counts: float64 (n,), on the CPU; None for once each.
+
+    Example:
+        >>> words = ["anna", "ben", "cleo", "dan", "eva", "finn", "gail", "hugo", "ines", "jo"]
+        >>> corpus = Corpus.build(words, block_size=3, split_seed=42)
+        >>> tokens, targets = corpus.train
+        >>> tokens.shape, targets.shape
+        (torch.Size([36, 3]), torch.Size([36]))
 
     """
 

@@ -1,4 +1,4 @@
-"""Whether what the options ask for can be done with these words, on this machine; found out before it is begun."""
+"""Finds out, before training begins, whether the options can be met with these words on this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from namegen_ext.training.sizes import model_size, physical_memory, training_byt
 
 
 def check_feasible(words: Sequence[str], options: TrainOptions, device: torch.device | str = "cpu") -> None:
-    """Refuse what cannot work out.
+    """Refuse options that cannot be met.
 
     Args:
         words: the whole word list.
@@ -26,7 +26,7 @@ def check_feasible(words: Sequence[str], options: TrainOptions, device: torch.de
         MemoryError: training takes more memory than the machine has.
 
     """
-    # A list that is no list of strings is told of where the words are read.
+    # A list of other things than strings is refused where the words are read.
     strings = [word for word in words if isinstance(word, str)]
     vocab_size = len(set("".join(strings))) + 1  # with the end marker
     _check_table(options, vocab_size)

@@ -1,8 +1,8 @@
-"""Which examples make up each minibatch: with replacement, from the seed, readable at any step.
+"""Draws the examples of each minibatch with replacement, from the seed. They can be read at any step.
 
 Examples may have weights, and are then drawn in proportion to them: a uniform number in [0, 1), times the sum of all
-weights, is looked up among their running sums. Both are float64, made on the CPU in one order, so that the same
-examples are drawn whatever runs the steps.
+weights, is looked up among their running sums. Both are float64 and made on the CPU in one order, so that every backend
+sees the same examples.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _LARGEST_BLOCK_INDICES = 2**20  # 8 MiB
 class MinibatchIndices:
     """The examples of every step, drawn with replacement, uniformly or in proportion to their weights.
 
-    They depend on the seed, the number of examples, the batch size and the step alone: every backend and
+    They depend on the seed, the number of examples, the batch size and the step alone. So every backend and
     device sees the same ones, and a resumed run goes on with those that an uninterrupted one would have seen.
-    They are drawn in blocks of steps, each from a generator of its own, so that no step has to be drawn in
-    order to reach a later one.
+    They are drawn in blocks of steps, each from a generator of its own, so that a later step can be reached
+    without drawing the steps before it.
 
     Args:
         seed: any integer.
@@ -33,6 +33,11 @@ class MinibatchIndices:
     Raises:
         ValueError: ``num_examples`` or ``batch_size`` is less than 1, or the weights are not as many, not finite, below
             0, or all 0.
+
+    Example:
+        >>> indices = MinibatchIndices(seed=42, num_examples=1000, batch_size=32)
+        >>> indices.steps(10, 13).shape
+        torch.Size([3, 32])
 
     """
 
@@ -73,7 +78,7 @@ class MinibatchIndices:
 
     def _draw(self, block_number: int) -> Tensor:
         if block_number != self._block_number:
-            # random.Random hashes a string with SHA-512, so neighbouring seeds and blocks share nothing.
+            # random.Random hashes a string with SHA-512, so that neighbouring seeds and blocks are independent.
             mixed = random.Random(f"minibatches {self.seed} {block_number}").getrandbits(63)
             self._generator.manual_seed(mixed)
             shape = (self.steps_per_block, self.batch_size)
@@ -101,7 +106,7 @@ def _cumulative(weights: Tensor, num_examples: int) -> Tensor:
 
 
 class WholeSetIndices:
-    """All examples in every step, in their order: what :class:`MinibatchIndices` is for full-batch training.
+    """All examples in every step, in their order. It takes the place of MinibatchIndices in full-batch training.
 
     Args:
         num_examples: number of examples, at least 1.

@@ -1,4 +1,4 @@
-"""What is told at the end of a run: summary.json, and the text for the terminal."""
+"""The results of a run: the content of summary.json, and the text for the terminal."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def summarize(
 ) -> dict[str, Any]:
     """Return the content of summary.json.
 
-    ``*_loss`` are in nats per character over whole splits, None (null) for a split without words. They are those of
-    the kept model, which is that of ``kept_step``; ``last_dev_loss`` is that of the last step's.
+    Losses are in nats per character over whole splits, and None (null) for a split without words. They are those of
+    the kept model, which is that of ``kept_step``; ``last_dev_loss`` is that of the last step's model.
     ``train_seconds`` is the time spent in training steps, without evaluating and saving.
     """
     parameters = list(result.model.parameters())

@@ -50,7 +50,7 @@ _SHOWN_SAMPLES = 10  # names at each evaluation, for TensorBoard
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
         model: the model that is kept, in evaluation mode.
@@ -66,6 +66,12 @@ class TrainResult:
         best_step, best_dev_loss: the evaluation with the least dev loss; None where there are no dev words.
         last_dev_loss: the dev loss of the last step's model.
         out_of_patience: whether the run ended early, as its dev loss fell no more.
+
+    Example:
+        >>> names = ["anna", "ben", "cleo", "dan", "eva", "finn", "gail"]
+        >>> result = Trainer(names, TrainOptions(steps=20, hidden_size=16), device="cpu").run()
+        >>> result.steps, result.interrupted, result.backend.name
+        (20, False, 'stock')
 
     """
 
@@ -109,23 +115,29 @@ class Trainer:
         device: where to train.
         reporter: shows the progress.
         log_every: a line in the metrics every so many steps.
-        eval_every: evaluate on dev, and save, every so many steps; 0 only at the end. Before the first time it is also
-            evaluated after a half, a quarter and so on of these steps, down to 100.
+        eval_every: evaluate on dev, and save, every so many steps; with 0 only at the end. Before the first time the
+            model is also evaluated after a half, a quarter and so on of these steps, down to 100.
         keep: "best" to end with the model that had the least dev loss at an evaluation, "last" for that of the last
             step.
         patience: end the run once so many evaluations in a row brought no lower dev loss; 0 for never.
-        checkpoint_every: save also this often.
+        checkpoint_every: how often the run is saved besides.
         should_stop: asked about ten times a second; True ends the run early and cleanly.
         record_updates: whether each line in the metrics also tells how large the last step's updates were
             against the parameters.
         tensorboard: whether the metrics, and a few names at each evaluation, are written for TensorBoard too.
-        group: this process among those that train together; only the main one writes, evaluates and tells.
+        group: this process among those that train together; only the main one writes, evaluates and reports.
 
     Raises:
         DataError: the words are not fit to train on.
         OptionError: the block size does not suit the words.
         MemoryError: the machine has too little for a model, or batches, of this size.
         BackendError: the backend cannot be had.
+
+    Example:
+        >>> names = ["anna", "ben", "cleo", "dan", "eva", "finn", "gail"]
+        >>> trainer = Trainer(names, TrainOptions(steps=20, hidden_size=16), fused="step", device="cpu")
+        >>> trainer.num_parameters, trainer.backend.name
+        (879, 'fused-step')
 
     """
 
@@ -181,7 +193,7 @@ class Trainer:
         self.model = build_model(options.model, config, generator).to(device)
         if options.init == COUNTS:
             tokens, targets = self.corpus.train
-            assert isinstance(self.model, NGram)  # the options see to it
+            assert isinstance(self.model, NGram)  # the options have been checked
             self.model.set_from_windows(
                 tokens,
                 targets,
@@ -229,17 +241,17 @@ class Trainer:
             raise OptionError("dropout", f"got {options.dropout:g}, expected {expected}")
 
     def restore(self, directory: RunDirectory, warn: Callable[[str], None] = lambda line: None) -> int:
-        """Take up the run that was saved in a directory; return the number of steps done.
+        """Go on with the run that was saved in a directory; return the number of steps done.
 
-        A run that was stopped before it was first saved is taken up at its first step.
+        A run that was stopped before it was first saved begins at its first step.
 
         Args:
             directory: of the run.
-            warn: is told, a line at a time, about what is damaged and passed over, and that the backend, device,
-                processes or threads changed.
+            warn: is called with one line for each damaged file that is passed over, and where the backend, the device,
+                or the number of processes or threads has changed.
 
         Raises:
-            RunError: what there is is damaged, or belongs to another run.
+            RunError: the files are damaged, or belong to another run.
 
         """
         if self.group.is_main:
@@ -281,7 +293,7 @@ class Trainer:
             directory: where checkpoints and metrics are written; None keeps nothing.
 
         Raises:
-            TrainingDivergedError: a loss or a parameter is no longer finite; what was saved before stays.
+            TrainingDivergedError: a loss or a parameter is no longer finite; earlier checkpoints stay.
             RunError: the run directory cannot be written.
             ProcessLostError: another process of the group has ended.
 
@@ -322,7 +334,7 @@ class Trainer:
         )
         self.model.train()
         finished = True
-        if options.steps > 0:  # else it was set from counts
+        if options.steps > 0:  # with 0 steps the model was set from counts
             with self.reporter, own_generators(options.seed, self._generators):
                 self.reporter.begin(self._state.step, options.steps)
                 try:
@@ -333,7 +345,7 @@ class Trainer:
                         self._state.recent_losses,
                         enough=self._is_out_of_patience(),
                     )
-                except OSError:  # the terminal that is told of it is gone: what was done is not
+                except OSError:  # the terminal is gone, but the steps that were done are kept
                     self.save(self._loop.step, self._loop.seconds)
                     raise
                 self.save(self._loop.step, self._loop.seconds)
@@ -348,7 +360,7 @@ class Trainer:
             self.options.seed, num_examples, self.options.batch_size, self.corpus.train_weights
         )
 
-    # The four methods of LoopObserver.
+    # These are the methods of LoopObserver.
 
     def progress(self, step: int, loss: float, seconds: float) -> None:
         """Show how far the run has come."""
@@ -377,7 +389,7 @@ class Trainer:
         return self.patience > 0 and best is not None and best.evaluations_since >= self.patience
 
     def save(self, step: int, seconds: float) -> None:
-        """Write a checkpoint, unless something in it is not finite: then the last good one stays."""
+        """Write a checkpoint. Where something in it is not finite, raise instead, so that the last good one stays."""
         saved = {**self.model.state_dict(), **optimizer_tensors(self.model, self.optimizer)}
         for name, tensor in saved.items():
             if not tensor.isfinite().all():
@@ -460,7 +472,7 @@ class Trainer:
 
 
 def _way(backend: Backend, device: torch.device, group: ProcessGroup) -> str:
-    """Name all that the rounding of a run depends on: the step engine's not on threads."""
+    """Describe all that the rounding of a run depends on. That of the step engine does not depend on threads."""
     way = f"{backend.name} on {device.type}"
     if group.size > 1:
         way += f" in {group.size} processes"
@@ -470,12 +482,12 @@ def _way(backend: Backend, device: torch.device, group: ProcessGroup) -> str:
 
 
 def _config_of(directory: RunDirectory) -> dict[str, Any]:
-    """What config.json holds; nothing where a run is kept without one."""
+    """Return what config.json holds; nothing where the directory has none."""
     return read_json_object(directory.config) if is_file(directory.config) else {}
 
 
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What stays the same in all of a run: not the number of steps, nor how and where they are run."""
+    """Return what cannot change in a run. The number of steps can, and so can how and where they are run."""
     training = config.get("training")
     if isinstance(training, dict):
         training = {name: value for name, value in training.items() if name != "steps"}

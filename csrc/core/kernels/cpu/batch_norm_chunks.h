@@ -40,12 +40,6 @@ inline RowBlocks<Data> blocks_of(const Params& p, int arrays) {
   return RowBlocks<Data>(p.row_stride == p.channels ? p.rows : 0, p.channels, arrays);
 }
 
-// Lanes in use of vector v of NV vectors that hold `columns` columns.
-template <class T, int NV>
-inline int64_t lanes_of(int v, int64_t columns) {
-  return v < NV - 1 ? kWidth<T> : columns - v * kWidth<T>;
-}
-
 // Parameters of the columns from `column` on, or `value` for each where there are none.
 template <class T, int NV>
 inline void load_columns(const void* parameters, int64_t column, int64_t columns, T value, Vec<T>* result) {

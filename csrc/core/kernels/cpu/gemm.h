@@ -106,6 +106,13 @@ inline void tile_of(int64_t rows, int64_t segments, int64_t depth, const AOf& a_
   tile<kMost, NV, T>(rows, segments, depth, a_of, b, epilogue);
 }
 
+// body(first, rows) for each tile of NV vectors that rows [begin, end) are cut into. The last tile may have fewer rows
+// than the others.
+template <int NV, class Body>
+inline void for_tiles(int64_t begin, int64_t end, const Body& body) {
+  for (int64_t first = begin; first < end; first += kTileRows<NV>) body(first, smaller(kTileRows<NV>, end - first));
+}
+
 // Row pointers for a tile: row_at(i) for i < rows, the last one repeated.
 template <class T, class RowAt>
 inline RowsOfA<T> rows_of_a(int64_t rows, const RowAt& row_at) {
@@ -113,6 +120,19 @@ inline RowsOfA<T> rows_of_a(int64_t rows, const RowAt& row_at) {
 #pragma GCC unroll 16
   for (int i = 0; i < kMostTileRows; ++i) a.row[i] = row_at(smaller(i, rows - 1));
   return a;
+}
+
+// target[c] = sum over r < count of rows(r)[c], for the columns of one panel.
+template <class T, int NV>
+inline void sum_plain_rows(const PlainRows<T, NV>& rows, int64_t count, T* target) {
+  Vec<T> sums[NV] = {};
+  for (int64_t r = 0; r < count; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) sums[v] += rows(r, v);
+  }
+  for (int v = 0; v < NV; ++v) {
+    store_first(target + v * kWidth<T>, sums[v], v < NV - 1 ? kWidth<T> : rows.last);
+  }
 }
 
 // ---- layouts --------------------------------------------------------------------------------------------------------
@@ -137,14 +157,15 @@ inline void pack_transposed(const T* matrix, int64_t row_stride, int64_t rows, i
 template <class T, class RowOf>
 inline void pack_rows(const RowOf& row_of, int64_t k_count, int64_t columns, T* packed) {
   const Panels<T> panels{columns};
-  for (int64_t panel = 0; panel < panels.count(); ++panel) {
-    const int64_t vectors = panels.vectors(panel), last = panels.last(panel);
-    T* target = packed + panels.first(panel) * k_count;
+  for (int64_t number = 0; number < panels.count(); ++number) {
+    const Panel panel = panels.at(number);
+    const int64_t whole = panel.width - panel.last;  // columns in its vectors before the last
+    T* target = packed + panel.column * k_count;
     for (int64_t k = 0; k < k_count; ++k) {
-      const T* source = row_of(k) + panels.first(panel);
-      for (int64_t v = 0; v < vectors - 1; ++v, source += kWidth<T>, target += kWidth<T>) store(target, load(source));
-      store(target, load_first(source, last));
-      target += kWidth<T>;
+      const T* source = row_of(k) + panel.column;
+      for (int64_t c = 0; c < whole; c += kWidth<T>) store(target + c, load(source + c));
+      store(target + whole, load_first(source + whole, panel.last));
+      target += whole + kWidth<T>;
     }
   }
 }

@@ -59,7 +59,7 @@ inline int64_t tile_rows(int64_t left) {
 
 // body(first, rows) for each tile of NV vectors that `count` rows are cut into.
 template <int NV, class Body>
-inline void for_tiles(int64_t count, const Body& body) {
+inline void for_whole_tiles(int64_t count, const Body& body) {
   int64_t first = 0;
   while (first < count) {
     const int64_t rows = tile_rows<NV>(count - first);
@@ -77,7 +77,7 @@ inline void multiply(const LeftRows<T>& left, int64_t count, const T* b, int64_t
     constexpr int NV = decltype(nv)::value;
     const int64_t column = panel.column;
     const WholeRows<T, NV> rows_of_b{b + column, b_stride};
-    for_tiles<NV>(count, [&](int64_t r, int64_t rows) {
+    for_whole_tiles<NV>(count, [&](int64_t r, int64_t rows) {
       const auto a_of = [&](int64_t segment) {
         return StridedRowsOfA<T>{left.rows + r * left.stride + segment * left.segment_stride, left.stride};
       };
@@ -124,7 +124,7 @@ inline void multiply_transposed(const TransposedProduct<T>& p, T* out, int64_t o
       constexpr int NV = decltype(nv)::value;
       const int64_t column = panel.column;
       const WholeRows<T, NV> rows_of_b{p.b + first * p.b_stride + column, p.b_stride};
-      for_tiles<NV>(p.rows, [&](int64_t i0, int64_t rows) {
+      for_whole_tiles<NV>(p.rows, [&](int64_t i0, int64_t rows) {
         const auto a_of = [&](int64_t) { return ColumnsOfA<T>{p.a + first * p.a_stride + i0, p.a_stride}; };
         if (begin && last) {  // most often
           tile_of<NV, T>(rows, 1, depth, a_of, rows_of_b, [=](int i, const Vec<T>* sums) {
