@@ -81,7 +81,9 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         help="the same seed draws the same names (default: a new one each time, named on standard error)",
     )
     parser.add_argument(
-        "--novel", action="store_true", help="leave out the names that it was trained on (default: keep them)"
+        "--novel",
+        action="store_true",
+        help="leave out every name of its list, the dev and test names too, whatever its case (default: keep them)",
     )
     parser.add_argument("--unique", action="store_true", help="leave out repeats (default: keep them)")
     return parser

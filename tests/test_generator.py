@@ -157,7 +157,10 @@ def test_names_must_be_strings(names: list[Any]) -> None:
         (["anna"] * 9, "names must hold at least two distinct names, but got 1"),
         (["anna", "otto", "", "eva"] * 3, r"names must not be empty, but names\[2\] is"),
         (["anna", "otto"], "at least 6 words, but got 2"),
-        (["anna", "o.to"] * 5, "the end marker"),
+        (["anna\n", "otto\n"] * 5, "names must not end with a line feed"),
+        ({"anna": 3, "otto": -1}, "counts of names must be numbers of at least 0, but 'otto' has -1"),
+        ({"anna": 3, "otto": "4"}, "but 'otto' has '4'"),
+        ({"anna": 3, "otto": 0}, "1 distinct words are left"),
         (["anna", "ot\nto"] * 5, "control character"),
     ],
 )
@@ -204,7 +207,13 @@ def test_sample_options(generator: Generator) -> None:
     assert training_names & set(generator.sample(300, seed=3))
     novel = generator.sample(300, seed=3, novel=True, unique=True)
     assert len(set(novel)) == 300
-    assert not training_names & set(novel)
+    assert not set(NAMES) & set(novel)
+    held_out = set(generator.splits.dev + generator.splits.test) - training_names
+    new_to_training = generator.sample(2000, seed=3, novel="train")
+    assert not training_names & set(new_to_training)
+    assert held_out & set(new_to_training)
+    with pytest.raises(ValueError, match=r"^novel must be True, False or 'train', but got 'dev'$"):
+        generator.sample(3, novel="dev")
     with pytest.raises(ValueError, match=r"^prefix must be made of letters"):
         generator.sample(3, prefix="zoe")
     with pytest.raises(TypeError):
@@ -217,8 +226,11 @@ def test_stream_counts_what_is_new(generator: Generator) -> None:
     stream = generator.stream(200, seed=3)
     names = list(stream)
     assert names == generator.sample(200, seed=3)
-    assert stream.counts.new == sum(name not in generator.splits.train for name in names)
+    assert stream.counts.new == sum(name not in NAMES for name in names)
     assert 0 < stream.counts.new < 200
+    stream = generator.stream(200, seed=3, novel="train")
+    assert list(stream) == generator.sample(200, seed=3, novel="train")
+    assert stream.counts.new == 200
 
 
 def test_long_names_are_not_cut() -> None:

@@ -12,7 +12,7 @@ from namegen_ext.cli.train_plan import TrainPlan, blamed
 from namegen_ext.data import DataError
 from namegen_ext.options.train_options import TrainOptions
 from namegen_ext.runs.checkpoint import newest_checkpoint
-from namegen_ext.runs.config import RunConfig, directory_stem, words_sha256
+from namegen_ext.runs.config import RunConfig, directory_stem, weights_sha256, words_sha256
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import is_file
@@ -23,7 +23,12 @@ from namegen_ext.training.errors import BackendError, ProcessLostError, Training
 from namegen_ext.training.interrupt import StopRequest, stop_on_signal
 from namegen_ext.training.process_group import joined_processes
 from namegen_ext.training.progress import reporter_for
-from namegen_ext.training.summary import describe_result, describe_samples, summarize
+from namegen_ext.training.summary import (
+    describe_result,
+    describe_samples,
+    describe_small_split,
+    summarize,
+)
 from namegen_ext.training.tensorboard import check_tensorboard
 from namegen_ext.training.trainer import Trainer
 
@@ -68,11 +73,14 @@ def _train(plan: TrainPlan) -> int:
             trainer = Trainer(
                 plan.words,
                 plan.options,
+                weights=plan.weights,
                 fused=plan.fused,
                 device=group.device,
                 reporter=reporter_for(sys.stdout),
                 log_every=plan.settings.log_every,
                 eval_every=plan.settings.eval_every,
+                keep=plan.settings.keep,
+                patience=plan.settings.patience,
                 checkpoint_every=plan.settings.checkpoint_every,
                 should_stop=stop,
                 record_updates=plan.settings.record_updates,
@@ -121,6 +129,12 @@ def _check_steps(plan: TrainPlan, directory: RunDirectory) -> None:
     if done > steps or (done == steps and is_file(directory.summary)):
         problem = f"{done:,} steps are done in {directory.path}, expected more with --resume"
         raise ArgumentError(f"argument --steps: got {steps:,}, but {problem}")
+    best, patience = None if checkpoint is None else checkpoint.state.best, plan.settings.patience
+    if best is not None and 0 < patience <= best.evaluations_since and is_file(directory.summary):
+        problem = f"{best.evaluations_since:,} evaluations brought no lower dev loss in {directory.path}"
+        raise ArgumentError(
+            f"argument --patience: got {patience:,}, but {problem}, expected more with --resume, or 0"
+        )
     if steps != plan.planned_steps and plan.options.schedule != "constant":
         print(
             f"{steps:,} steps in place of {plan.planned_steps:,}: the learning rates that are left follow"
@@ -138,21 +152,30 @@ def _write_config(trainer: Trainer, plan: TrainPlan, directory: RunDirectory) ->
         data_name=plan.data_name,
         data_source=plan.data_source,
         words_sha256=words_sha256(plan.words),
+        weights_sha256=weights_sha256(plan.weights),
+        reading=plan.reading,
         fused=plan.fused,
         device=plan.device,
         run=plan.settings,
     )
-    config.write(directory, plan.words)
+    config.write(directory, plan.words, plan.weights)
 
 
 def _run_steps(trainer: Trainer, plan: TrainPlan, directory: RunDirectory, stop: StopRequest) -> int:
     _write_config(trainer, plan, directory)
     splits = trainer.corpus.splits
+    for note in plan.notes:
+        print(note)
     print(
         f"{plan.options.model}, {trainer.num_parameters:,} parameters, recipe {plan.recipe};"
         f" {plan.data_name}: {len(splits.train):,} names to train on, {len(splits.dev):,} dev,"
         f" {len(splits.test):,} test"
     )
+    if plan.weights is not None:
+        print(f"training counts each name as often as the list says, {sum(plan.weights):,.0f} times in all")
+    small = describe_small_split(len(plan.words), len(splits.dev), len(splits.test))
+    if small:
+        print(small)
     if trainer.group.size > 1:
         print(f"{trainer.group.size} processes, each on its share of every batch")
     if trainer.backend.note:
@@ -164,7 +187,11 @@ def _run_steps(trainer: Trainer, plan: TrainPlan, directory: RunDirectory, stop:
     except ProcessLostError as error:
         raise ProcessLostError(f"{error}; start all again with --resume {directory.path}") from None
     samples = sample_names(
-        result.model, result.corpus.vocabulary, plan.settings.samples, seed=plan.options.seed
+        result.model,
+        result.corpus.vocabulary,
+        plan.settings.samples,
+        seed=plan.options.seed,
+        case=plan.reading.case,
     )
     directory.write_summary(
         summarize(result, plan.options, recipe=plan.recipe, data_name=plan.data_name, samples=samples)
@@ -172,6 +199,9 @@ def _run_steps(trainer: Trainer, plan: TrainPlan, directory: RunDirectory, stop:
     if result.interrupted:
         steps = f"{result.steps:,} of {plan.options.steps:,} steps"
         print(f"interrupted after {steps}; go on with --resume {directory.path}")
+    if result.out_of_patience:
+        steps = f"{result.steps:,} of {plan.options.steps:,} steps"
+        print(f"ended after {steps}: {plan.settings.patience:,} evaluations brought no lower dev loss")
     print(describe_result(result))
     print(f"run directory: {directory.path}")
     if samples:

@@ -13,16 +13,16 @@ class Vocabulary:
     """The numbers of characters: 0 is the end marker, and the symbols follow from 1 by ascending code point.
 
     Args:
-        symbols: distinct single characters in ascending order of their code points, without the end marker. A
-            string will do: ``Vocabulary("abc")``.
+        symbols: distinct single characters in ascending order of their code points. The end marker is none of them: a
+            full stop is a symbol like others. A string will do: ``Vocabulary("abc")``.
 
     Attributes:
         symbols: the characters as a tuple, without the end marker. ``symbols[i]`` has the number i + 1.
 
     Raises:
         TypeError: the symbols are not strings.
-        DataError: there are none; one is not a single character, or cannot stand in a word (the end marker,
-            control characters, line separators, surrogates); or they are not distinct and in ascending order.
+        DataError: there are none; one is not a single character, or cannot stand in a word (control characters, line
+            separators, surrogates); or they are not distinct and in ascending order.
 
     Example:
         >>> vocabulary = Vocabulary.from_words(["anna", "ben"])
@@ -104,8 +104,14 @@ class Vocabulary:
         )
 
     def to_json(self) -> dict[str, str]:
-        """Return ``{"end_marker": ".", "symbols": "abc"}``, ready for `json.dumps`."""
-        return {"end_marker": END_MARKER, "symbols": "".join(self.symbols)}
+        """Return ``{"end_marker": ".", "symbols": "abc"}``, ready for `json.dumps`.
+
+        The end marker is for people and for earlier versions; it is "" where the full stop is a symbol.
+        """
+        return {"end_marker": self._end_marker(), "symbols": "".join(self.symbols)}
+
+    def _end_marker(self) -> str:
+        return "" if END_MARKER in self._numbers else END_MARKER
 
     @classmethod
     def from_json(cls, content: Any) -> Vocabulary:
@@ -123,11 +129,13 @@ class Vocabulary:
         for key, value in content.items():
             if not isinstance(value, str):
                 raise DataError(f"the vocabulary's {key} must be a string, but is {value!r}")
-        if content["end_marker"] != END_MARKER:
+        vocabulary = cls(content["symbols"])
+        if content["end_marker"] != vocabulary._end_marker():
             raise DataError(
-                f"the vocabulary's end_marker must be {END_MARKER!r}, but is {content['end_marker']!r}"
+                f"the vocabulary's end_marker must be {vocabulary._end_marker()!r},"
+                f" but is {content['end_marker']!r}"
             )
-        return cls(content["symbols"])
+        return vocabulary
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Vocabulary) and self.symbols == other.symbols

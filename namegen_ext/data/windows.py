@@ -8,12 +8,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from namegen_ext.data.characters import END_MARKER
 from namegen_ext.data.errors import shorten
 from namegen_ext.data.vocabulary import Vocabulary
 
 # Four bytes a character in the machine's own byte order, which an int32 tensor reads as code points.
 _UTF32 = "utf-32-le" if sys.byteorder == "little" else "utf-32-be"
+
+
+# Stands between words while they are numbered; no word of a vocabulary's symbols holds it.
+_END = "\n"
 
 
 def build_windows(words: Sequence[str], vocabulary: Vocabulary, block_size: int) -> tuple[Tensor, Tensor]:
@@ -77,7 +80,7 @@ def _check_words(words: Sequence[str]) -> None:
 
 def _encode(words: Sequence[str], vocabulary: Vocabulary) -> Tensor:
     """Return the numbers of all words, each followed by a 0: int64 (n,)."""
-    text = END_MARKER.join(words) + END_MARKER
+    text = _END.join(words) + _END
     # A surrogate is let through here. It is found below, like any other character outside the vocabulary.
     buffer = bytearray(text.encode(_UTF32, "surrogatepass"))
     code_points = torch.frombuffer(buffer, dtype=torch.int32)  # (n,)
@@ -85,7 +88,7 @@ def _encode(words: Sequence[str], vocabulary: Vocabulary) -> Tensor:
     symbols = torch.tensor(symbol_code_points, dtype=torch.int32, device="cpu")  # (V - 1,), ascending
 
     indices = torch.searchsorted(symbols, code_points).clamp_(max=len(symbols) - 1)  # (n,)
-    is_end = code_points == ord(END_MARKER)  # (n,)
+    is_end = code_points == ord(_END)  # (n,)
     is_known = symbols[indices] == code_points  # (n,)
     if int(is_end.sum()) != len(words) or not bool((is_known | is_end).all()):
         for word in words:

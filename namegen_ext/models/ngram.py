@@ -108,7 +108,13 @@ class NGram(WindowModel):
 
     @torch.no_grad()
     def set_from_windows(
-        self, tokens: Tensor, targets: Tensor, *, estimator: str = "add-k", smoothing: float = 1.0
+        self,
+        tokens: Tensor,
+        targets: Tensor,
+        *,
+        estimator: str = "add-k",
+        smoothing: float = 1.0,
+        weights: Tensor | None = None,
     ) -> None:
         """Set the logits, in place, to the logarithms of probabilities estimated from counts.
 
@@ -117,6 +123,7 @@ class NGram(WindowModel):
             targets: (n,) int64, what follows them.
             estimator: "add-k", or "witten-bell", which interpolates all orders up to the model's.
             smoothing: the k of add-k, at least 0.
+            weights: (n,) float64, how often each window counts; None for once each.
 
         Raises:
             ValueError: an argument is out of range, or a shape does not fit.
@@ -131,9 +138,10 @@ class NGram(WindowModel):
                 f"but got {tuple(tokens.shape)}"
             )
         if estimator == "witten-bell":
-            self._set_probabilities(witten_bell(tokens, targets, self.vocab_size))
+            self._set_probabilities(witten_bell(tokens, targets, self.vocab_size, weights))
         else:
-            self._set_probabilities(add_k(count_windows(tokens, targets, self.vocab_size), smoothing))
+            counts = count_windows(tokens, targets, self.vocab_size, weights)  # (V**block_size, V)
+            self._set_probabilities(add_k(counts, smoothing))
 
     def _set_probabilities(self, probabilities: Tensor) -> None:
         self.table.weight.copy_(probabilities.log().clamp(min=LOG_OF_ZERO))  # (V**block_size, V)

@@ -37,8 +37,21 @@ def seconds(path: Path, content: Mapping[str, Any], key: str) -> float:
     return float(value)
 
 
+def number(path: Path, content: Mapping[str, Any], key: str) -> float:
+    """Return an entry that is a finite number.
+
+    Raises:
+        RunError: it is missing or something else.
+
+    """
+    value = content.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -(2.0**63) < value < 2.0**63:
+        raise RunError(f"{path}: {key} is {reprlib.repr(value)}, expected a number")
+    return float(value)
+
+
 def losses(path: Path, tensor: Tensor | None) -> Tensor:
-    """Return the losses that are not in metrics.jsonl yet: float32 (n,).
+    """Return the losses of some steps: float32 (n,).
 
     Raises:
         RunError: they are something else.

@@ -22,9 +22,10 @@ _CHECKPOINT = re.compile(r"step-([0-9]{9,})\.safetensors")
 class RunDirectory:
     """The files of a run.
 
-    config.json (everything needed to rebuild model, vocabulary and splits), words.txt (the words, where they
-    do not come with the package), model.safetensors, checkpoints/ (what a resumed run needs), metrics.jsonl
-    (one JSON object a line) and summary.json (once the run has ended).
+    config.json (everything needed to rebuild model, vocabulary and splits), words.txt (the words as they are learnt,
+    where they do not come with the package), weights.txt (how often each counts, where they have counts),
+    model.safetensors, checkpoints/ (what a resumed run needs), metrics.jsonl (one JSON object a line) and summary.json
+    (once the run has ended).
     """
 
     path: Path
@@ -43,7 +44,11 @@ class RunDirectory:
             names = {entry.name for entry in path.iterdir()}
             # A run that was killed before it wrote its config.json leaves these files.
             begun = names if ".lock" in names else set()
-            left = {name for name in begun if name in (".lock", "words.txt") or name.endswith(".tmp")}
+            left = {
+                name
+                for name in begun
+                if name in (".lock", "words.txt", "weights.txt") or name.endswith(".tmp")
+            }
             if names - left:
                 kind = "a run" if "config.json" in names else "other files"
                 raise RunError(f"{path}: already holds {kind}; name a new directory")
@@ -83,6 +88,11 @@ class RunDirectory:
     def words(self) -> Path:
         """The words, one a line."""
         return self.path / "words.txt"
+
+    @property
+    def weights(self) -> Path:
+        """How often each word counts: one number a line, in the order of the words."""
+        return self.path / "weights.txt"
 
     @property
     def model(self) -> Path:

@@ -47,7 +47,7 @@ class Run:
     config: RunConfig
     step: int
 
-    @cached_property
+    @property
     def words(self) -> list[str]:
         """The words of all splits, read at first use.
 
@@ -55,13 +55,27 @@ class Run:
             RunError: they are missing, or are not those that the run was made with.
 
         """
-        return self.config.load_words(RunDirectory(self.path))
+        return self._weighted_words[0]
+
+    @property
+    def weights(self) -> list[float] | None:
+        """How often each word counts, read at first use; None where each counts once.
+
+        Raises:
+            RunError: they are missing, or are not those that the run was made with.
+
+        """
+        return self._weighted_words[1]
+
+    @cached_property
+    def _weighted_words(self) -> tuple[list[str], list[float] | None]:
+        return self.config.load_weighted_words(RunDirectory(self.path))
 
     @cached_property
     def splits(self) -> Splits:
         """The words of each split, made anew at first use."""
         options = self.config.options
-        return split_words(self.words, options.split_seed, options.split)
+        return split_words(self.words, options.split_seed, options.split, self.weights)
 
 
 def load_run(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Run:

@@ -36,6 +36,7 @@ def iter_names(
     method: Method = "auto",
     backend: Backend = "auto",
     threads: int = 1,
+    case: str = "keep",
 ) -> NameStream:
     """Draw n names one after another.
 
@@ -59,7 +60,8 @@ def iter_names(
         seed: 0 to 2**64 - 1; None takes one from torch's global generator, which `torch.manual_seed` seeds, or
             from the system where torch is not loaded.
         max_length: a name, its prefix included, is cut after so many letters.
-        training_names: the names that do not count as new.
+        training_names: the names that do not count as new, whatever their case and the writing of their accents; see
+            `namegen_ext.data.folding`.
         novel: leave out names that stand in ``training_names``.
         unique: leave out repeats.
         count_distinct: count the different names (``counts.drawn_distinct``) without ``unique``.
@@ -70,6 +72,8 @@ def iter_names(
         backend: "native", "python" or "auto"; see `NameSampler`.
         threads: how many threads draw, where the native sampler does; has no influence on the names. A batch
             is shared out among them, at least 1,024 names to each.
+        case: "title" writes names with capital initials; else they stay as they are drawn. The prefix is in the case
+            that the model learnt.
 
     Returns:
         A `NameStream`: an iterator whose ``counts`` tell how many of the names drawn were new and different.
@@ -114,6 +118,7 @@ def iter_names(
         patience=patience,
         batch_size=batch_size,
         threads=threads,
+        case=case,
     )
 
 
@@ -136,6 +141,7 @@ def sample_names(
     method: Method = "auto",
     backend: Backend = "auto",
     threads: int = 1,
+    case: str = "keep",
 ) -> list[str]:
     """Draw a list of n names. All arguments and errors are those of `iter_names`.
 
@@ -164,4 +170,5 @@ def sample_names(
         method=method,
         backend=backend,
         threads=threads,
+        case=case,
     ).to_list()

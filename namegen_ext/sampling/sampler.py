@@ -62,6 +62,7 @@ class NameSampler:
             is tabulated, and networks of the layers in module_network.py.
 
     Attributes:
+        vocabulary: as given.
         method: "table" or "direct", as chosen.
         native: the native sampler, or None where Python draws.
         why_not_native: the reason why Python draws; None where it does not.
@@ -101,6 +102,7 @@ class NameSampler:
             temperature=check_temperature(temperature),
             top_k=None if top_k is None else check_top_k(top_k, len(vocabulary)),
         )
+        self.vocabulary = vocabulary
         prefix_symbols = check_prefix(prefix, vocabulary, max_length)
         max_steps = max_length - len(prefix)
         check_choice(method, METHODS, name="method")

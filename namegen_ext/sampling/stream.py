@@ -8,6 +8,8 @@ from itertools import chain
 from typing import Any
 
 from namegen_ext._native.core import _core
+from namegen_ext.data.folding import fold_name, folded_characters
+from namegen_ext.data.title_case import title_case
 from namegen_ext.sampling.errors import SamplingError
 from namegen_ext.sampling.native import checked, lines
 from namegen_ext.sampling.sampler import NameSampler
@@ -28,7 +30,7 @@ class SampleCounts:
 
     Attributes:
         names: how many names it gave.
-        new: how many of these are not training names.
+        new: how many of these are not training names, whatever their case and the writing of their accents.
         drawn: how many names it drew, those that it left out included.
         drawn_new: how many of those drawn are not training names.
         drawn_distinct: how many of those drawn are different; None where the stream does not keep them.
@@ -53,7 +55,8 @@ class NameStream(Iterator[str]):
         sampler: where the names come from.
         n: how many names to give.
         seed: in [0, 2**64).
-        training_names: the names that do not count as new.
+        training_names: the names that do not count as new, whatever their case and the writing of their accents; see
+            `namegen_ext.data.folding`.
         novel: leave out the training names.
         unique: leave out the repeats. Keeps all names in memory.
         count_distinct: count the different names without ``unique``. Keeps all names in memory.
@@ -61,6 +64,7 @@ class NameStream(Iterator[str]):
         batch_size: how many names are drawn at a time; has no influence on the names. None takes 8,192, or
             65,536 for each thread where there are several.
         threads: how many threads draw, where the sampler is native; has no influence on the names.
+        case: "title" writes names with capital initials; else they stay as they are drawn.
 
     Attributes:
         counts: what was drawn and given, up to and including the current batch.
@@ -91,12 +95,14 @@ class NameStream(Iterator[str]):
         patience: int = DEFAULT_PATIENCE,
         batch_size: int | None = None,
         threads: int = 1,
+        case: str = "keep",
     ) -> None:
         self.counts = SampleCounts()
         self.seed = seed
         self._sampler = sampler
         self._n = n
-        self._training_names = frozenset(training_names)
+        # Folded at once: name by name takes several times as long. No name that is drawn holds a line feed.
+        self._known = fold_name("".join(name + "\n" for name in training_names if "\n" not in name))
         self._novel = novel
         self._unique = unique
         self._count_distinct = count_distinct
@@ -108,9 +114,10 @@ class NameStream(Iterator[str]):
             batch_size = BATCH_SIZE_PER_THREAD * threads if has_threads else DEFAULT_BATCH_SIZE
         self._batch_size = batch_size
         self._threads = threads
-        is_native = sampler.native is not None
-        self._texts = self._native_texts() if is_native else map(_as_text, self._batches())
-        self._names = chain.from_iterable(map(lines, self._texts) if is_native else self._batches())
+        self._texts = self._native_texts() if sampler.native is not None else map(_as_text, self._batches())
+        if case == "title":
+            self._texts = map(_as_title, self._texts)
+        self._names = chain.from_iterable(map(lines, self._texts))
 
     def __next__(self) -> str:
         return next(self._names)
@@ -133,8 +140,6 @@ class NameStream(Iterator[str]):
             SamplingError: as the iteration does.
 
         """
-        if self._sampler.native is None:
-            return list(self._names)
         return lines(b"".join(self._texts))
 
     def _native_texts(self) -> Iterator[bytes]:
@@ -142,9 +147,7 @@ class NameStream(Iterator[str]):
             self._sampler.native,
             self._n,
             self.seed,
-            _as_text(
-                name for name in self._training_names if "\n" not in name
-            ),  # a drawn name has no newline
+            self._known.encode("utf-8", "surrogatepass"),
             self._novel,
             self._unique,
             self._count_distinct,
@@ -152,6 +155,7 @@ class NameStream(Iterator[str]):
             self._batch_size,
             self._threads,
         )
+        native.fold(*folded_characters(self._sampler.vocabulary.symbols))
         while not native.ended:
             text: bytes = checked(native.next)
             self._take_counts(native)
@@ -165,6 +169,7 @@ class NameStream(Iterator[str]):
         counts.drawn_distinct = None if self._seen is None else distinct
 
     def _batches(self) -> Iterator[list[str]]:
+        self._known_names = frozenset(self._known.split("\n")[:-1])
         is_filtered = self._novel or self._unique
         batch_size = min(self._batch_size, _FIRST_BATCH) if is_filtered else self._batch_size
         position = 0
@@ -179,7 +184,7 @@ class NameStream(Iterator[str]):
 
     def _take_all(self, names: list[str]) -> list[str]:
         counts = self.counts
-        num_new = len(names) - sum(map(self._training_names.__contains__, names))
+        num_new = sum(map(self._is_new, names)) if self._known_names else len(names)
         counts.names += len(names)
         counts.new += num_new
         counts.drawn += len(names)
@@ -194,7 +199,7 @@ class NameStream(Iterator[str]):
         counts, seen = self.counts, self._seen
         kept = []
         for name in names:
-            is_new = name not in self._training_names
+            is_new = self._is_new(name)
             is_repeat = False
             counts.drawn += 1
             counts.drawn_new += is_new
@@ -216,6 +221,9 @@ class NameStream(Iterator[str]):
             counts.drawn_distinct = len(seen)
         return kept
 
+    def _is_new(self, name: str) -> bool:
+        return fold_name(name) not in self._known_names
+
     def _exhausted(self) -> str:
         filters = [word for word, is_on in (("novel", self._novel), ("unique", self._unique)) if is_on]
         counts = self.counts
@@ -224,6 +232,10 @@ class NameStream(Iterator[str]):
             f"{self._patience:,} of {counts.drawn:,} drawn had to be left out; ask for fewer names, a higher "
             f"temperature, a larger top-k or a shorter prefix"
         )
+
+
+def _as_title(text: bytes) -> bytes:
+    return title_case(text.decode()).encode()
 
 
 def _as_text(names: Iterable[str]) -> bytes:

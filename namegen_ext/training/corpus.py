@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from namegen_ext.data import Splits, Vocabulary, split_words
-from namegen_ext.models.examples import Windows, build_examples
+from namegen_ext.models.examples import Windows, build_examples, example_weights
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Corpus:
         dev: those of the dev words.
         test: those of the test words.
         unseen_dev: those of the dev words that are not among the training words.
+        train_weights: how often each example of ``train`` counts: float64 (n,), on the CPU; None for once each.
 
     Example:
         >>> words = ["anna", "ben", "cleo", "dan", "eva", "finn", "gail", "hugo", "ines", "jo"]
@@ -38,6 +40,7 @@ class Corpus:
     dev: Windows
     test: Windows
     unseen_dev: Windows
+    train_weights: Tensor | None = None
 
     @classmethod
     def build(
@@ -49,6 +52,7 @@ class Corpus:
         device: torch.device | str = "cpu",
         model: str = "mlp",
         split: str = "80-10-10",
+        weights: Sequence[float] | None = None,
     ) -> Corpus:
         """Split the words and cut them into windows.
 
@@ -59,13 +63,14 @@ class Corpus:
             device: where the windows are put.
             model: name of the model; it decides between windows and whole sequences.
             split: how they are divided, one of :data:`namegen_ext.data.SPLITS`.
+            weights: how often each word counts; None for once each.
 
         Raises:
             DataError: the words are not fit to train on.
 
         """
         vocabulary = Vocabulary.from_words(words)
-        splits = split_words(words, split_seed, split)
+        splits = split_words(words, split_seed, split, weights)
 
         def windows(part: Sequence[str]) -> Windows:
             tokens, targets = build_examples(model, part, vocabulary, block_size)
@@ -78,4 +83,7 @@ class Corpus:
             dev=windows(splits.dev),
             test=windows(splits.test),
             unseen_dev=windows(splits.unseen_dev),
+            train_weights=None
+            if splits.train_weights is None
+            else example_weights(model, splits.train, splits.train_weights, block_size),
         )

@@ -24,6 +24,7 @@ from namegen_ext.runs.checkpoint import (
     optimizer_tensors,
     restore_checkpoint,
     save_checkpoint,
+    save_model,
 )
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError
@@ -32,6 +33,7 @@ from namegen_ext.runs.generator_states import own_generators
 from namegen_ext.runs.metrics import UPDATE_METRIC
 from namegen_ext.sampling import sample_names
 from namegen_ext.training.backends import FUSED_STEP, Backend, build_steps, choose_backend
+from namegen_ext.training.best_model import TELLING_RISE, BestModel
 from namegen_ext.training.corpus import Corpus
 from namegen_ext.training.errors import TrainingDivergedError
 from namegen_ext.training.feasibility import check_feasible
@@ -51,15 +53,19 @@ class TrainResult:
     """The result of a run.
 
     Attributes:
-        model: the trained model, in evaluation mode.
+        model: the model that is kept, in evaluation mode.
         corpus: what it was trained on.
         backend: what ran the steps.
         steps: how many were run.
-        train_loss, dev_loss, test_loss: mean negative log-likelihood over the whole split, in nats per
-            character; None for a split without words.
+        kept_step: after which of them the model is the one that is kept.
+        train_loss, dev_loss, test_loss: mean negative log-likelihood of the kept model over the whole split, in nats
+            per character; None for a split without words.
         unseen_dev_loss: over the dev words that are not among the training words.
         train_seconds: time spent in the steps, without evaluating and saving.
         interrupted: whether it was stopped before its end.
+        best_step, best_dev_loss: the evaluation with the least dev loss; None where there are no dev words.
+        last_dev_loss: the dev loss of the last step's model.
+        out_of_patience: whether the run ended early, as its dev loss fell no more.
 
     Example:
         >>> names = ["anna", "ben", "cleo", "dan", "eva", "finn", "gail"]
@@ -73,17 +79,29 @@ class TrainResult:
     corpus: Corpus
     backend: Backend
     steps: int
+    kept_step: int
     train_loss: float | None
     dev_loss: float | None
     test_loss: float | None
     unseen_dev_loss: float | None
     train_seconds: float
     interrupted: bool
+    best_step: int | None = None
+    best_dev_loss: float | None = None
+    last_dev_loss: float | None = None
+    out_of_patience: bool = False
 
     @property
     def steps_per_second(self) -> float:
         """Steps divided by the time spent in them."""
         return self.steps / self.train_seconds if self.train_seconds > 0 else 0.0
+
+    @property
+    def has_overfitted(self) -> bool:
+        """Whether the dev loss rose by more than 0.05 nats per character from its best to the end."""
+        if self.best_dev_loss is None or self.last_dev_loss is None:
+            return False
+        return self.last_dev_loss > self.best_dev_loss + TELLING_RISE
 
 
 class Trainer:
@@ -92,11 +110,16 @@ class Trainer:
     Args:
         words: the whole word list.
         options: what to train and how.
+        weights: how often each word counts, in minibatches and in counts; None for once each.
         fused: None for stock layers, or "auto", "layers", "step".
         device: where to train.
         reporter: shows the progress.
         log_every: a line in the metrics every so many steps.
-        eval_every: evaluate on dev, and save, every so many steps; with 0 only at the end.
+        eval_every: evaluate on dev, and save, every so many steps; with 0 only at the end. Before the first time the
+            model is also evaluated after a half, a quarter and so on of these steps, down to 100.
+        keep: "best" to end with the model that had the least dev loss at an evaluation, "last" for that of the last
+            step.
+        patience: end the run once so many evaluations in a row brought no lower dev loss; 0 for never.
         checkpoint_every: how often the run is saved besides.
         should_stop: asked about ten times a second; True ends the run early and cleanly.
         record_updates: whether each line in the metrics also tells how large the last step's updates were
@@ -123,11 +146,14 @@ class Trainer:
         words: Sequence[str],
         options: TrainOptions,
         *,
+        weights: Sequence[float] | None = None,
         fused: str | None = None,
         device: torch.device | str = "cpu",
         reporter: Reporter | None = None,
         log_every: int = RunSettings.log_every,
         eval_every: int = RunSettings.eval_every,
+        keep: str = RunSettings.keep,
+        patience: int = RunSettings.patience,
         checkpoint_every: CheckpointInterval = DEFAULT_INTERVAL,
         should_stop: Callable[[], bool] = lambda: False,
         record_updates: bool = False,
@@ -140,12 +166,18 @@ class Trainer:
         self.reporter = reporter if reporter is not None and group.is_main else Silent()
         self.log_every = log_every
         self.eval_every = eval_every
+        self.patience = patience
+        self._best = BestModel(keeps_copies=keep == "best")
         self.checkpoint_every = checkpoint_every
         self.should_stop = should_stop
         self.record_updates = record_updates
         self.tensorboard = tensorboard
         self._updates: UpdateRecorder | None = None
         self._board: TensorBoardLog | None = None
+        if weights is not None and options.full_batch:
+            raise OptionError(
+                "full_batch", "got True, expected False with counts, by which minibatches are drawn"
+            )
         check_feasible(words, options, device)
         self.corpus = Corpus.build(
             words,
@@ -154,6 +186,7 @@ class Trainer:
             device=device,
             model=options.model,
             split=options.split,
+            weights=weights,
         )
         generator = torch.Generator().manual_seed(options.seed)
         config = options.model_config(len(self.corpus.vocabulary))
@@ -162,7 +195,13 @@ class Trainer:
             tokens, targets = self.corpus.train
             assert isinstance(self.model, NGram)  # the options have been checked
             self.model.set_from_windows(
-                tokens, targets, estimator=options.estimator, smoothing=options.smoothing
+                tokens,
+                targets,
+                estimator=options.estimator,
+                smoothing=options.smoothing,
+                weights=None
+                if self.corpus.train_weights is None
+                else self.corpus.train_weights.to(targets.device),
             )
         if group.size > 1:
             self._check_shared()
@@ -177,7 +216,8 @@ class Trainer:
             beta1=options.beta1,
             beta2=options.beta2,
         )
-        self.backend = choose_backend(fused, self.model, self.optimizer, group)
+        # There is nothing to fuse in a table of counts, and nothing to train.
+        self.backend = choose_backend(fused if options.steps > 0 else None, self.model, self.optimizer, group)
         self._way = _way(self.backend, torch.device(device), group)
         self._state = RunState(0, 0.0, self._way)
         self._generators: dict[str, Tensor] = {}
@@ -233,6 +273,11 @@ class Trainer:
         if self.group.is_main:
             directory.set_aside_checkpoints_after(checkpoint.path)
         self._cut_metrics(directory, saved.metrics_bytes, warn)
+        best = saved.best
+        if best is not None and self._best.keeps_copies and not best.model:
+            warn(f"the best model so far, that of step {best.step:,}, was not kept: only later ones can be")
+            best = None
+        self._best.found = best
         self._state = replace(saved, backend=self._way)
         self._generators = checkpoint.generators
         return saved.step
@@ -293,7 +338,13 @@ class Trainer:
             with self.reporter, own_generators(options.seed, self._generators):
                 self.reporter.begin(self._state.step, options.steps)
                 try:
-                    finished = self._loop.run(self._state.step, self._state.train_seconds, self._state.losses)
+                    finished = self._loop.run(
+                        self._state.step,
+                        self._state.train_seconds,
+                        self._state.losses,
+                        self._state.recent_losses,
+                        enough=self._is_out_of_patience(),
+                    )
                 except OSError:  # the terminal is gone, but the steps that were done are kept
                     self.save(self._loop.step, self._loop.seconds)
                     raise
@@ -305,7 +356,9 @@ class Trainer:
     def _indices(self, num_examples: int) -> MinibatchIndices | WholeSetIndices:
         if self.options.full_batch:
             return WholeSetIndices(num_examples)
-        return MinibatchIndices(self.options.seed, num_examples, self.options.batch_size)
+        return MinibatchIndices(
+            self.options.seed, num_examples, self.options.batch_size, self.corpus.train_weights
+        )
 
     # These are the methods of LoopObserver.
 
@@ -320,13 +373,20 @@ class Trainer:
             record[UPDATE_METRIC] = self._updates.ratios()
         self._write_metrics(record)
 
-    def milestone(self, step: int, seconds: float) -> None:
-        """Evaluate on dev."""
+    def milestone(self, step: int, seconds: float) -> bool:
+        """Evaluate on dev; return whether the run is out of patience."""
         dev_loss = self._loss(step, self.corpus.dev)
         unseen_dev_loss = self._loss(step, self.corpus.unseen_dev)
         self._write_metrics({"step": step, "dev_loss": dev_loss, "unseen_dev_loss": unseen_dev_loss})
         self.reporter.evaluation(step, dev_loss)
         self._show_samples(step)
+        if dev_loss is not None:
+            self._best.offer(step, dev_loss, self.model)
+        return self._is_out_of_patience()
+
+    def _is_out_of_patience(self) -> bool:
+        best = self._best.found
+        return self.patience > 0 and best is not None and best.evaluations_since >= self.patience
 
     def save(self, step: int, seconds: float) -> None:
         """Write a checkpoint. Where something in it is not finite, raise instead, so that the last good one stays."""
@@ -343,27 +403,53 @@ class Trainer:
                 self._state,
                 metrics_bytes=self.directory.sync_metrics(),
                 losses=self._loop.unlogged_losses,
+                recent_losses=self._loop.recent_losses,
+                best=self._best.found,
             )
             save_checkpoint(self.directory, self.model, self.optimizer, state, self._config)
 
     def _result(self, *, interrupted: bool) -> TrainResult:
-        losses: dict[str, float | None] = {
-            "train_loss": self._loss(self._state.step, self.corpus.train),
-            "dev_loss": self._loss(self._state.step, self.corpus.dev),
-            "test_loss": self._loss(self._state.step, self.corpus.test),
-            "unseen_dev_loss": self._loss(self._state.step, self.corpus.unseen_dev),
-        }
-        self._write_metrics({"step": self._state.step, **losses})
-        self._show_samples(self._state.step)
+        step = kept_step = self._state.step
+        losses = self._losses(step)
+        last_dev_loss = losses["dev_loss"]
+        self._write_metrics({"step": step, **losses})
+        self._show_samples(step)
+        before = self._best.found
+        written_step = before.step if before is not None and before.model else step
+        out_of_patience = not interrupted and step < self.options.steps and self._is_out_of_patience()
+        if last_dev_loss is not None:
+            self._best.offer(step, last_dev_loss, self.model)
+        best = self._best.found
+        if best is not None and best.model:
+            kept_step = best.step
+            if kept_step != written_step and self.directory is not None:
+                save_model(self.directory, best.model, kept_step)
+            if kept_step != step:
+                self.model.load_state_dict(best.model)
+                losses = self._losses(kept_step)
         return TrainResult(
             model=self.model.eval(),
             corpus=self.corpus,
             backend=self.backend,
-            steps=self._state.step,
+            steps=step,
+            kept_step=kept_step,
             train_seconds=self._state.train_seconds,
             interrupted=interrupted,
+            best_step=None if best is None else best.step,
+            best_dev_loss=None if best is None else best.dev_loss,
+            last_dev_loss=last_dev_loss,
+            out_of_patience=out_of_patience,
             **losses,
         )
+
+    def _losses(self, step: int) -> dict[str, float | None]:
+        """Return the losses of the model, which is that of a step, over all splits."""
+        return {
+            "train_loss": self._loss(step, self.corpus.train),
+            "dev_loss": self._loss(step, self.corpus.dev),
+            "test_loss": self._loss(step, self.corpus.test),
+            "unseen_dev_loss": self._loss(step, self.corpus.unseen_dev),
+        }
 
     def _loss(self, step: int, windows: Windows) -> float | None:
         if not self.group.is_main:
