@@ -1,6 +1,7 @@
 """List and run the lessons: ``python -m namegen_ext.lessons [NAME ...]``.
 
-Exit status: 0; 2 for a name that is no lesson; 130 after Ctrl-C.
+Exit status: 0, also when the reader of a pipe had enough; 1 when standard output cannot be written; 2 for a name that
+is no lesson; 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -35,7 +36,6 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="lessons to run in this order, or 'all' (default: list them)"
     )
-    parser.set_defaults(prog=prog)
     return run_command(parser, arguments, "namegen_ext.cli.run_lessons", check=_check, streams=True)
 
 

@@ -44,9 +44,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"_lazy", "data", "nn", "fusion", "models", "engine", "sampling", "options", "runs"},
     # What is made of runs.
     "diagnostics": {"_lazy", "data", "nn", "fusion", "models", "runs"},
-    "plotting": {"_version", "_lazy", "data", "diagnostics"},
+    "plotting": {"_version", "_lazy", "diagnostics"},
     "reproduction": {"_lazy", "training"},
-    "generator": {"data", "models", "sampling", "runs", "training"},
+    "generator": {"data", "sampling", "options", "runs", "training"},
     "__init__": {"_version", "_lazy", "_native", "fusion", "generator"},
     "__main__": {"__init__"},
     # The packages beside this one.
@@ -85,6 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "options",
         "training",
         "plotting",
+        "generator",
         "cli",
     },
     "bench": {"namegen_bench"},

@@ -143,6 +143,7 @@ TORCH_FREE = [
     "namegen_ext.data.makemore",
     "namegen_ext.models",
     "namegen_ext.models.arguments",
+    "namegen_ext.models.layouts",
     "namegen_ext.models.schemes",
     "namegen_ext.models.specs",
     "namegen_ext.nn.variances",
@@ -172,6 +173,21 @@ def test_importing_brings_in_nothing_that_is_not_needed(module: str) -> None:
     loaded = set(done.stdout.split())
     assert "namegen_ext" in loaded
     assert not {"torch", "numpy", "rich", "safetensors", "matplotlib"} & loaded
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "namegen_ext.cli.run_sample",
+        "namegen_ext.generator",
+        "namegen_ext.runs.saved_model",
+        "namegen_ext.sampling.api",
+        "namegen_ext.sampling.saved_network",
+    ],
+)
+def test_what_draws_names_needs_numpy_and_no_torch(module: str) -> None:
+    done = run("-c", f"import sys, {module}; print('torch' in sys.modules, 'rich' in sys.modules)")
+    assert (done.stdout, done.stderr) == ("False False\n", "")
 
 
 def test_with_torch_loaded_importing_registers_the_operators() -> None:

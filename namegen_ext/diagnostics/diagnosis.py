@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from namegen_ext.data import END_MARKER, build_windows
+from namegen_ext.data import build_windows
+from namegen_ext.data.characters import shown_end_marker
 from namegen_ext.diagnostics.activations import ActivationStatistics, activation_statistics
 from namegen_ext.diagnostics.bigrams import bigram_counts, next_symbol_probabilities
 from namegen_ext.diagnostics.embedding import EmbeddingMap, embedding_map
@@ -116,7 +117,7 @@ def diagnose(run: Run, *, fused: bool = False, examples: int = DEFAULT_EXAMPLES,
         block_size=options.block_size,
         words=len(words),
         examples=len(batch[1]),
-        symbols=(END_MARKER, *vocabulary.symbols),
+        symbols=(shown_end_marker(vocabulary.symbols), *vocabulary.symbols),
         activations=activation_statistics(model, *batch, seed=seed),
         gradients=parameter_gradients(model, *batch, seed=seed),
         embedding=embedding_map(model, len(vocabulary)),

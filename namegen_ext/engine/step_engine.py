@@ -1,4 +1,4 @@
-"""Whole training steps, run by the native engine on a model's own parameters."""
+"""Runs whole training steps natively, on a model's own parameters."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import increment_version
 
-from namegen_ext._native.core import _core
+from namegen_ext.data import IGNORED
+from namegen_ext.engine.errors import UnsupportedModelError
 from namegen_ext.engine.evaluation import mean_loss
+from namegen_ext.engine.gpt_network import GPTDescription, describe_gpt
 from namegen_ext.engine.integers import check_integers, indices_array, symbols_array
-from namegen_ext.engine.network import describe_network, running_statistics
+from namegen_ext.engine.network import NetworkDescription, describe_network, running_statistics
 from namegen_ext.engine.optimizers import describe_optimizer, prepare_state, read_updates
+from namegen_ext.models.gpt import GPT
 
 _VALUE, _FIRST_STATE = (
     0,
@@ -26,31 +29,45 @@ _VALUE, _FIRST_STATE = (
 class StepEngine:
     """Runs minibatch gather, forward, softmax cross-entropy, backward and update, K times in one call.
 
-    The losses and parameters are those of training the model through autograd, to rounding; on every run and for any
-    number of threads (``torch.set_num_threads``) the bits are the same. Parameters, running statistics and the
-    optimizer's state are read at the start of each call and written back at its end, in place: one may go on with
-    torch at any time, save a checkpoint, and come back.
+    The losses and parameters are those of training the model through autograd, up to rounding. The bits are the same on
+    every run and for any number of threads (``torch.set_num_threads``). Parameters, running statistics and the
+    optimizer's state are read at the start of each call and written back at its end, in place. So one may go on with
+    torch at any time, save a checkpoint, and come back to the engine.
 
     Threads may train at the same time, each with an engine and a model of its own. One engine serves one call at a
     time: a second one, from another thread, raises RuntimeError. While a call runs, no other thread may change the
     tensors that it was given.
 
     Args:
-        model: see :func:`describe_network` for what is covered; float32 or float64, on the CPU.
+        model: see :func:`describe_network` for what is covered, or a GPT of this package without dropout; float32 or
+            float64, on the CPU.
         optimizer: torch.optim.SGD (momentum, weight decay, nesterov) or torch.optim.AdamW, of the model's parameters.
 
     Raises:
         UnsupportedModelError: the model or the optimizer is not covered; the message says why.
 
+    Example:
+        >>> from namegen_ext.models import MLP
+        >>> model = MLP(27, block_size=3)
+        >>> engine = StepEngine(model, torch.optim.SGD(model.parameters(), lr=0.1))
+        >>> tokens = torch.randint(27, (1000, 3))
+        >>> targets = torch.randint(27, (1000,))
+        >>> indices = torch.randint(1000, (50, 32))  # 50 steps of 32 examples
+        >>> losses = engine.run(tokens, targets, indices, learning_rates=[0.1] * 50)
+        >>> losses.shape
+        torch.Size([50])
+
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        self.network = describe_network(model)
+        self.network: NetworkDescription | GPTDescription = (
+            describe_gpt(model) if isinstance(model, GPT) else describe_network(model)
+        )
         self.parameters = self.network.parameters()
         self.optimizer = optimizer
         self._optimizer_description = describe_optimizer(optimizer, self.parameters)
         self._native = self._build()
-        self._examples: tuple[Tensor, Tensor] | None = None  # that the native engine has copied
+        self._examples: tuple[Tensor, Tensor] | None = None  # those that the native engine has copied
         self._versions = (-1, -1)
         self._in_use = threading.Lock()
 
@@ -63,7 +80,8 @@ class StepEngine:
 
         Args:
             tokens: integers (n, block_size), each in [0, vocab_size).
-            targets: integers (n,), each in [0, vocab_size).
+            targets: integers (n,), each in [0, vocab_size); of a GPT (n, block_size), -1 where nothing is to be
+                predicted.
             indices: int64 (K, B), each in [0, n): the examples of each step.
             learning_rates: K numbers.
 
@@ -114,8 +132,8 @@ class StepEngine:
     def evaluate(self, tokens: Tensor, targets: Tensor) -> float | None:
         """Compute the mean negative log-likelihood over all examples, in evaluation mode.
 
-        Contexts that occur more than once are computed once: with block 3, the 182,625 examples of names.txt's
-        training names are 5,686 distinct contexts.
+        Contexts that occur more than once are computed once. The 182,625 examples of names.txt's training names, with
+        block 3, have 5,686 distinct contexts.
 
         Args:
             tokens: integers (n, block_size), each in [0, vocab_size).
@@ -135,7 +153,18 @@ class StepEngine:
         check_integers("targets", targets)
         with self._exclusively():
             self._read_model()
+            if isinstance(self.network, GPTDescription):
+                return self._mean_loss_of_sequences(tokens, targets)
             return mean_loss(self._logits, tokens, targets, self.network.vocab_size)
+
+    def _mean_loss_of_sequences(self, tokens: Tensor, targets: Tensor) -> float | None:
+        vocab_size = self.network.vocab_size
+        total = self._native.sum_of_losses(
+            tokens=symbols_array("tokens", tokens, vocab_size),
+            targets=symbols_array("targets", targets, vocab_size),
+        )
+        num_targets = int((targets != IGNORED).sum())
+        return total / num_targets if num_targets > 0 else None
 
     def logits(self, tokens: Tensor) -> Tensor:
         """Compute the logits of contexts in evaluation mode, from the parameters last read.
@@ -153,6 +182,8 @@ class StepEngine:
             ValueError: the shape does not fit, or the tensor is not on the CPU.
 
         """
+        if isinstance(self.network, GPTDescription):
+            raise UnsupportedModelError("logits: the engine gives none of a GPT; call the model itself")
         with self._exclusively():
             return self._logits(tokens)
 
@@ -165,7 +196,8 @@ class StepEngine:
 
     @contextmanager
     def _exclusively(self) -> Iterator[None]:
-        # Nobody waits: two threads that train one model are a mistake, and a process may fork at any time.
+        # A second thread is refused instead of waiting: two threads that train one model are a mistake. Nor is a lock
+        # held that a child would wait for, where the process forks.
         if not self._in_use.acquire(blocking=False):
             raise RuntimeError(
                 "this StepEngine is in use in another thread: give each thread an engine and a model of its own"
@@ -178,33 +210,13 @@ class StepEngine:
     # ---- between torch and the native engine -------------------------------------------------------------------
 
     def _build(self) -> Any:
-        levels = []
-        for level in self.network.levels:
-            batch_norm = level.batch_norm
-            levels.append(
-                {
-                    "group": level.group,
-                    "size": level.linear.out_features,
-                    "bias": level.linear.bias is not None,
-                    "batch_norm": batch_norm is not None,
-                    "unbiased": getattr(batch_norm, "variance", "biased") == "unbiased",
-                    "eps": 0.0 if batch_norm is None else batch_norm.eps,
-                    "momentum": 0.0 if batch_norm is None else batch_norm.momentum,
-                }
-            )
-        output = self.network.output
-        return _core.StepEngine(
-            vocab=self.network.vocab_size,
-            block=self.network.block_size,
-            embed=self.network.embedding.embedding_dim,
-            levels=levels,
-            output_bias=output is not None and output.bias is not None,
-            optimizer=self._optimizer_description.settings,
-            float64=self.network.dtype == torch.float64,
-        )
+        return self.network.build(self._optimizer_description.settings)
+
+    def _batch_norms(self) -> Iterator[tuple[int, nn.BatchNorm1d]]:
+        return iter(()) if isinstance(self.network, GPTDescription) else self.network.batch_norms()
 
     def _set_examples(self, tokens: Tensor, targets: Tensor) -> None:
-        """Give the native engine the examples, once for as long as they are the same tensors, unchanged."""
+        """Give the native engine the examples; not again where they are the same tensors, unchanged."""
         check_integers("tokens", tokens)
         check_integers("targets", targets)
         versions = (tokens._version, targets._version)
@@ -219,7 +231,7 @@ class StepEngine:
             self._versions = versions
 
     def _read(self) -> int:
-        """Take up the model and the optimizer as they are now; return the number of updates made."""
+        """Read the model and the optimizer as they are now; return the number of updates made."""
         current = describe_optimizer(self.optimizer, self.parameters)
         if current.settings != self._optimizer_description.settings:
             self._optimizer_description = current
@@ -241,13 +253,13 @@ class StepEngine:
     def _read_model(self) -> None:
         for number, parameter in enumerate(self.parameters):
             self._native.take(number, _VALUE, parameter.detach().contiguous().numpy())
-        for number, batch_norm in self.network.batch_norms():
+        for number, batch_norm in self._batch_norms():
             mean, var = running_statistics(batch_norm)
             self._native.take_statistics(number, mean.numpy(), var.numpy())
 
     @torch.no_grad()
     def _write(self, updates: int, steps: int) -> None:
-        """Give back what the steps changed."""
+        """Write back what the steps changed."""
         if steps == 0:
             return
         description = self._optimizer_description
@@ -256,7 +268,7 @@ class StepEngine:
             self._give(number, _VALUE, parameter)
             for slot, name in enumerate(description.state_names, start=_FIRST_STATE):
                 self._give(number, slot, self.optimizer.state[parameter][name])
-        for number, batch_norm in self.network.batch_norms():
+        for number, batch_norm in self._batch_norms():
             mean, var = running_statistics(batch_norm)
             new_mean, new_var = torch.empty_like(mean), torch.empty_like(var)
             self._native.give_statistics(number, new_mean.numpy(), new_var.numpy())
@@ -268,7 +280,7 @@ class StepEngine:
     def _give(self, number: int, slot: int, target: Tensor) -> None:
         if target.is_contiguous():
             self._native.give(number, slot, target.detach().numpy())
-            increment_version(target)  # for autograd, as any change in place
+            increment_version(target)  # as autograd requires of a change in place
             return
         values = torch.empty_like(target, memory_format=torch.contiguous_format)
         self._native.give(number, slot, values.numpy())

@@ -1,6 +1,7 @@
-"""What a checkpoint's file may hold, looked at before anything is taken from it.
+"""Checks of what a checkpoint's file holds, before anything is taken from it.
 
-A file that was damaged by accident fails its checksum; these are for one that another version or program wrote.
+A file that was damaged by accident fails its checksum. These checks are for a file that another version, or another
+program, wrote.
 """
 
 from __future__ import annotations
@@ -15,39 +16,42 @@ import torch
 from torch import Tensor
 
 from namegen_ext.runs.errors import RunError
+from namegen_ext.runs.model_checks import NOTHING, check_descriptions
 
 _DEVICE = re.compile(r"cpu|cuda:[0-9]{1,4}")
 _ADAMW_ENTRIES = ("exp_avg", "exp_avg_sq", "step")
 
 
-def whole_number(path: Path, content: Mapping[str, Any], key: str) -> int:
-    """Return an entry that counts something.
-
-    Raises:
-        RunError: it is missing, or no whole number from 0 to 2**63 - 1.
-
-    """
-    value = content.get(key)
-    if type(value) is not int or not 0 <= value < 2**63:
-        raise RunError(f"{path}: {key} is {reprlib.repr(value)}, expected a whole number from 0")
-    return value
-
-
 def seconds(path: Path, content: Mapping[str, Any], key: str) -> float:
-    """Return an entry that tells a time.
+    """Return an entry that is a time in seconds.
 
     Raises:
         RunError: it is missing, or no finite number from 0.
 
     """
     value = content.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**63:  # nor NaN
+    if (
+        isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**63
+    ):  # false for NaN too
         raise RunError(f"{path}: {key} is {reprlib.repr(value)}, expected a number of seconds from 0")
     return float(value)
 
 
+def number(path: Path, content: Mapping[str, Any], key: str) -> float:
+    """Return an entry that is a finite number.
+
+    Raises:
+        RunError: it is missing or something else.
+
+    """
+    value = content.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -(2.0**63) < value < 2.0**63:
+        raise RunError(f"{path}: {key} is {reprlib.repr(value)}, expected a number")
+    return float(value)
+
+
 def losses(path: Path, tensor: Tensor | None) -> Tensor:
-    """Return the losses that are not in metrics.jsonl yet: float32 (n,).
+    """Return the losses of some steps: float32 (n,).
 
     Raises:
         RunError: they are something else.
@@ -62,7 +66,7 @@ def check_generators(path: Path, states: Mapping[str, Tensor]) -> None:
     """Accept states of torch's generators.
 
     Raises:
-        RunError: one is none.
+        RunError: one is something else.
 
     """
     for name, state in states.items():
@@ -108,7 +112,7 @@ def check_optimizer(
             raise RunError(f"{path}: {key}: got {describe(tensor)}, expected {describe(wanted)}")
         if entry == "step" and not 0 <= float(tensor) < 2**63:
             raise RunError(f"{path}: {key}: got {float(tensor)}, expected a number of steps")
-    # Before the first step there is nothing.
+    # Before the first step an optimizer has no state.
     missing = [
         key for key in (f"{name}.{entry}" for name in parameters for entry in entries) if key not in tensors
     ]
@@ -138,15 +142,16 @@ def check_fit(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, 
         RunError: one is missing, too many, or another.
 
     """
-    for name in sorted(expected.keys() | tensors.keys()):
-        found, wanted = describe(tensors.get(name)), describe(expected.get(name))
-        if found != wanted:
-            raise RunError(f"{path}: {name}: got {found}, expected {wanted} by config.json")
+    check_descriptions(
+        path,
+        {name: describe(tensor) for name, tensor in tensors.items()},
+        {name: describe(tensor) for name, tensor in expected.items()},
+    )
 
 
 def describe(tensor: Tensor | None) -> str:
     """Return a tensor's dtype and shape, in words."""
     if tensor is None:
-        return "nothing"
+        return NOTHING
     dtype = str(tensor.dtype).removeprefix("torch.")
     return f"{dtype} {tuple(tensor.shape)}"

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from namegen_ext.data import Vocabulary
-from namegen_ext.sampling.arguments import check_count, check_seed
+from namegen_ext.sampling.arguments import check_count, check_seed, fresh_seed
+from namegen_ext.sampling.network import Network
 from namegen_ext.sampling.plan import Backend, Method
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH, NameSampler
 from namegen_ext.sampling.stream import DEFAULT_PATIENCE, NameStream
 
+if TYPE_CHECKING:
+    from torch import nn
+
 
 def iter_names(
-    model: nn.Module,
+    model: nn.Module | Network,
     vocabulary: Vocabulary,
     n: int,
     *,
@@ -34,6 +36,7 @@ def iter_names(
     method: Method = "auto",
     backend: Backend = "auto",
     threads: int = 1,
+    case: str = "keep",
 ) -> NameStream:
     """Draw n names one after another.
 
@@ -41,12 +44,12 @@ def iter_names(
 
     A name is drawn symbol by symbol from the model's probabilities until the end marker comes. No name is
     empty: without a prefix the first symbol is drawn among the letters. The model is in evaluation mode
-    while it is asked, and as it was afterwards. The names depend on the seed and on their place in the
-    stream, not on ``n`` or ``batch_size`` (see `NameSampler` for rounding).
+    while it is asked, and in its own mode afterwards. The names depend on the seed and on their place in the
+    stream, not on ``n`` or ``batch_size``; see `NameSampler` about rounding.
 
     Args:
         model: maps (N, block_size) int64 tokens to logits (N, len(vocabulary)), or to a tuple that starts
-            with them.
+            with them. Or a `namegen_ext.sampling.network.Network`, which needs no torch.
         vocabulary: the symbols; 0 starts the context and ends a name.
         n: how many names.
         block_size: the number of symbols in a context; None takes ``model.block_size``.
@@ -54,9 +57,11 @@ def iter_names(
             1 more varied. 0 is refused: ``top_k=1`` draws the likeliest symbol each time.
         top_k: draw among the k likeliest symbols only, 1 to len(vocabulary); None for all.
         prefix: stands at the start of each name; letters of the vocabulary.
-        seed: 0 to 2**64 - 1; None takes one from torch's global generator, which `torch.manual_seed` seeds.
+        seed: 0 to 2**64 - 1; None takes one from torch's global generator, which `torch.manual_seed` seeds, or
+            from the system where torch is not loaded.
         max_length: a name, its prefix included, is cut after so many letters.
-        training_names: what counts as not new.
+        training_names: the names that do not count as new, whatever their case and the writing of their accents; see
+            `namegen_ext.data.folding`.
         novel: leave out names that stand in ``training_names``.
         unique: leave out repeats.
         count_distinct: count the different names (``counts.drawn_distinct``) without ``unique``.
@@ -67,6 +72,8 @@ def iter_names(
         backend: "native", "python" or "auto"; see `NameSampler`.
         threads: how many threads draw, where the native sampler does; has no influence on the names. A batch
             is shared out among them, at least 1,024 names to each.
+        case: "title" writes names with capital initials; else they stay as they are drawn. The prefix is in the case
+            that the model learnt.
 
     Returns:
         A `NameStream`: an iterator whose ``counts`` tell how many of the names drawn were new and different.
@@ -75,13 +82,19 @@ def iter_names(
         ValueError: an argument that cannot be; the message names it.
         SamplingError: the logits are not finite, or, while iterating, novel or unique names can't be found.
 
+    Example:
+        >>> from namegen_ext.models import Bigram
+        >>> stream = iter_names(Bigram(5), Vocabulary("abcd"), 1000, seed=1, training_names=["ab"], novel=True)
+        >>> len(list(stream)), stream.counts.names, stream.counts.new
+        (1000, 1000, 1000)
+
     """
     n = check_count(n, minimum=0, name="n")
     patience = check_count(patience, minimum=1, name="patience")
     if batch_size is not None:
         batch_size = check_count(batch_size, minimum=1, name="batch_size")
     threads = check_count(threads, minimum=1, name="threads")
-    seed = int(torch.randint(2**63 - 1, ())) if seed is None else check_seed(seed)
+    seed = fresh_seed() if seed is None else check_seed(seed)
     sampler = NameSampler(
         model,
         vocabulary,
@@ -105,11 +118,12 @@ def iter_names(
         patience=patience,
         batch_size=batch_size,
         threads=threads,
+        case=case,
     )
 
 
 def sample_names(
-    model: nn.Module,
+    model: nn.Module | Network,
     vocabulary: Vocabulary,
     n: int,
     *,
@@ -127,8 +141,17 @@ def sample_names(
     method: Method = "auto",
     backend: Backend = "auto",
     threads: int = 1,
+    case: str = "keep",
 ) -> list[str]:
-    """Draw a list of n names; all arguments and errors as in `iter_names`."""
+    """Draw a list of n names. All arguments and errors are those of `iter_names`.
+
+    Example:
+        >>> from namegen_ext.models import MLP
+        >>> names = sample_names(MLP(5, block_size=2), Vocabulary("abcd"), 3, seed=1, prefix="ab")
+        >>> len(names), {name[:2] for name in names}
+        (3, {'ab'})
+
+    """
     return iter_names(
         model,
         vocabulary,
@@ -147,4 +170,5 @@ def sample_names(
         method=method,
         backend=backend,
         threads=threads,
+        case=case,
     ).to_list()

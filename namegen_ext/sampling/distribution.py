@@ -1,4 +1,4 @@
-"""From a context to the probabilities of the next symbol: by asking the model, or from a table of it.
+"""Gives the probabilities of the next symbol after a context: by asking the model, or from a table of it.
 
 The drawing loop (draw.py) needs no more than `NextSymbolDistribution`, so that another source of
 probabilities, or another loop, can take the place of either.
@@ -7,52 +7,19 @@ probabilities, or another loop, can take the place of either.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from namegen_ext.models.evaluation_mode import evaluating
-from namegen_ext.sampling.errors import SamplingError
+from namegen_ext.sampling.errors import NOT_FINITE, SamplingError
+from namegen_ext.sampling.plan import row_width
+from namegen_ext.sampling.shaping import Shaping
 
-NOT_FINITE = "the model's logits are not all finite: its training has diverged; train it anew"
-
-# Contexts per forward pass when the whole model is tabulated. Fixed, so that the table never depends on the
-# batch.
+# Contexts per forward pass when the whole model is tabulated. The number is fixed, so that the table does not depend
+# on the batch.
 _TABLE_CHUNK = 2048
-
-
-@dataclass(frozen=True)
-class Shaping:
-    """How logits become probabilities.
-
-    Args:
-        temperature: the logits are divided by it; below 1 likely symbols become likelier. Greater than 0.
-        top_k: only the k likeliest symbols can be drawn (of equal ones, those that come first in the
-            vocabulary); None keeps all.
-
-    """
-
-    temperature: float = 1.0
-    top_k: int | None = None
-
-    def probabilities(self, logits: Tensor, *, allow_end: bool = True) -> Tensor:
-        """Turn logits (N, V) into probabilities (N, V) float64.
-
-        Without ``allow_end`` symbol 0 cannot be drawn; it is excluded before the k likeliest are chosen.
-        """
-        logits = logits.double()  # (N, V)
-        if not allow_end:
-            logits = logits.clone()
-            logits[:, 0] = -torch.inf
-        if self.top_k is not None and self.top_k < logits.shape[1]:
-            order = logits.sort(dim=1, descending=True, stable=True).indices  # (N, V)
-            logits = logits.scatter(1, order[:, self.top_k :], -torch.inf)
-        # The largest logit is taken off first: a small temperature then sends the others to -inf, none to
-        # +inf.
-        logits = logits - logits.max(dim=1, keepdim=True).values
-        return torch.softmax(logits / self.temperature, dim=1)  # (N, V)
 
 
 class NextSymbolDistribution(Protocol):
@@ -61,7 +28,7 @@ class NextSymbolDistribution(Protocol):
     Attributes:
         vocab_size: V, the number of symbols; 0 is the end marker.
         block_size: the number of symbols in a context.
-        device: where contexts are expected and results lie.
+        device: of the contexts and the results.
 
     """
 
@@ -99,7 +66,7 @@ class NextSymbolDistribution(Protocol):
 
 
 class ModelDistribution:
-    """The model asked for each context.
+    """Asks the model for each context.
 
     Args:
         model: maps (N, block_size) int64 tokens to logits (N, vocab_size), or to a tuple that starts with
@@ -123,7 +90,7 @@ class ModelDistribution:
         return self.shaping.probabilities(self.logits(contexts), allow_end=allow_end)
 
     def first_probabilities(self) -> Tensor:
-        """Give the probabilities of a name's first symbol: (1, V) float64, that of the end marker 0."""
+        """Give the probabilities of a name's first symbol: (1, V) float64. That of the end marker is 0."""
         start = torch.zeros(1, self.block_size, dtype=torch.int64, device=self.device)
         return self.probabilities(start, allow_end=False)
 
@@ -141,7 +108,7 @@ class ModelDistribution:
     def logits(self, contexts: Tensor) -> Tensor:
         """Ask the model: (N, block_size) int64 -> (N, V), checked."""
         with evaluating(self.model):
-            # A model over sequences tells by itself where in a context the word begins.
+            # A model over sequences finds by itself where in a context the word begins.
             output = getattr(self.model, "next_logits", self.model)(contexts)
         return self.checked(output[0] if isinstance(output, tuple) else output, len(contexts))
 
@@ -165,7 +132,7 @@ class ModelDistribution:
 
 
 class TableDistribution:
-    """The model as a table of all vocab_size**block_size contexts, computed once; a lookup from then on.
+    """Looks contexts up in a table of all vocab_size**block_size ones, for which the model is asked once.
 
     Args:
         model: the distribution to tabulate.
@@ -177,15 +144,10 @@ class TableDistribution:
         self.block_size = model.block_size
         self.device = model.device
         self._powers = _powers(model)  # (block_size,)
-        self._width = _row_width(self.vocab_size)
+        self._width = row_width(self.vocab_size)
         table = self._tabulate(model)  # (contexts + 1, width)
         self._first_row_start = table.numel() - self._width
         self._table = table.flatten()
-
-    @staticmethod
-    def num_bytes(vocab_size: int, block_size: int) -> int:
-        """Tell how much memory a table takes."""
-        return 8 * (vocab_size**block_size + 1) * _row_width(vocab_size)
 
     def _tabulate(self, model: ModelDistribution) -> Tensor:
         num_contexts = self.vocab_size**self.block_size
@@ -204,9 +166,9 @@ class TableDistribution:
         return self._search(torch.full_like(uniforms, self._first_row_start, dtype=torch.int64), uniforms)
 
     def _search(self, row_starts: Tensor, uniforms: Tensor) -> Tensor:
-        """Count the entries of each row up to its uniform number, by a binary search that goes by halves.
+        """Count the entries of each row up to its uniform number, by a binary search.
 
-        It reads a few entries of each row, where a comparison would copy whole rows.
+        It reads a few entries of each row. A comparison of all entries would copy whole rows.
         """
         position = row_starts.clone()  # (N,)
         half = self._width // 2
@@ -243,11 +205,6 @@ def _powers(model: ModelDistribution) -> Tensor:
     """Return what each position counts in a context's number: (block_size,) int64."""
     powers = [model.vocab_size**position for position in reversed(range(model.block_size))]
     return torch.tensor(powers, device=model.device)
-
-
-def _row_width(vocab_size: int) -> int:
-    """Return the power of two that the binary search needs; the padding is above every uniform number."""
-    return 1 << (vocab_size - 1).bit_length()
 
 
 def cumulative_rows(probabilities: Tensor) -> Tensor:

@@ -9,7 +9,7 @@
 #include <functional>
 #include <stdexcept>
 
-#include "engine/training/dispatch.h"
+#include "engine/training/step_engine.h"
 #include "support.h"
 #include "threads/arena.h"
 #include "threads/thread_context.h"

@@ -90,7 +90,8 @@ def test_lecture_split(names_file: Path) -> None:
 
 @pytest.mark.parametrize("num_words", [0, 1, 5])
 def test_too_few_words(num_words: int) -> None:
-    message = f"^a split into train, dev and test words needs at least 6 words, but got {num_words}$"
+    needed = "a split into train, dev and test words needs at least 6 words"
+    message = f"^{needed}, but got {num_words}; the split 'all' takes all of them to train on$"
     with pytest.raises(DataError, match=message):
         split_words(["anna"] * num_words)
 

@@ -8,5 +8,6 @@ NB_MODULE(_core, m) {
   m.attr("COMPILER") = NAMEGEN_COMPILER;
   namegen::bindings::bind_machine(m);
   namegen::bindings::bind_step_engine(m);
+  namegen::bindings::bind_gpt_engine(m);
   namegen::bindings::bind_sampling(m);
 }

@@ -7,7 +7,8 @@
 #include <stdexcept>
 
 #include "bindings/parts.h"
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/cpu_kernels.h"
+#include "kernels/cpu/instruction_sets.h"
 #include "threads/thread_context.h"
 #include "threads/thread_pool.h"
 

@@ -9,6 +9,7 @@ namespace nb = nanobind;
 
 void bind_machine(nb::module_& m);
 void bind_step_engine(nb::module_& m);
+void bind_gpt_engine(nb::module_& m);
 void bind_sampling(nb::module_& m);
 
 }  // namespace namegen::bindings

@@ -5,7 +5,7 @@
 #include <exception>
 #include <memory>
 
-#include "engine/sampling/aligned.h"
+#include "engine/sampling/aligned_array.h"
 #include "engine/sampling/network.h"
 
 namespace namegen::sampling {

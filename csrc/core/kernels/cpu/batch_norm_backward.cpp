@@ -4,8 +4,8 @@
 //   db = sum dz,  dw = sum dz * xhat,
 //   dx = g * (dz - db / N - xhat * dw / N)   in training, where mean and invstd depend on x (Ioffe and Szegedy 2015),
 //   dx = g * dz                              in evaluation.
-#include "kernels/cpu/batch_norm.h"
-#include "kernels/cpu/functions.h"
+#include "kernels/cpu/batch_norm_chunks.h"
+#include "kernels/cpu/kernel_table.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {
@@ -106,11 +106,9 @@ void input_gradient(const Backward& p, Coefficients<Compute<Data>> coefficients,
       constexpr int NV = decltype(nv)::value;
       Vec<T> mean[NV], g[NV], a[NV], b[NV];
       load_columns<T, NV>(p.mean, column, columns, T(0), mean);
-      for (int v = 0; v < NV; ++v) {
-        g[v] = load(coefficients.g + column + v * kWidth<T>);
-        a[v] = load(coefficients.a + column + v * kWidth<T>);
-        b[v] = load(coefficients.b + column + v * kWidth<T>);
-      }
+      load_vectors<NV>(coefficients.g + column, g);
+      load_vectors<NV>(coefficients.a + column, a);
+      load_vectors<NV>(coefficients.b + column, b);
       for (; n < n_end; ++n) {
         read_ahead<NV, Tanh, Training>(p, blocks, n * p.row_stride + column);
         blocks.template write_ahead<NV>(p.grad_input, n * p.row_stride + column);

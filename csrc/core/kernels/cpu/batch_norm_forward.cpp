@@ -2,8 +2,8 @@
 //
 // Training: the mean of a piece of rows, then the sum of squared deviations from it, both exact to rounding; pieces and
 // chunks merge by Chan, Golub and LeVeque (1979): M = M_a + M_b + delta^2 n_a n_b / n.
-#include "kernels/cpu/batch_norm.h"
-#include "kernels/cpu/functions.h"
+#include "kernels/cpu/batch_norm_chunks.h"
+#include "kernels/cpu/kernel_table.h"
 #include "kernels/cpu/tanh.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
@@ -16,8 +16,8 @@ void sum_rows(const BatchNormForward& p, int64_t first, int64_t end, const RowBl
   using T = Compute<Data>;
   blocks.walk(first, end, [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
     constexpr int NV = decltype(nv)::value;
-    Vec<T> total[NV];
-    for (int v = 0; v < NV; ++v) total[v] = n == first ? Vec<T>{} : load(sums + column + v * kWidth<T>);
+    Vec<T> total[NV] = {};
+    if (n > first) load_vectors<NV>(sums + column, total);
     for (; n < n_end; ++n) {
       blocks.template read_ahead<NV>(p.input, n * p.row_stride + column);
 #pragma GCC unroll 8
@@ -26,7 +26,7 @@ void sum_rows(const BatchNormForward& p, int64_t first, int64_t end, const RowBl
         total[v] += term(load_data(x, lanes_of<T, NV>(v, columns)), column + v * kWidth<T>);
       }
     }
-    for (int v = 0; v < NV; ++v) store(sums + column + v * kWidth<T>, total[v]);
+    store_vectors<NV>(sums + column, total);
   });
 }
 
@@ -50,11 +50,8 @@ void chunk_statistics(const BatchNormForward& p, int64_t first, int64_t end, Com
       const Vec<T> delta = x - load(piece_mean + c);
       return delta * delta;
     });
-    for (int64_t c = 0; n > first && c < padded; c += kWidth<T>) {
-      Vec<T> m = load(mean + c), d = load(deviations + c);
-      merge_statistics(T(n - first), m, d, T(rows), load(piece_mean + c), load(piece_deviations + c));
-      store(mean + c, m);
-      store(deviations + c, d);
+    if (n > first) {
+      merge_statistics(padded, T(n - first), mean, deviations, T(rows), piece_mean, piece_deviations);
     }
   }
 }
@@ -128,11 +125,9 @@ void normalise(const BatchNormForward& p, Context& context) {
     blocks.walk(first, end, [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
       constexpr int NV = decltype(nv)::value;
       Vec<T> mean[NV], scale[NV], bias[NV];
-      for (int v = 0; v < NV; ++v) {
-        mean[v] = load(means + column + v * kWidth<T>);
-        scale[v] = load(scales + column + v * kWidth<T>);
-        bias[v] = load(biases + column + v * kWidth<T>);
-      }
+      load_vectors<NV>(means + column, mean);
+      load_vectors<NV>(scales + column, scale);
+      load_vectors<NV>(biases + column, bias);
       for (; n < n_end; ++n) {
         const int64_t at = n * p.row_stride + column;
         blocks.template read_ahead<NV>(p.input, at);

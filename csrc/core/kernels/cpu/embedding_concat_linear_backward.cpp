@@ -7,9 +7,10 @@
 // products over the examples themselves. Sums are cut into chunks that depend on the shapes alone and are merged in
 // order, so the bits are the same for any number of threads.
 #include "kernels/cpu/add_arrays.h"
-#include "kernels/cpu/embedding_concat_linear.h"
-#include "kernels/cpu/functions.h"
+#include "kernels/cpu/embedding_concat_linear_choice.h"
+#include "kernels/cpu/kernel_table.h"
 #include "kernels/cpu/row_blocks.h"
+#include "kernels/cpu/symbol_rows.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {
@@ -51,7 +52,7 @@ void add_examples(const Backward& p, const SymbolRows& symbols, const RowBlocks<
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) {
       const int64_t at = n * p.output_stride + v * kWidth<T>;
-      d[v] = gradient<Data, Tanh>(dy + at, y + at, v < NV - 1 ? kWidth<T> : columns - v * kWidth<T>);
+      d[v] = gradient<Data, Tanh>(dy + at, y + at, lanes_of<T, NV>(v, columns));
     }
     for (int64_t t = 0; t < block; ++t) {
       T* row = sums + symbols.row_of[n * block + t] * stride + column;
@@ -139,19 +140,9 @@ template <class T>
 void bias_gradient(GradientRows<T> d, int64_t rows, int64_t hidden, T* grad_bias, Context& context) {
   const Panels<T> panels{hidden};
   parallel_for(context, panels.count(), double(rows) * hidden * sizeof(T) / kBytesPerMicro, [&](int64_t panel) {
-    with_vectors(panels.vectors(panel), [&](auto nv) {
-      constexpr int NV = decltype(nv)::value;
-      const int64_t column = panels.first(panel);
-      const PlainRows<T, NV> row{d.rows + column, d.stride, panels.last(panel)};
-      Vec<T> sums[NV] = {};
-      for (int64_t r = 0; r < rows; ++r) {
-#pragma GCC unroll 8
-        for (int v = 0; v < NV; ++v) sums[v] += row(r, v);
-      }
-      for (int v = 0; v < NV; ++v) {
-        T* target = grad_bias + column + v * kWidth<T>;
-        store_first(target, sums[v], v < NV - 1 ? kWidth<T> : panels.last(panel));
-      }
+    with_panel(panels, panel, [&](auto nv, const Panel& at) {
+      const PlainRows<T, decltype(nv)::value> of_panel{d.rows + at.column, d.stride, at.last};
+      sum_plain_rows(of_panel, rows, grad_bias + at.column);
     });
   });
 }
@@ -165,59 +156,62 @@ struct PositionRows {
   int64_t symbol_stride;
 };
 
+constexpr int64_t kWeightDepth = 128;  // rows summed at a time: their panel of d stays in L1
+
+// sums (E, NV vectors) = sum over the rows of position t of C[symbol of r, e] * d[r, h], for one panel of columns h.
+template <class T, int NV>
+void weight_gradient_panel(const Backward& p, const PositionRows<T>& position, const Panel& panel, T* sums) {
+  const int64_t embed = p.shape.embed;
+  const T* embedding = static_cast<const T*>(p.embedding);
+  // Rows of d may be a power of two apart and fall into few sets of the cache. Where they are read often, they are
+  // packed.
+  const bool pack = embed > 2 * kTileRows<NV>;
+  alignas(64) T packed[kWeightDepth * NV * kWidth<T>];
+  for (int64_t r = 0; r < position.rows; r += kWeightDepth) {
+    const int64_t depth = smaller(kWeightDepth, position.rows - r);
+    const auto add_products = [&](const auto& rows_of_d) {
+      for_tiles<NV>(0, embed, [&](int64_t e, int64_t count) {
+        const auto a_of = [&](int64_t) {
+          return GatheredColumnsOfA<T>{embedding + e, embed, position.symbols + r * position.symbol_stride,
+                                       position.symbol_stride, count - 1};
+        };
+        tile_of<NV, T>(count, 1, depth, a_of, rows_of_d, [&](int i, const Vec<T>* products) {
+          T* target = sums + (e + i) * NV * kWidth<T>;
+#pragma GCC unroll 8
+          for (int v = 0; v < NV; ++v) {
+            T* q = target + v * kWidth<T>;
+            store(q, r == 0 ? products[v] : load(q) + products[v]);
+          }
+        });
+      });
+    };
+    const PlainRows<T, NV> plain{position.d.rows + r * position.d.stride + panel.column, position.d.stride, panel.last};
+    if (!pack) {
+      add_products(plain);
+      continue;
+    }
+    for (int64_t k = 0; k < depth; ++k) {
+      for (int v = 0; v < NV; ++v) store(packed + (k * NV + v) * kWidth<T>, plain(k, v));
+    }
+    add_products(PackedRows<T, NV>{packed});
+  }
+}
+
 // dW[h, t*E + e] = sum over the rows of position t of d[r, h] * C[symbol of r, e]. Vectors run along h, where d is
 // contiguous; a finished panel is transposed into dW.
 template <class T>
 void weight_gradient(const Backward& p, int64_t t, const PositionRows<T>& position, T* transposed, Context& context) {
   const int64_t embed = p.shape.embed, hidden = p.shape.hidden, k_count = p.shape.block * embed;
-  const T* embedding = static_cast<const T*>(p.embedding);
   const Panels<T> panels{hidden};
-  constexpr int64_t kDepth = 128;  // rows summed at a time: their panel of d stays in L1
   const double micros = 2.0 * position.rows * embed * hidden / kFlopsPerMicro;
-  parallel_for(context, panels.count(), micros, [&](int64_t panel) {
-    const int64_t column = panels.first(panel), width = panels.vectors(panel) * kWidth<T>;
-    T* sums_at = transposed + column * embed;  // (E, width)
-    with_vectors(panels.vectors(panel), [&](auto nv) {
+  parallel_for(context, panels.count(), micros, [&](int64_t number) {
+    with_panel(panels, number, [&](auto nv, const Panel& panel) {
       constexpr int NV = decltype(nv)::value;
-      // Rows of d may be a power of two apart and fall into few sets of the cache: read often, they are packed.
-      const bool pack = embed > 2 * kTileRows<NV>;
-      alignas(64) T packed[kDepth * NV * kWidth<T>];
-      for (int64_t r = 0; r < position.rows; r += kDepth) {
-        const int64_t depth = smaller(kDepth, position.rows - r);
-        const PlainRows<T, NV> plain{position.d.rows + r * position.d.stride + column, position.d.stride,
-                                     panels.last(panel)};
-        for (int64_t k = 0; pack && k < depth; ++k) {
-          for (int v = 0; v < NV; ++v) store(packed + (k * NV + v) * kWidth<T>, plain(k, v));
-        }
-        for (int64_t e = 0; e < embed; e += kTileRows<NV>) {
-          const int64_t count = smaller(kTileRows<NV>, embed - e);
-          const auto a_of = [&](int64_t) {
-            return GatheredColumnsOfA<T>{embedding + e, embed, position.symbols + r * position.symbol_stride,
-                                         position.symbol_stride, count - 1};
-          };
-          const auto add = [&](int i, const Vec<T>* sums) {
-            T* target = sums_at + (e + i) * width;
-#pragma GCC unroll 8
-            for (int v = 0; v < NV; ++v) {
-              T* q = target + v * kWidth<T>;
-              store(q, r == 0 ? sums[v] : load(q) + sums[v]);
-            }
-          };
-          if (pack) {
-            tile_of<NV, T>(count, 1, depth, a_of, PackedRows<T, NV>{packed}, add);
-          } else {
-            tile_of<NV, T>(count, 1, depth, a_of, plain, add);
-          }
-        }
-      }
+      T* sums = transposed + panel.column * embed;
+      weight_gradient_panel<T, NV>(p, position, panel, sums);
+      T* grad = static_cast<T*>(p.grad_linear_weight) + panel.column * k_count + t * embed;
+      transpose_matrix(sums, NV * kWidth<T>, embed, panel.width, grad, k_count, false);
     });
-    T* grad = static_cast<T*>(p.grad_linear_weight) + column * k_count + t * embed;
-    for (int64_t h = 0; h < panels.width(panel); h += kWidth<T>) {
-      for (int64_t e = 0; e < embed; e += kWidth<T>) {
-        const int64_t rows = smaller(kWidth<T>, embed - e), columns = smaller(kWidth<T>, panels.width(panel) - h);
-        transpose<T>(sums_at + e * width + h, width, rows, columns, grad + h * k_count + e, k_count, rows);
-      }
-    }
   });
 }
 
@@ -236,38 +230,31 @@ void add_embedding_gradient(const Backward& p, int64_t t, const PositionRows<T>&
   const int64_t embed = p.shape.embed, hidden = p.shape.hidden, k_count = p.shape.block * embed;
   const T* weight = static_cast<const T*>(p.linear_weight) + t * embed;
   T* grad = static_cast<T*>(p.grad_embedding);
-  const Panels<T> panels{embed};
   const bool pack = count > 2 * kMostTileRows;  // else W is read where it lies, which two passes over it do not repay
   if (pack) pack_rows([&](int64_t h) { return weight + h * k_count; }, hidden, embed, buffers.packed);
 
   constexpr int64_t kTaskRows = 48;
-  const int64_t stride = panels.padded();
+  const int64_t stride = Panels<T>{embed}.padded();
   const double micros = 2.0 * count * embed * hidden / kFlopsPerMicro;
   parallel_for(context, ceil_div(count, kTaskRows), micros, [&](int64_t task) {
     const int64_t end = smaller((task + 1) * kTaskRows, count);
-    for (int64_t panel = 0; panel < panels.count(); ++panel) {
-      with_vectors(panels.vectors(panel), [&](auto nv) {
-        constexpr int NV = decltype(nv)::value;
-        const int64_t column = panels.first(panel);
-        for (int64_t r = task * kTaskRows; r < end; r += kTileRows<NV>) {
-          const int64_t tile_rows = smaller(kTileRows<NV>, end - r);
-          const auto a_of = [&](int64_t) {
-            return rows_of_a<T>(tile_rows,
-                                [&](int64_t i) { return position.d.rows + (first + r + i) * position.d.stride; });
-          };
-          const auto keep = [&](int i, const Vec<T>* sums) {
-#pragma GCC unroll 8
-            for (int v = 0; v < NV; ++v) store(buffers.products + (r + i) * stride + column + v * kWidth<T>, sums[v]);
-          };
-          if (pack) {
-            tile_of<NV, T>(tile_rows, 1, hidden, a_of, PackedRows<T, NV>{buffers.packed + column * hidden}, keep);
-          } else {
-            const PlainRows<T, NV> b{weight + column, k_count, panels.last(panel)};
-            tile_of<NV, T>(tile_rows, 1, hidden, a_of, b, keep);
-          }
+    for_each_panel<T>(embed, [&](auto nv, const Panel& panel) {
+      constexpr int NV = decltype(nv)::value;
+      for_tiles<NV>(task * kTaskRows, end, [&](int64_t r, int64_t rows) {
+        const auto a_of = [&](int64_t) {
+          return rows_of_a<T>(rows, [&](int64_t i) { return position.d.rows + (first + r + i) * position.d.stride; });
+        };
+        const auto keep = [&](int i, const Vec<T>* sums) {
+          store_vectors<NV>(buffers.products + (r + i) * stride + panel.column, sums);
+        };
+        if (pack) {
+          tile_of<NV, T>(rows, 1, hidden, a_of, PackedRows<T, NV>{buffers.packed + panel.column * hidden}, keep);
+        } else {
+          const PlainRows<T, NV> b{weight + panel.column, k_count, panel.last};
+          tile_of<NV, T>(rows, 1, hidden, a_of, b, keep);
         }
       });
-    }
+    });
   });
   // Added row after row, each thread to columns of its own.
   const double add_micros = double(count) * embed * sizeof(T) / kBytesPerMicro;

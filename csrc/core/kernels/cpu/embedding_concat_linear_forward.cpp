@@ -3,9 +3,10 @@
 // By table: a token takes one of V values, so position t adds one of V rows, P[t, s] = C[s] @ W_t^T. Only the rows of
 // symbols that occur are formed; an example is then the sum of `block` rows. By plain product where symbols hardly
 // repeat. Both form the same sums in another order.
-#include "kernels/cpu/embedding_concat_linear.h"
+#include "kernels/cpu/embedding_concat_linear_choice.h"
+#include "kernels/cpu/symbol_rows.h"
 
-#include "kernels/cpu/functions.h"
+#include "kernels/cpu/kernel_table.h"
 #include "kernels/cpu/tanh.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
@@ -23,7 +24,7 @@ inline void finish_row(const Vec<Compute<Data>>* sums, const Compute<Data>* bias
   using T = Compute<Data>;
 #pragma GCC unroll 8
   for (int v = 0; v < NV; ++v) {
-    const int64_t lanes = v < NV - 1 ? kWidth<T> : columns - v * kWidth<T>;
+    const int64_t lanes = lanes_of<T, NV>(v, columns);
     Vec<T> z = sums[v];
     if (bias != nullptr) z += v < NV - 1 ? load(bias + v * kWidth<T>) : load_first(bias + v * kWidth<T>, lanes);
     store_data(y + v * kWidth<T>, Tanh ? tanh(z) : z, lanes);
@@ -55,23 +56,19 @@ const T* build_table(const Forward& p, const SymbolRows& symbols, int64_t stride
     parallel_for(context, tiles.count, micros, [&](int64_t task) {
       const int64_t t = tiles.position[task], first = tiles.first[task];
       const int64_t rows = smaller(tiles.kRows, symbols.base[t + 1] - first);
-      for (int64_t panel = first_panel; panel < end_panel; ++panel) {
-        with_vectors(panels.vectors(panel), [&](auto nv) {
-          constexpr int NV = decltype(nv)::value;
-          const int64_t column = panels.first(panel);
-          const T* base = t == 0 && bias != nullptr ? bias + column : nullptr;
-          const PackedRows<T, NV> b{packed(panel) + t * embed * NV * kWidth<T>};
-          for (int64_t r = first; r < first + rows; r += kTileRows<NV>) {
-            const int64_t count = smaller(kTileRows<NV>, first + rows - r);
-            const auto a_of = [&](int64_t) {
-              return rows_of_a<T>(count, [&](int64_t i) { return embedding + symbols.symbols[r + i] * embed; });
-            };
-            tile_of<NV, T>(count, 1, embed, a_of, b, [&](int i, const Vec<T>* sums) {
-              finish_row<T, false, NV>(sums, base, panels.width(panel), table + (r + i) * stride + column);
-            });
-          }
+      for_panels(panels, first_panel, end_panel, [&](auto nv, const Panel& panel) {
+        constexpr int NV = decltype(nv)::value;
+        const T* base = t == 0 && bias != nullptr ? bias + panel.column : nullptr;
+        const PackedRows<T, NV> b{packed(panel.number) + t * embed * NV * kWidth<T>};
+        for_tiles<NV>(first, first + rows, [&](int64_t r, int64_t count) {
+          const auto a_of = [&](int64_t) {
+            return rows_of_a<T>(count, [&](int64_t i) { return embedding + symbols.symbols[r + i] * embed; });
+          };
+          tile_of<NV, T>(count, 1, embed, a_of, b, [&](int i, const Vec<T>* sums) {
+            finish_row<T, false, NV>(sums, base, panel.width, table + (r + i) * stride + panel.column);
+          });
         });
-      }
+      });
     });
   });
   return table;
@@ -186,23 +183,19 @@ void forward_by_product(const Forward& p, Context& context) {
     const double micros = 2.0 * batch * block * embed * (end_panel - first_panel) * kPanel<T> / kFlopsPerMicro;
     parallel_for(context, ceil_div(batch, kRows), micros, [&](int64_t task) {
       const int64_t first = task * kRows, end = smaller(first + kRows, batch);
-      for (int64_t panel = first_panel; panel < end_panel; ++panel) {
-        with_vectors(panels.vectors(panel), [&](auto nv) {
-          constexpr int NV = decltype(nv)::value;
-          const int64_t column = panels.first(panel);
-          const PackedRows<T, NV> b{packed(panel)};
-          for (int64_t n = first; n < end; n += kTileRows<NV>) {
-            const int64_t count = smaller(kTileRows<NV>, end - n);
-            const auto a_of = [&](int64_t t) {
-              return rows_of_a<T>(count, [&](int64_t i) { return embedding + p.tokens[(n + i) * block + t] * embed; });
-            };
-            tile_of<NV, T>(count, block, embed, a_of, b, [&](int i, const Vec<T>* sums) {
-              finish_row<Data, Tanh, NV>(sums, bias == nullptr ? nullptr : bias + column, panels.width(panel),
-                                         static_cast<Data*>(p.output) + (n + i) * p.output_stride + column);
-            });
-          }
+      for_panels(panels, first_panel, end_panel, [&](auto nv, const Panel& panel) {
+        constexpr int NV = decltype(nv)::value;
+        const PackedRows<T, NV> b{packed(panel.number)};
+        for_tiles<NV>(first, end, [&](int64_t n, int64_t count) {
+          const auto a_of = [&](int64_t t) {
+            return rows_of_a<T>(count, [&](int64_t i) { return embedding + p.tokens[(n + i) * block + t] * embed; });
+          };
+          tile_of<NV, T>(count, block, embed, a_of, b, [&](int i, const Vec<T>* sums) {
+            finish_row<Data, Tanh, NV>(sums, bias == nullptr ? nullptr : bias + panel.column, panel.width,
+                                       static_cast<Data*>(p.output) + (n + i) * p.output_stride + panel.column);
+          });
         });
-      }
+      });
     });
   });
 }

@@ -6,25 +6,17 @@
 // order of summation depends on the shapes alone.
 #pragma once
 
+#include "kernels/cpu/panels.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/transpose.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-inline constexpr int kTileVectors = 4;
-template <class T>
-inline constexpr int kPanel = kTileVectors * kWidth<T>;
-
-// The most rows of a tile of NV vectors: as many as leave registers for a row of B and a value of A.
+// The most rows of a tile of NV vectors, by NV: as many as leave registers for a row of B and a value of A.
+inline constexpr int kTileRowsOf16Registers[kTileVectors] = {8, 5, 4, 3};
+inline constexpr int kTileRowsOf32Registers[kTileVectors] = {14, 12, 8, 6};
 template <int NV>
-inline constexpr int kTileRows = kRegisters == 32 ? (NV == 4   ? 6
-                                                     : NV == 3 ? 8
-                                                     : NV == 2 ? 12
-                                                               : 14)
-                                                  : (NV == 4   ? 3
-                                                     : NV == 3 ? 4
-                                                     : NV == 2 ? 5
-                                                               : 8);
+inline constexpr int kTileRows = kRegisters == 32 ? kTileRowsOf32Registers[NV - 1] : kTileRowsOf16Registers[NV - 1];
 inline constexpr int kMostTileRows = 14;
 
 // ---- accessors ------------------------------------------------------------------------------------------------------
@@ -114,6 +106,13 @@ inline void tile_of(int64_t rows, int64_t segments, int64_t depth, const AOf& a_
   tile<kMost, NV, T>(rows, segments, depth, a_of, b, epilogue);
 }
 
+// body(first, rows) for each tile of NV vectors that rows [begin, end) are cut into. The last tile may have fewer rows
+// than the others.
+template <int NV, class Body>
+inline void for_tiles(int64_t begin, int64_t end, const Body& body) {
+  for (int64_t first = begin; first < end; first += kTileRows<NV>) body(first, smaller(kTileRows<NV>, end - first));
+}
+
 // Row pointers for a tile: row_at(i) for i < rows, the last one repeated.
 template <class T, class RowAt>
 inline RowsOfA<T> rows_of_a(int64_t rows, const RowAt& row_at) {
@@ -123,38 +122,18 @@ inline RowsOfA<T> rows_of_a(int64_t rows, const RowAt& row_at) {
   return a;
 }
 
-// Calls body with the number of vectors, 1 to kTileVectors, as a compile-time constant.
-template <int N>
-struct Constant {
-  static constexpr int value = N;
-};
-template <class Body>
-inline void with_vectors(int64_t vectors, const Body& body) {
-  static_assert(kTileVectors == 4);
-  switch (vectors) {
-    case 1:
-      return body(Constant<1>{});
-    case 2:
-      return body(Constant<2>{});
-    case 3:
-      return body(Constant<3>{});
-    default:
-      return body(Constant<4>{});
+// target[c] = sum over r < count of rows(r)[c], for the columns of one panel.
+template <class T, int NV>
+inline void sum_plain_rows(const PlainRows<T, NV>& rows, int64_t count, T* target) {
+  Vec<T> sums[NV] = {};
+  for (int64_t r = 0; r < count; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) sums[v] += rows(r, v);
+  }
+  for (int v = 0; v < NV; ++v) {
+    store_first(target + v * kWidth<T>, sums[v], v < NV - 1 ? kWidth<T> : rows.last);
   }
 }
-
-// How n columns fall into panels of kTileVectors vectors, the last one only as wide as it needs to be.
-template <class T>
-struct Panels {
-  int64_t columns;
-  int64_t count() const { return ceil_div(columns, kPanel<T>); }
-  int64_t padded() const { return ceil_div(columns, kWidth<T>) * kWidth<T>; }
-  int64_t first(int64_t panel) const { return panel * kPanel<T>; }
-  int64_t width(int64_t panel) const { return smaller(kPanel<T>, columns - first(panel)); }
-  int64_t vectors(int64_t panel) const { return ceil_div(width(panel), kWidth<T>); }
-  // Lanes in use of the panel's last vector.
-  int64_t last(int64_t panel) const { return width(panel) - (vectors(panel) - 1) * kWidth<T>; }
-};
 
 // ---- layouts --------------------------------------------------------------------------------------------------------
 
@@ -178,14 +157,15 @@ inline void pack_transposed(const T* matrix, int64_t row_stride, int64_t rows, i
 template <class T, class RowOf>
 inline void pack_rows(const RowOf& row_of, int64_t k_count, int64_t columns, T* packed) {
   const Panels<T> panels{columns};
-  for (int64_t panel = 0; panel < panels.count(); ++panel) {
-    const int64_t vectors = panels.vectors(panel), last = panels.last(panel);
-    T* target = packed + panels.first(panel) * k_count;
+  for (int64_t number = 0; number < panels.count(); ++number) {
+    const Panel panel = panels.at(number);
+    const int64_t whole = panel.width - panel.last;  // columns in its vectors before the last
+    T* target = packed + panel.column * k_count;
     for (int64_t k = 0; k < k_count; ++k) {
-      const T* source = row_of(k) + panels.first(panel);
-      for (int64_t v = 0; v < vectors - 1; ++v, source += kWidth<T>, target += kWidth<T>) store(target, load(source));
-      store(target, load_first(source, last));
-      target += kWidth<T>;
+      const T* source = row_of(k) + panel.column;
+      for (int64_t c = 0; c < whole; c += kWidth<T>) store(target + c, load(source + c));
+      store(target + whole, load_first(source + whole, panel.last));
+      target += whole + kWidth<T>;
     }
   }
 }

@@ -2,9 +2,9 @@
 //
 // All three products go through the same register tiles: one operand packed into panels of columns, the other read
 // where it lies, by rows or by columns. Sums run in the order of k, in one go or, for dW, in pieces of N.
-#include "kernels/cpu/functions.h"
+#include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/gemm.h"
-#include "kernels/cpu/kernels.h"
+#include "kernels/cpu/kernel_table.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {
@@ -15,6 +15,7 @@ struct StridedA {
   const T* at;
   int64_t row, column;
   T operator()(int i, int64_t k) const { return at[i * row + k * column]; }
+  StridedA from(int64_t i) const { return {at + i * row, row, column}; }
 };
 
 // Where a product's panel of columns goes: written with the bias added, or added to what is there.
@@ -25,6 +26,7 @@ struct Target {
   const T* bias;  // of the panel's columns, or null
   bool add;
   int64_t last;  // columns of the last vector
+  Target from(int64_t i) const { return {at + i * stride, stride, bias, add, last}; }
 };
 
 template <int MR, int NV, class T>
@@ -46,17 +48,15 @@ inline void tile_to(const StridedA<T>& a, int64_t depth, const T* packed, const 
 
 // A panel of columns of A @ B, for `rows` rows.
 template <class T>
-void multiply(StridedA<T> a, int64_t rows, int64_t depth, const T* packed, int64_t vectors, Target<T> target) {
+void multiply(const StridedA<T>& a, int64_t rows, int64_t depth, const T* packed, int64_t vectors,
+              const Target<T>& target) {
   with_vectors(vectors, [&](auto nv) {
     constexpr int NV = decltype(nv)::value;
-    const auto advance = [&](int64_t done) {
-      a.at += done * a.row;
-      target.at += done * target.stride;
-      rows -= done;
-    };
-    for (; rows >= kTileRows<NV>; advance(kTileRows<NV>)) tile_to<kTileRows<NV>, NV>(a, depth, packed, target);
-    for (; rows >= 2; advance(2)) tile_to<2, NV>(a, depth, packed, target);
-    if (rows == 1) tile_to<1, NV>(a, depth, packed, target);
+    constexpr int64_t kMost = kTileRows<NV>;
+    int64_t row = 0;
+    for (; row + kMost <= rows; row += kMost) tile_to<kMost, NV>(a.from(row), depth, packed, target.from(row));
+    for (; row + 2 <= rows; row += 2) tile_to<2, NV>(a.from(row), depth, packed, target.from(row));
+    if (row < rows) tile_to<1, NV>(a.from(row), depth, packed, target.from(row));
   });
 }
 
@@ -128,13 +128,12 @@ template <class T>
 void bias_gradient(const LinearBackward& p, Context& context) {
   const T* dy = static_cast<const T*>(p.grad_output);
   const double micros = double(p.rows) * p.out_features * sizeof(T) / kBytesPerMicro;
-  parallel_for(context, ceil_div(p.out_features, kPanel<T>), micros, [&](int64_t panel) {
-    for (int64_t h = panel * kPanel<T>; h < smaller((panel + 1) * kPanel<T>, p.out_features); h += kWidth<T>) {
-      const int64_t lanes = smaller(kWidth<T>, p.out_features - h);
-      Vec<T> sum = {};
-      for (int64_t n = 0; n < p.rows; ++n) sum += load_first(dy + n * p.out_features + h, lanes);
-      store_first(static_cast<T*>(p.grad_bias) + h, sum, lanes);
-    }
+  const Panels<T> panels{p.out_features};
+  parallel_for(context, panels.count(), micros, [&](int64_t number) {
+    with_panel(panels, number, [&](auto nv, const Panel& panel) {
+      const PlainRows<T, decltype(nv)::value> rows{dy + panel.column, p.out_features, panel.last};
+      sum_plain_rows(rows, p.rows, static_cast<T*>(p.grad_bias) + panel.column);
+    });
   });
 }
 

@@ -28,10 +28,8 @@ class RowBlocks {
   void walk(int64_t first, int64_t end, int64_t panel_first, int64_t panel_end, const Body& body) const {
     const Panels<Compute<Data>> panels{channels_};
     for (int64_t n = first; n < end; n += rows_) {
-      for (int64_t panel = panel_first; panel < panel_end; ++panel) {
-        with_vectors(panels.vectors(panel),
-                     [&](auto nv) { body(n, smaller(n + rows_, end), nv, panels.first(panel), panels.width(panel)); });
-      }
+      for_panels(panels, panel_first, panel_end,
+                 [&](auto nv, const Panel& panel) { body(n, smaller(n + rows_, end), nv, panel.column, panel.width); });
     }
   }
 
