@@ -101,8 +101,9 @@ class NameStream(Iterator[str]):
         self.seed = seed
         self._sampler = sampler
         self._n = n
-        # Folded at once: name by name takes several times as long. No name that is drawn holds a line feed.
-        self._known = fold_name("".join(name + "\n" for name in training_names if "\n" not in name))
+        self._known = fold_name(
+            _as_lines(training_names)
+        )  # at once: name by name takes several times as long
         self._novel = novel
         self._unique = unique
         self._count_distinct = count_distinct
@@ -232,6 +233,14 @@ class NameStream(Iterator[str]):
             f"{self._patience:,} of {counts.drawn:,} drawn had to be left out; ask for fewer names, a higher "
             f"temperature, a larger top-k or a shorter prefix"
         )
+
+
+def _as_lines(names: Collection[str]) -> str:
+    """Return names with a newline behind each; those that hold one are left out, as no drawn name does."""
+    text = "\n".join(names)
+    if text.count("\n") != max(len(names) - 1, 0):
+        text = "\n".join(name for name in names if "\n" not in name)
+    return text + "\n" if text else ""
 
 
 def _as_title(text: bytes) -> bytes:
