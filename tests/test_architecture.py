@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn": {"_lazy", "_native", "ops"},
     "fusion": {"ops", "nn"},
     "models": {"_lazy", "data", "nn"},
-    "engine": {"_native", "nn", "models"},
+    "engine": {"_native", "data", "nn", "models"},
     "sampling": {"_lazy", "_native", "data", "nn", "models"},
     # What can be asked for, what a run leaves behind, training.
     "options": {"data", "nn", "models"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import os
 import platform
 import re
@@ -78,6 +79,28 @@ def test_the_command_prints_one_fact_a_line() -> None:
     assert printed["torch"] == torch.__version__
     assert printed["cpu_isas_compiled"] == ", ".join(namegen_ext.build_info()["cpu_isas_compiled"])
     assert printed["cpu_isa"] == namegen_ext.build_info()["cpu_isas_supported"][-1]
+
+
+BLOCKED = "import sys; sys.modules['torch'] = None  # its import fails from here on\n"
+
+
+def test_without_torch_the_package_tells_what_it_is() -> None:
+    program = BLOCKED + "import json, namegen_ext; print(json.dumps(namegen_ext.build_info()))"
+    done = run("-c", program)
+    assert done.returncode == 0, done.stderr
+    info, expected = json.loads(done.stdout), namegen_ext.build_info()
+    assert list(info) == list(KEYS)
+    same = ("version", "built_against_torch", "python", "cpu_isas_compiled", "cpu_isas_supported", "cpu_isa")
+    assert {name: info[name] for name in same} == {name: expected[name] for name in same}
+    assert info["torch"] is None
+    assert info["cuda"] is False
+    assert info["cuda_note"] == "there are no operators: torch is not installed"
+
+    done = run("-c", BLOCKED + "import runpy; runpy.run_module('namegen_ext', run_name='__main__')")
+    assert done.returncode == 0, done.stderr
+    printed = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert list(printed) == list(KEYS)
+    assert printed["torch"] == "-"
 
 
 def test_the_override_is_obeyed() -> None:

@@ -1,4 +1,4 @@
-// Whole names against a slow definition: from a table, from a network, with the filters, on threads.
+// Whole names against a slow definition: names from a table and from a network, with the filters, and on threads.
 #include <functional>
 #include <set>
 #include <stdexcept>
@@ -27,7 +27,7 @@ std::vector<std::string> lines(const std::string& text) {
   return result;
 }
 
-// The word for one sample and step, through the kernel that test_sampling_kernels.cpp checks.
+// The random word for one sample and step, by the kernel that test_sampling_kernels.cpp checks.
 uint32_t word_of(uint64_t seed, uint64_t sample, int64_t step) {
   std::vector<uint32_t> words(4 * 16);
   const uint32_t slot = 0;
@@ -35,7 +35,7 @@ uint32_t word_of(uint64_t seed, uint64_t sample, int64_t step) {
   return words[step % 4 * 16];
 }
 
-// cumulative_of(context, first) gives the row to invert; the context is all symbols so far, zeros before them.
+// cumulative_of(context, first) gives the row to invert. The context is all symbols so far, with zeros before them.
 using CumulativeOf = std::function<std::vector<double>(const std::vector<int32_t>&, bool)>;
 
 std::string draw_slowly(const Spelling& spelling, int64_t block, const CumulativeOf& cumulative_of, uint64_t seed,
@@ -108,7 +108,7 @@ void test_table_sampler(std::mt19937& generator) {
               max_steps == 6 ? std::vector<int32_t>{1, 1, static_cast<int32_t>(vocab - 1), 1} : std::vector<int32_t>{};
           const Spelling spelling = spelling_of(vocab, ascii, prefix, max_steps);
           TableSampler sampler(table, spelling);
-          const uint64_t seed = generator(), first = 0xfffffff0u;  // numbers pass 2^32
+          const uint64_t seed = generator(), first = 0xfffffff0u;  // the numbers of samples pass 2^32
           std::string text = "before\n";
           sampler.draw(seed, first, 600, text, kNoPoll);
           const std::vector<std::string> names = lines(text);
@@ -130,7 +130,7 @@ Level random_level(int64_t factor, int64_t in, int64_t out, bool tanh, std::mt19
   return level;
 }
 
-// The network in float64.
+// The network, computed in float64.
 std::vector<double> logits_slowly(const std::vector<float>& embedding, int64_t dim, const std::vector<Level>& levels,
                                   const std::vector<int32_t>& context) {
   std::vector<double> x;
@@ -155,7 +155,7 @@ void test_direct_sampler(std::mt19937& generator) {
     int64_t vocab, dim;
     std::vector<std::vector<int64_t>> factor_and_width;
   };
-  // The perceptron, with two hidden layers, and without any; trees; groups by memo, by table, of a large vocabulary.
+  // The perceptron, with two hidden layers and without any. Trees. Groups by memo, by table, and of a large vocabulary.
   for (const Case& c : {Case{5, 3, {{3, 7}}}, Case{27, 10, {{3, 20}, {1, 17}}}, Case{6, 4, {{2}}},
                         Case{27, 6, {{2, 12}, {2, 20}, {2, 9}}}, Case{5, 3, {{1, 6}, {2, 5}, {1, 4}, {3, 8}}},
                         Case{5000, 2, {{2, 5}, {2, 6}}}}) {
@@ -172,7 +172,7 @@ void test_direct_sampler(std::mt19937& generator) {
     const auto network = std::make_shared<Network>(c.vocab, c.dim, embedding, levels);
     check(network->block() == block, "the block is the factors' product");
 
-    // Logits, several times the same contexts among others.
+    // Some logits are asked for several times, among others.
     Evaluation evaluation(network);
     std::vector<std::vector<int32_t>> contexts;
     std::vector<Key> keys;
@@ -196,7 +196,7 @@ void test_direct_sampler(std::mt19937& generator) {
       check(std::equal(alone, alone + c.vocab, &together[i * stride]), "logits do not depend on what is beside them");
     }
 
-    // Names: those of the network's own logits by the definition.
+    // The names must be those that the definition makes of the network's own logits.
     if (c.vocab > 26 + 1) continue;
     const Shaping shaping{0.8, std::max<int64_t>(1, c.vocab - 2)};
     const CumulativeOf cumulative_of = [&](const std::vector<int32_t>& context, bool first) {
@@ -227,13 +227,13 @@ void test_direct_sampler(std::mt19937& generator) {
   }
 }
 
-// Whether two sets of rows are the same for one row each.
+// Whether the rows of one set with these numbers are those of the other.
 bool same_row(const Rows& a, int64_t i, const Rows& b, int64_t j) {
   const uint32_t *first = a.thresholds + i * a.width, *second = b.thresholds + j * b.width;
   return a.width == b.width && a.last[i] == b.last[j] && std::equal(first, first + a.width, second);
 }
 
-// The table of a network: every row is what drawing directly computes, to the bit, whatever is computed beside it.
+// Every row of a network's table must be what drawing directly computes, to the bit, whatever is computed beside it.
 void test_tabulated_network(std::mt19937& generator) {
   std::vector<std::shared_ptr<const Network>> networks;
   for (const auto& [vocab, block] : {std::pair<int64_t, int64_t>{7, 3}, {2, 1}, {40, 2}}) {
@@ -356,7 +356,7 @@ void test_name_set(std::mt19937& generator) {
     const bool known = expected.count(std::string(name)) > 0;
     check(set.contains(name, hash) == known, "contains");
     check(set.add(name, hash) == !known, "add");
-    // Names of one hash are told apart by their bytes.
+    // The bytes tell names of one hash apart.
     const std::string longer = std::string(name) + "x", same_length(size, 'x');
     check(!set.contains(longer, hash) && (size == 0 || !set.contains(same_length, hash)), "exact");
     expected.emplace(name);
@@ -379,7 +379,7 @@ void test_name_stream(std::mt19937& generator) {
     for (bool unique : {false, true}) {
       for (int threads : {1, 3}) {
         for (int64_t wanted : {0, 1, 200, 9000}) {
-          if (unique && wanted == 9000) wanted = 340;  // of 363 words there are
+          if (unique && wanted == 9000) wanted = 340;  // there are 363 words
           const StreamOptions options{wanted, 5, novel, unique, true, 20000, 4096, threads};
           NameStream stream(std::make_unique<TableSampler>(table, spelling), training_text, options);
           std::string text;

@@ -15,15 +15,15 @@ namespace namegen::sampling {
 
 namespace {
 
-// The first batch of a filtered stream, whose end is not known beforehand; each batch doubles the last.
+// The first batch of a filtered stream. Its end is not known beforehand, so each batch is twice the one before.
 constexpr int64_t kFirstBatch = 256;
-// Names whose places in a set are fetched ahead together.
+// The places of so many names in a set are prefetched together.
 constexpr size_t kAhead = 32;
-// A thread is started for so many names at least: their drawing takes longer than its start.
+// A thread is started for at least so many names. Drawing them takes longer than its start.
 constexpr int64_t kNamesPerThread = 1024;
 constexpr auto kPollInterval = std::chrono::milliseconds(20);
 
-struct Stopped {};  // thrown on a worker's own thread
+struct Stopped {};  // thrown on a worker's own thread to end it
 
 }  // namespace
 
@@ -53,7 +53,7 @@ std::string NameStream::next(const Poll& poll) {
   std::string text = drawn(count, poll);
   if (is_filtered() || keeps_names() || training_names_.size() > 0) {
     text.resize(filter(text));
-  } else {  // nothing to look up
+  } else {  // there is nothing to look up
     counts_.names += count;
     counts_.fresh += count;
     counts_.drawn += count;
@@ -77,7 +77,7 @@ std::string NameStream::drawn(int64_t count, const Poll& poll) {
   return text;
 }
 
-// Each thread draws a run of names of its own; this one waits and polls. Whatever goes wrong ends them all.
+// Each thread draws a run of names of its own, while this one waits and polls. An error on any thread ends them all.
 void NameStream::draw_on_threads(int64_t count, std::vector<std::string>& parts, const Poll& poll) {
   while (samplers_.size() < parts.size()) samplers_.push_back(samplers_[0]->copy());
   std::mutex mutex;
@@ -136,8 +136,8 @@ void NameStream::draw_on_threads(int64_t count, std::vector<std::string>& parts,
   if (error != nullptr) std::rethrow_exception(error);
 }
 
-// Keeps what was asked for, up to the last name wanted or until patience ends; moves it to the text's start and returns
-// its size.
+// Keeps what was asked for, up to the last name wanted or until patience ends. The names are moved to the start of the
+// text. Returns their size.
 size_t NameStream::filter(std::string& text) {
   const size_t size = text.size();
   text.append(NameSet::kSlack, '\0');

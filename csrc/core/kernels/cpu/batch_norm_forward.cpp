@@ -1,7 +1,8 @@
 // y = activation((x - mean) * invstd * weight + bias), by channel, x (N, C).
 //
-// Training: the mean of a piece of rows, then the sum of squared deviations from it, both exact to rounding; pieces and
-// chunks merge by Chan, Golub and LeVeque (1979): M = M_a + M_b + delta^2 n_a n_b / n.
+// In training the rows are cut into pieces. The mean of a piece is formed first, then the sum of squared deviations
+// from it, both exact to rounding. Pieces and chunks merge by Chan, Golub and LeVeque (1979): M = M_a + M_b + delta^2
+// n_a n_b / n.
 #include "kernels/cpu/batch_norm_chunks.h"
 #include "kernels/cpu/kernel_table.h"
 #include "kernels/cpu/tanh.h"
@@ -9,7 +10,7 @@
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {
 
-// sums[c] = sum over rows [first, end) of what term(x, c) makes of each value.
+// sums[c] = sum of term(x, c) over the values x of column c in rows [first, end).
 template <class Data, class Term>
 void sum_rows(const BatchNormForward& p, int64_t first, int64_t end, const RowBlocks<Data>& blocks, Compute<Data>* sums,
               const Term& term) {
@@ -30,10 +31,10 @@ void sum_rows(const BatchNormForward& p, int64_t first, int64_t end, const RowBl
   });
 }
 
-// Rows whose mean and deviations are formed by two passes: the second finds them in L2.
+// Rows whose mean and deviations are formed by two passes over them. The second pass finds them in the L2 cache.
 constexpr int64_t kPieceRows = 128;
 
-// mean and deviations (each C, padded) of rows [first, end); `piece` has room for another of each.
+// Writes mean and deviations (each C, padded) of rows [first, end). `piece` has room for another of each.
 template <class Data>
 void chunk_statistics(const BatchNormForward& p, int64_t first, int64_t end, Compute<Data>* mean,
                       Compute<Data>* deviations, Compute<Data>* piece) {
@@ -56,14 +57,15 @@ void chunk_statistics(const BatchNormForward& p, int64_t first, int64_t end, Com
   }
 }
 
-// Writes the batch's mean and invstd, and moves the running statistics.
+// Writes the mean and invstd of the batch, and moves the running statistics.
 template <class Data>
 void batch_statistics(const BatchNormForward& p, Context& context) {
   using T = Compute<Data>;
   const Chunks chunks{p.rows};
   const int64_t padded = Panels<T>{p.channels}.padded();
   const Context::Mark before_scratch = context.mark();
-  T* memory = scratch_array<T>(context, chunks.count() * 4 * padded);  // a chunk: mean, deviations, two for a piece
+  // Of each chunk: mean, deviations, and two arrays for a piece.
+  T* memory = scratch_array<T>(context, chunks.count() * 4 * padded);
   const double micros = double(p.rows) * p.channels * (sizeof(Data) + 4) / kBytesPerMicro;
   parallel_for(context, chunks.count(), micros, [&](int64_t chunk) {
     T* own = memory + chunk * 4 * padded;
@@ -100,7 +102,7 @@ void batch_statistics(const BatchNormForward& p, Context& context) {
 template <class Data, bool Tanh>
 void normalise(const BatchNormForward& p, Context& context) {
   using T = Compute<Data>;
-  // What each column needs, in whole vectors.
+  // The parameters of each column, in whole vectors.
   const int64_t padded = Panels<T>{p.channels}.padded();
   T* const means = scratch_array<T>(context, 3 * padded);
   T* const scales = means + padded;

@@ -1,8 +1,8 @@
 // y = activation(concat_t(C[token_t]) @ W^T + b).
 //
 // By table: a token takes one of V values, so position t adds one of V rows, P[t, s] = C[s] @ W_t^T. Only the rows of
-// symbols that occur are formed; an example is then the sum of `block` rows. By plain product where symbols hardly
-// repeat. Both form the same sums in another order.
+// symbols that occur are formed. An example is then the sum of `block` rows. The plain product is taken where symbols
+// hardly repeat. Both ways form the same sums, in another order.
 #include "kernels/cpu/embedding_concat_linear_choice.h"
 #include "kernels/cpu/symbol_rows.h"
 
@@ -14,11 +14,11 @@ namespace {
 
 using Forward = EmbeddingConcatLinearForward;
 
-// Up to so many rows the plain product takes dot products with W as it lies: packing W would cost more than it saves.
+// Up to so many rows the plain product takes dot products with W as it lies. Packing W would cost more than it saves.
 constexpr int64_t kDotRows = 32;
 constexpr int64_t kDotMinDepth = 64;
 
-// y[h0 + v * width ...] = activation(sums[v] + bias), for the `columns` columns from h0 on.
+// y[v * width ...] = activation(sums[v] + bias[v * width ...]) for `columns` columns in NV vectors.
 template <class Data, bool Tanh, int NV>
 inline void finish_row(const Vec<Compute<Data>>* sums, const Compute<Data>* bias, int64_t columns, Data* y) {
   using T = Compute<Data>;
@@ -31,7 +31,7 @@ inline void finish_row(const Vec<Compute<Data>>* sums, const Compute<Data>* bias
   }
 }
 
-// body(first, end, packed) for groups of panels of W^T.
+// Packs W^T a group of panels at a time, and calls body(first, end, packed) for each group.
 template <class T, class Body>
 void by_panels_of_weight(const Forward& p, Context& context, const Body& body) {
   const int64_t hidden = p.shape.hidden, k_count = p.shape.block * p.shape.embed;
@@ -41,7 +41,7 @@ void by_panels_of_weight(const Forward& p, Context& context, const Body& body) {
   by_packed_panels<T>(context, hidden, k_count, pack, body);
 }
 
-// P: one row per symbol and position, `stride` apart, the bias added to the rows of position 0.
+// Makes P: one row per symbol and position, `stride` apart. The rows of position 0 have the bias added.
 template <class T>
 const T* build_table(const Forward& p, const SymbolRows& symbols, int64_t stride, Context& context) {
   const int64_t embed = p.shape.embed, hidden = p.shape.hidden;
@@ -74,7 +74,7 @@ const T* build_table(const Forward& p, const SymbolRows& symbols, int64_t stride
   return table;
 }
 
-// y[n] = activation(sum over t of table[row(n, t)]). Block is the number of positions, or 0 for any.
+// y[n] = activation(sum over t of table[row(n, t)]). Block is the number of positions; 0 stands for any number.
 template <class Data, int Block, bool Tanh>
 void combine_rows(const Forward& p, const SymbolRows& symbols, const Compute<Data>* table, int64_t stride,
                   int64_t first, int64_t rows) {
@@ -115,7 +115,7 @@ void forward_by_table(const Forward& p, const SymbolRows& symbols, Context& cont
   });
 }
 
-// Few rows: z[n, h] = x[n] . W[h], both operands as they lie, summed along k in vectors.
+// For few rows: z[n, h] = x[n] . W[h]. Both operands are read as they lie, and the sum over k runs in vectors.
 template <class Data, bool Tanh>
 void forward_by_dots(const Forward& p, Context& context) {
   using T = Compute<Data>;
@@ -170,7 +170,7 @@ void forward_by_dots(const Forward& p, Context& context) {
   });
 }
 
-// z = x @ W^T in register tiles; the rows of x are read where they lie in the embedding.
+// z = x @ W^T in register tiles. The rows of x are read where they lie in the embedding.
 template <class Data, bool Tanh>
 void forward_by_product(const Forward& p, Context& context) {
   using T = Compute<Data>;
@@ -205,7 +205,8 @@ void forward(const Forward& p, Context& context) {
   if (may_use_table(p.shape, p.algorithm, context)) {
     const Context::Mark before = context.mark();
     const SymbolRows symbols = number_symbols(p.shape, p.tokens, context);
-    // An example costs T*E products an output by the plain way; by table T additions, worth about 1.5 products each.
+    // The plain way costs an example T*E products per output. The table costs it T additions, worth about 1.5 products
+    // each.
     const double table = double(symbols.rows()) * p.shape.embed + 1.5 * p.shape.batch * p.shape.block;
     const double plain = double(p.shape.batch) * p.shape.block * p.shape.embed;
     using T = Compute<Data>;

@@ -1,5 +1,5 @@
-// The arithmetic of a network in evaluation: sums of table rows, and products by weights. What comes out for one
-// context does not depend on those beside it: every sum runs over its terms in one order.
+// The arithmetic of a network in evaluation: sums of table rows, and products with weights. The result for one context
+// does not depend on the contexts beside it, since every sum has one order.
 #include "engine/sampling/cpu/sampling_kernel_table.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/tanh.h"
