@@ -100,7 +100,7 @@ def split_words(
     if num_words < MIN_WORDS:
         raise DataError(
             f"a split into train, dev and test words needs at least {MIN_WORDS} words, but got {num_words};"
-            " the split 'all' takes all of them to train on"
+            ' --split all (split="all") trains on all of them'
         )
     if scheme == "makemore":
         order = torch_permutation(num_words, seed)
