@@ -43,12 +43,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runs": {"_version", "data", "models", "options"},
     "training": {"_lazy", "data", "nn", "fusion", "models", "engine", "sampling", "options", "runs"},
     # What is made of runs.
-    "diagnostics": {"_lazy", "data", "nn", "fusion", "models", "runs"},
+    "diagnostics": {"_lazy", "data", "fusion", "models", "runs"},
     "plotting": {"_version", "_lazy", "diagnostics"},
     "reproduction": {"_lazy", "training"},
     "generator": {"data", "sampling", "options", "runs", "training"},
     "__init__": {"_version", "_lazy", "_native", "fusion", "generator"},
-    "__main__": {"__init__"},
     # The packages beside this one.
     "namegen_reference": set(),
     "namegen_lessons": {"data", "ops", "models", "namegen_reference"},
@@ -67,6 +66,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "reproduction",
         "generator",
     },
+    "__main__": {"__init__", "cli"},
     "train": {"cli"},
     "sample": {"options", "cli"},
     "plot": {"options", "runs", "diagnostics", "cli"},

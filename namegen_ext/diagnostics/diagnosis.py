@@ -15,7 +15,6 @@ from namegen_ext.diagnostics.embedding import EmbeddingMap, embedding_map
 from namegen_ext.diagnostics.examples import DEFAULT_EXAMPLES
 from namegen_ext.diagnostics.gradients import GradientStatistics, parameter_gradients
 from namegen_ext.diagnostics.history import RunHistory, read_history
-from namegen_ext.fusion import fuse
 from namegen_ext.models.examples import build_examples
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.saved_run import Run
@@ -94,7 +93,11 @@ def diagnose(run: Run, *, fused: bool = False, examples: int = DEFAULT_EXAMPLES,
     model, vocabulary, options = run.model, run.vocabulary, run.config.options
     history = read_history(RunDirectory(run.path))
     words = run.splits.train
-    report = fuse(model) if fused else None
+    report = None
+    if fused:
+        from namegen_ext.fusion import fuse  # it needs the operators, which a look at stock layers does not
+
+        report = fuse(model)
     device = _device_of(model)
     tokens, targets = build_examples(options.model, words, vocabulary, options.block_size)
     order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(seed))[:examples]  # (B,)
