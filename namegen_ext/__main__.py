@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from namegen_ext import build_info
-from namegen_ext.cli.command import OK, WRONG_ARGUMENT, ended_by_interrupts, tell
+from namegen_ext.cli.command import ended_by_interrupts, tell
+from namegen_ext.cli.exit_status import OK, WRONG_ARGUMENT
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""What the build notes beside the compiled modules, in _build.json: for messages where one of them does not load."""
+"""The build's note, _build.json. Error messages quote it where a compiled module does not load."""
 
 from __future__ import annotations
 

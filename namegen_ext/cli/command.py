@@ -1,7 +1,6 @@
 """The scaffold of every command: read the arguments, import what is heavy, run, and end with an exit status.
 
-The exit statuses are defined here. So is what happens at Ctrl-C, where standard output cannot be written, and where
-torch is missing.
+It also decides what happens at Ctrl-C, where standard output cannot be written, and where torch is missing.
 """
 
 from __future__ import annotations
@@ -17,13 +16,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
+from namegen_ext.cli.exit_status import FAILED, INTERRUPTED, OK
 from namegen_ext.cli.standard_output import forget_standard_output
-
-OK = 0
-FAILED = 1
-WRONG_ARGUMENT = 2
-INTERRUPTED = 128 + signal.SIGINT  # 130: as shells count a process that a signal ended
-TERMINATED = 128 + signal.SIGTERM  # 143
 
 
 class ArgumentError(ValueError):

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from namegen_ext._version import __version__
+from namegen_ext.cli.exit_status import OK, WRONG_ARGUMENT
 
 # Each is a module of the package. Its main(arguments, prog) runs the command. It is imported when it is asked for.
 COMMANDS = {
@@ -36,10 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command, *rest = arguments
     if command in ("-h", "--help"):
         print(_usage())
-        return 0
+        return OK
     if command == "--version":
         print(f"namegen_ext {__version__}")
-        return 0
+        return OK
     if command not in COMMANDS:
         return _fail(f"got {command!r}, expected a command: {', '.join(COMMANDS)}")
     module_name = f"namegen_ext.{command}"
@@ -59,7 +60,7 @@ def _usage() -> str:
 
 def _fail(message: str) -> int:
     print(f"namegen: error: {message}", file=sys.stderr)
-    return 2
+    return WRONG_ARGUMENT
 
 
 if __name__ == "__main__":

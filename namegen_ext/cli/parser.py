@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NoReturn
 
+from namegen_ext.cli.exit_status import WRONG_ARGUMENT
 from namegen_ext.options.ranges import Numbers, WholeNumbers, shown
 
 
@@ -18,10 +19,10 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
-        """Write the line to standard error and exit with status 2."""
+        """Write the line to standard error and exit with WRONG_ARGUMENT."""
         # argparse quotes some values as they came, with their line ends.
         line = "".join(part if part.isprintable() else repr(part)[1:-1] for part in message)
-        self.exit(2, f"{self.prog}: error: {line}\n")
+        self.exit(WRONG_ARGUMENT, f"{self.prog}: error: {line}\n")
 
 
 def whole_number(allowed: WholeNumbers) -> Callable[[str], int]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 
-from namegen_ext.cli.command import OK, ended_by_interrupts
+from namegen_ext.cli.command import ended_by_interrupts
+from namegen_ext.cli.exit_status import OK
 from namegen_ext.cli.find_lessons import PACKAGE, find_lessons
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from namegen_ext.cli.command import OK, ArgumentError, CommandError
+from namegen_ext.cli.command import ArgumentError, CommandError
+from namegen_ext.cli.exit_status import OK
 from namegen_ext.diagnostics import diagnose
 from namegen_ext.plotting.picture import PlotError, check_matplotlib
 from namegen_ext.plotting.report_files import render_report

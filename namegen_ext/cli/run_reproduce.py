@@ -12,7 +12,8 @@ import torch
 from rich.console import Console
 
 from namegen_ext._version import __version__
-from namegen_ext.cli.command import FAILED, OK, ArgumentError, CommandError
+from namegen_ext.cli.command import ArgumentError, CommandError
+from namegen_ext.cli.exit_status import FAILED, OK
 from namegen_ext.data import DataError, WordList
 from namegen_ext.options.train_options import OptionError
 from namegen_ext.reproduction import ROWS, Outcome, Row, run_row

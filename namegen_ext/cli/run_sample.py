@@ -6,7 +6,8 @@ import argparse
 import codecs
 import sys
 
-from namegen_ext.cli.command import OK, ArgumentError, CommandError, ended_by_interrupts
+from namegen_ext.cli.command import ArgumentError, CommandError, ended_by_interrupts
+from namegen_ext.cli.exit_status import OK
 from namegen_ext.generator import Generator
 from namegen_ext.runs.errors import RunError
 from namegen_ext.sampling import NameStream, SamplingError

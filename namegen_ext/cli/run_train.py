@@ -7,7 +7,8 @@ from contextlib import ExitStack
 
 import torch
 
-from namegen_ext.cli.command import OK, ArgumentError, CommandError, end_at_once
+from namegen_ext.cli.command import ArgumentError, CommandError, end_at_once
+from namegen_ext.cli.exit_status import OK
 from namegen_ext.cli.train_plan import TrainPlan, blamed
 from namegen_ext.data import DataError
 from namegen_ext.options.train_options import TrainOptions

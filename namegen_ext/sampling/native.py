@@ -134,5 +134,5 @@ def _top_k(network: Any, shaping: Shaping) -> int:
 
 
 def _float32(array: Array) -> Array:
-    with np.errstate(over="ignore"):  # what is not finite is told of by whoever draws
+    with np.errstate(over="ignore"):  # the sampler reports values that are not finite
         return array.astype(np.float32)

@@ -102,7 +102,7 @@ def folded_level(
     wide_weight = _float64(weight)  # (out, factor * in)
     wide_bias = np.zeros(len(weight)) if bias is None else _float64(bias)  # (out,)
     if batch_norm is not None:
-        with np.errstate(all="ignore"):  # what is not finite is told of by whoever draws
+        with np.errstate(all="ignore"):  # the sampler reports values that are not finite
             scale = 1.0 / np.sqrt(_float64(batch_norm.var) + batch_norm.eps)  # (out,)
             if batch_norm.weight is not None:
                 scale = scale * _float64(batch_norm.weight)

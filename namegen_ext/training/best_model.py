@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from namegen_ext.runs.checkpoint import BestSoFar
 
-# A dev loss that rises by more than this from its best, in nats per character, is told of.
+# A dev loss that rises by more than this from its best, in nats per character, is reported.
 TELLING_RISE = 0.05
 
 

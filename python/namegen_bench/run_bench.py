@@ -11,7 +11,8 @@ from namegen_bench.measuring.machine import available_cpus, this_machine
 from namegen_bench.reporting.csv_file import CsvFile, CsvFileError
 from namegen_bench.reporting.requested_report import Report
 from namegen_bench.reporting.results import results_of
-from namegen_ext.cli.command import OK, ArgumentError, CommandError, ended_by_interrupts
+from namegen_ext.cli.command import ArgumentError, CommandError, ended_by_interrupts
+from namegen_ext.cli.exit_status import OK
 
 _FILE_WIDTH = 180  # columns of a table where the output is not a terminal
 

@@ -20,11 +20,11 @@ namespace {
 
 // How long the engine works before the next look for Ctrl-C.
 constexpr double kLookSeconds = 0.02;
-// So many sequences are evaluated from one forest.
+// The number of sequences that one forest evaluates.
 constexpr int64_t kEvaluatedSequences = 4096;
 
-// Ctrl-C during a call that has released the interpreter. The thread that made the call looks for it now and then, as
-// no other thread can, and tells the others.
+// Looks for Ctrl-C during a call that has released the interpreter. Only the thread that made the call may look; it
+// tells the others.
 class CtrlC {
  public:
   engine::Interrupt interrupt() {

@@ -49,8 +49,8 @@ void Forest::find_common_lengths(const SequenceSet& set) {
   }
 }
 
-// Of the cuts that leave a piece at least three quarters full, the one that repeats the fewest nodes; the last of
-// these.
+// Of the cuts that leave a piece at least three quarters full, this takes the one that repeats the fewest nodes. Of
+// several such cuts it takes the last.
 int64_t Forest::end_of_piece(const SequenceSet& set, int64_t first, int64_t most_nodes) const {
   const int64_t count = static_cast<int64_t>(places_.size());
   int64_t nodes = set.length(places_[first]), best = -1;

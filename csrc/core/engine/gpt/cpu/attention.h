@@ -1,8 +1,8 @@
-// Causal attention of the nodes of a forest, each to the path from its root, itself included. Nodes come in depth-first
-// order, so the keys and values of a path are a stack: a node puts its own at its depth, and attends to all up to
-// there. No matrix of positions by positions exists.
+// Causal attention. Each node of a forest attends to all nodes on the path from its root, and to itself. The nodes come
+// in depth-first order, so the keys and values of a path are a stack: a node puts its own at its depth, and attends to
+// all up to there. No matrix of positions by positions exists.
 //
-// For one head, q, k_j, v_j being its parts of the rows and s = 1 / sqrt(head size):
+// For one head, with q, k_j and v_j its parts of the rows and s = 1 / sqrt(head size):
 //
 //     p = softmax over j of s * q . k_j,    o = sum over j of p_j v_j
 //
@@ -11,10 +11,10 @@
 //     dp_j = do . v_j,    ds_j = p_j (dp_j - sum over i of p_i dp_i)
 //     dq = s * sum over j of ds_j k_j,    dk_j += s * ds_j q,    dv_j += p_j do
 //
-// The gradients of the stack's keys and values gather from all nodes below their own, and are complete when it is left.
+// The gradients of a node's keys and values gather from all nodes below it. They are complete when the node is left.
 //
-// Most paths are short: those of up to 4 or 8 positions share vectors, two or four heads to each of 16 lanes, so that
-// one exponential and one sum over lanes serve them all.
+// Most paths are short. With up to 4 or 8 positions, two or four heads share a vector of 16 lanes, so that one
+// exponential and one sum over lanes serve them all.
 #pragma once
 
 #include "engine/gpt/cpu/panel_products.h"
@@ -28,7 +28,7 @@ struct AttentionShape {
   int64_t embed, heads, head_size;
 };
 
-// How a head's part of a row falls into vectors.
+// How the values of one head fill vectors.
 enum class HeadVectors : int { kPartial, kWhole, kOne };
 
 template <class T>
@@ -38,7 +38,8 @@ inline HeadVectors head_vectors(int64_t head_size) {
                                       : HeadVectors::kPartial;
 }
 
-// From one head's probabilities to the next one's, for paths of `count` positions: a part of a vector, or whole ones.
+// The distance between the probabilities of two heads, for paths of `count` positions: a part of a vector, or whole
+// ones.
 template <class T>
 inline int64_t path_stride(int64_t count) {
   if (kWidth<T> > 4 && count <= 4) return 4;
@@ -46,7 +47,8 @@ inline int64_t path_stride(int64_t count) {
   return padded<T>(count);
 }
 
-// `columns` of a row, the last vector's other lanes 0 or left as they are.
+// Copies `columns` values of a row. The other lanes of the last vector stay as they are, or are 0 while they are
+// loaded.
 template <class T>
 inline void copy_row(const T* source, int64_t columns, T* target) {
   int64_t c = 0;
@@ -88,7 +90,7 @@ inline Vec<T> products_of_head(const T* a, const T* b, int64_t head_size) {
 }
 
 // Lane g * P + j: the dot product of head `first_head` + g of a row with that of row j of the stack, for j < P. A
-// vector holds the heads that fit into it; the last one stands for those that there are not.
+// vector holds as many heads as fit into it. Lanes beyond the last head repeat the last head.
 template <int P, HeadVectors Heads, class T>
 inline Vec<T> dots(const T* row, const T* stack, const AttentionShape& shape, int64_t first_head) {
   const int64_t stride = padded<T>(shape.embed);
@@ -101,7 +103,7 @@ inline Vec<T> dots(const T* row, const T* stack, const AttentionShape& shape, in
   return sums_of_lanes<T>(products);
 }
 
-// All lanes of each P neighbours become combine of these.
+// Combines each group of P neighbouring lanes, and writes the result to all of them.
 template <class T, int Distance, int... I>
 inline Vec<T> swap_lanes(Vec<T> v, std::integer_sequence<int, I...>) {
   return __builtin_shufflevector(v, v, (I ^ Distance)...);
@@ -116,7 +118,7 @@ inline Vec<T> combine_neighbours(Vec<T> v, const Combine& combine) {
   }
 }
 
-// v where a lane's number among its P neighbours is below `count`, else `other`.
+// Keeps v in the lanes whose number within their group of P is below `count`. The others become `other`.
 template <int P, class T, int... I>
 inline Vec<T> positions_below(int64_t count, Vec<T> v, Vec<T> other, std::integer_sequence<int, I...>) {
   const Vec<T> position = {T(I % P)...};
@@ -258,8 +260,8 @@ struct HeadOffsets {
   }
 };
 
-// o of a node whose path has `count` positions, from the rows of probabilities of all heads. Positions are the outer
-// loop: its end is what a CPU cannot foresee, once a node then, not once a head.
+// Computes o of a node whose path has `count` positions, from the rows of probabilities of all heads. Positions are the
+// outer loop, because the CPU mispredicts its end: so that happens once for each node, not once for each head.
 template <bool Whole, class T>
 inline void add_values(const AttentionShape& shape, int64_t count, const T* p, int64_t path, const T* values,
                        T* output) {
@@ -309,7 +311,7 @@ void attention_forward(const engine::ForestPiece& piece, int64_t first, int64_t 
   }
 }
 
-// dq of a node, and its share of the gradients of the keys and values of its path.
+// Computes dq of a node, and adds its share to the gradients of the keys and values of its path.
 template <bool Whole, class T>
 inline void add_gradients(const AttentionShape& shape, int64_t count, const T* p, const T* ds, int64_t path,
                           const T* query, const T* output_gradient, const AttentionRows<T>& a, T* query_gradient) {
@@ -370,7 +372,7 @@ void attention_backward(const engine::ForestPiece& piece, int64_t first, int64_t
   const T scale = T(1) / square_root(T(shape.head_size));
   for (int64_t i = end - 1; i >= first; --i) {
     const int64_t depth = piece.depth[i], count = depth + 1;
-    // The stacks hold the path of the node after this one, which goes on from this one or from a node above it.
+    // The stacks hold the path of the next node. That node is a child of this one, or of a node above it.
     const int64_t shared = i + 1 < piece.nodes ? piece.depth[i + 1] : 0;
     for (int64_t node = i; node >= 0 && piece.depth[node] >= shared; node = piece.parent[node]) {
       put_node(piece, shape, a, node);

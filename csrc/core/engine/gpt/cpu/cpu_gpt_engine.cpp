@@ -18,16 +18,16 @@ using engine::SequenceSet;
 using engine::Slot;
 using engine::Steps;
 
-// Nodes of a piece. Measured: 23.0 ms a step for 256, 384 and 512, 25.4 ms for 768 (lecture GPT, batch 1,024, one
-// thread, on a busy machine).
+// The most nodes of a piece. Measured: 23.0 ms a step for 256, 384 and 512, 25.4 ms for 768 (lecture GPT, batch 1,024,
+// one thread, on a busy machine).
 constexpr int64_t kPieceNodes = 384;
 
 inline bool is_asked(const Interrupt& interrupt) {
   return interrupt.asked != nullptr && interrupt.asked(interrupt.state);
 }
 
-// Pieces are dealt out to shares, by their number alone. Each share has a gradient of its own, all of which the update
-// adds up: not many, and a power of two, so that two or four threads have the same work.
+// Pieces are dealt out to shares by their number alone. Each share has a gradient of its own, and the update adds these
+// up. So there are few shares. Their number is a power of two, so that two or four threads have the same work.
 int64_t share_count(int64_t pieces) {
   int64_t shares = 1;
   while (shares < 16 && 3 * shares <= pieces) shares *= 2;
@@ -112,7 +112,7 @@ class CpuGptEngine final : public engine::GptEngine {
     return flops * double(forest_.node_count()) / kFlopsPerMicro;
   }
 
-  // body(i, memory) for i < count, threads having memory of their own.
+  // Calls body(i, memory) for i < count. Each thread has memory of its own.
   template <class Body>
   void for_shares(int64_t count, bool training, Context& context, const Body& body) {
     const double micros = micros_of_forest(training);

@@ -1,4 +1,5 @@
-// The GPT's way back over a piece of the forest, from the gradients of the logits to those of all parameters.
+// The backward pass of the GPT over one piece of the forest: from the gradients of the logits to those of all
+// parameters.
 #include "engine/gpt/cpu/gpt_passes.h"
 #include "engine/gpt/cpu/layer_norm.h"
 
@@ -8,7 +9,7 @@ namespace {
 template <class T>
 struct Gradients {
   T* data;
-  bool begin;  // whether those of the weights in panels are written, not added to
+  bool begin;  // true: the gradients of the weights in panels are written; false: they are added to
 };
 
 // The gradients of a linear's weight and bias, from its input x and the gradient dy of its output.
@@ -53,7 +54,8 @@ void attention_gradients(const GptParameters<T>& p, const engine::ForestPiece& p
   }
 }
 
-// Nodes [first, end) of a piece: from dx, the gradient of the residual stream behind a layer, to that before it.
+// Takes nodes [first, end) of a piece back through one layer. Before the call dx is the gradient of the layer's output,
+// after it the gradient of the layer's input.
 template <class T>
 void layer_backward(const GptParameters<T>& p, const GptLayer& layer, const engine::ForestPiece& piece, int64_t first,
                     int64_t end, PieceMemory<T>& m, LayerActivations<T>& kept, const Gradients<T>& gradients) {
@@ -88,7 +90,7 @@ void head_backward(const GptParameters<T>& p, const engine::ForestPiece& piece, 
                    const Gradients<T>& gradients) {
   const int64_t embed = p.network.embed, stride = padded<T>(embed), vocab = p.network.vocab, nodes = piece.nodes;
   const Rows<T> dlogits = m.logits, normed = m.normed, x = m.x;
-  // The head's gradient is added to: where it is tied, the token embedding's share comes to it too.
+  // The head's gradient is added to, because a tied head is also the token embedding.
   T* head = gradients.data + p.layout.head;
   for (int64_t panel = 0; panel < Panels<T>{stride}.count(); ++panel) {
     const int64_t first = Panels<T>{stride}.first(panel);

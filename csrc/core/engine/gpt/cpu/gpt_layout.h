@@ -54,8 +54,8 @@ struct GptLayout {
   Array<GptPlace> places;  // in the order of GptEngine's parameters
   int64_t token, position, head;
   GptNorm norm;
-  int64_t weights = 0;  // offset of the first of the weights in panels, which end at `size`: their gradients are
-                        // written, those before are added to
+  int64_t weights = 0;  // offset of the first weight in panels; these end at `size`. Their gradients are written, those
+                        // of the parameters before them are added to.
   int64_t size = 0;
   int64_t transposed_size = 0;
 

@@ -4,8 +4,8 @@
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {
 
-// The logits become exponentials. Returns what these were taken against and their sum by `row`; the sum of the losses
-// of the node's targets as the result.
+// Turns the logits into exponentials. `row` receives the largest logit and the sum of the exponentials. Returns the sum
+// of the losses of the node's targets.
 template <class T>
 double node_loss(const engine::ForestPiece& piece, int64_t node, int64_t vocab, T* logits, int64_t* targets,
                  Exponentials<T>* row) {

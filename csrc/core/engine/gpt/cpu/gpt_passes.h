@@ -14,8 +14,7 @@ struct GptParameters {
   const T* transposed;
 };
 
-// From the tokens to the logits of every node, in memory.logits. With `training` all that the backward pass reads is
-// kept.
+// Computes the logits of every node, in memory.logits. With `training` it keeps what the backward pass reads.
 template <class T>
 void gpt_forward(const GptParameters<T>& parameters, const engine::ForestPiece& piece, PieceMemory<T>& memory,
                  bool training);
@@ -23,13 +22,13 @@ void gpt_forward(const GptParameters<T>& parameters, const engine::ForestPiece& 
 // The sum of the losses of the piece's targets, in nats.
 template <class T>
 double gpt_losses(const GptParameters<T>& parameters, const engine::ForestPiece& piece, PieceMemory<T>& memory);
-// The same; the logits become the gradients of losses of which each counts `scale`.
+// The same. It also replaces the logits by the gradients of the losses, times `scale`.
 template <class T>
 double gpt_losses_and_gradients(const GptParameters<T>& parameters, const engine::ForestPiece& piece,
                                 PieceMemory<T>& memory, T scale);
 
-// From the gradients of the logits to those of all parameters: of the weights in panels written where `begin`, else
-// added to, as all others are.
+// Computes the gradients of all parameters from those of the logits. The gradients of the weights in panels are written
+// where `begin` is true, and added to otherwise. All others are added to.
 template <class T>
 void gpt_backward(const GptParameters<T>& parameters, const engine::ForestPiece& piece, PieceMemory<T>& memory,
                   T* gradients, bool begin);

@@ -52,7 +52,7 @@ inline void layer_norm(const Rows<T>& x, int64_t count, int64_t columns, double 
   scale_rows(xhat, count, columns, weight, bias, y);
 }
 
-// dx += the gradient of x, or = where it is the first, in place of dy then if wanted; dweight and dbias are added to.
+// Adds the gradient of x to dx, or with Add = false writes it there; dx may then be dy. Adds to dweight and dbias.
 template <bool Add, class T>
 inline void layer_norm_backward(const Rows<T>& dy, int64_t count, int64_t columns, const Rows<T>& xhat, const T* rstd,
                                 const T* weight, T* dweight, T* dbias, const Rows<T>& dx) {

@@ -6,8 +6,8 @@
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-// From one row of activations to the next: whole vectors, and where a row is longer than a panel an odd number of cache
-// lines, so that the rows of one panel fall into all sets of the L1 cache.
+// The distance between two rows of activations: whole vectors. Rows longer than a panel take an odd number of cache
+// lines, so that the rows of one panel use all sets of the L1 cache.
 template <class T>
 inline int64_t activation_stride(int64_t columns) {
   constexpr int64_t kLine = 64 / sizeof(T);
@@ -37,7 +37,7 @@ inline void multiply_panels(const Rows<T>& left, int64_t count, const PanelMatri
   }
 }
 
-// So many rows are summed before a product goes to memory: a panel of them stays in the L1 cache.
+// The number of rows that are summed before a product is stored. A panel of that many rows fits the L1 cache.
 inline constexpr int64_t kGradientRows = 96;
 
 // out (inputs, columns in panels) = or += a^T @ b for a (count, inputs) and b (count, columns).

@@ -56,8 +56,8 @@ struct PieceMemory {
     for (int64_t l = 0; l < layers.size(); ++l) delete layers.data()[l];
   }
 
-  // Room for any piece with so many nodes whose paths have at most `longest` of them. Without `training` the layers use
-  // one after the other what layer 0 has.
+  // Makes room for any piece of that many nodes whose paths have at most `longest` of them. Without `training` all
+  // layers use the memory of layer 0, one after the other.
   void reserve(const GptNetwork& network, int64_t nodes, int64_t longest, bool training) {
     const int64_t embed = network.embed;
     grow_layers(training ? network.layers : 1);
