@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -120,23 +121,26 @@ def _serve() -> None:
 
 
 def _run(arguments: list[str], fate: Fate) -> Ended:
-    pipes = [os.pipe() for _ in range(2)]  # a run writes less than a pipe holds
+    pipes = [os.pipe() for _ in range(2)]
     began = time.perf_counter()
     child = os.fork()
     if child == 0:
         _be_child(arguments, fate, [write for _, write in pipes])
     for _, write in pipes:
         os.close(write)
-    descriptor = os.pidfd_open(child)
-    if fate.kill_after is not None and not select.select([descriptor], [], [], fate.kill_after)[0]:
-        os.kill(child, signal.SIGKILL)
-    os.close(descriptor)
-    _, status = os.waitpid(child, 0)
-    seconds = time.perf_counter() - began
-    texts = []
-    for read, _ in pipes:
-        with os.fdopen(read, encoding="utf-8") as file:
-            texts.append(file.read())
+    # The pipes are read while the child runs, because it would wait for ever for room in a pipe that is full.
+    files = [os.fdopen(read, "rb") for read, _ in pipes]
+    with ThreadPoolExecutor(len(files)) as pool:
+        contents = [pool.submit(file.read) for file in files]
+        descriptor = os.pidfd_open(child)
+        if fate.kill_after is not None and not select.select([descriptor], [], [], fate.kill_after)[0]:
+            os.kill(child, signal.SIGKILL)
+        os.close(descriptor)
+        _, status = os.waitpid(child, 0)
+        seconds = time.perf_counter() - began
+        texts = [content.result().decode() for content in contents]
+    for file in files:
+        file.close()
     return Ended(os.waitstatus_to_exitcode(status), *texts, seconds)
 
 
