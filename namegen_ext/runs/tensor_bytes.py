@@ -84,6 +84,9 @@ class StoredTensor:
             TypeError: numpy has no such dtype.
 
         """
+        # Where another package has given numpy these dtypes, as ml_dtypes does, arrays of them would add up otherwise.
+        if self.dtype.startswith(("bfloat", "float8")):
+            raise TypeError(f"numpy has no dtype {self.dtype!r}")
         return np.frombuffer(self.values, dtype=np.dtype(self.dtype)).reshape(self.shape)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from namegen_ext.cli import command
+from namegen_ext.cli import command, exit_status
 from namegen_ext.cli.command import ArgumentError, CommandError, ended_by_interrupts, run_command
 from namegen_ext.cli.parser import Parser
 
@@ -45,7 +45,9 @@ def run_with(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_the_statuses_are_those_of_the_readme() -> None:
-    statuses = (command.OK, command.FAILED, command.WRONG_ARGUMENT, command.INTERRUPTED, command.TERMINATED)
+    statuses = tuple(
+        getattr(exit_status, name) for name in ("OK", "FAILED", "WRONG_ARGUMENT", "INTERRUPTED", "TERMINATED")
+    )
     assert statuses == (0, 1, 2, 130, 143)
 
 

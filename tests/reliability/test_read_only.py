@@ -28,7 +28,8 @@ def flags(small: list[str], quick_path: Path, word_file: Path) -> list[str]:
     quick_path.chmod(0o755)
     words = quick_path / "words.txt"
     words.write_bytes(word_file.read_bytes())
-    return [*small, "--data", str(words), "--steps", "10"]
+    assert small[0] == "--data"  # of a file that only its owner can reach
+    return ["--data", str(words), *small[2:], "--steps", "10"]
 
 
 @pytest.fixture

@@ -6,30 +6,32 @@ import pytest
 
 from namegen_ext import fit
 from namegen_ext.data import load_words
-from namegen_ext.training import RECIPES, OptionError, Trainer, TrainOptions
+from namegen_ext.options.block_size import fitted_block_size
+from namegen_ext.training import RECIPES, TrainOptions
 from namegen_ext.training.feasibility import check_feasible
 
 WORDS = ["ann", "bob", "christopherson-x", "eva", "ida", "leo", "uma"]  # the longest has 16 characters
 
 
-def test_a_block_that_no_word_fills() -> None:
-    check_feasible(WORDS, TrainOptions(block_size=17))
-    with pytest.raises(
-        OptionError, match=r"^block_size: got 18, expected at most 17, as the longest word has 16 "
-    ):
-        check_feasible(WORDS, TrainOptions(block_size=18))
-    check_feasible(["a", "b"], TrainOptions(block_size=16))
-    with pytest.raises(
-        OptionError, match=r"^block_size: got 17, expected at most 16, as the longest word has 1 "
-    ):
-        check_feasible(["a", "b"], TrainOptions(block_size=17))
+def test_a_block_that_no_word_fills_is_taken_as_the_longest_word() -> None:
+    most = TrainOptions(block_size=17)  # the mark of the start, and 16 characters
+    assert fitted_block_size(most, ["block_size"], WORDS) == (most, ())
+    fitted, notes = fitted_block_size(TrainOptions(block_size=18), ["block_size"], WORDS)
+    assert fitted == most
+    assert len(notes) == 1
+    assert notes[0].startswith("block-size 18 is taken as 17: the longest word has 16 characters")
 
 
-def test_fit_and_trainer_refuse_it_too() -> None:
-    with pytest.raises(OptionError, match=r"^block_size: got 18"):
-        fit(WORDS, block_size=18, steps=2)
-    with pytest.raises(OptionError, match=r"^block_size: got 18"):
-        Trainer(WORDS, TrainOptions(block_size=18))
+def test_a_block_that_nobody_asked_for_stays() -> None:
+    options = TrainOptions(block_size=18)
+    assert fitted_block_size(options, [], WORDS) == (options, ())
+    check_feasible(WORDS, options)
+
+
+def test_fit_takes_it_as_the_longest_word() -> None:
+    generator = fit(WORDS, block_size=18, steps=2, hidden_size=4)
+    assert generator.config.options.block_size == 17
+    assert len(generator.sample(2, seed=1)) == 2
 
 
 def test_memory_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,6 @@ def test_the_command_is_one_that_train_takes(name: str, monkeypatch: pytest.Monk
     options = RECIPES[DEFAULT_RECIPE].train_options(given_options(parsed))
     assert (options.model, options.batch_size, options.steps) == ("mlp", suite.BATCH_SIZE, 2000)
     assert not options.batch_norm
-    assert (parsed.threads, parsed.data) == (2, "names.txt")
+    assert (parsed.threads, parsed.data) == (2, ["names.txt"])
     assert not Path(parsed.out).parent.exists()  # what a run leaves behind is removed
     assert parsed.fused == {"stock": None, "fused-layers": "layers", "fused-step": "step"}[name]
