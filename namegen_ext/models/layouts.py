@@ -1,7 +1,7 @@
-"""What the state_dict of a model holds and how its layers follow on each other, from its options alone.
+"""Tells from a model's options what its state_dict holds and how its layers follow on each other.
 
-Nothing here needs torch: it is what a saved model is checked against and read by where torch is not loaded. That the
-models are built so, a test holds for every option.
+Nothing here needs torch. Where torch is not loaded, a saved model is checked against its layout and read by it. A test
+compares the layouts with the models that are built, for every option.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from namegen_ext.models.arguments import check_factors
 from namegen_ext.models.specs import check_table_size
 
-# Of nn.BatchNorm1d, which no option changes.
+# The default of nn.BatchNorm1d, which no option changes.
 BATCH_NORM_EPS = 1e-5
 
 # The dtype and the shape of each entry of a state_dict: ("float32", (27, 10)).

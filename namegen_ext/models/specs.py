@@ -1,4 +1,4 @@
-"""The models by name and the options that each takes; torch is imported when a model's class is asked for."""
+"""The models by name, with the options of each. Torch is imported when the class of a model is asked for."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ class ModelSpec:
             character that follows a window, with targets (B,).
         counts: whether its method ``set_from_windows`` can set it from counts, with ``init="counts"``.
 
+    Example:
+        >>> MODELS["ngram"].options
+        ('block_size', 'init')
+        >>> MODELS["ngram"].build.__name__
+        'NGram'
+
     """
 
     name: str
@@ -41,7 +47,7 @@ class ModelSpec:
         return built
 
 
-# How counts become probabilities; see `namegen_ext.models.counting`.
+# The ways to turn counts into probabilities; see `namegen_ext.models.counting`.
 ESTIMATORS = ("add-k", "witten-bell")
 
 # The largest table of a bigram or an n-gram: 256 MiB of float32.
@@ -108,7 +114,11 @@ def model_spec(name: str) -> ModelSpec:
     """Return the entry of a model.
 
     Raises:
-        ValueError: there is no such model, in one line that lists those there are.
+        ValueError: there is no such model; one line that lists those there are.
+
+    Example:
+        >>> model_spec("bigram").summary
+        'a table of logits for each character, trained, or set from counts'
 
     """
     if name in MODELS:
@@ -123,7 +133,7 @@ def check_table_size(vocab_size: int, block_size: int) -> None:
         ValueError: it would have more than :data:`MAX_TABLE_VALUES`.
 
     """
-    # By logarithms, as the power itself may be a number of millions of digits.
+    # Logarithms are compared, because the power itself may have millions of digits.
     if (block_size + 1) * math.log2(vocab_size) > math.log2(MAX_TABLE_VALUES):
         raise ValueError(
             f"block_size must leave a table of at most {MAX_TABLE_VALUES:,} values, but got {block_size}:"

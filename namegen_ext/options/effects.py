@@ -1,4 +1,4 @@
-"""Which options change nothing beside the others: whoever asks for one of them means something else."""
+"""Refuses options that change nothing beside the others: whoever asks for one of them means something else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from namegen_ext.models import COUNTS, MODELS
 from namegen_ext.options.train_options import OptionError, TrainOptions
 
-# What only matters where there are steps.
+# These options matter only where there are steps.
 _OF_STEPS = (
     "batch_size",
     "full_batch",
@@ -27,7 +27,7 @@ _OF_STEPS = (
 def check_effects(given: Iterable[str], options: TrainOptions) -> None:
     """Make sure that everything that was asked for has an effect.
 
-    That something is off may always be said: a model that knows no tied weights has none.
+    An option may always be switched off: a model that knows no tied weights has none.
 
     Args:
         given: names of the options that were asked for.
@@ -48,7 +48,7 @@ def check_effects(given: Iterable[str], options: TrainOptions) -> None:
 def _needs(name: str, options: TrainOptions) -> Iterator[str]:
     """Yield what an option would need to have an effect."""
     models = [model for model, spec in MODELS.items() if name in spec.options]
-    is_one = options.model == "bigram" and name == "block_size"  # where 1 is the one value that it can have
+    is_one = options.model == "bigram" and name == "block_size"  # 1 is its only value there
     if models and options.model not in models and not is_one:
         yield f"--model {' or '.join(models)}"
     if name in _OF_STEPS and options.steps == 0:

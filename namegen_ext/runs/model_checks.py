@@ -1,6 +1,7 @@
-"""What the file of a model may hold; torch is not needed to look at it.
+"""Checks of what the file of a model holds. Torch is not needed.
 
-A file that was damaged by accident fails its checksum; these are for one that another version or program wrote.
+A file that was damaged by accident fails its checksum. These checks are for a file that another version, or another
+program, wrote.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A network of the arrays that a run directory holds; torch is not needed."""
+"""Makes a network of the arrays that a run directory holds. Torch is not needed."""
 
 from __future__ import annotations
 

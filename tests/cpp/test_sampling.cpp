@@ -421,6 +421,29 @@ void test_name_stream(std::mt19937& generator) {
   check(thrown, "what poll throws ends all threads");
 }
 
+void test_name_folding() {
+  const auto folded = [](NameFolding folding, const std::string& name) {
+    std::string text = "before ";
+    folding.append(name, text);
+    return text.substr(7);
+  };
+  check(folded(NameFolding(), "St. Ives") == "St. Ives", "without entries a name stays");
+  const NameFolding bytes({{'S', 's', 0}, {'I', 'i', 0}});
+  check(folded(bytes, "St. Ives\xC3\x89") == "st. ives\xC3\x89", "bytes are folded, others stay");
+  // E; E with acute (U+00C9); sharp s (U+00DF); acute (U+0301, class 230); dot below (U+0323, class 220).
+  const NameFolding all({{'E', 'e', 0},
+                         {0xC9, 'e', 0},
+                         {0xC9, 0x301, 230},
+                         {0xDF, 's', 0},
+                         {0xDF, 's', 0},
+                         {0x301, 0x301, 230},
+                         {0x323, 0x323, 220}});
+  check(folded(all, "aE\xC3\x89\xC3\x9F\xF0\x9F\x98\x80") == "aee\xCC\x81ss\xF0\x9F\x98\x80",
+        "a character becomes several");
+  check(folded(all, "\xC3\x89\xCC\xA3x\xCC\xA3\xCC\x81") == "e\xCC\xA3\xCC\x81x\xCC\xA3\xCC\x81", "marks are ordered");
+  check(folded(all, "\xC3") == folded(all, "\xC3") && folded(all, "").empty(), "text that is cut short");
+}
+
 template <class Make>
 void check_refused(const Make& make, const std::string& what) {
   std::string message;
@@ -442,6 +465,7 @@ void test_refusals(std::mt19937& generator) {
   check_refused([] { check_spelling({{"", "a\n"}, {}, 5}); }, "a newline in a letter");
   check_refused([] { check_spelling({{"", "a"}, {2}, 5}); }, "a prefix of unknown symbols");
   check_refused([] { check_spelling({{"", "a"}, {}, 0}); }, "no step");
+  check_refused([] { NameFolding({{0x110000, 'a', 0}}); }, "a folded character that is none");
   check_refused(
       [&] { Network(300, 1, random_values<float>(300, generator), {random_level(15, 1, 300, false, generator)}); },
       "a context of 135 bits");
@@ -465,6 +489,7 @@ int main() {
   test_tabulated_network(generator);
   test_interrupted_sampler(generator);
   test_name_stream(generator);
+  test_name_folding();
   test_refusals(generator);
   return result("sampling");
 }

@@ -144,22 +144,22 @@ size_t NameStream::filter(std::string& text) {
   char* kept = text.data();
   std::array<std::string_view, kAhead> names;
   std::array<uint64_t, kAhead> hashes;
-  const bool asks_training = training_names_.size() > 0;
+  std::array<bool, kAhead> known{};
   for (size_t place = 0; place < size && !ended();) {
     size_t ahead = 0;
     for (; ahead < kAhead && place < size; ++ahead) {
       const char* start = text.data() + place;
       const size_t length = static_cast<const char*>(std::memchr(start, '\n', size - place)) - start;
       names[ahead] = {start, length};
-      if (asks_training || keeps_names()) {
+      if (keeps_names()) {
         hashes[ahead] = NameSet::hash(names[ahead]);
-        if (asks_training) training_names_.prefetch(hashes[ahead]);
-        if (keeps_names()) seen_.prefetch(hashes[ahead]);
+        seen_.prefetch(hashes[ahead]);
       }
       place += length + 1;
     }
+    if (training_names_.size() > 0) find_known(names.data(), ahead, known.data());
     for (size_t i = 0; i < ahead && !ended(); ++i) {
-      const bool fresh = !(asks_training && training_names_.contains(names[i], hashes[i]));
+      const bool fresh = !known[i];
       const bool repeat = keeps_names() && !seen_.add(names[i], hashes[i]);
       ++counts_.drawn;
       counts_.drawn_fresh += fresh;
@@ -176,6 +176,28 @@ size_t NameStream::filter(std::string& text) {
   }
   counts_.drawn_distinct = seen_.size();
   return static_cast<size_t>(kept - text.data());
+}
+
+// Tells which of up to kAhead names are training names. Each has a newline behind it, and kSlack readable bytes.
+void NameStream::find_known(const std::string_view* names, size_t count, bool* known) {
+  std::array<std::string_view, kAhead> keys;
+  std::array<uint64_t, kAhead> hashes;
+  std::copy_n(names, count, keys.begin());
+  if (!folding_.changes_nothing()) {
+    std::array<size_t, kAhead + 1> places{};
+    folded_.clear();
+    for (size_t i = 0; i < count; ++i) {
+      folding_.append(names[i], folded_);
+      places[i + 1] = folded_.size();
+    }
+    folded_.append(NameSet::kSlack, '\0');
+    for (size_t i = 0; i < count; ++i) keys[i] = {folded_.data() + places[i], places[i + 1] - places[i]};
+  }
+  for (size_t i = 0; i < count; ++i) {
+    hashes[i] = NameSet::hash(keys[i]);
+    training_names_.prefetch(hashes[i]);
+  }
+  for (size_t i = 0; i < count; ++i) known[i] = training_names_.contains(keys[i], hashes[i]);
 }
 
 }  // namespace namegen::sampling

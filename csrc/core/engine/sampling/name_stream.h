@@ -3,8 +3,11 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "engine/sampling/name_folding.h"
 #include "engine/sampling/name_set.h"
 #include "engine/sampling/sampler.h"
 
@@ -31,9 +34,11 @@ struct Counts {
 
 class NameStream {
  public:
-  // Each of the `training_names` has a newline behind it.
+  // Each of the `training_names` has a newline behind it. They are folded where names are folded.
   NameStream(std::unique_ptr<Sampler> sampler, std::string training_names, const StreamOptions& options);
 
+  // Compares names with the training names after folding them. It must be called before the first name is drawn.
+  void fold(NameFolding folding) { folding_ = std::move(folding); }
   // Draws the next batch and returns the names that are given, each with a newline. It may be empty, where all names
   // were left out. Names drawn on several threads come in the same order. An exception of `poll` ends the call.
   std::string next(const Poll& poll);
@@ -48,10 +53,13 @@ class NameStream {
   std::string drawn(int64_t count, const Poll& poll);
   void draw_on_threads(int64_t count, std::vector<std::string>& parts, const Poll& poll);
   size_t filter(std::string& text);
+  void find_known(const std::string_view* names, size_t count, bool* known);
 
   std::vector<std::unique_ptr<Sampler>> samplers_;  // one for each thread
   StreamOptions options_;
   NameSet training_names_, seen_;
+  NameFolding folding_;
+  std::string folded_;  // names in hand, folded
   Counts counts_;
   int64_t left_out_in_a_row_ = 0;
   uint64_t position_ = 0;

@@ -13,7 +13,8 @@ inline constexpr int kTurn = 4;
 inline constexpr uint32_t kLargestWord = 0xffffffffu;
 
 // The probabilities of the next symbol, ready for inversion. There is a row for each context.
-// | A random word w of 32 bits stands for u = w / 2^32, and draws the first symbol whose cumulative probability exceeds
+//
+// A random word w of 32 bits stands for u = w / 2^32, and draws the first symbol whose cumulative probability exceeds
 // u. In integers, and exactly: symbol j is passed over where ceil(c_j * 2^32) <= w. The symbol drawn is the number of
 // symbols passed over. A threshold of 2^32 does not fit and is stored as 2^32 - 1. That is right for every word but the
 // largest, for which `last` holds the symbol.

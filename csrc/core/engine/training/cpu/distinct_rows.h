@@ -1,7 +1,8 @@
 // Which rows of a minibatch are equal. Equal rows have equal activations, so every level computes each of them once.
 // The backward pass adds up the gradients of all places that hold a row. These are the same sums as over the whole
 // minibatch, in another order.
-// | Minibatches of names repeat themselves: a seventh of all contexts is the empty one. Measured: 27 distinct contexts
+//
+// Minibatches of names repeat themselves: a seventh of all contexts is the empty one. Measured: 27 distinct contexts
 // among 32, about 500 among 1,024 (contexts of three characters); 47 distinct pairs among the 128 of 32 contexts of
 // eight.
 #pragma once
