@@ -4,6 +4,7 @@
 // symbols that occur are formed. An example is then the sum of `block` rows. The plain product is taken where symbols
 // hardly repeat. Both ways form the same sums, in another order.
 #include "kernels/cpu/embedding_concat_linear_choice.h"
+#include "kernels/cpu/gathered_rows.h"
 #include "kernels/cpu/symbol_rows.h"
 
 #include "kernels/cpu/kernel_table.h"
@@ -74,44 +75,22 @@ const T* build_table(const Forward& p, const SymbolRows& symbols, int64_t stride
   return table;
 }
 
-// y[n] = activation(sum over t of table[row(n, t)]). Block is the number of positions; 0 stands for any number.
-template <class Data, int Block, bool Tanh>
-void combine_rows(const Forward& p, const SymbolRows& symbols, const Compute<Data>* table, int64_t stride,
-                  int64_t first, int64_t rows) {
-  using T = Compute<Data>;
-  const int64_t block = Block > 0 ? Block : p.shape.block;
-  const int64_t hidden = p.shape.hidden;
-  for (int64_t n = first; n < first + rows; ++n) {
-    const int32_t* row_of = symbols.row_of + n * block;
-    Data* y = static_cast<Data*>(p.output) + n * p.output_stride;
-    for (int64_t h = 0; h < hidden; h += kWidth<T>) {
-      Vec<T> z = load(table + row_of[0] * stride + h);
-      for (int64_t t = 1; t < block; ++t) z += load(table + row_of[t] * stride + h);
-      store_data(y + h, Tanh ? tanh(z) : z, smaller(kWidth<T>, hidden - h));
-    }
-  }
-}
-
+// y[n] = activation(sum over t of table[row(n, t)]).
 template <class Data, bool Tanh>
 void forward_by_table(const Forward& p, const SymbolRows& symbols, Context& context) {
   using T = Compute<Data>;
-  const int64_t batch = p.shape.batch, block = p.shape.block;
-  const int64_t stride = row_stride<T>(p.shape.hidden);
-  const T* table = build_table<T>(p, symbols, stride, context);
+  const int64_t batch = p.shape.batch, block = p.shape.block, hidden = p.shape.hidden;
+  const int64_t stride = row_stride<T>(hidden);
+  const TableSums<T> sums{build_table<T>(p, symbols, stride, context), stride, symbols.row_of, block, hidden};
+  Data* const output = static_cast<Data*>(p.output);
+  const int64_t output_stride = p.output_stride;
   constexpr int64_t kRows = 64;
-  const double micros = double(batch) * p.shape.hidden * (block * 2 + 20) / kFlopsPerMicro;
+  const double micros = double(batch) * hidden * (block * 2 + 20) / kFlopsPerMicro;
   parallel_for(context, ceil_div(batch, kRows), micros, [&](int64_t task) {
-    const int64_t first = task * kRows, rows = smaller(kRows, batch - first);
-    switch (block) {
-      case 2:
-        return combine_rows<Data, 2, Tanh>(p, symbols, table, stride, first, rows);
-      case 3:
-        return combine_rows<Data, 3, Tanh>(p, symbols, table, stride, first, rows);
-      case 8:
-        return combine_rows<Data, 8, Tanh>(p, symbols, table, stride, first, rows);
-      default:
-        return combine_rows<Data, 0, Tanh>(p, symbols, table, stride, first, rows);
-    }
+    const int64_t first = task * kRows, end = smaller(first + kRows, batch);
+    sum_table_rows(sums, first, end, [=](int64_t n, int64_t h, Vec<T> z) {
+      store_data(output + n * output_stride + h, Tanh ? tanh(z) : z, smaller(kWidth<T>, hidden - h));
+    });
   });
 }
 

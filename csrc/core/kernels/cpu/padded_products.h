@@ -87,6 +87,19 @@ inline void multiply(const LeftRows<T>& left, int64_t count, const T* b, int64_t
   });
 }
 
+// The same with a bias, where it is not null: calls finish(row, column, sum) for each vector of left @ b + bias.
+template <class T, class Finish>
+inline void multiply_and_add_bias(const LeftRows<T>& left, int64_t count, const T* b, int64_t b_stride, int64_t columns,
+                                  const T* bias, const Finish& finish) {
+  multiply<T>(left, count, b, b_stride, columns, [=](int64_t r, int64_t column, auto nv, const Vec<T>* sums) {
+#pragma GCC unroll 4
+    for (int v = 0; v < decltype(nv)::value; ++v) {
+      const int64_t at = column + v * kWidth<T>;
+      finish(r, at, bias == nullptr ? sums[v] : sums[v] + load(bias + at));
+    }
+  });
+}
+
 // The `finish` that stores to rows `stride` apart.
 template <class T>
 struct StoreRows {

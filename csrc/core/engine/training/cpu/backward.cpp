@@ -3,6 +3,7 @@
 #include "engine/training/cpu/batch_norm_passes.h"
 #include "engine/training/cpu/linear_gradients.h"
 #include "engine/training/cpu/passes.h"
+#include "kernels/cpu/gathered_rows.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {
@@ -49,16 +50,8 @@ void gather_gradients(StepState<T>& s, int64_t l) {
   const int64_t rows = s.rows(l - 1), columns = s.stride(l - 1);
   const double parts = double(s.rows(l)) * s.network.levels[l].group;
   s.for_chunks(rows, 4.0 * (parts + rows) * columns, [&](const RowRange& range) {
-    const T* dx = s.levels[l].x.data();
-    for (int64_t r = range.first; r < range.end; ++r) {
-      const int64_t begin = readers.begin[r], end = readers.begin[r + 1];
-      for (int64_t c = 0; c < columns; c += kWidth<T>) {
-        Vec<T> dy = {};
-        for (int64_t i = begin; i < end; ++i) dy += load(dx + readers.members[i] * columns + c);
-        const Vec<T> y = load(below.y.data() + r * columns + c);
-        store(below.dz.data() + r * columns + c, dy * (1 - y * y));
-      }
-    }
+    sum_listed_rows_before_tanh(s.levels[l].x.data(), columns, readers.begin, readers.members, below.y.data(),
+                                range.first, range.end, below.dz.data());
     if (s.network.levels[l - 1].batch_norm) chunk_gradient_sums(s, l - 1, range);
   });
 }

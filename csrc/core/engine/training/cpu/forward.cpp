@@ -2,6 +2,7 @@
 #include "engine/training/cpu/batch_norm_passes.h"
 #include "engine/training/cpu/passes.h"
 #include "engine/training/cpu/symbol_sums.h"
+#include "kernels/cpu/gathered_rows.h"
 #include "kernels/cpu/tanh.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
@@ -12,63 +13,23 @@ namespace {
 // Gathers the embedding of every row of symbols.
 template <class T>
 void gather_embedding(StepState<T>& s) {
+  const SymbolRows& symbols = s.now->symbols;
   const int64_t columns = s.layout.embedding_stride;
-  T* rows = scratch_array<T>(s.context, s.now->symbols.rows() * columns);
-  for (int64_t r = 0; r < s.now->symbols.rows(); ++r) {
-    const T* source = s.value(s.now->symbols.symbols[r] * columns);
-    for (int64_t c = 0; c < columns; c += kWidth<T>) store(rows + r * columns + c, load(source + c));
-  }
+  T* rows = scratch_array<T>(s.context, symbols.rows() * columns);
+  gather_rows(s.value(0), columns, symbols.symbols, symbols.rows(), rows);
   s.embedding_rows = rows;
 }
 
 // Computes rows [first, first + count) of the table, which all belong to position t.
 template <class T>
 void table_rows(const StepState<T>& s, const LinearLayout& linear, int64_t t, int64_t first, int64_t count, T* table) {
-  const int64_t columns = linear.weight_stride;
+  const int64_t columns = linear.weight_stride, embed = s.layout.embedding_stride;
   const T* bias = t == 0 && linear.bias >= 0 ? s.value(linear.bias) : nullptr;
-  const int64_t embed = s.layout.embedding_stride;
-  const LeftRows<T> left{s.embedding_rows + first * embed, embed, 1, 0, linear.inputs};
-  multiply<T>(left, count, s.value(linear.weight) + t * linear.inputs * columns, columns, columns,
-              [=](int64_t r, int64_t column, auto nv, const Vec<T>* sums) {
-                T* target = table + (first + r) * columns + column;
-#pragma GCC unroll 4
-                for (int v = 0; v < decltype(nv)::value; ++v) {
-                  const Vec<T> z = bias == nullptr ? sums[v] : sums[v] + load(bias + column + v * kWidth<T>);
-                  store(target + v * kWidth<T>, z);
-                }
-              });
-}
-
-template <int Group, bool Tanh, class T>
-void combine(const StepState<T>& s, const T* table, const RowRange& range, T* output) {
-  const LinearLayout& linear = s.layout.levels[0].linear;
-  const int64_t group = Group > 0 ? Group : linear.segments, columns = linear.weight_stride;
-  for (int64_t r = range.first; r < range.end; ++r) {
-    const int32_t* row_of = s.now->symbols.row_of + r * group;
-    const T* row[Group > 0 ? Group : 1];
-    for (int t = 0; t < Group; ++t) row[t] = table + row_of[t] * columns;
-    T* target = output + r * columns;
-    for (int64_t c = 0; c < columns; c += kWidth<T>) {
-      Vec<T> z = load((Group > 0 ? row[0] : table + row_of[0] * columns) + c);
-      for (int64_t t = 1; t < group; ++t) z += load((Group > 0 ? row[t] : table + row_of[t] * columns) + c);
-      store(target + c, Tanh ? tanh(z) : z);
-    }
-  }
-}
-
-// Computes rows of the output. Each is the sum of one row of the table for each position.
-template <bool Tanh, class T>
-void combine_any(const StepState<T>& s, const T* table, const RowRange& range, T* output) {
-  switch (s.layout.levels[0].linear.segments) {
-    case 2:
-      return combine<2, Tanh>(s, table, range, output);
-    case 3:
-      return combine<3, Tanh>(s, table, range, output);
-    case 8:
-      return combine<8, Tanh>(s, table, range, output);
-    default:
-      return combine<0, Tanh>(s, table, range, output);
-  }
+  const T* weight = s.value(linear.weight) + t * linear.inputs * columns;
+  T* target = table + first * columns;
+  multiply_and_add_bias<T>({s.embedding_rows + first * embed, embed, 1, 0, linear.inputs}, count, weight, columns,
+                           columns, bias,
+                           [=](int64_t r, int64_t column, Vec<T> z) { store(target + r * columns + column, z); });
 }
 
 template <class T>
@@ -108,44 +69,29 @@ void begin_table(StepState<T>& s) {
 // The output of the first level: sums of rows of the table.
 template <class T>
 void first_level_rows(const StepState<T>& s, const RowRange& range) {
+  const int64_t columns = s.stride(0);
   T* table = s.table + range.share * s.table_stride;
   if (s.table_stride > 0 && range.begins_share) make_table(s, table);
+  const TableSums<T> sums{table, columns, s.now->symbols.row_of, s.now->symbols.block, columns};
   if (s.norm(0)) {
-    combine_any<false>(s, table, range, s.levels[0].z.data());
+    T* output = s.levels[0].z.data();
+    sum_table_rows(sums, range.first, range.end,
+                   [=](int64_t r, int64_t column, Vec<T> z) { store(output + r * columns + column, z); });
   } else {
-    combine_any<true>(s, table, range, s.levels[0].y.data());
+    T* output = s.levels[0].y.data();
+    sum_table_rows(sums, range.first, range.end,
+                   [=](int64_t r, int64_t column, Vec<T> z) { store(output + r * columns + column, tanh(z)); });
   }
 }
 
 // ---- the levels above -----------------------------------------------------------------------------------------------
 
-// Calls store_at(row, column, z) with the vectors of left @ weight + bias.
-template <class T, class Store>
-void linear_rows(const StepState<T>& s, const LinearLayout& linear, const T* left, int64_t rows,
-                 const Store& store_at) {
-  const T* bias = linear.bias >= 0 ? s.value(linear.bias) : nullptr;
-  const LeftRows<T> left_rows{left, linear.transposed_stride(), linear.segments, linear.segment_stride, linear.inputs};
-  multiply<T>(left_rows, rows, s.value(linear.weight), linear.weight_stride, linear.weight_stride,
-              [=](int64_t r, int64_t column, auto nv, const Vec<T>* sums) {
-#pragma GCC unroll 4
-                for (int v = 0; v < decltype(nv)::value; ++v) {
-                  const int64_t at = column + v * kWidth<T>;
-                  store_at(r, at, bias == nullptr ? sums[v] : sums[v] + load(bias + at));
-                }
-              });
-}
-
 // Copies the rows of the level below side by side into the rows of level l's input.
 template <class T>
 void join_rows(const StepState<T>& s, int64_t l, const RowRange& range) {
   const LinearLayout& linear = s.layout.levels[l].linear;
-  const int64_t columns = linear.segment_stride;
-  const int32_t* parts = s.now->rows[l].parts;
-  T* target = s.levels[l].x.data() + range.first * linear.transposed_stride();
-  for (int64_t part = range.first * linear.segments; part < range.end * linear.segments; ++part, target += columns) {
-    const T* source = s.levels[l - 1].y.data() + parts[part] * columns;
-    for (int64_t c = 0; c < columns; c += kWidth<T>) store(target + c, load(source + c));
-  }
+  gather_rows(s.levels[l - 1].y.data(), linear.segment_stride, s.now->rows[l].parts + range.first * linear.segments,
+              range.count() * linear.segments, s.levels[l].x.data() + range.first * linear.transposed_stride());
 }
 
 template <class T>
@@ -155,8 +101,12 @@ void hidden_level_rows(const StepState<T>& s, int64_t l, const RowRange& range) 
   const bool norm = s.norm(l);
   if (s.joins(l)) join_rows(s, l, range);
   T* target = (norm ? s.levels[l].z.data() : s.levels[l].y.data()) + range.first * columns;
-  linear_rows(s, linear, s.input(l) + range.first * linear.transposed_stride(), range.count(),
-              [=](int64_t r, int64_t column, Vec<T> z) { store(target + r * columns + column, norm ? z : tanh(z)); });
+  const int64_t inputs = linear.transposed_stride();
+  const T* bias = linear.bias >= 0 ? s.value(linear.bias) : nullptr;
+  multiply_and_add_bias<T>(
+      {s.input(l) + range.first * inputs, inputs, linear.segments, linear.segment_stride, linear.inputs}, range.count(),
+      s.value(linear.weight), columns, columns, bias,
+      [=](int64_t r, int64_t column, Vec<T> z) { store(target + r * columns + column, norm ? z : tanh(z)); });
 }
 
 // ---- passes over levels ---------------------------------------------------------------------------------------------
