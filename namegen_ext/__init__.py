@@ -1,43 +1,54 @@
 """Character-level name generators with fused C++/CUDA kernels.
 
-Importing the package loads the compiled extension and registers its operators under ``torch.ops.namegen_ext``.
+Importing the package imports neither torch nor numpy; torch comes with the first name that needs it.
+
+The operators are registered under ``torch.ops.namegen_ext``: by ``import namegen_ext`` where torch is loaded already,
+else by ``import namegen_ext.ops``.
 """
 
-from __future__ import annotations
-
+import contextlib
 import importlib
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING
 
-from namegen_ext._extension import build_info
+from namegen_ext._lazy import lazy_exports
 from namegen_ext._version import __version__
 
 if TYPE_CHECKING:
+    from namegen_ext._extension import build_info
     from namegen_ext.fusion.fuse import fuse, unfuse
     from namegen_ext.fusion.report import FusionReport, Site
     from namegen_ext.generator import Generator, fit, load
-
-# Resolved at first use, so that `import namegen_ext` costs little more than `import torch`.
-_LAZY = {
-    "fuse": "namegen_ext.fusion",
-    "unfuse": "namegen_ext.fusion",
-    "FusionReport": "namegen_ext.fusion",
-    "Site": "namegen_ext.fusion",
-    "fit": "namegen_ext.generator",
-    "Generator": "namegen_ext.generator",
-    "load": "namegen_ext.generator",
-}
-_LAZY_MODULES = ("data", "fusion", "models", "nn", "ops", "sampling", "training")
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "namegen_ext._extension": ("build_info",),
+            "namegen_ext.fusion.fuse": ("fuse", "unfuse"),
+            "namegen_ext.fusion.report": ("FusionReport", "Site"),
+            "namegen_ext.generator": ("Generator", "fit", "load"),
+        },
+        subpackages=(
+            "cli",
+            "data",
+            "diagnostics",
+            "engine",
+            "fusion",
+            "models",
+            "nn",
+            "ops",
+            "options",
+            "plotting",
+            "reproduction",
+            "runs",
+            "sampling",
+            "training",
+        ),
+    )
 
 __all__ = ["FusionReport", "Generator", "Site", "__version__", "build_info", "fit", "fuse", "load", "unfuse"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    if name in _LAZY_MODULES:
-        return importlib.import_module(f"namegen_ext.{name}")
-    raise AttributeError(f"module 'namegen_ext' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY, *_LAZY_MODULES])
+if sys.modules.get("torch") is not None:
+    # Where they cannot be loaded, whatever needs them says why.
+    with contextlib.suppress(ImportError):
+        importlib.import_module("namegen_ext._extension")

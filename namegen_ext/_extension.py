@@ -35,7 +35,7 @@ def _load() -> ModuleType:
             f"rebuild it with {_REBUILD}"
         )
     try:
-        from namegen_ext import _C
+        import namegen_ext._C as _C
     except ImportError as error:
         if built is None:
             raise ImportError(

@@ -6,7 +6,7 @@ A package that exports lazily can be imported without torch, and so can those of
     if TYPE_CHECKING:
         from namegen_ext.models.mlp import MLP
     else:
-        __getattr__, __dir__ = lazy_exports(__name__, {"MLP": "namegen_ext.models.mlp"})
+        __getattr__, __dir__ = lazy_exports(__name__, {"namegen_ext.models.mlp": ("MLP",)})
 
 Source: PEP 562, "Module __getattr__ and __dir__".
 """
@@ -15,24 +15,26 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 
 def lazy_exports(
-    package: str, origins: Mapping[str, str], subpackages: Collection[str] = ()
+    package: str, exports: Mapping[str, Sequence[str]], subpackages: Collection[str] = ()
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Make the ``__getattr__`` and the ``__dir__`` of a package.
 
     Args:
         package: its ``__name__``.
-        origins: the module that defines each exported name.
+        exports: the names to export, by the module that defines them.
         subpackages: what is imported when ``package.NAME`` is first asked for, without an import statement.
 
     Returns:
         The two functions. The first one raises AttributeError for every other name, as a module does.
 
     """
+
+    origins = {name: module for module, names in exports.items() for name in names}
 
     def get_attribute(name: str) -> Any:
         if name in origins:

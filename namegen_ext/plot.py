@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-import torch
-
+from namegen_ext.cli.command import run_command
 from namegen_ext.cli.parser import Parser, path, whole_number
-from namegen_ext.diagnostics import DEFAULT_EXAMPLES, diagnose
+from namegen_ext.diagnostics.examples import DEFAULT_EXAMPLES
 from namegen_ext.options.ranges import SEEDS, WholeNumbers
-from namegen_ext.plotting.picture import PlotError, check_matplotlib
-from namegen_ext.plotting.report_files import render_report
-from namegen_ext.runs.files import write_bytes
-from namegen_ext.training import RunError, load_run
+from namegen_ext.runs.directory import PLOTS
 
 DEFAULT_SEED = 0
-DEFAULT_FOLDER = "plots"
 _EXAMPLES = WholeNumbers(1, 2**20)
 
 _DESCRIPTION = """\
@@ -46,59 +40,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
         SystemExit: with status 0 after --help, with 2 after a wrong argument.
 
     """
-    parser = _build_parser(prog)
-    options = parser.parse_args(arguments)
-    try:
-        check_matplotlib()
-        return _run(parser, options)
-    except PlotError as error:
-        return _fail(prog, str(error))
-    except KeyboardInterrupt:
-        print(f"{prog}: interrupted", file=sys.stderr)
-        return 130
-
-
-def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
-    torch.set_num_threads(1)  # one batch of a small model: a second thread gains nothing
-    try:
-        run = load_run(options.run_dir)
-        diagnosis = diagnose(run, fused=options.fused, examples=options.examples, seed=options.seed)
-    except RunError as error:
-        parser.error(f"argument RUN_DIR: {error}")
-    if options.fused and diagnosis.layers != "fused":
-        print("no layer of the model can be fused; looking at the stock ones", file=sys.stderr)
-    directory: Path = options.out or options.run_dir / DEFAULT_FOLDER
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        problem = f"{directory}: cannot be made: {error.strerror or error}"
-        if options.out is None:
-            return _fail(parser.prog, problem)
-        parser.error(f"argument --out: {problem}")
-    files, missing = render_report(diagnosis)
-    try:
-        written = _write(files, directory)
-    except RunError as error:
-        return _fail(parser.prog, str(error))
-    for sentence in missing:
-        print(sentence)
-    for file in written:
-        print(file)
-    return 0
-
-
-def _write(files: Mapping[str, bytes], directory: Path) -> list[Path]:
-    """Write files into a directory, in their order; those that are there are replaced.
-
-    Raises:
-        RunError: a file cannot be written.
-
-    """
-    written = []
-    for name, content in files.items():
-        written.append(directory / name)
-        write_bytes(written[-1], content)
-    return written
+    return run_command(_build_parser(prog), arguments, "namegen_ext.cli.run_plot")
 
 
 def _build_parser(prog: str) -> argparse.ArgumentParser:
@@ -108,7 +50,7 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         "--out",
         metavar="DIR",
         type=path,
-        help=f"where to write; files of the same names are replaced (default: RUN_DIR/{DEFAULT_FOLDER})",
+        help=f"where to write; files of the same names are replaced (default: RUN_DIR/{PLOTS})",
     )
     parser.add_argument(
         "--fused",
@@ -130,11 +72,6 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         help="of the draw of those examples (default: %(default)s)",
     )
     return parser
-
-
-def _fail(prog: str, message: str) -> int:
-    print(f"{prog}: error: {message}", file=sys.stderr)
-    return 1
 
 
 if __name__ == "__main__":

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 import namegen_ext
+
+ROOT = Path(namegen_ext.__file__).parent
 
 KEYS = {
     "version": str,
@@ -90,35 +96,125 @@ def test_a_wrong_override_is_one_line_and_status_2() -> None:
     assert "baseline" in line
 
 
-def test_importing_adds_at_most_60_ms() -> None:
-    # Measured inside the process, after torch: the median of five processes, against pauses of a shared
-    # machine.
+def test_importing_adds_at_most_20_ms_to_torch() -> None:
+    # Of the processor, measured inside the process, after torch: the median of five processes.
     program = (
-        "import torch, time; start = time.perf_counter(); import namegen_ext; "
-        "print(time.perf_counter() - start)"
+        "import torch, time; start = time.process_time(); import namegen_ext; "
+        "print(time.process_time() - start)"
     )
     seconds = []
     for _ in range(5):
         done = run("-c", program)
         assert done.returncode == 0, done.stderr
         seconds.append(float(done.stdout))
-    assert statistics.median(seconds) <= 0.060, f"seconds: {seconds}"
+    assert statistics.median(seconds) <= 0.020, f"seconds: {seconds}"
 
 
-def test_importing_brings_in_nothing_that_is_not_needed() -> None:
-    program = (
-        "import sys, torch; before = set(sys.modules); import namegen_ext; "
-        "print(*sorted({m.partition('.')[0] for m in set(sys.modules) - before}))"
-    )
+TORCH_FREE = [
+    "namegen_ext",
+    "namegen_ext.cli.command",
+    "namegen_ext.cli.parser",
+    "namegen_ext.cli.train_flags",
+    "namegen_ext.cli.train_plan",
+    "namegen_ext.data",
+    "namegen_ext.data.makemore",
+    "namegen_ext.models",
+    "namegen_ext.models.arguments",
+    "namegen_ext.models.schemes",
+    "namegen_ext.models.specs",
+    "namegen_ext.nn.variances",
+    "namegen_ext.options.effects",
+    "namegen_ext.options.recipes",
+    "namegen_ext.options.run_settings",
+    "namegen_ext.options.train_options",
+    "namegen_ext.reproduction",
+    "namegen_ext.runs.config",
+    "namegen_ext.runs.directory",
+    "namegen_ext.runs.files",
+    "namegen_ext.runs.lock",
+    "namegen_ext.sampling",
+    "namegen_ext.training",
+    "namegen_ext.training.errors",
+    "namegen_ext.training.interrupt",
+    "namegen_ext.training.progress",
+    "namegen_ext.training.sizes",
+]
+
+
+@pytest.mark.parametrize("module", TORCH_FREE)
+def test_importing_brings_in_nothing_that_is_not_needed(module: str) -> None:
+    program = f"import sys, {module}; print(*sorted({{m.partition('.')[0] for m in sys.modules}}))"
     done = run("-c", program)
     assert done.returncode == 0, done.stderr
-    assert not {"rich", "safetensors", "numpy", "matplotlib"} & set(done.stdout.split())
+    loaded = set(done.stdout.split())
+    assert "namegen_ext" in loaded
+    assert not {"torch", "numpy", "rich", "safetensors", "matplotlib"} & loaded
+
+
+def test_with_torch_loaded_importing_registers_the_operators() -> None:
+    program = "import torch, namegen_ext; print(torch.ops.namegen_ext.linear.default)"
+    assert run("-c", program).stdout == "namegen_ext.linear.default\n"
+    program = "import namegen_ext, torch, namegen_ext.ops; print(torch.ops.namegen_ext.linear.default)"
+    assert run("-c", program).stdout == "namegen_ext.linear.default\n"
 
 
 def test_lazy_names_resolve() -> None:
     for name in namegen_ext.__all__:
         assert getattr(namegen_ext, name) is not None
     assert set(namegen_ext.__all__) <= set(dir(namegen_ext))
-    assert namegen_ext.ops.batch_norm is not None
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = namegen_ext.no_such_name
+
+
+def lazy_packages() -> list[str]:
+    """The packages whose __init__ exports lazily."""
+    inits = sorted(ROOT.glob("**/__init__.py"))
+    assert inits
+    return [
+        ".".join(path.parent.relative_to(ROOT.parent).parts)
+        for path in inits
+        if "lazy_exports(" in path.read_text(encoding="utf-8")
+    ]
+
+
+@pytest.mark.parametrize("package", lazy_packages())
+def test_python_and_type_checkers_see_the_same_exports(package: str) -> None:
+    path = ROOT.parent.joinpath(*package.split("."), "__init__.py")
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    (branch,) = (
+        node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    checked = {
+        name.name: statement.module
+        for statement in branch.body
+        if isinstance(statement, ast.ImportFrom)
+        for name in statement.names
+    }
+    module = importlib.import_module(package)
+    (call,) = (node for node in ast.walk(branch) if isinstance(node, ast.Call))
+    exports: dict[str, list[str]] = ast.literal_eval(call.args[1])
+    assert {name: origin for origin, names in exports.items() for name in names} == checked
+    assert set(checked) <= set(module.__all__) <= set(dir(module))
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+    for name, origin in checked.items():
+        assert getattr(module, name) is getattr(importlib.import_module(str(origin)), name)
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'no_such_name'"):
+        _ = module.no_such_name
+
+
+def test_every_name_of_the_readme_is_there() -> None:
+    """Each in a process of its own that has imported the package alone, as a reader does."""
+    readme = (ROOT.parent / "README.md").read_text(encoding="utf-8")
+    # What follows "python -m" or a path is no attribute.
+    names = set(re.findall(r"(?<!-m )(?<![/.\w])namegen_ext((?:\.[A-Za-z]\w*)+)", readme))
+    assert {".fit", ".fuse", ".unfuse", ".load", ".engine.StepEngine"} <= names
+    program = (
+        "import operator, sys, namegen_ext\n"
+        "for name in sys.argv[1:]: assert operator.attrgetter(name)(namegen_ext) is not None, name\n"
+    )
+    done = run("-c", program, *sorted(name.lstrip(".") for name in names))
+    assert done.returncode == 0, done.stderr
+    packages = [path.parent.name for path in ROOT.glob("*/__init__.py")]
+    for package in packages:
+        assert run("-c", f"import namegen_ext; namegen_ext.{package}").returncode == 0

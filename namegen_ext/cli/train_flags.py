@@ -10,8 +10,8 @@ from typing import Any
 from namegen_ext.cli.parser import Parser, number, one_of, path, whole_number
 from namegen_ext.data import SPLITS
 from namegen_ext.models import COUNTS, MODELS, SCHEMES
-from namegen_ext.models.counting import ESTIMATORS
-from namegen_ext.nn.channels_last_batch_norm import VARIANCES
+from namegen_ext.models.specs import ESTIMATORS
+from namegen_ext.nn.variances import VARIANCES
 from namegen_ext.options.checkpoint_interval import CheckpointInterval
 from namegen_ext.options.choices import FUSED_CHOICES, OPTIMIZERS
 from namegen_ext.options.limits import LIMITS, MOST_STEPS

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import os
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from namegen_ext.data.errors import DataError, shorten
@@ -60,6 +57,10 @@ def _is_right(content: bytes) -> bool:
 
 
 def _download(url: str, timeout: float) -> bytes:
+    # Imported here: they take as long as all the rest of a command's --help.
+    import http.client
+    import urllib.request
+
     try:
         with urllib.request.urlopen(url, timeout=timeout) as response:
             content: bytes = response.read(NUM_BYTES + 1)  # one byte more shows that it is too long
@@ -71,6 +72,9 @@ def _download(url: str, timeout: float) -> bytes:
 
 
 def _reason(error: Exception) -> str:
+    import http.client
+    import urllib.error
+
     if isinstance(error, urllib.error.HTTPError):
         error.close()  # it holds the answer's body open
         return str(error)

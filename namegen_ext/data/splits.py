@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
-
 from namegen_ext.data.errors import DataError, shorten
 
 # The fewest words of which 80/10/10 leaves one at least in each part: int(0.8 * 6) = 4, int(0.9 * 6) = 5.
@@ -61,7 +59,7 @@ def split_words(words: Sequence[str], seed: int = 42, scheme: str = "80-10-10") 
 
     The scheme "makemore" is that of his makemore.py: the last 1,000 words (a tenth, of a shorter list) of
     ``torch.randperm`` are the test words, the others the training words, and no dev words are kept. There
-    the seed is 3407 by default. "all" makes all words training words, in their order.
+    the seed is 3407 by default. "all" makes all words training words, in their order. No scheme needs torch.
 
     Args:
         words: the words; left as they are.
@@ -100,7 +98,34 @@ def split_words(words: Sequence[str], seed: int = 42, scheme: str = "80-10-10") 
 
 
 def _makemore_split(words: Sequence[str], seed: int) -> Splits:
-    order = torch.randperm(len(words), generator=torch.Generator().manual_seed(seed)).tolist()
-    shuffled = [words[index] for index in order]
+    shuffled = [words[index] for index in torch_permutation(len(words), seed)]
     test_begin = len(words) - min(_MAKEMORE_TEST_WORDS, max(1, int(len(words) * 0.1)))
     return Splits(train=shuffled[:test_begin], dev=[], test=shuffled[test_begin:])
+
+
+def torch_permutation(n: int, seed: int) -> list[int]:
+    """Return ``torch.randperm(n, generator=torch.Generator().manual_seed(seed))``, without torch.
+
+    Element i is swapped with element i + random % (n - i), for i from 0 to n - 2. The random numbers are the 32-bit
+    words of MT19937, seeded by the low 32 bits of the seed; numpy's RandomState draws the same ones.
+
+    Args:
+        n: from 0, below 2**32 // 20. From there on torch draws 64 bits at a time.
+        seed: any integer.
+
+    Source: torch's randperm_cpu (aten/src/ATen/native/TensorFactories.cpp); Matsumoto and Nishimura, "Mersenne
+        Twister", 1998.
+
+    """
+    import numpy as np
+
+    order = list(range(n))
+    if n < 2:
+        return order
+    words = np.random.RandomState(seed & 0xFFFFFFFF).randint(
+        0, 2**32, size=n - 1, dtype=np.uint32
+    )  # (n - 1,)
+    steps = words % np.arange(n, 1, -1, dtype=np.uint32)  # (n - 1,): random % (n - i)
+    for i, step in enumerate(steps.tolist()):
+        order[i], order[i + step] = order[i + step], order[i]
+    return order

@@ -4,13 +4,33 @@ Everything works on any module that is called as ``model(tokens, targets)`` and 
 stock layers or fused, and leaves it as it is. ``namegen_ext.plotting`` draws what is found here.
 """
 
-from namegen_ext.diagnostics.activations import ActivationStatistics, activation_statistics
-from namegen_ext.diagnostics.bigrams import bigram_counts, next_symbol_probabilities
-from namegen_ext.diagnostics.diagnosis import DEFAULT_EXAMPLES, Diagnosis, diagnose
-from namegen_ext.diagnostics.embedding import EmbeddingMap, embedding_map
-from namegen_ext.diagnostics.gradients import GradientStatistics, parameter_gradients
-from namegen_ext.diagnostics.histograms import Histogram, histogram
-from namegen_ext.diagnostics.history import RunHistory, read_history
+from typing import TYPE_CHECKING
+
+from namegen_ext._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from namegen_ext.diagnostics.activations import ActivationStatistics, activation_statistics
+    from namegen_ext.diagnostics.bigrams import bigram_counts, next_symbol_probabilities
+    from namegen_ext.diagnostics.diagnosis import Diagnosis, diagnose
+    from namegen_ext.diagnostics.embedding import EmbeddingMap, embedding_map
+    from namegen_ext.diagnostics.examples import DEFAULT_EXAMPLES
+    from namegen_ext.diagnostics.gradients import GradientStatistics, parameter_gradients
+    from namegen_ext.diagnostics.histograms import Histogram, histogram
+    from namegen_ext.diagnostics.history import RunHistory, read_history
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "namegen_ext.diagnostics.activations": ("ActivationStatistics", "activation_statistics"),
+            "namegen_ext.diagnostics.bigrams": ("bigram_counts", "next_symbol_probabilities"),
+            "namegen_ext.diagnostics.diagnosis": ("Diagnosis", "diagnose"),
+            "namegen_ext.diagnostics.embedding": ("EmbeddingMap", "embedding_map"),
+            "namegen_ext.diagnostics.examples": ("DEFAULT_EXAMPLES",),
+            "namegen_ext.diagnostics.gradients": ("GradientStatistics", "parameter_gradients"),
+            "namegen_ext.diagnostics.histograms": ("Histogram", "histogram"),
+            "namegen_ext.diagnostics.history": ("RunHistory", "read_history"),
+        },
+    )
 
 __all__ = [
     "DEFAULT_EXAMPLES",

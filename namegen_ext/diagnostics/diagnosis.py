@@ -11,6 +11,7 @@ from namegen_ext.data import END_MARKER, build_windows
 from namegen_ext.diagnostics.activations import ActivationStatistics, activation_statistics
 from namegen_ext.diagnostics.bigrams import bigram_counts, next_symbol_probabilities
 from namegen_ext.diagnostics.embedding import EmbeddingMap, embedding_map
+from namegen_ext.diagnostics.examples import DEFAULT_EXAMPLES
 from namegen_ext.diagnostics.gradients import GradientStatistics, parameter_gradients
 from namegen_ext.diagnostics.history import RunHistory, read_history
 from namegen_ext.fusion import fuse
@@ -18,7 +19,6 @@ from namegen_ext.models.examples import build_examples
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.saved_run import Run
 
-DEFAULT_EXAMPLES = 1024
 _MODEL_CONTEXTS = 20_000  # training contexts that the model's bigram table is averaged over, at most
 
 Table = tuple[tuple[float, ...], ...]

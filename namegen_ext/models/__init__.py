@@ -1,11 +1,32 @@
-"""The models, each made of stock ``torch.nn`` layers, and the registry that builds them by name."""
+"""The models, each made of stock ``torch.nn`` layers, and the specifications that name their options.
 
-from namegen_ext.models.gpt import GPT
-from namegen_ext.models.initialisation import SCHEMES, Initialisation
-from namegen_ext.models.mlp import MLP
-from namegen_ext.models.ngram import COUNTS, Bigram, NGram
-from namegen_ext.models.registry import MODELS, ModelSpec, build_model, model_spec
-from namegen_ext.models.wavenet import WaveNet
+The specifications (specs.py, schemes.py, arguments.py) need no torch: they are what the command line and config.json
+are read with.
+"""
+
+from typing import TYPE_CHECKING
+
+from namegen_ext._lazy import lazy_exports
+from namegen_ext.models.schemes import COUNTS, SCHEMES, Initialisation
+from namegen_ext.models.specs import MODELS, ModelSpec, model_spec
+
+if TYPE_CHECKING:
+    from namegen_ext.models.build import build_model
+    from namegen_ext.models.gpt import GPT
+    from namegen_ext.models.mlp import MLP
+    from namegen_ext.models.ngram import Bigram, NGram
+    from namegen_ext.models.wavenet import WaveNet
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "namegen_ext.models.build": ("build_model",),
+            "namegen_ext.models.gpt": ("GPT",),
+            "namegen_ext.models.mlp": ("MLP",),
+            "namegen_ext.models.ngram": ("Bigram", "NGram"),
+            "namegen_ext.models.wavenet": ("WaveNet",),
+        },
+    )
 
 __all__ = [
     "COUNTS",

@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-ESTIMATORS = ("add-k", "witten-bell")
-
 
 def context_numbers(tokens: Tensor, vocab_size: int) -> Tensor:
     """Read each context as a number in base ``vocab_size``, its oldest symbol first.

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from namegen_ext.models.arguments import check_choice, check_flags, check_sizes
-from namegen_ext.models.initialisation import SCHEMES, unfilled
+from namegen_ext.models.initialisation import unfilled
+from namegen_ext.models.schemes import SCHEMES
 from namegen_ext.models.window_model import WindowModel, hidden_layers
-from namegen_ext.nn.channels_last_batch_norm import VARIANCES
+from namegen_ext.nn.variances import VARIANCES
 
 
 class MLP(WindowModel):

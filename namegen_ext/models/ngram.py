@@ -9,18 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from namegen_ext.models.arguments import check_choice, check_sizes
-from namegen_ext.models.counting import ESTIMATORS, add_k, context_numbers, count_windows, witten_bell
-from namegen_ext.models.initialisation import SCHEMES, fill_embedding, unfilled
+from namegen_ext.models.counting import add_k, context_numbers, count_windows, witten_bell
+from namegen_ext.models.initialisation import fill_embedding, unfilled
+from namegen_ext.models.schemes import COUNTS, SCHEMES, TABLE_SCHEMES
+from namegen_ext.models.specs import ESTIMATORS, MAX_TABLE_VALUES
 from namegen_ext.models.window_model import WindowModel
-
-# The scheme under which the logits wait for `set_from_windows`, and are even until then.
-COUNTS = "counts"
-TABLE_SCHEMES = (*SCHEMES, COUNTS)
 
 # The logarithm of a probability of 0, kept finite: exp(-10,000) is 0 in every floating-point type.
 LOG_OF_ZERO = -1e4
-
-MAX_TABLE_VALUES = 2**26  # 256 MiB of float32
 
 
 class ContextNumber(nn.Module):

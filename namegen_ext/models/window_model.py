@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from namegen_ext.models.initialisation import SCHEMES, fill_layers, unfilled
+from namegen_ext.models.initialisation import fill_layers, unfilled
+from namegen_ext.models.schemes import SCHEMES
 from namegen_ext.nn import ChannelsLastBatchNorm1d
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-VARIANCES = ("biased", "unbiased")
+from namegen_ext.nn.variances import VARIANCES
 
 
 class ChannelsLastBatchNorm1d(nn.BatchNorm1d):

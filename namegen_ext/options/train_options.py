@@ -10,8 +10,8 @@ from typing import Any
 from namegen_ext.data import SPLITS
 from namegen_ext.models import COUNTS, MODELS, SCHEMES
 from namegen_ext.models.arguments import check_factors
-from namegen_ext.models.counting import ESTIMATORS
-from namegen_ext.nn.channels_last_batch_norm import VARIANCES
+from namegen_ext.models.specs import ESTIMATORS
+from namegen_ext.nn.variances import VARIANCES
 from namegen_ext.options.choices import OPTIMIZERS
 from namegen_ext.options.limits import LIMITS, MOST_STEPS
 from namegen_ext.options.ranges import WholeNumbers, shown

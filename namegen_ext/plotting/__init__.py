@@ -21,13 +21,10 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "draw_all": "namegen_ext.plotting.all_pictures",
-            "render_page": "namegen_ext.plotting.page",
-            "NumberTable": "namegen_ext.plotting.picture",
-            "Picture": "namegen_ext.plotting.picture",
-            "PlotError": "namegen_ext.plotting.picture",
-            "check_matplotlib": "namegen_ext.plotting.picture",
-            "render_report": "namegen_ext.plotting.report_files",
+            "namegen_ext.plotting.all_pictures": ("draw_all",),
+            "namegen_ext.plotting.page": ("render_page",),
+            "namegen_ext.plotting.picture": ("NumberTable", "Picture", "PlotError", "check_matplotlib"),
+            "namegen_ext.plotting.report_files": ("render_report",),
         },
     )
 

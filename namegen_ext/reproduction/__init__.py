@@ -1,6 +1,18 @@
 """Reproducing published results: what was published, running it, and telling how it came out."""
 
+from typing import TYPE_CHECKING
+
+from namegen_ext._lazy import lazy_exports
 from namegen_ext.reproduction.rows import ROWS, Expectation, Row
-from namegen_ext.reproduction.run import Check, Outcome, run_row
+
+if TYPE_CHECKING:
+    from namegen_ext.reproduction.run import Check, Outcome, run_row
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "namegen_ext.reproduction.run": ("Check", "Outcome", "run_row"),
+        },
+    )
 
 __all__ = ["ROWS", "Check", "Expectation", "Outcome", "Row", "run_row"]

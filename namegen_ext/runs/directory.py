@@ -13,6 +13,7 @@ from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import is_file, sync, sync_directory, write_json
 
 DEFAULT_PARENT = Path("runs")
+PLOTS = "plots"
 
 _CHECKPOINT = re.compile(r"step-([0-9]{9,})\.safetensors")
 
@@ -150,6 +151,11 @@ class RunDirectory:
     def tensorboard(self) -> Path:
         """The directory of TensorBoard's event files."""
         return self.path / "tensorboard"
+
+    @property
+    def plots(self) -> Path:
+        """The directory of the pictures that `namegen plot` draws."""
+        return self.path / PLOTS
 
     @property
     def summary(self) -> Path:

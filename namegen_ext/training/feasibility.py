@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from namegen_ext.data import DataError
-from namegen_ext.models.ngram import MAX_TABLE_VALUES
+from namegen_ext.models.specs import MAX_TABLE_VALUES
 from namegen_ext.options.train_options import OptionError, TrainOptions
 from namegen_ext.training.sizes import model_size, physical_memory, training_bytes
 

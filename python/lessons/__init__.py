@@ -1,10 +1,10 @@
-"""Lessons: each a short script that prints what it explains, from tensors to a GPT.
+"""Lessons from tensors to a GPT. Each is a short script that prints what it explains.
 
-``python -m namegen_ext.lessons`` lists and runs them; each also runs by itself, ``python python/lessons/tensors.py``.
+``python -m namegen_ext.lessons`` lists and runs them. Each also runs by itself: ``python python/lessons/tensors.py``.
 They are installed as the package ``namegen_lessons``.
 """
 
-# In the order in which to take them.
+# The lessons in the order in which to take them.
 LESSONS = {
     "tensors": "element by element, broadcasting, matrix products, shapes and storage, reductions, indexing",
     "autograd": "gradients by the chain rule, what accumulates, and the update rule",

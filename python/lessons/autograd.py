@@ -15,7 +15,7 @@ def main() -> None:
 
 
 def derivative_as_slope() -> None:
-    """z = x*x*y, its gradients, and the same by nudging."""
+    """Compute the gradients of z = x*x*y, and find the same by nudging x and y."""
     print("1. A gradient is a slope")
     x = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
     y = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
@@ -31,12 +31,12 @@ def derivative_as_slope() -> None:
 
 
 def chain_rule() -> None:
-    """Each operation knows its own derivative; the chain rule multiplies along the way and adds up the ways."""
+    """Each operation knows its own derivative. The chain rule multiplies along each path and adds up the paths."""
     print("2. The chain rule: multiply along a way, add up the ways")
     x = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
     u = x**2
     v = torch.sin(u)
-    result = v * x  # x goes in twice: through v, and directly
+    result = v * x  # x enters twice: through v, and directly
     result.backward()
     through_v = x.item() * u.cos().item() * 2 * x.item()  # d result/dv * dv/du * du/dx
     directly = v.item()
@@ -47,7 +47,7 @@ def chain_rule() -> None:
 
 
 def accumulation() -> None:
-    """torch adds to .grad; the namegen_reference engine starts anew."""
+    """torch adds to .grad. The engine of namegen_reference sets .grad to 0 before each backward()."""
     print("3. torch adds each backward() to what .grad already holds")
     x = torch.tensor(2.0, requires_grad=True)
     for times in (1, 2):
@@ -60,7 +60,7 @@ def accumulation() -> None:
 
 
 def update_rule() -> None:
-    """Against the gradient, by the learning rate."""
+    """An update moves the number against its gradient. The learning rate says how far."""
     print("4. The update rule: w = w - learning_rate * gradient")
     print("   f(w) = (w - 3)^2 has its minimum at 3; from w = 0:")
     for learning_rate in (0.1, 0.9, 1.1):
@@ -70,7 +70,7 @@ def update_rule() -> None:
             loss = (w - 3) ** 2
             w.grad = None
             loss.backward()
-            with torch.no_grad():  # the update itself is no part of the graph
+            with torch.no_grad():  # the update itself is not part of the graph
                 w -= learning_rate * gradient_of(w)
             path.append(w.item())
         verdict = "nearer each step" if abs(path[-1] - 3) < abs(path[0] - 3) else "further off each step"
@@ -79,7 +79,7 @@ def update_rule() -> None:
 
 
 def leaving_the_graph() -> None:
-    """What is computed without a graph costs no memory for it, and has no gradient."""
+    """A result that is computed without a graph takes no memory for one, and has no gradient."""
     print("5. Leaving the graph")
     x = torch.tensor(2.0, requires_grad=True)
     with torch.no_grad():

@@ -11,7 +11,7 @@ from namegen_ext.ops import batch_norm, embedding_concat_linear
 BLOCK_SIZE, EMBEDDING_DIM, HIDDEN_SIZE, BATCH_SIZE = 3, 10, 64, 32
 EPS = 1e-5
 PARAMETERS = ("C", "W1", "b1", "W2", "b2", "bngain", "bnbias")
-# In the order in which the backward pass finds them; the names are those of the lecture on this exercise.
+# The gradients in the order in which the backward pass finds them, with the names of the lecture on this exercise.
 GRADIENTS = (
     *("logprobs", "probs", "counts_sum_inv", "counts_sum", "counts", "norm_logits", "logit_maxes", "logits"),
     *("h", "W2", "b2", "hpreact", "bngain", "bnbias", "bnraw", "bnvar_inv", "bnvar", "bndiff2", "bndiff"),
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def make_parameters(vocab_size: int) -> Tensors:
-    """Draw the parameters; none is 0, so that no mistake hides behind a zero."""
+    """Draw the parameters. None is 0, so that no mistake hides behind a zero."""
     generator = torch.Generator().manual_seed(2147483647)
     num_inputs = BLOCK_SIZE * EMBEDDING_DIM
     shapes: dict[str, tuple[tuple[int, ...], float, float]] = {  # shape, scale, mean
@@ -68,7 +68,7 @@ def make_parameters(vocab_size: int) -> Tensors:
 
 
 def forward(parameters: Tensors, tokens: torch.Tensor, targets: torch.Tensor, unbiased: bool) -> Tensors:
-    """Compute the loss in steps so small that each has a derivative known by heart; return all of them."""
+    """Compute the loss in steps that are so small that everybody knows their derivatives; return all results."""
     v = dict(parameters)
     n = len(tokens)
     # Embedding, and the hidden layer before batch norm.
@@ -100,26 +100,26 @@ def forward(parameters: Tensors, tokens: torch.Tensor, targets: torch.Tensor, un
 
 @torch.no_grad()
 def backward(v: Tensors, tokens: torch.Tensor, targets: torch.Tensor, unbiased: bool) -> Tensors:
-    """Go back through the steps of ``forward``: each gradient has the shape of what it belongs to.
+    """Go back through the steps of ``forward``. Each gradient has the shape of the tensor that it belongs to.
 
-    Two rules do most of it. What was broadcast in the forward pass is summed in the backward pass, and the
-    reverse. What was used twice has the sum of both gradients.
+    Two rules do most of the work. What was broadcast in the forward pass is summed in the backward pass, and what was
+    summed is broadcast. A tensor that was used twice has the sum of both gradients.
     """
     n = len(tokens)
     d: Tensors = {}
-    # Cross-entropy. Only the right one's logprob counts, with 1/n.
+    # Cross-entropy. Only the logprob of the right symbol counts, with 1/n.
     d["logprobs"] = torch.zeros_like(v["logprobs"])  # (B, V)
     d["logprobs"][range(n), targets] = -1.0 / n
     d["probs"] = d["logprobs"] / v["probs"]  # (B, V)
-    d["counts_sum_inv"] = (d["probs"] * v["counts"]).sum(1, keepdim=True)  # (B, 1) was broadcast
+    d["counts_sum_inv"] = (d["probs"] * v["counts"]).sum(1, keepdim=True)  # (B, 1); it was broadcast
     d["counts_sum"] = -(v["counts_sum"] ** -2) * d["counts_sum_inv"]  # (B, 1)
     # counts is used twice: for probs, and for the sum, whose gradient spreads to every element.
     d["counts"] = d["probs"] * v["counts_sum_inv"] + d["counts_sum"]  # (B, V) + (B, 1)
     d["norm_logits"] = d["counts"] * v["counts"]  # (B, V)
-    d["logit_maxes"] = -d["norm_logits"].sum(1, keepdim=True)  # (B, 1) zero: the shift changes nothing
+    d["logit_maxes"] = -d["norm_logits"].sum(1, keepdim=True)  # (B, 1); 0, because the shift changes nothing
     is_largest = F.one_hot(v["logits"].argmax(1), v["logits"].shape[1])  # (B, V)
     d["logits"] = d["norm_logits"] + is_largest * d["logit_maxes"]  # (B, V)
-    # The output layer: the shapes leave no choice of what is multiplied with what.
+    # The output layer. The shapes allow only one product for each gradient.
     d["h"] = d["logits"] @ v["W2"].T  # (B, V) @ (V, H)
     d["W2"] = v["h"].T @ d["logits"]  # (H, B) @ (B, V)
     d["b2"] = d["logits"].sum(0)  # (V,)
@@ -131,9 +131,9 @@ def backward(v: Tensors, tokens: torch.Tensor, targets: torch.Tensor, unbiased: 
     d["bnvar_inv"] = (v["bndiff"] * d["bnraw"]).sum(0, keepdim=True)  # (1, H)
     d["bnvar"] = -0.5 * (v["bnvar"] + EPS) ** -1.5 * d["bnvar_inv"]  # (1, H)
     d["bndiff2"] = (d["bnvar"] / (n - 1 if unbiased else n)).expand_as(v["bndiff2"])  # (B, H)
-    d["bndiff"] = v["bnvar_inv"] * d["bnraw"] + 2 * v["bndiff"] * d["bndiff2"]  # (B, H) used twice
+    d["bndiff"] = v["bnvar_inv"] * d["bnraw"] + 2 * v["bndiff"] * d["bndiff2"]  # (B, H); it was used twice
     d["bnmeani"] = -d["bndiff"].sum(0, keepdim=True)  # (1, H)
-    d["hprebn"] = d["bndiff"] + d["bnmeani"] / n  # (B, H) used twice
+    d["hprebn"] = d["bndiff"] + d["bnmeani"] / n  # (B, H); it was used twice
     # The hidden layer and the embedding.
     d["embcat"] = d["hprebn"] @ v["W1"].T  # (B, H) @ (H, block_size * E)
     d["W1"] = v["embcat"].T @ d["hprebn"]  # (block_size * E, B) @ (B, H)
@@ -146,13 +146,13 @@ def backward(v: Tensors, tokens: torch.Tensor, targets: torch.Tensor, unbiased: 
 
 
 def autograd(v: Tensors) -> Tensors:
-    """Return the same gradients as torch finds them."""
+    """Return the same gradients, computed by torch."""
     gradients = torch.autograd.grad(v["loss"], [v[name] for name in GRADIENTS])
     return dict(zip(GRADIENTS, gradients, strict=True))
 
 
 def compare(actual: Tensors, expected: Tensors) -> dict[str, float]:
-    """Return the largest difference for each name that both have."""
+    """Return the largest difference of the gradients that both have, by name."""
     return {
         name: (actual[name] - expected[name]).abs().max().item() for name in GRADIENTS if name in expected
     }
@@ -160,7 +160,7 @@ def compare(actual: Tensors, expected: Tensors) -> dict[str, float]:
 
 @torch.no_grad()
 def in_one_step(parameters: Tensors, tokens: torch.Tensor, targets: torch.Tensor) -> None:
-    """Derive on paper what the small steps come to: most of it cancels."""
+    """Check two formulas that were derived on paper from the small steps, most of which cancel."""
     print("2. In one step")
     n = len(tokens)
     for unbiased in (True, False):
@@ -190,7 +190,7 @@ def in_one_step(parameters: Tensors, tokens: torch.Tensor, targets: torch.Tensor
 def against_the_fused_kernels(
     parameters: Tensors, tokens: torch.Tensor, targets: torch.Tensor, by_hand: Tensors
 ) -> None:
-    """Compute the whole network with two fused operators, whose backward passes are kernels of their own."""
+    """Compute the whole network with two fused operators. Their backward passes are kernels of their own."""
     print("3. Against the fused backward kernels of namegen_ext.ops (variance divided by n)")
     p = parameters
     hprebn = embedding_concat_linear(tokens, p["C"], p["W1"].T, p["b1"], activation="none")  # (B, H)

@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def by_counting(tokens: torch.Tensor, targets: torch.Tensor, vocab_size: int) -> torch.Tensor:
-    """Count, and divide each row by its sum."""
+    """Count the pairs, and divide each row by its sum."""
     print("2. By counting: a table of how often each symbol followed each other one")
     counts = torch.zeros(vocab_size, vocab_size)  # (V, V)
     counts.index_put_((tokens, targets), torch.ones(len(tokens)), accumulate=True)
@@ -72,7 +72,7 @@ def by_descent(
             print(f"   step {step:3}: loss {loss.item():.4f}")
         (gradient,) = torch.autograd.grad(loss, weight)  # (V, V)
         with torch.no_grad():
-            weight -= 50 * gradient  # so large, because most rows see few of the examples
+            weight -= 50 * gradient  # the rate is large because most rows see few of the examples
     print(
         "   it goes where counting is at once. The way by gradients is the one that larger models leave open\n"
     )
@@ -95,7 +95,7 @@ def draw(probabilities: torch.Tensor, vocabulary: Vocabulary) -> list[str]:
 
 
 def smoothing(words: list[str], vocabulary: Vocabulary) -> None:
-    """What never occurred in training has probability 0, and an infinite loss, unless every count starts above 0."""
+    """Let every count start above 0. Otherwise a pair that never occurred in training has an infinite loss."""
     print("5. Smoothing: trained on 80% of the names, judged on others")
     splits = split_words(words)
     tokens, targets = build_windows(splits.train, vocabulary, 1)  # (n, 1), (n,)

@@ -26,19 +26,19 @@ def main() -> None:
 
 
 def normal(*shape: int, seed: int = 1) -> torch.Tensor:
-    """Draw standard normal numbers in double precision, the same each time."""
+    """Draw standard normal numbers in double precision. They are the same each time."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def masked(scores: torch.Tensor) -> torch.Tensor:
-    """Set the scores (..., T, T) of later positions to minus infinity: their weight becomes 0."""
+    """Set the scores (..., T, T) of later positions to minus infinity, so that their weight becomes 0."""
     length = scores.shape[-1]
     is_later = torch.ones(length, length, dtype=torch.bool).triu(1)  # (T, T)
     return scores.masked_fill(is_later, -math.inf)
 
 
 def running_mean() -> None:
-    """The mean of all positions so far, as a matrix product."""
+    """Compute the mean of all positions so far as a matrix product."""
     print("1. Looking back, at first at everything alike: the mean of all positions so far")
     x = normal(5, 3)  # (T, C)
     by_loop = torch.stack([x[: t + 1].mean(0) for t in range(5)])  # (T, C)
@@ -53,14 +53,14 @@ def running_mean() -> None:
 
 
 def attend(x: torch.Tensor, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """Compute one head of causal self-attention of x (B, T, C), with weights (C, D) each: (B, T, D)."""
+    """Compute one head of causal self-attention of x (B, T, C), with three weights (C, D): (B, T, D)."""
     q, k, v = x @ query, x @ key, x @ value  # (B, T, D) each
     scores = q @ k.transpose(1, 2) / math.sqrt(q.shape[-1])  # (B, T, T)
     return masked(scores).softmax(2) @ v  # (B, T, T) @ (B, T, D)
 
 
 def one_head() -> None:
-    """Query: what I look for. Key: what I am. Value: what I tell."""
+    """A query says what a position looks for, a key what it is, and a value what it tells."""
     print(
         "2. One head: a query (what I look for), a key (what I am) and a value (what I tell) for each position"
     )
@@ -75,7 +75,7 @@ def one_head() -> None:
 
 
 def scale() -> None:
-    """A sum of D products has variance D."""
+    """A sum of D products has the variance D, so scores are divided by sqrt(D)."""
     print(
         "3. Why divide by sqrt(D): a dot product of D pairs has variance D, and softmax of large scores picks one"
     )
@@ -91,7 +91,7 @@ def scale() -> None:
 
 
 def causality_and_position() -> None:
-    """Later characters change nothing before them; and without positions, order does not count."""
+    """Later characters change nothing before them. Without position embeddings, order does not count."""
     print("4. Causality, and the need for positions")
     x = normal(1, 6, 8)  # (B, T, C)
     weights = [normal(8, 4, seed=seed) for seed in (2, 3, 4)]
@@ -168,9 +168,9 @@ def training() -> None:
 
 
 def sequences(words: list[str], vocabulary: Vocabulary) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return tokens and targets (n, block_size): the same name, one place apart.
+    """Return tokens and targets (n, block_size). The targets are the same name, moved by one place.
 
-    A name that is longer than the block is cut; after a shorter one, tokens are 0 and targets -1.
+    A name that is longer than the block is cut. After a shorter name, tokens are 0 and targets are -1.
     """
     tokens = torch.zeros(len(words), BLOCK_SIZE, dtype=torch.int64)  # (n, T)
     targets = torch.full((len(words), BLOCK_SIZE), -1)  # (n, T)
@@ -190,13 +190,13 @@ def loss_of(model: GPT, tokens: torch.Tensor, targets: torch.Tensor) -> torch.Te
 
 @torch.no_grad()
 def dev_loss(model: GPT, tokens: torch.Tensor, targets: torch.Tensor) -> float:
-    """Return the loss on names that were not learnt from."""
+    """Return the loss on names that are not in the training set."""
     return loss_of(model, tokens, targets).item()
 
 
 @torch.no_grad()
 def draw(model: GPT, vocabulary: Vocabulary, generator: torch.Generator) -> str:
-    """Draw a name: everything so far goes in, the last position's logits give the next character."""
+    """Draw a name. The model sees everything so far, and the logits of the last position give the next character."""
     numbers = [0]
     while len(numbers) < BLOCK_SIZE:
         logits, _ = model(torch.tensor([numbers]))  # (1, t, V)

@@ -23,12 +23,12 @@ def main() -> None:
 
 
 def normal(*shape: int, seed: int = SEED) -> torch.Tensor:
-    """Draw standard normal numbers, the same each time."""
+    """Draw standard normal numbers. They are the same each time."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def first_loss() -> None:
-    """Before training all symbols should be equally likely."""
+    """Before training, all symbols should be equally likely."""
     print("1. The first loss: confident and wrong costs more than knowing nothing")
     hidden = normal(1000, 200).tanh()  # (B, H)
     targets = torch.arange(1000) % VOCAB_SIZE  # (B,)
@@ -44,7 +44,7 @@ def first_loss() -> None:
 
 
 def saturation() -> None:
-    """Where tanh is flat, nothing comes back."""
+    """Where tanh is flat, hardly any gradient passes back."""
     print(
         "2. Saturation: tanh passes back 1 - tanh^2 of the gradient, next to nothing where it is near 1 or -1"
     )
@@ -61,7 +61,7 @@ def saturation() -> None:
 
 
 def depth() -> None:
-    """Each layer multiplies the size; many layers multiply it many times."""
+    """Each layer multiplies the size of the numbers, and many layers multiply it many times."""
     print(
         "3. Depth: the standard deviation after each of six layers of 100, weights normal * gain / sqrt(fan_in)"
     )
@@ -85,20 +85,22 @@ def depth() -> None:
 
 
 def batch_norm_by_hand() -> None:
-    """Instead of hoping for a size, set it."""
+    """Batch norm sets the size of the numbers, where initialisation can only hope for it."""
     print(
         "4. Batch norm by hand: each channel is brought to mean 0 and variance 1 over the batch, then gain and bias"
     )
     x = normal(32, 4) * torch.tensor([0.1, 1.0, 5.0, 20.0]) + 3  # (B, C)
     layer = nn.BatchNorm1d(4)
     mean = x.mean(0, keepdim=True)  # (1, C)
-    variance = x.var(0, keepdim=True, correction=0)  # (1, C) divided by n
+    variance = x.var(0, keepdim=True, correction=0)  # (1, C), divided by n
     by_hand = (x - mean) / torch.sqrt(variance + layer.eps) * layer.weight + layer.bias  # (B, C)
     difference = (by_hand - layer(x)).abs().max()
     before, after = x.std(0, correction=0), by_hand.std(0, correction=0)  # (C,), (C,)
     print(f"   std of the channels before {numbers(before)}, after {numbers(after)}")
     print(f"   largest difference to torch.nn.BatchNorm1d: {difference:.1e}")
-    unbiased = (x - mean) / torch.sqrt(x.var(0, keepdim=True) + layer.eps)  # (B, C) divided by n - 1
+    unbiased = (x - mean) / torch.sqrt(
+        x.var(0, keepdim=True) + layer.eps
+    )  # (B, C), its variance divided by n - 1
     print(
         f"   with the variance divided by n - 1 it would be {(unbiased / by_hand).mean():.5f} times that:"
         f" sqrt(31/32) = {math.sqrt(31 / 32):.5f}\n"
@@ -106,11 +108,11 @@ def batch_norm_by_hand() -> None:
 
 
 def running_statistics() -> None:
-    """A single name has no batch: the running statistics stand in."""
+    """A single name has no batch, so the running statistics replace those of the batch."""
     print("5. In evaluation the running mean and variance stand in for the batch's")
     layer = nn.BatchNorm1d(1, momentum=0.1)
     for step in range(100):
-        layer(normal(32, 1, seed=step) * 2 + 5)  # (B, 1) from a normal of mean 5 and variance 4
+        layer(normal(32, 1, seed=step) * 2 + 5)  # (B, 1), normal with mean 5 and variance 4
         if step in (0, 9, 99):
             mean, variance = layer.running_mean, layer.running_var
             assert mean is not None
@@ -126,7 +128,7 @@ def running_statistics() -> None:
 
 
 def the_useless_bias() -> None:
-    """What the layer before adds to a channel, the mean takes away."""
+    """Batch norm subtracts the mean, and with it the bias that the layer before adds to a channel."""
     print("6. A bias just before batch norm does nothing: the mean takes it away again")
     x = normal(32, 8).double()  # (B, in)
     weight = normal(8, 4, seed=1).double()  # (in, C)
@@ -139,7 +141,7 @@ def the_useless_bias() -> None:
 
 
 def numbers(tensor: torch.Tensor) -> str:
-    """Return a tensor (n,) for print."""
+    """Write the numbers of a tensor (n,) for printing."""
     return " ".join(f"{number:.3f}" for number in tensor.tolist())
 
 

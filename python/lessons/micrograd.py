@@ -20,7 +20,7 @@ def main() -> None:
 
 
 def graph() -> None:
-    """A Value remembers its operands, and the derivative by each."""
+    """A Value remembers its operands, and its derivative with respect to each."""
     print("1. The graph: a Value remembers what it was computed from, and the derivative by each operand")
     a, b, c = Value(2.0, label="a"), Value(-3.0, label="b"), Value(10.0, label="c")
     product = a * b
@@ -37,13 +37,13 @@ def graph() -> None:
 
 
 def chain_rule_by_hand() -> None:
-    """A neuron, backwards by hand."""
+    """Go back through a neuron by hand."""
     print("2. A neuron o = tanh(w1*x1 + w2*x2 + b), backwards by hand")
     x1, x2, w1, w2, b = Value(2.0), Value(0.0), Value(-3.0), Value(1.0), Value(6.8813735870195432)
     n = w1 * x1 + w2 * x2 + b
     o = n.tanh()
     o.backward()
-    # b was chosen so that o is 1/sqrt(2), and so 1 - o^2 is a half.
+    # b was chosen so that o is 1/sqrt(2), which makes 1 - o^2 a half.
     through_tanh = 1 - o.data**2
     print(f"   o = {o.data:.4f}; through tanh the gradient is 1 - o^2 = {through_tanh:.4f}")
     print("   a sum passes it on as it is; a product, times the other factor:")
@@ -58,7 +58,7 @@ def chain_rule_by_hand() -> None:
 
 
 def against_torch() -> None:
-    """The same expression in both."""
+    """Compute the same expression with the engine and with torch."""
     print("3. The same in torch")
     a, b = Value(-4.0), Value(2.0)
     result = expression(a, b)
@@ -73,7 +73,7 @@ def against_torch() -> None:
 
 
 def expression(a: Any, b: Any) -> Any:
-    """Compute the expression by which micrograd is checked, of Values or of tensors."""
+    """Compute an expression that uses many operations, from Values or from tensors."""
     c = a + b
     d = a * b + b**3
     c = c + c + 1
@@ -85,7 +85,7 @@ def expression(a: Any, b: Any) -> Any:
 
 
 def training() -> None:
-    """Forward, backward, update."""
+    """Train a network: forward, backward, update."""
     print("4. A network of neurons: forward, backward, update")
     model = MLP(3, [4, 4, 1], rng=random.Random(1))
     print(

@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def show_windows(vocabulary: Vocabulary) -> None:
-    """A table of all contexts of three would have 27^3 rows; a network needs none."""
+    """Show the windows. A table of all contexts of three characters would have 27^3 rows; a network needs no table."""
     print("1. Windows: three characters of context, and what comes next")
     symbols = END_MARKER + "".join(vocabulary.symbols)
     for context, target in zip(*build_windows(["emma"], vocabulary, BLOCK_SIZE), strict=True):
@@ -46,7 +46,7 @@ def show_windows(vocabulary: Vocabulary) -> None:
 
 
 def make_parameters(vocab_size: int) -> Parameters:
-    """Return the embedding, and weight and bias of the hidden and of the output layer."""
+    """Return the embedding, and the weight and bias of the hidden layer and of the output layer."""
     generator = torch.Generator().manual_seed(SEED)
     num_inputs = BLOCK_SIZE * EMBEDDING_DIM
     parameters = [
@@ -62,7 +62,7 @@ def make_parameters(vocab_size: int) -> Parameters:
 
 
 def forward(parameters: Parameters, tokens: torch.Tensor) -> torch.Tensor:
-    """Return the logits (B, V) of the characters after the contexts (B, block_size)."""
+    """Return the logits (B, V) of the next characters after contexts (B, block_size)."""
     embedding, w1, b1, w2, b2 = parameters
     embedded = embedding[tokens]  # (B, block_size, E)
     joined = embedded.view(len(tokens), -1)  # (B, block_size * E)
@@ -71,7 +71,7 @@ def forward(parameters: Parameters, tokens: torch.Tensor) -> torch.Tensor:
 
 
 def show_forward(parameters: Parameters, tokens: torch.Tensor) -> None:
-    """Print the shapes along the way."""
+    """Print the shapes on the way through the network."""
     print("2. The way through the network, of a batch of 32")
     embedding = parameters[0]
     embedded = embedding[tokens]
@@ -84,7 +84,7 @@ def show_forward(parameters: Parameters, tokens: torch.Tensor) -> None:
 
 
 def train_it(parameters: Parameters, tokens: torch.Tensor, targets: torch.Tensor) -> None:
-    """Train on minibatches: a rough gradient now is worth more than an exact one later."""
+    """Train on minibatches. A rough gradient now is worth more than an exact one later."""
     print(
         f"3. Training on minibatches of {BATCH_SIZE}, at a tenth of the learning rate from step {STEPS * 3 // 4:,} on"
     )
@@ -113,7 +113,7 @@ def train_it(parameters: Parameters, tokens: torch.Tensor, targets: torch.Tensor
 def judge(
     parameters: Parameters, train: tuple[torch.Tensor, torch.Tensor], dev: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
-    """Compare the loss on the names learnt from with that on others."""
+    """Compare the loss on the training names with the loss on other names."""
     print("4. Judged on names it has not seen")
     losses = [
         F.cross_entropy(forward(parameters, tokens), targets).item() for tokens, targets in (train, dev)
@@ -126,7 +126,7 @@ def judge(
 
 
 def bigram_loss(train: tuple[torch.Tensor, torch.Tensor], dev: tuple[torch.Tensor, torch.Tensor]) -> float:
-    """Return the dev loss of bigram counts with 1 added to each: only the last character of a context counts."""
+    """Return the dev loss of bigram counts with 1 added to each. Only the last character of a context counts there."""
     vocab_size = int(train[1].max()) + 1
     counts = torch.ones(vocab_size, vocab_size)  # (V, V)
     counts.index_put_((train[0][:, -1], train[1]), torch.ones(len(train[1])), accumulate=True)
@@ -136,7 +136,7 @@ def bigram_loss(train: tuple[torch.Tensor, torch.Tensor], dev: tuple[torch.Tenso
 
 @torch.no_grad()
 def sample(parameters: Parameters, vocabulary: Vocabulary) -> None:
-    """Draw names: the context moves on by one character each time."""
+    """Draw names. After each character the context moves on by one."""
     print("5. Names")
     generator = torch.Generator().manual_seed(SEED)
     names = []

@@ -36,7 +36,7 @@ def linear() -> None:
 
 
 def activations() -> None:
-    """The slope decides how much gradient passes."""
+    """The slope of an activation decides how much gradient passes."""
     print("2. Activations: value and slope. Where the slope is 0, no gradient passes and nothing is learnt")
     functions: dict[str, nn.Module] = {
         "ReLU": nn.ReLU(),  # max(0, x)
@@ -59,7 +59,7 @@ def activations() -> None:
 
 
 def losses() -> None:
-    """Mean squared error for numbers, cross-entropy for classes."""
+    """Numbers have the mean squared error, classes the cross-entropy."""
     print("3. Losses: one number that says how wrong the outputs are")
     predictions, targets = torch.tensor([2.5, 0.0]), torch.tensor([3.0, -1.0])  # (2,), (2,)
     by_hand = ((predictions - targets) ** 2).mean()
@@ -88,7 +88,7 @@ def losses() -> None:
 
 
 def training_loop() -> None:
-    """XOR: no line parts it, a hidden layer does."""
+    """Train on XOR. No line separates its classes, but a hidden layer does."""
     print("4. The loop: forward, zero_grad, backward, step. On XOR, which no straight line can part:")
     x = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])  # (4, 2)
     classes = torch.tensor([0, 1, 1, 0])  # (4,)
@@ -108,7 +108,7 @@ def training_loop() -> None:
 
 
 def seeded_linear(num_inputs: int, num_outputs: int, bias: bool = True) -> nn.Linear:
-    """Make a linear layer with weights that are the same each time, and leave torch's generator alone."""
+    """Make a linear layer with weights that are the same each time. torch's own generator is not changed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(num_inputs * 100 + num_outputs)
         return nn.Linear(num_inputs, num_outputs, bias=bias)

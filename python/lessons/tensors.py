@@ -27,7 +27,7 @@ def element_by_element() -> None:
 
 
 def broadcasting() -> None:
-    """Sizes are aligned from the right; a size of 1, or a missing one, is stretched."""
+    """Sizes are aligned from the right. A size of 1, or a missing size, is stretched."""
     print("2. Broadcasting: shapes are aligned from the right, and a size of 1 is stretched")
     column = torch.arange(3).view(3, 1)  # (3, 1)
     row = torch.arange(4) * 10  # (4,)
@@ -36,14 +36,14 @@ def broadcasting() -> None:
 
     counts = torch.tensor([[1.0, 3.0], [6.0, 2.0]])  # (2, 2)
     right = counts / counts.sum(1, keepdim=True)  # (2, 2) / (2, 1)
-    wrong = counts / counts.sum(1)  # (2, 2) / (2,): the sums of the rows, along the columns
+    wrong = counts / counts.sum(1)  # (2, 2) / (2,): the sums of the rows divide the columns
     print("   Dividing each row of counts by its sum needs the sums as a column, (2, 1):")
     print(f"   with keepdim=True the rows sum to {rounded(right.sum(1))}")
     print(f"   without it, no error, but the rows sum to {rounded(wrong.sum(1))}: each column was divided\n")
 
 
 def matrix_products() -> None:
-    """Rows times columns; leading dimensions are batches."""
+    """A matrix product multiplies rows by columns. Leading dimensions are batches."""
     print("3. Matrix products")
     x = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])  # (B=3, in=2)
     weight = torch.tensor([[1.0, 0.0, -1.0, 2.0], [0.5, 1.0, 0.0, 0.0]])  # (in=2, out=4)
@@ -79,7 +79,7 @@ def shapes_and_storage() -> None:
 
 
 def reductions() -> None:
-    """A reduction names the dimension that goes."""
+    """A reduction removes the dimension that is named."""
     print("5. Reductions: the dimension that is named is the one that goes")
     x = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 9.0]])  # (2, 3)
     print(f"   sum() = {x.sum():g}, sum(0) = {x.sum(0).tolist()}, sum(1) = {x.sum(1).tolist()}")
@@ -91,7 +91,7 @@ def reductions() -> None:
 
 
 def indexing() -> None:
-    """Looking up rows is a product with one-hot vectors, without the product."""
+    """Looking up rows gives the same as a product with one-hot vectors, and needs no product."""
     print("6. Indexing: a table looked up with a tensor of row numbers")
     table = torch.tensor([[0.0, 0.5], [1.0, 1.5], [2.0, 2.5]])  # (V=3, E=2)
     tokens = torch.tensor([[2, 0], [1, 1]])  # (B=2, T=2)
@@ -102,7 +102,7 @@ def indexing() -> None:
 
 
 def rounded(tensor: torch.Tensor) -> list[float]:
-    """Return the numbers of a tensor (n,), rounded for print."""
+    """Return the numbers of a tensor (n,), rounded for printing."""
     return [round(number, 3) for number in tensor.tolist()]
 
 

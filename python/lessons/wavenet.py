@@ -24,18 +24,18 @@ def main() -> None:
 
 
 def normal(*shape: int, seed: int = 1) -> torch.Tensor:
-    """Draw standard normal numbers in double precision, the same each time."""
+    """Draw standard normal numbers in double precision. They are the same each time."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def join(x: torch.Tensor, factor: int) -> torch.Tensor:
-    """Join each ``factor`` neighbours: (B, T, C) -> (B, T / factor, factor * C). No number moves in memory."""
+    """Join groups of ``factor`` neighbours: (B, T, C) -> (B, T / factor, factor * C). No number moves in memory."""
     batch, length, channels = x.shape
     return x.view(batch, length // factor, factor * channels)  # (B, T / factor, factor * C)
 
 
 def joining() -> None:
-    """Flatten two neighbours at a time instead of the whole block."""
+    """Flatten two neighbours at a time, not the whole block."""
     print("1. Joining neighbours (FlattenConsecutive)")
     x = normal(4, BLOCK_SIZE, EMBEDDING_DIM)  # (B, T, E)
     joined = join(x, 2)  # (B, T / 2, 2E)
@@ -46,7 +46,7 @@ def joining() -> None:
 
 
 def levels() -> None:
-    """Each level halves the positions."""
+    """Each level halves the number of positions."""
     print(f"2. The levels: join two, linear layer, tanh; H = {HIDDEN_SIZE}")
     x = normal(4, BLOCK_SIZE, EMBEDDING_DIM)  # (B, T, E)
     print(f"   embedding        {tuple(x.shape)}")
@@ -70,7 +70,7 @@ def level_weights() -> list[torch.Tensor]:
 
 
 def what_a_unit_sees() -> None:
-    """The gradient says which inputs a unit depends on."""
+    """The gradient shows which inputs a unit depends on."""
     print("3. What the last unit of each level sees: a gradient that is not 0")
     x = normal(1, BLOCK_SIZE, EMBEDDING_DIM).requires_grad_()  # (1, T, E)
     hidden = x
@@ -84,20 +84,20 @@ def what_a_unit_sees() -> None:
 
 @torch.no_grad()
 def convolution() -> None:
-    """The tree, moved along a sequence, computes much of the same again; a convolution computes it once."""
+    """A tree that moves along a sequence computes the same many times. A convolution computes it once."""
     print("4. Why it is a convolution")
     length = 12
     x = normal(1, length, EMBEDDING_DIM, seed=5)  # (1, L, E)
     weights = level_weights()
 
-    windows = x[0].unfold(0, BLOCK_SIZE, 1).transpose(1, 2)  # (L - 7, T, E) a window for each next character
+    windows = x[0].unfold(0, BLOCK_SIZE, 1).transpose(1, 2)  # (L - 7, T, E), a window for each next character
     by_tree = windows
     num_by_tree = 0
     for weight in weights:
         by_tree = torch.tanh(join(by_tree, 2) @ weight)  # (L - 7, T / 2, H), ..., (L - 7, 1, H)
         num_by_tree += by_tree.shape[0] * by_tree.shape[1]
 
-    by_convolution = x.transpose(1, 2)  # (1, E, L): torch's convolutions take channels first
+    by_convolution = x.transpose(1, 2)  # (1, E, L), because torch's convolutions take channels first
     num_by_convolution = 0
     for weight, dilation in zip(weights, (1, 2, 4), strict=True):
         channels = by_convolution.shape[1]
@@ -115,9 +115,9 @@ def convolution() -> None:
 
 
 def batch_norm_over_positions() -> None:
-    """Over positions too: they share their weights, so they share their statistics."""
+    """Batch norm takes its statistics over positions too, because positions share their weights."""
     print("5. Batch norm over batch and positions")
-    x = normal(32, 4, HIDDEN_SIZE) + 2 * normal(1, 4, 1, seed=2)  # (B, T, H): each position has its own mean
+    x = normal(32, 4, HIDDEN_SIZE) + 2 * normal(1, 4, 1, seed=2)  # (B, T, H); each position has its own mean
     over_both = x.mean((0, 1), keepdim=True)  # (1, 1, H)
     over_batch = x.mean(0, keepdim=True)  # (1, T, H)
     print(f"   mean over both {tuple(over_both.shape)}, from {32 * 4} numbers each: what is meant")
@@ -146,7 +146,7 @@ def training() -> None:
     print(f"   a smaller one, {sum(parameter.numel() for parameter in model.parameters()):,} parameters:")
     for step in range(STEPS + 1):
         if step % (STEPS // 3) == 0:
-            model.eval()  # batch norm by its running statistics
+            model.eval()  # batch norm then uses its running statistics
             with torch.no_grad():
                 dev_loss = F.cross_entropy(model(dev_tokens)[0], dev_targets)
             model.train()

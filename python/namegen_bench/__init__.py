@@ -5,8 +5,8 @@ fused ones, other libraries. A suite yields one ``Comparison`` for each case; ea
 file.
 
 - ``command``: the command, from its arguments to its exit status; ``arguments``: its flags. Neither loads torch.
-- ``names``: the names of suites and peers; ``errors``: what ends the command before its time.
-- ``run_suites``: measures the suites that were asked for, one after another.
+- ``names``: the names of suites and peers; ``errors``: the error that ends the command.
+- ``run_bench``: runs the command; ``run_suites``: measures the suites that were asked for, one after another.
 - ``suites``: what is measured, a folder or a file for each suite.
 - ``measuring``: how it is measured: time, memory, agreement of results, the machine's own rates.
 - ``reporting``: what is made of it: tables, the CSV file, comparisons with an older one, charts, a page.

@@ -1,4 +1,4 @@
-"""The flags of ``python -m namegen_ext.bench``. Nothing here loads torch: a wrong flag is told of at once."""
+"""The flags of ``python -m namegen_ext.bench``. Nothing here loads torch, so a wrong flag is reported at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ suites:
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
-    """Declare the flags; ``prog`` is the command's name, for its messages."""
+    """Declare the flags.
+
+    Args:
+        prog: the command's name, which stands in its messages.
+
+    """
     parser = Parser(
         prog=prog,
         description=_DESCRIPTION,
@@ -73,10 +78,10 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
 
 
 def check_together(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Check what one flag's value alone does not show; ends in the parser's error.
+    """Check the flags that depend on each other; end in the parser's error where they do not fit.
 
-    What ``--from``, ``--compare``, ``--plot`` and ``--page`` need of each other and of the files that they name,
-    ``namegen_bench.reporting.requested_report`` checks.
+    ``namegen_bench.reporting.requested_report`` checks what ``--from``, ``--compare``, ``--plot`` and ``--page`` need
+    of each other and of the files that they name.
     """
     problem = None if options.csv is None else problem_with_file(options.csv)
     if problem is not None:
@@ -88,7 +93,7 @@ def check_together(parser: argparse.ArgumentParser, options: argparse.Namespace)
 
 
 def _add_report_flags(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags of what is made of the results."""
+    """Declare the flags for the comparison, the charts and the page."""
     add = parser.add_argument
     add(
         "--compare",

@@ -1,4 +1,4 @@
-"""What ends the command before its time."""
+"""The error that ends the command with exit status 1."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""The names of suites and peers, as flags, tables and files have them. Nothing here loads torch."""
+"""The names of suites and peers, as they stand in flags, tables and files. Nothing here loads torch."""
 
 from __future__ import annotations
 
-# What all suites measure the others against: stock torch.nn layers, eager (the suite sample: drawing in batches).
+# Every suite measures the other peers against this one: stock torch.nn layers in eager mode. In the suite sample it
+# draws names in batches.
 STOCK = "stock"
-# This package, through autograd and without it.
+# This package: fused layers and a fused operator, which run through autograd, and the step engine, which does not.
 FUSED_LAYERS, FUSED_OP, FUSED_STEP = "fused-layers", "fused-op", "fused-step"
 PLAIN_TENSORS, NUMPY, JAX = "plain-tensors", "numpy", "jax-scan"
 COMPILED, COMPILED_AUTOTUNE = "torch.compile", "torch.compile-max-autotune"
@@ -23,7 +24,7 @@ SUITE_PEERS: dict[str, tuple[str, ...]] = {
     GPU: (STOCK, COMPILED, STOCK_GRAPH, FUSED_LAYERS, FUSED_OP, FUSED_GRAPH),
 }
 SUITES = tuple(SUITE_PEERS)
-# Measured where none is named: all that need no CUDA device.
+# The suites that are measured where none is named: all that need no CUDA device.
 DEFAULT_SUITES = tuple(suite for suite in SUITES if suite != GPU)
 # Every peer once.
 PEERS = tuple(dict.fromkeys(peer for peers in SUITE_PEERS.values() for peer in peers))

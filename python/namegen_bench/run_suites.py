@@ -1,4 +1,4 @@
-"""Measuring the suites that were asked for, one after another; loads torch."""
+"""Measuring the suites that were asked for, one after another. This loads torch."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def run_suites(
     csv_file: CsvFile | None,
     console: Console,
 ) -> list[Row]:
-    """Measure the suites, print each one's tables as soon as it is done, and add each comparison to the CSV file.
+    """Measure the suites; print a table as soon as it is complete, and add each comparison to the CSV file at once.
 
     Args:
-        options: what the command was told.
-        thread_counts: the numbers of threads to measure with; torch keeps the first where a suite does not set it.
-        machine: what is measured on, for the rows.
-        csv_file: where to add the rows; None where nowhere.
-        console: where to print.
+        options: the parsed arguments of the command.
+        thread_counts: the numbers of threads to measure with. torch uses the first where a suite sets no other.
+        machine: the machine, for the rows.
+        csv_file: the file to add the rows to; None for no file.
+        console: where the tables are printed.
 
     Returns:
         The rows of all suites, in the order in which they were measured.
@@ -73,8 +73,8 @@ def _measured(
     csv_file: CsvFile | None,
     rows: list[Row],
 ) -> Iterator[Comparison]:
-    """Yield a suite's comparisons; keep each one's rows in the CSV file and the list as soon as it is there."""
-    # What is being measured goes to standard error, and only where somebody watches.
+    """Yield a suite's comparisons; add the rows of each to the CSV file and to the list before it is yielded."""
+    # What is being measured is shown on standard error, and only where that is a terminal.
     status = Console(stderr=True).status("")
     settings = replace(QUICK if options.quick else FULL, data=options.data)
 
@@ -91,7 +91,7 @@ def _measured(
 
 
 def _table_of(comparison: Comparison) -> tuple[str, ...]:
-    """Return what all lines of one table share: a table of whole steps holds all its models."""
+    """Return what all lines of one table share. A table of whole steps holds all models of the suite."""
     if comparison.suite in (TRAIN, SCALING):
         return (comparison.suite,)
     return comparison.suite, comparison.case, comparison.sizes
@@ -103,7 +103,7 @@ def _thread_words(threads: int) -> str:
 
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
-    """Let torch use so many threads within."""
+    """Let torch use ``number`` threads in the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

@@ -1,21 +1,22 @@
-"""The first steps of the ladder in plain Python: the standard library only, each part readable in one sitting.
+"""The first steps of the ladder in plain Python. They use the standard library only, and each is read in one sitting.
 
 Words::
 
     from namegen_reference.words import read_words, split_words, windows
 
-    words = read_words("names.txt")                    # list of strings, one a line
+    words = read_words("names.txt")                    # a list of strings, one for each line
     train, dev, test = split_words(words)              # seed 42, 80/10/10 percent
 
-Counting models (nll is the mean negative log-likelihood per character, in nats, each word's end counted)::
+Counting models (nll is the mean negative log-likelihood per character in nats; the end of a word counts as a
+character)::
 
     from namegen_reference.ngram import AddK, WittenBell
 
-    AddK(order=2, k=1).fit(train).nll(dev)             # bigram, one added to every count
-    AddK(order=2, k=0).fit(words).nll(words)           # bigram, unsmoothed
-    AddK(order=4, k=0.1).fit(train).nll(dev)           # a character and the three before it
+    AddK(order=2, k=1).fit(train).nll(dev)             # bigram, with 1 added to every count
+    AddK(order=2, k=0).fit(words).nll(words)           # bigram without smoothing
+    AddK(order=4, k=0.1).fit(train).nll(dev)           # 4-gram: a character and the three before it
     WittenBell(context=4).fit(train).nll(dev)          # backs off from four characters to none
-    AddK(order=2, k=1, alphabet="abc")                 # the symbols; by default those of the words fitted
+    AddK(order=2, k=1, alphabet="abc")                 # a given alphabet; the default is that of the fitted words
 
 Both also have ``probabilities(history)`` and ``sample(rng)``.
 

@@ -1,4 +1,4 @@
-"""What the runnable parts share: the arguments, and one clear line where the words cannot be read."""
+"""What the commands of this package share: their arguments, and one clear line where the words cannot be read."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def read_words_or_exit(parser: Parser, path: str) -> list[str]:
 
 
 def run(main: Callable[[], int]) -> int:
-    """Run a command; return its exit status, 0 where the reader of a pipe has had enough, 130 after Ctrl-C."""
+    """Run a command; return its exit status. It is 0 where the reader closes the pipe, and 130 after Ctrl-C."""
     try:
         status = main()
         sys.stdout.flush()
     except BrokenPipeError:
-        # What is still buffered goes nowhere, so that its flush at exit does not fail.
+        # Python flushes standard output once more when it exits. That must not fail, so the rest goes to /dev/null.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)

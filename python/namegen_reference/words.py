@@ -1,24 +1,24 @@
-"""From a file of words to training examples, in plain Python."""
+"""From a file of words to training examples."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
 
-# Stands before a word's first character, as often as a model needs it, and once after its last.
+# It stands before the first character of a word, as often as a model needs it, and once after the last character.
 END_MARKER = "."
 
 
 class WordsError(ValueError):
-    """The words, or one of them, cannot be used; the message says why."""
+    """The words cannot be used; the message says why."""
 
 
 def read_words(path: str) -> list[str]:
-    """Read a UTF-8 file with a word on each line; blank lines and the space around a word are dropped.
+    """Read a UTF-8 file with a word on each line. Blank lines, and spaces around a word, are dropped.
 
     Raises:
         OSError: the file cannot be read.
-        WordsError: the file is not UTF-8, holds no word, or a word holds the end marker.
+        WordsError: the file is not UTF-8, it holds no word, or a word holds the end marker.
 
     """
     with open(path, encoding="utf-8") as file:
@@ -36,7 +36,7 @@ def read_words(path: str) -> list[str]:
 
 
 def split_words(words: Sequence[str], seed: int = 42) -> tuple[list[str], list[str], list[str]]:
-    """Shuffle the words and cut them into 80, 10 and 10 percent: train, dev and test.
+    """Shuffle the words and cut them into 80, 10 and 10 percent: train, dev and test words.
 
     Seed 42 is the split of Andrej Karpathy's makemore lectures (2022).
     """
@@ -47,12 +47,12 @@ def split_words(words: Sequence[str], seed: int = 42) -> tuple[list[str], list[s
 
 
 def alphabet_of(words: Iterable[str]) -> str:
-    """Return the distinct characters of the words, by ascending code point."""
+    """Return the distinct characters of the words, in ascending order of their code points."""
     return "".join(sorted(set().union(*words)))
 
 
 def windows(word: str, block_size: int) -> Iterator[tuple[str, str]]:
-    """Yield each character of a word, and its end, with the ``block_size`` characters before it.
+    """Yield each character of a word, and its end, after the ``block_size`` characters before it.
 
     With block_size 2, "emma" gives ("..", "e"), (".e", "m"), ("em", "m"), ("mm", "a"), ("ma", ".").
     """
@@ -69,7 +69,7 @@ def check_alphabet(alphabet: str) -> None:
 
 
 def check_words(words: Sequence[str], alphabet: str) -> None:
-    """Raise WordsError where there are no words, or one holds a character that is not in the alphabet."""
+    """Raise WordsError where there are no words, or a word holds a character that is not in the alphabet."""
     if isinstance(words, str):
         raise TypeError(f"words must be a list of strings, but got the string {words[:40]!r}")
     if not words:

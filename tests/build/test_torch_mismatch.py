@@ -1,4 +1,4 @@
-"""A torch that changed after the build is told in one sentence, at import."""
+"""A torch that changed after the build is told in one sentence, when the operators are imported."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def last_line_of_import(folder: Path) -> str:
     program = (
         "import sys; sys.path.insert(0, '.'); "
         "sys.meta_path = [f for f in sys.meta_path if 'Editable' not in getattr(f, '__name__', '')]; "
-        "import namegen_ext"
+        "import namegen_ext; import namegen_ext.ops"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],

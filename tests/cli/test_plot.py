@@ -110,7 +110,7 @@ def test_without_matplotlib_it_is_one_line(
 @pytest.fixture
 def _matplotlib_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is wrong with the arguments is found without drawing, so also where matplotlib is missing."""
-    monkeypatch.setattr("namegen_ext.plot.check_matplotlib", lambda: None)
+    monkeypatch.setattr("namegen_ext.cli.run_plot.check_matplotlib", lambda: None)
 
 
 @pytest.mark.usefixtures("_matplotlib_found")

@@ -23,7 +23,7 @@ VALUES: dict[str, Values] = {
 @pytest.fixture(autouse=True)
 def _matplotlib_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is wrong with the arguments is found without drawing, so also where matplotlib is missing."""
-    monkeypatch.setattr("namegen_ext.plot.check_matplotlib", lambda: None)
+    monkeypatch.setattr("namegen_ext.cli.run_plot.check_matplotlib", lambda: None)
 
 
 @pytest.fixture(scope="module")

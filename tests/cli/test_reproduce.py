@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-import namegen_ext.reproduce as command
+import namegen_ext.cli.run_reproduce as command
 from namegen_ext.cli import main as cli
 from namegen_ext.reproduce import main
 from namegen_ext.reproduction import ROWS, Outcome, Row

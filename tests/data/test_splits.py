@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from namegen_ext.data import DataError, Splits, Vocabulary, build_windows, load_words, split_words
+from namegen_ext.data.splits import torch_permutation
 
 
 @given(words=st.lists(st.text("abc", max_size=3), min_size=6, max_size=60), seed=st.integers(0, 2**32))
@@ -134,3 +135,16 @@ def test_the_split_of_makemore(num_words: int, num_test: int) -> None:
 def test_an_unknown_scheme_is_named() -> None:
     with pytest.raises(ValueError, match="scheme must be one of 80-10-10, makemore, all, but got 'half'"):
         split_words(["a"] * 10, scheme="half")
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 6, 27, 623, 624, 625, 1000, 5163, 32_033])
+@pytest.mark.parametrize("seed", [0, 1, 42, 3407, 2**31, 2**32 - 1, 2**32, 2**40 + 5, 2**63, 2**64 - 1])
+def test_the_permutation_is_that_of_torch(n: int, seed: int) -> None:
+    expected = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist()
+    assert torch_permutation(n, seed) == expected
+
+
+@given(n=st.integers(0, 2000), seed=st.integers(0, 2**64 - 1))
+def test_the_permutation_is_that_of_torch_for_any_seed(n: int, seed: int) -> None:
+    expected = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).tolist()
+    assert torch_permutation(n, seed) == expected

@@ -87,8 +87,8 @@ def test_a_closed_pipe_ends_it_quietly() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_both_packages_are_installed_under_their_names(tmp_path: Path) -> None:
-    """What setup.py puts into a wheel, less the compiled part."""
+def test_all_packages_are_installed_under_their_names(tmp_path: Path) -> None:
+    """What setup.py puts into a wheel, without the compiled part."""
     pytest.importorskip("setuptools", reason="setuptools is not installed here")
     library = tmp_path / "library"
     # build_py copies and compiles nothing; what describes the package is kept out of the checkout.
@@ -105,11 +105,17 @@ def test_both_packages_are_installed_under_their_names(tmp_path: Path) -> None:
     done = run_module(*command, path=[], folder=ROOT)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in library.iterdir()} == {
+        "namegen_bench",
         "namegen_ext",
         "namegen_lessons",
         "namegen_reference",
     }
-    for name, source in (("namegen_lessons", "lessons"), ("namegen_reference", "namegen_reference")):
+    sources = {
+        "namegen_bench": ROOT / "python" / "namegen_bench",
+        "namegen_ext": ROOT / "namegen_ext",
+        "namegen_lessons": ROOT / "python" / "lessons",
+        "namegen_reference": ROOT / "python" / "namegen_reference",
+    }
+    for name, source in sources.items():
         copied = {str(path.relative_to(library / name)) for path in (library / name).rglob("*.py")}
-        wanted = ROOT / "python" / source
-        assert copied == {str(path.relative_to(wanted)) for path in wanted.rglob("*.py")}
+        assert copied == {str(path.relative_to(source)) for path in source.rglob("*.py")}

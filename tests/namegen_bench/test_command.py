@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from namegen_bench import command, run_suites
+from namegen_bench import run_bench, run_suites
 from namegen_bench.measuring.agreement import DisagreementError
 from namegen_bench.measuring.comparison import Comparison
 from namegen_bench.measuring.floor import Rates
@@ -265,10 +265,10 @@ def test_threads_are_one_and_all_unless_told(monkeypatch: pytest.MonkeyPatch) ->
         return []
 
     monkeypatch.setitem(SUITE_FUNCTIONS, "train", look)
-    monkeypatch.setattr(command, "available_cpus", lambda: 6)
+    monkeypatch.setattr(run_bench, "available_cpus", lambda: 6)
     for arguments in ([], ["--quick"], ["--threads", "3"]):
         assert bench.main(["train", *arguments]) == 0
-    monkeypatch.setattr(command, "available_cpus", lambda: 1)
+    monkeypatch.setattr(run_bench, "available_cpus", lambda: 1)
     assert bench.main(["train"]) == 0
     assert seen == [(1, 6), (1,), (3,), (1,)]
 

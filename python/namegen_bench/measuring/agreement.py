@@ -1,14 +1,18 @@
 """How equal the results of the peers must be before a time is shown.
 
-The measure is the same computation in float64. Two things bring a float32 result away from it. Rounding: the
-error of a sum of n terms grows as sqrt(n) roundings, as those act like a random walk (Higham and Mary, "A New
-Approach to Probabilistic Rounding Error Analysis", 2019). And the condition of the problem, which magnifies
-the error of the inputs for every peer alike: the error of the stock layers shows it. So
+Every result is compared with the same computation in float64. A float32 result differs from it for two reasons:
+
+- Rounding. The error of a sum of n terms grows as sqrt(n) roundings, because roundings act like a random walk (Higham
+  and Mary, "A New Approach to Probabilistic Rounding Error Analysis", 2019).
+- The condition of the problem, which magnifies the error of the inputs for every peer alike. The error of the stock
+  layers shows by how much.
+
+So a result agrees where
 
     error <= 4 * (error of stock) + eps * (8 + sqrt(n)) * (largest value)
 
-where 4 is for another order of summation, and 8 roundings for the functions applied element by element. A
-peer that computes something else is off by far more.
+The factor 4 allows for another order of summation, and the 8 roundings for the functions that are applied element by
+element. A peer that computes something else is off by far more.
 """
 
 from __future__ import annotations
@@ -41,9 +45,9 @@ def check_tensors(
     Args:
         where: what was computed, for the message.
         reference: the tensors in float64, by name.
-        stock: those of the stock layers in float32.
-        peers: those of each other peer.
-        terms: the number of terms that are summed up in each element.
+        stock: the tensors of the stock layers in float32.
+        peers: the tensors of each other peer.
+        terms: how many terms are summed up in each element of a tensor, by the tensor's name.
 
     Raises:
         DisagreementError: a peer is further from the reference than rounding explains, or a tensor of the
@@ -70,16 +74,16 @@ def check_tensors(
 def check_losses(where: str, reference: Tensor, stock: Tensor, peers: Mapping[str, Tensor]) -> None:
     """Check the losses of all peers, step by step, on the same minibatches from the same weights.
 
-    Each step's rounding moves the weights a little, and so all later losses: by how much, the stock layers'
-    own distance from the float64 run shows. Twice the factor that single results are given, as the peers'
-    walks are independent of each other; a peer that normalises with the unbiased variance, say, is off by a
-    thousand times as much.
+    Each step's rounding moves the weights a little, and with them all later losses. The distance of the stock layers
+    from the float64 run shows by how much. The tolerance has twice the factor of that for single results, because the
+    peers drift independently of each other. A peer that computes something else is off by far more: one that normalises
+    with the unbiased variance by a thousand times as much.
 
     Args:
         where: what was trained, for the message.
         reference: losses of the stock layers in float64: (steps,).
-        stock: those in float32: (steps,).
-        peers: those of each other peer: (steps,).
+        stock: losses of the stock layers in float32: (steps,).
+        peers: losses of each other peer: (steps,).
 
     Raises:
         DisagreementError: a loss is further from the reference than rounding explains, or not finite.

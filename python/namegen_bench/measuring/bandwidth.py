@@ -1,8 +1,8 @@
 """How fast this machine reads and writes memory: the sum of two arrays into a third.
 
-The "add" of McCalpin's STREAM benchmark ("Memory Bandwidth and Machine Balance in Current High Performance
-Computers", 1995): two arrays are read, one is written. Counted are these three; that a written line is read
-first, on most CPUs, is not, as STREAM does not either.
+This is the "add" of McCalpin's STREAM benchmark ("Memory Bandwidth and Machine Balance in Current High Performance
+Computers", 1995): two arrays are read, and one is written. The bytes of these three are counted. Most CPUs also read a
+cache line before they write to it; STREAM does not count that, and neither does this.
 """
 
 from __future__ import annotations
@@ -12,27 +12,28 @@ from pathlib import Path
 
 import torch
 
-_SECONDS = 0.05  # of passes over the same arrays, at the least
+_SECONDS = 0.05  # passes over the same arrays are repeated for at least this long
 _LEAST_PASSES = 4
 _FLOAT_BYTES = 4
 _ARRAYS = 3
 
 MIB = 2**20
-# What the arrays have in all: from a little more than a CPU's own cache to ...
+# Bytes of all three arrays together. The smallest set is a little larger than the cache of a single core.
 _SMALLER_SETS = (4 * MIB, 16 * MIB, 64 * MIB)
-# ... four times the last-level cache, within these bounds. A virtual machine is told of a cache of hundreds of MiB
-# that it shares with others; three arrays of 256 MiB are more than one of its CPUs gets of it.
+# The largest set is four times the last-level cache, within these bounds. A virtual machine reports a cache of hundreds
+# of MiB that it shares with others; one of its CPUs gets less of that cache than three arrays of 256 MiB fill.
 _LEAST_LARGEST, _MOST_LARGEST = 192 * MIB, 768 * MIB
 _CACHES = 4
-_ASSUMED_CACHE = 32 * MIB  # where the system does not tell
+_ASSUMED_CACHE = 32 * MIB  # taken where the system does not report the size of its caches
 
 
 def memory_bandwidths() -> dict[int, float]:
-    """Measure bytes per second by how many bytes are gone through, with torch's threads.
+    """Measure the bandwidth of sets of arrays of growing size, with torch's threads.
 
     Returns:
-        The rates, read and written bytes together, from the smallest set to the largest. The last, which no cache
-        holds, is the bandwidth of the memory; the others are those of the caches that hold them.
+        Bytes per second, read and written bytes together, by the bytes of the set, from the smallest set to the
+        largest. No cache holds the last set, so its rate is the bandwidth of the memory. The other rates are those of
+        the caches that hold the sets.
 
     """
     return {size: bandwidth(size) for size in (*_SMALLER_SETS, largest_set())}
@@ -44,10 +45,10 @@ def largest_set() -> int:
 
 
 def bandwidth(total_bytes: int) -> float:
-    """Measure bytes per second over arrays of so many bytes in all: the best of several passes."""
+    """Measure bytes per second over three arrays of ``total_bytes`` together: the best of several passes."""
     values = total_bytes // (_ARRAYS * _FLOAT_BYTES)
     a, b = torch.ones(values), torch.ones(values)
-    total = torch.ones(values)  # written once, so that its pages are there
+    total = torch.ones(values)  # filled, so that the system has given it its pages before the first pass
     best, passes, until = float("inf"), 0, time.perf_counter() + _SECONDS
     while passes < _LEAST_PASSES or time.perf_counter() < until:
         began = time.perf_counter()
@@ -58,7 +59,7 @@ def bandwidth(total_bytes: int) -> float:
 
 
 def cache_bytes() -> int:
-    """Return the size of the largest cache that a CPU has a part in, as Linux tells it; else an assumed one."""
+    """Return the size of the largest cache of the first CPU in bytes, as Linux reports it; else an assumed size."""
     sizes = []
     for file in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
         try:

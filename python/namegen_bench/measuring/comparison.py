@@ -1,4 +1,4 @@
-"""What a suite yields: one case, measured for all its peers."""
+"""What a suite yields: the measurements of one case, for all its peers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from namegen_bench.measuring.floor import Rates
 from namegen_bench.measuring.timing import Quartiles, Timing
 from namegen_bench.names import STOCK
 
-# Code that is loaded at the first call, and the allocator's own pages: bytes.
+# Bytes by which a process may grow for other reasons than its work: code that is loaded at the first call, and the
+# allocator's own pages.
 RESIDENT_NOISE = 256 * 1024
 
 
@@ -20,15 +21,15 @@ class Measured:
     Attributes:
         timing: seconds per call (suites ops and gpu), per training step (suites train and scaling), per name
             (suite sample), or of a whole process (suite time-to-loss).
-        threads: how many it had; None: as many as the whole run was told.
-        compile_seconds: of a peer that compiles, how long its preparation and first steps took; else None.
-        peak_allocated: bytes that torch's allocator held at the peak beyond those before; None: not measured.
-        peak_resident: bytes by which the process grew at the peak; None: not measured.
+        threads: number of threads the peer had; None for the number that the whole run was given.
+        compile_seconds: how long the preparation and the first steps of a peer took that compiles; None for others.
+        peak_allocated: bytes that torch's allocator held at the peak beyond those before; None where not measured.
+        peak_resident: bytes by which the process grew at the peak; None where not measured.
         loss: the loss in nats after the checked steps, or the dev loss at the end (suite time-to-loss); None
             where there is no loss.
-        share_of_floor: the time that the operations, or the bytes that must be moved, would take at the machine's
-            own rates, over the median; None where they are not counted.
-        rates: those rates; None where they were not measured.
+        share_of_floor: the least time that the work takes at the machine's own rates, over the median; see ``floor``.
+            None where the work is not counted.
+        rates: the machine's rates at this number of threads; None where they were not measured.
 
     """
 
@@ -52,12 +53,12 @@ class Comparison:
         mode: "inference", "forward", "forward+backward", "step" or "process".
         sizes: the sizes other than the batch, as text.
         batch: number of examples.
-        peers: what was found, by peer, each at its best number of threads; "stock" is among them.
-        target: the speedup over stock that fused layers are to reach; None where none is set.
-        step_targets: the speedups over other peers that the step engine is to reach, by peer.
-        most_seconds: what the step engine may take, at most; None where none is set.
-        notes: peers that were left out, and why.
-        others: the same peers at other numbers of threads, at which they are slower.
+        peers: what was found for each peer at its best number of threads; "stock" is among them.
+        target: the speedup over stock that fused layers should reach; None where none is set.
+        step_targets: the speedups over other peers that the step engine should reach, by peer.
+        most_seconds: the most seconds that the step engine may take; None where no limit is set.
+        notes: sentences about the case, such as which peer was left out and why.
+        others: what was found for the same peers at other numbers of threads, at which they are slower.
 
     """
 
@@ -74,18 +75,18 @@ class Comparison:
     others: tuple[tuple[str, Measured], ...] = ()
 
     def all_measured(self) -> Iterator[tuple[str, Measured]]:
-        """Each peer at its best number of threads, then all the others."""
+        """Yield what was found for each peer at its best number of threads, then at all the others."""
         yield from self.peers.items()
         yield from self.others
 
     def speedup(self, peer: str, over: str = STOCK) -> Quartiles:
-        """How many times as fast as the stock layers, or as another peer, a peer is."""
+        """Return how many times as fast as the stock layers, or as another peer, a peer is."""
         return self.peers[peer].timing.speedup_over(self.peers[over].timing)
 
     def memory_above_stock(self, peer: str) -> bool:
-        """Whether a call's peak memory was found to be above that of the stock layers, by either figure.
+        """Tell whether a call's peak memory was found to be above that of the stock layers, by either figure.
 
-        Of whole steps nothing is said: their figure has libraries' and compilers' own memory in it.
+        It is False for whole steps, because their figure includes the libraries' and compilers' own memory.
         """
         own, stock = self.peers[peer], self.peers[STOCK]
         if own.peak_allocated is None:
@@ -101,10 +102,10 @@ def best_of_threads(
     """Choose for each peer the number of threads at which its median is lowest.
 
     Args:
-        measured: by peer and number of threads.
+        measured: what was found, by peer and number of threads.
 
     Returns:
-        The best of each peer, and all the others: see Comparison.
+        ``peers`` and ``others`` of a Comparison: the best of each peer, and all the others.
 
     """
     best: dict[str, Measured] = {}
@@ -116,7 +117,7 @@ def best_of_threads(
 
 
 def describe_sizes(sizes: dict[str, int]) -> str:
-    """Write sizes as text: "V=27 E=10"."""
+    """Write sizes as text, such as "V=27 E=10"."""
     return " ".join(f"{name}={size}" for name, size in sizes.items())
 
 

@@ -1,7 +1,11 @@
-"""The floor of a row's time: what the machine could do at best.
+"""The floor of a time: the least that the work could take on this machine.
 
-Nothing can be faster than its operations at the machine's rate of fused multiply-adds, nor than the bytes that it
-must go through at the machine's bandwidth. A row's share of that floor says how much is left to be gained.
+Nothing is faster than its operations at the machine's rate of fused multiply-adds, and nothing is faster than its bytes
+at the machine's bandwidth:
+
+    floor = max(operations / rate, bytes / bandwidth)
+
+The floor over the measured time says how much is left to be gained.
 """
 
 from __future__ import annotations
@@ -12,13 +16,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rates:
-    """A machine's rates with some number of threads.
+    """A machine's rates at a number of threads.
 
     Attributes:
-        operations_per_second: of float32, a multiplication and an addition being two.
-        bandwidths: bytes per second, read and written ones together, by how many bytes are gone through: at
-            least one.
-        clock_mhz: of the CPUs, on average, just after they were measured; None where the system does not tell.
+        operations_per_second: operations in float32 per second; a multiplication and an addition count as two.
+        bandwidths: bytes per second, read and written bytes together, by the number of bytes that are gone through.
+            It holds at least one.
+        clock_mhz: the average clock of the CPUs right after they were measured; None where the system does not report
+            it.
 
     """
 
@@ -28,13 +33,13 @@ class Rates:
 
     @property
     def bytes_per_second(self) -> float:
-        """The bandwidth of the memory: that of the most bytes."""
+        """The bandwidth of the memory, which is that of the most bytes."""
         return self.bandwidths[max(self.bandwidths)]
 
     def floor_seconds(self, work: Work) -> float:
-        """Return the least time that a computation can take, as operations and moving bytes may overlap."""
-        # Of the sets no larger than what is gone through here: the rate is the true one or above it. What is
-        # smaller than all of them may lie in a cache so near that its rate is not known: nothing is counted.
+        """Return the least time that a computation can take. Operations and moving bytes may overlap."""
+        # The largest measured set that is no larger than these bytes gives a rate that is the true one or above it.
+        # Fewer bytes than in the smallest set may lie in a nearer cache of an unknown rate. They count as nothing.
         sets = [size for size in self.bandwidths if size <= work.bytes]
         moving = work.bytes / self.bandwidths[max(sets)] if sets else 0.0
         return max(work.operations / self.operations_per_second, moving)
@@ -53,7 +58,7 @@ class Work:
 
     Attributes:
         operations: multiplications and additions, each counted as one.
-        bytes: read and written, each counted once a call.
+        bytes: bytes that must be read or written, each counted once per call.
 
     """
 

@@ -1,7 +1,7 @@
-"""How fast this machine multiplies and adds: float32 in registers, with the widest instructions in use.
+"""How fast this machine multiplies and adds float32 values in registers, with the widest instructions in use.
 
 No step can be faster than its operations at this rate, on the same threads in the same minute. The product of two
-large matrices stays below it: torch's library has it at two fifths of this rate on one maker's CPUs.
+large matrices stays below it: on one maker's CPUs torch's library reaches two fifths of this rate.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _WARM_UP_SECONDS = 0.1
 
 
 def fma_rate() -> float:
-    """Measure operations per second, a multiplication and an addition being two, with torch's threads.
+    """Measure operations per second with torch's threads; a multiplication and an addition count as two.
 
-    The best of many runs: what others do on the machine meanwhile only ever slows one down.
+    It is the best of many runs, because whatever else runs on the machine can only slow a run down.
     """
     until = time.perf_counter() + _WARM_UP_SECONDS
     while time.perf_counter() < until:

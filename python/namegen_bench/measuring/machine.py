@@ -1,4 +1,4 @@
-"""On what, and with what, something was measured."""
+"""The machine and the versions that something was measured with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import namegen_ext
 
-# Named in the version list where they are installed.
+# The list of versions names these packages where they are installed.
 _PEER_PACKAGES = ("numpy", "jax")
 
 
@@ -21,13 +21,13 @@ class Machine:
     """The circumstances of a run of the benchmarks.
 
     Attributes:
-        cpu: the model, as the system tells it.
+        cpu: the CPU's model, as the system reports it.
         cpus: number of CPUs that the process may run on.
-        threads: number of threads of a suite that does not choose the best.
+        threads: number of threads in a suite that does not choose the best number.
         isa: the instruction set of the CPU kernels in use.
-        versions: of the packages involved, as text.
-        commit: of the checkout that the package was imported from, "-dirty" added where it was changed; empty
-            where it was not imported from a checkout.
+        versions: the versions of the packages involved, as text.
+        commit: the commit of the checkout that the package was imported from, with "-dirty" added where files were
+            changed; empty where it was not imported from a checkout.
         date: when the run began, ISO 8601 with the time zone.
         gpu: the model of the CUDA device; empty where there is none.
 
@@ -50,13 +50,16 @@ class Machine:
 
 
 def this_machine(threads: int) -> Machine:
-    """Look at the machine that this runs on.
+    """Describe the machine that this runs on.
+
+    Args:
+        threads: number of threads in a suite that does not choose the best number.
 
     Raises:
-        RuntimeError: NAMEGEN_CPU_ISA asks for an instruction set that cannot be had.
+        RuntimeError: NAMEGEN_CPU_ISA asks for an instruction set that this machine or build does not have.
 
     """
-    import torch  # only here: how many CPUs there are is told without it
+    import torch  # imported here, because the number of CPUs is asked for before torch is needed
 
     info = namegen_ext.build_info()
     versions = [f"namegen_ext {info['version']}", f"torch {torch.__version__}", f"Python {info['python']}"]
@@ -77,7 +80,7 @@ def this_machine(threads: int) -> Machine:
 
 def available_cpus() -> int:
     """Count the CPUs that this process may run on."""
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
+    affinity = getattr(os, "sched_getaffinity", None)  # only Linux has it
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
@@ -101,7 +104,7 @@ def _cpu_model() -> str:
 
 
 def _commit() -> str:
-    # A package that lies in somebody else's checkout, as in its virtual environment, is not tracked there.
+    # The package may lie in somebody else's checkout, in a virtual environment there say. Then git does not track it.
     package = Path(namegen_ext.__file__).parent
     if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
         return ""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import multiprocessing
 from multiprocessing.context import ForkServerContext
 
-# Loaded once, before the first process is forked; none of it computes anything when it is loaded.
-# An optimizer imports torch._dynamo when it is made, which takes a second.
+# The server loads these once, before the first process is forked. None of them computes anything when it is loaded.
+# torch._dynamo is among them because making an optimizer imports it, which takes a second.
 _PRELOADED = ["namegen_bench.suites.all_suites", "torch._dynamo"]
 
 
 def clean_processes() -> ForkServerContext:
-    """Return what starts processes from the same clean state, in a fraction of a second.
+    """Return a context that starts processes from the same clean state, each in a fraction of a second.
 
-    They are forked from a small server that has imported torch and the suites, and run nothing: no thread has been
-    started, and no memory been used, by what was measured before.
+    The processes are forked from a small server that has imported torch and the suites and has run nothing. So nothing
+    that was measured before has started a thread there or used memory.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)

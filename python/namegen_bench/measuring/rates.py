@@ -13,12 +13,12 @@ from namegen_bench.measuring.fma_rate import fma_rate
 
 
 def measure_rates(threads: int) -> Rates:
-    """Measure the rates of the CPU with so many threads of torch; the bandwidth just once in a process."""
+    """Measure the rates of the CPU with ``threads`` threads of torch; the bandwidths once in a process."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         operations = fma_rate()
-        clock = clock_mhz()  # right after the load, while the clock is what it was under it
+        clock = clock_mhz()  # right after the load, before the clock changes
         return Rates(operations, _bandwidths(threads), clock)
     finally:
         torch.set_num_threads(before)
@@ -26,12 +26,12 @@ def measure_rates(threads: int) -> Rates:
 
 @cache
 def _bandwidths(threads: int) -> dict[int, float]:
-    # Once a run: it takes seconds, and does not change with the clock of the CPUs.
+    # They are measured once, because that takes seconds, and they do not change with the clock of the CPUs.
     return memory_bandwidths()
 
 
 def clock_mhz() -> float | None:
-    """Return the clock of the CPUs just now, on average, as Linux tells it; None where it does not."""
+    """Return the average clock of the CPUs at this moment, as Linux reports it; None where it does not."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -10,11 +10,11 @@ class Settings:
     """How a comparison is measured.
 
     Attributes:
-        rounds: samples of each peer, at most.
-        min_rounds: samples of each peer, at least, however long they take.
-        sample_seconds: a sample takes at least this long: the call is repeated until it does.
+        rounds: the most samples of each peer.
+        min_rounds: the fewest samples of each peer, however long they take.
+        sample_seconds: a sample takes at least this long; the call is repeated until it does.
         warm_up_seconds: each peer runs this long, and at least once, before the first sample.
-        budget_seconds: no further round is begun after so many seconds of one comparison.
+        budget_seconds: no new round of a comparison begins after this many seconds.
         quick: only a few small cases, and no peer that has to be compiled first.
         data: the word list of the suite time-to-loss, as ``namegen_ext.train --data`` takes it; None for census.
 
@@ -29,10 +29,9 @@ class Settings:
     data: str | None = None
 
 
-# With these, and with what each suite makes of them, all default suites together take about ten minutes on two cores:
-# the least of everything, a third of it spent on compiling.
+# With these settings all default suites together take about ten minutes on two cores. A third of that is compiling.
 FULL = Settings()
-# Shows that everything works; its times are no measurement.
+# A quick run shows that everything works. Its times are no measurement.
 QUICK = Settings(
     rounds=3, min_rounds=2, sample_seconds=0.001, warm_up_seconds=0.002, budget_seconds=0.5, quick=True
 )

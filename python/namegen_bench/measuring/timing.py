@@ -1,8 +1,8 @@
 """Taking the time of several peers: interleaved samples, medians with quartiles.
 
-The peers take turns, one sample each in a round, so that a machine that slows down or is shared slows all of
-them alike; each round begins with another peer. How much faster one peer is than another is found round by
-round, from neighbouring samples, and then summed up. The garbage collector is off meanwhile.
+The peers take turns, with one sample each in a round, so that a machine that slows down or is shared slows all of
+them alike. Each round begins with another peer. A speedup is found in each round, from neighbouring samples; its
+quartiles are those over all rounds. The garbage collector is off meanwhile.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from namegen_bench.measuring.settings import Settings
 
 Key = TypeVar("Key", bound=Hashable)
 
-# Does its work as many times as it is told.
+# Does its work as many times as it is asked to.
 Sampler = Callable[[int], object]
-# Takes a sampler and how many times it is to do its work; returns how many seconds that took.
+# Takes a sampler and a number of times; returns how many seconds the sampler took for that many.
 Clock = Callable[[Sampler, int], float]
 
 
@@ -36,13 +36,13 @@ class Quartiles:
 
     @classmethod
     def of(cls, values: tuple[float, ...]) -> Quartiles:
-        """Sum up at least one number."""
+        """Return the quartiles of at least one number."""
         if len(values) == 1:
             return cls(values[0], values[0], values[0])
         return cls(*statistics.quantiles(values, n=4, method="inclusive"))
 
     def scaled(self, factor: float) -> Quartiles:
-        """Return the quartiles of all the numbers times a factor above 0."""
+        """Return the quartiles of the numbers multiplied by a factor above 0."""
         return Quartiles(self.lower * factor, self.median * factor, self.upper * factor)
 
 
@@ -51,10 +51,10 @@ class Timing:
     """The samples of one peer.
 
     Attributes:
-        samples: seconds per call, one for each round.
-        calls: how many calls a sample consists of.
-        warm_up_seconds: how long the peer was run before the first sample, the search for the number of calls
-            included; None where that was not recorded.
+        samples: seconds per call, one value for each round.
+        calls: how many calls one sample consists of.
+        warm_up_seconds: how long the peer ran before the first sample, including the search for the number of calls;
+            None where that was not recorded.
 
     """
 
@@ -68,7 +68,12 @@ class Timing:
         return Quartiles.of(self.samples)
 
     def speedup_over(self, baseline: Timing) -> Quartiles:
-        """How many times as fast as the baseline, of the same comparison, this peer is, round by round."""
+        """Return how many times as fast as the baseline this peer is, round by round.
+
+        Args:
+            baseline: the timing of another peer of the same comparison.
+
+        """
         pairs = zip(baseline.samples, self.samples, strict=True)
         return Quartiles.of(tuple(other / own for other, own in pairs))
 
@@ -79,12 +84,12 @@ def measure(
     """Measure peers against each other.
 
     Args:
-        samplers: the work of each peer, by its name or whatever tells it apart.
-        settings: how long and how often.
+        samplers: the work of each peer, by its name or another key.
+        settings: how long and how often each is measured.
         clock: takes the time; None for the process's own clock.
 
     Returns:
-        Each peer's timing, all of the same number of rounds.
+        The timing of each peer. All have the same number of rounds.
 
     """
     clock = clock or _elapsed
@@ -110,21 +115,21 @@ def measure(
 
 
 def calls_per_sample(sampler: Sampler, sample_seconds: float, clock: Clock | None = None) -> int:
-    """Find how many calls take ``sample_seconds`` at least."""
+    """Find how many calls take at least ``sample_seconds``."""
     clock = clock or _elapsed
     calls = 1
     while True:
         elapsed = clock(sampler, calls)
         if elapsed >= sample_seconds:
             return calls
-        # A tenth more than what should do; never more than tenfold at once, as a first call may mislead.
+        # Take a tenth more than should be enough, but at most ten times as many, because a first call may mislead.
         wanted = math.ceil(1.1 * calls * sample_seconds / max(elapsed, 1e-9))
         calls = max(calls + 1, min(wanted, 10 * calls))
 
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """Collect the garbage once, then keep the collector off within."""
+    """Collect the garbage once, then keep the collector off in the block."""
     was_enabled = gc.isenabled()
     gc.collect()
     gc.disable()

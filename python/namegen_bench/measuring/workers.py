@@ -1,9 +1,9 @@
-"""A peer in a process of its own, that does its work when it is asked to.
+"""A peer in a process of its own, which works when it is asked to.
 
 Peers that share a process disturb each other: their pools of threads and their allocators outlive their turn, and
-some settings, such as JAX's number of threads, are made once a process. So each peer has its own, for each number
-of threads. The parent asks one after another for a sample; those whose turn it is not wait for the next message,
-which takes no time of the CPU. The seconds are taken in the worker: sending messages is not in them.
+some settings, such as JAX's number of threads, can be made only once in a process. So each peer has a process for each
+number of threads. The parent asks one worker after another for a sample. The other workers wait for their next
+message, which takes no CPU time. The seconds are taken in the worker, so they do not include the messages.
 """
 
 from __future__ import annotations
@@ -26,18 +26,20 @@ from namegen_bench.measuring.processes import clean_processes
 from namegen_bench.measuring.settings import Settings
 from namegen_bench.measuring.timing import Sampler, Timing, measure, no_garbage_collection
 
-_ANSWER_SECONDS = 600.0  # a worker that takes longer to answer is taken for hung
+_ANSWER_SECONDS = 600.0  # a worker that takes longer to answer counts as hung
 _END_SECONDS = 5.0
-# Threads of OpenMP look for more work, for some milliseconds, before they go to sleep: the next worker's turn begins
-# after that.
+# Threads of OpenMP look for more work for some milliseconds before they go to sleep. The next worker's turn begins
+# after this pause.
 _PAUSE_SECONDS = 0.003
-_UNTIMED_SHARE = 3  # before so many calls of a sample, one is made that is not timed; few long ones need none
+# Before a sample of n calls, n // _UNTIMED_SHARE calls are made that are not timed. A sample of one or two long calls
+# needs none.
+_UNTIMED_SHARE = 3
 
 Key = TypeVar("Key", bound=Hashable)
 
 
 class PeerUnavailableError(RuntimeError):
-    """A peer cannot be had here; the message says why."""
+    """A peer cannot be measured here; the message says why."""
 
 
 class WorkerError(BenchError):
@@ -49,9 +51,9 @@ class Prepared:
     """What a worker has built.
 
     Attributes:
-        result: goes to the parent, which checks it before it asks for samples.
-        sampler: does the work so many times.
-        memory_before: what :func:`namegen_bench.measuring.memory.own_memory` said when the libraries were loaded
+        result: is sent to the parent, which checks it before it asks for samples.
+        sampler: does the work as many times as it is asked to.
+        memory_before: what :func:`namegen_bench.measuring.memory.own_memory` returned when the libraries were loaded
             and nothing was built yet.
 
     """
@@ -61,18 +63,19 @@ class Prepared:
     memory_before: int | None = None
 
 
-# Given the number of threads, builds a peer; a top-level function, or a partial of one, as it is sent to the worker.
+# Takes the number of threads and builds a peer. It is sent to the worker, so it must be a top-level function or a
+# partial of one.
 Prepare = Callable[[int], Prepared]
 
 
 class Worker:
-    """A process that builds a peer, which begins at once, and then runs it on demand.
+    """A process that builds a peer at once, and then runs it on demand.
 
     Args:
         name: names the worker in messages.
-        prepare: builds the peer there.
-        threads: number of threads of torch there.
-        environment: variables to be set there before anything is built.
+        prepare: builds the peer in the process.
+        threads: number of threads of torch in the process.
+        environment: variables that are set in the process before anything is built.
 
     """
 
@@ -94,24 +97,24 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            self._process.kill()  # Ctrl-C, or another worker's failure: nobody waits for what it does
+            self._process.kill()  # after Ctrl-C or another worker's failure, nobody waits for its result
         self.close()
 
     def result(self) -> Any:
-        """Wait until the peer is built, once, and return the result of it.
+        """Wait until the peer is built, and return its result. This can be called once.
 
         Raises:
-            PeerUnavailableError: the peer cannot be had here.
-            WorkerError: it failed.
+            PeerUnavailableError: the peer cannot be measured here.
+            WorkerError: the peer failed.
 
         """
         return self._answer()
 
     def run(self, calls: int) -> float:
-        """Do the work so many times; return how many seconds that took.
+        """Do the work ``calls`` times, and return how many seconds that took.
 
         Raises:
-            WorkerError: it failed.
+            WorkerError: the peer failed.
 
         """
         seconds = self._ask(calls)
@@ -121,10 +124,11 @@ class Worker:
     def peak_memory(self) -> int | None:
         """Do the work once, and return the most bytes that the process held meanwhile beyond ``memory_before``.
 
-        None where the system does not tell. What a compiler has left behind counts: the process holds it.
+        It is None where the system does not report it. What a compiler has left behind counts, because the process
+        holds it.
 
         Raises:
-            WorkerError: it failed.
+            WorkerError: the peer failed.
 
         """
         peak: int | None = self._ask("peak memory")
@@ -132,7 +136,7 @@ class Worker:
 
     def close(self) -> None:
         """End the process."""
-        self._connection.close()  # at which it ends by itself, unless it is in the middle of something
+        self._connection.close()  # the process then ends by itself, unless it is in the middle of something
         self._process.join(_END_SECONDS if self._process.is_alive() else None)
         if self._process.is_alive():
             self._process.kill()
@@ -164,13 +168,13 @@ class Worker:
 
 
 def measure_workers(workers: Mapping[Key, Worker], settings: Settings) -> dict[Key, Timing]:
-    """Measure peers against each other, each in its own process: see :func:`namegen_bench.measuring.timing.measure`."""
+    """Measure peers against each other, each in its own process; see :func:`namegen_bench.measuring.timing.measure`."""
     samplers: dict[Key, Sampler] = {key: worker.run for key, worker in workers.items()}
     return measure(samplers, settings, clock=_seconds_told)
 
 
 def close_all(workers: Sequence[Worker]) -> None:
-    """End all of them."""
+    """End all workers."""
     for worker in workers:
         worker.close()
 
@@ -182,9 +186,8 @@ def _seconds_told(sampler: Sampler, calls: int) -> float:
 
 
 def _serve(connection: Connection, prepare: Prepare, threads: int, environment: dict[str, str]) -> None:
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches all of the group; the parent ends its workers
+    # Ctrl-C reaches every process of the group. The parent handles it, and ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # compilers and profilers write there
     os.environ.update(environment)
     torch.set_num_threads(threads)
@@ -205,7 +208,7 @@ def _serve(connection: Connection, prepare: Prepare, threads: int, environment: 
 
 def _done(prepared: Prepared, request: object) -> float | int | None:
     if isinstance(request, int):
-        # Since the last turn, threads have gone to sleep and data has left the caches: the first part is not timed.
+        # Since the last turn, threads have gone to sleep and data has left the caches: the first calls are not timed.
         prepared.sampler(request // _UNTIMED_SHARE)
         began = time.perf_counter()
         prepared.sampler(request)

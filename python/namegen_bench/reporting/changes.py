@@ -1,16 +1,16 @@
 """What became faster or slower between two runs: ``--compare OLD.csv``.
 
-A result counts as changed where both hold:
+A result counts as changed where both of these hold:
 
-- the ranges from quartile to quartile of the two measurements do not overlap, and
-- the medians differ by more than ``FLOOR``, the greater over the smaller.
+- the ranges between the quartiles of the two measurements do not overlap, and
+- the greater median is more than ``FLOOR`` above the smaller one.
 
-The quartiles tell the noise within a run. From run to run the placement of memory and the clock of the CPU
-differ too: measured twice on the same quiet machine, code that had not changed gave ranges that did not overlap
-in a third of its results, with medians up to 4% apart. Hence the floor.
+The quartiles show the noise within a run. Between runs, the placement of memory and the clock of the CPU differ too.
+Code that had not changed was measured twice on the same quiet machine: in a third of its results the ranges did not
+overlap, and the medians were up to 4% apart. The floor is there for that reason.
 
-What cannot be seen in one result can be seen in all of them: where the peers that do not belong to this package
-changed too, the machine or torch did. Their median change is told beside.
+Where the peers that are not part of this package changed as well, the machine or torch has changed. One result does not
+show that, but all of them together do, so their median change is printed too.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _MACHINE_FIELDS = {"cpu": "CPU", "gpu": "GPU", "isa": "instruction set", "thread
 
 @dataclass(frozen=True)
 class Change:
-    """One key, measured twice."""
+    """The results of one key in both runs."""
 
     old: Result
     new: Result
 
     @property
     def ratio(self) -> float:
-        """The new median over the old one: above 1 is slower."""
+        """The new median over the old one; above 1 is slower."""
         return self.new.seconds.median / self.old.seconds.median
 
     @property
@@ -57,14 +57,14 @@ class Change:
 
 @dataclass(frozen=True)
 class Changes:
-    """Two runs side by side; of results of the same key within a run, the last one counts.
+    """Two runs side by side. Where a run has several results of one key, the last one counts.
 
     Attributes:
-        both: the keys that both runs measured, in the order of the new one.
+        both: the results of the keys that both runs measured, in the order of the new run.
         only_old: results whose key the new run lacks.
         only_new: results whose key the old run lacks.
-        elsewhere: of ``only_new``, those that the old run measured too, but on another CPU or GPU, with
-            another instruction set or number of threads: the old run's last key of that kind, and the new one.
+        elsewhere: pairs of keys that differ only in the CPU, the GPU, the instruction set or the number of threads. The
+            first is the old run's last key of that kind, the second is a key of ``only_new``.
 
     """
 
@@ -74,14 +74,15 @@ class Changes:
     elsewhere: list[tuple[Key, Key]] = field(default_factory=list)
 
     def of(self, verdict: str) -> list[Change]:
-        """Those that changed in a way, those that changed most first."""
+        """Return the changes with a verdict. The greatest change comes first."""
         found = [change for change in self.both if change.verdict == verdict]
         return sorted(found, key=lambda change: max(change.ratio, 1 / change.ratio), reverse=True)
 
     def drift(self) -> tuple[float, int]:
-        """The median ratio of the peers that are not this package's (1 where there are none), and their number.
+        """Return the median ratio of the peers that are not part of this package, and their number.
 
-        Their code is what it was, unless torch or another package was replaced.
+        The ratio is 1 where there are no such peers. Their code has not changed, unless torch or another package was
+        replaced.
         """
         ratios = [change.ratio for change in self.both if change.new.key.peer not in OWN]
         return (statistics.median(ratios) if ratios else 1.0), len(ratios)
@@ -99,7 +100,7 @@ def compare_results(old: Iterable[Result], new: Iterable[Result]) -> Changes:
 
 
 def print_changes(changes: Changes, console: Console, old_name: str) -> None:
-    """Print what became slower and what faster, and count the rest."""
+    """Print what became slower and what became faster, and count the rest."""
     slower, faster = changes.of(SLOWER), changes.of(FASTER)
     if slower or faster:
         table = Table(title=escape(f"changed since {old_name}"), title_justify="left")
@@ -146,7 +147,7 @@ def _cells(change: Change) -> tuple[str, ...]:
 
 
 def _change(ratio: float) -> str:
-    """Say how many times the old time the new one is."""
+    """Write how many times the old time the new time is."""
     return f"x {ratio:.3g}" if not 0.995 <= ratio < 1.005 else "x 1.00"
 
 
@@ -178,5 +179,5 @@ def _not_compared(changes: Changes) -> list[str]:
 
 
 def _task(key: Key) -> Key:
-    """A key less the circumstances."""
+    """Return a key without the circumstances: threads, instruction set, CPU and GPU."""
     return key._replace(threads=0, isa="", cpu="", gpu="")

@@ -1,4 +1,4 @@
-"""``--plot``: the charts as files. Needs matplotlib."""
+"""``--plot``: the charts as files. This needs matplotlib."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ DIRECTORY_FORMATS = ("png", "svg")
 
 
 class ChartError(BenchError):
-    """There can be no plot; the message says why."""
+    """A chart cannot be drawn or written; the message says why."""
 
 
 def check_plot(path: Path) -> None:
-    """Make sure that plots can be drawn, before anything is measured.
+    """Check that charts can be drawn and written, before anything is measured.
 
     Raises:
-        ChartError: the path is neither a directory nor a file that ends in one of FORMATS, the directory that it
-            is to lie in is missing, or matplotlib is.
+        ChartError: the path is neither a directory nor a file that ends in one of FORMATS, its parent directory does
+            not exist, or matplotlib is not installed.
 
     """
     if not _is_directory(path) and _ending(path) not in FORMATS:
@@ -43,10 +43,10 @@ def check_plot(path: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Make sure that a file can be written.
+    """Check that a file can be written.
 
     Raises:
-        ChartError: it cannot be.
+        ChartError: it cannot be written.
 
     """
     problem = problem_with_file(path)
@@ -55,7 +55,7 @@ def check_file(path: Path) -> None:
 
 
 def check_matplotlib() -> None:
-    """Make sure that pictures can be drawn.
+    """Check that pictures can be drawn.
 
     Raises:
         ChartError: matplotlib is not installed.
@@ -73,12 +73,13 @@ def draw(results: Sequence[Result], path: Path) -> list[Path]:
     """Draw every chart that there are results for.
 
     Args:
-        results: of one run, or of a file; the last of each key counts, of the machine of the last one.
-        path: a file that gets all charts, one below the other, on a light ground; or a directory, made where it
-            is missing, that gets each chart as ``NAME-light`` and ``NAME-dark``, as PNG and as SVG.
+        results: the results of one run or of a file. Those of the machine of the last result are drawn, and the last
+            one of each key.
+        path: a file that gets all charts, one below the other, on a light ground; or a directory that gets each chart
+            as ``NAME-light`` and ``NAME-dark``, as PNG and as SVG. The directory is made where it does not exist.
 
     Returns:
-        The files.
+        The paths of the files.
 
     Raises:
         ChartError: there is nothing to draw, or a file cannot be written.
@@ -94,7 +95,7 @@ def draw(results: Sequence[Result], path: Path) -> list[Path]:
 
 
 def draw_into(charts: Sequence[Chart], directory: Path, formats: Sequence[str]) -> list[Path]:
-    """Draw charts into a directory, which is made where it is missing; see :func:`draw`."""
+    """Draw charts into a directory, which is made where it does not exist; see :func:`draw`."""
     try:
         directory.mkdir(exist_ok=True)
     except OSError as error:

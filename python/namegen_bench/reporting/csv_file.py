@@ -1,4 +1,4 @@
-"""The CSV file of results: rows are added at its end, and nothing that stands in it is ever changed."""
+"""The CSV file of results. Rows are added at its end, and nothing in it is ever changed."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from namegen_bench.names import GPU, STOCK
 
 
 class CsvFileError(BenchError):
-    """The file cannot be added to; the message says why."""
+    """No rows can be added to the file; the message says why."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One peer of one case at one number of threads; the fields are the columns.
+    """One peer of one case at one number of threads. The fields are the columns.
 
-    Times are in seconds, memory in bytes, loss in nats. ``speedup`` is over the stock layers in the same
-    comparison, at their best number of threads; ``fma_rate`` (operations per second) and ``bandwidth`` (bytes
-    per second) are the machine's, measured in the same run with as many threads. What was not measured is left
-    empty.
+    Times are in seconds, memory in bytes, the loss in nats. ``speedup`` is over the stock layers in the same
+    comparison, at their best number of threads. ``fma_rate`` (operations per second) and ``bandwidth`` (bytes per
+    second) are the rates of the machine, measured in the same run with the same number of threads. A value that was not
+    measured is empty.
     """
 
     suite: str
@@ -61,7 +61,7 @@ HEADER = tuple(field.name for field in fields(Row))
 
 
 def rows_of(comparison: Comparison, machine: Machine) -> list[Row]:
-    """Write a comparison as rows: one for each peer at each number of threads, the best one first."""
+    """Write a comparison as rows, one for each peer at each number of threads. The best numbers come first."""
     rows = []
     for peer, measured in comparison.all_measured():
         seconds = measured.timing.seconds
@@ -102,15 +102,15 @@ def rows_of(comparison: Comparison, machine: Machine) -> list[Row]:
 
 
 def row_texts(row: Row) -> dict[str, str]:
-    """Return what is written of a row, by column."""
+    """Return the texts of a row as they are written, by column."""
     return dict(zip(HEADER, map(_text, astuple(row)), strict=True))
 
 
 class CsvFile:
-    """Adds rows to a CSV file, which it begins with the header where there is none yet.
+    """A CSV file that rows are added to. A new file begins with the header.
 
     Args:
-        path: the file; it is created at once, so that it is known before anything is measured that it can be.
+        path: the file. It is created at once, so that an error shows before anything is measured.
 
     Raises:
         CsvFileError: the file cannot be written, or begins with another header.
@@ -128,10 +128,10 @@ class CsvFile:
                 f"{path}: its columns are not those of this version, so give another file: its first line is "
                 f"{_shorten(first_line)!r}, expected {_shorten(','.join(HEADER))!r}"
             )
-        self._add("" if ends_whole else "\n")  # also shows that it can be written
+        self._add("" if ends_whole else "\n")  # this also shows that the file can be written
 
     def add(self, rows: list[Row]) -> None:
-        """Add rows; they are in the file when this returns.
+        """Add rows. They are in the file when this returns.
 
         Raises:
             CsvFileError: the file cannot be written.
@@ -140,7 +140,7 @@ class CsvFile:
         self._add(_lines([tuple(row_texts(row).values()) for row in rows]))
 
     def _look(self) -> tuple[str | None, bool]:
-        """Return the first line (None where there is no file, or an empty one), and whether the last ends."""
+        """Return the first line and whether the last line is complete; the line is None for no file or an empty one."""
         try:
             content = self.path.read_text(encoding="utf-8")
         except FileNotFoundError:

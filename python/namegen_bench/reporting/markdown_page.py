@@ -1,4 +1,4 @@
-"""``--page``: a Markdown page of the results in a CSV file, pictures and all the numbers."""
+"""``--page``: a Markdown page of the results in a CSV file, with charts and all the numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from namegen_bench.reporting.markdown_tables import steps_table, suite_table
 from namegen_bench.reporting.results import Result, latest
 
 PICTURE_FORMATS = ("svg",)
-_FOLDED_FROM = 30  # rows of a table
+_FOLDED_FROM = 30  # a table with more rows is folded
 
 _METHOD = """\
 Times are medians; the quartiles stand behind them. Peers take turns, sample by sample; what compiles is compiled
@@ -33,12 +33,13 @@ def render_page(results: Sequence[Result], csv_path: str, page_path: str) -> str
     """Write the page.
 
     Args:
-        results: what the CSV file holds.
-        csv_path: the CSV file as a command names it, from the root of the checkout.
-        page_path: the page, likewise; its pictures lie in the directory of its name without the ending.
+        results: the results in the CSV file.
+        csv_path: the path of the CSV file as a command names it, from the root of the checkout.
+        page_path: the path of the page, also from the root. Its pictures lie in the directory with its name without the
+            ending.
 
     Returns:
-        Markdown; the same results give the same text.
+        The page as Markdown. The same results give the same text.
 
     """
     shown = of_one_machine(results)
@@ -74,7 +75,7 @@ def render_page(results: Sequence[Result], csv_path: str, page_path: str) -> str
 
 
 def picture_html(chart: Chart, directory: str) -> str:
-    """Show a chart on a page, light or dark as the reader's pages are."""
+    """Write the HTML that shows a chart, in its light or its dark form to match the reader's pages."""
     alt = chart.alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     light, dark = (f"{directory}/{chart.name}-{theme.name}.svg" for theme in (LIGHT, DARK))
     return (
@@ -84,7 +85,7 @@ def picture_html(chart: Chart, directory: str) -> str:
 
 
 def _machines(shown: Sequence[Result]) -> str:
-    """Name the machine; or both, where the GPU may be in another one than the rest was measured on."""
+    """Name the machine; or two, because the suite gpu may have been measured on another machine than the rest."""
     of_gpu = [one for one in shown if on_gpu(one)]
     others = [one for one in shown if not on_gpu(one)]
     if not of_gpu or not others:
@@ -112,7 +113,7 @@ def _left_out(results: Sequence[Result], shown: Sequence[Result]) -> str:
 
 
 def _rates(shown: Sequence[Result]) -> list[str]:
-    """Tell the machine's own rates, for each number of threads that has them."""
+    """Write the machine's own rates, for each number of threads that has them."""
     lines = []
     on_cpu = [one for one in shown if not on_gpu(one)]
     for threads, same in sorted(grouped(on_cpu, lambda one: one.key.threads).items()):

@@ -1,4 +1,4 @@
-"""The tables of the page: all results of a suite, and whole steps with the peers side by side."""
+"""The tables of the Markdown page: all results of a suite, and whole steps with the peers side by side."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from namegen_bench.reporting.charts.select import (
 )
 from namegen_bench.reporting.results import Result
 
-# A heading, whether its cells are numbers, and what stands in them; None where a result has no such number.
+# Each column has a heading, tells whether its cells are numbers, and has a function that writes a cell. The function
+# returns None where a result has no such value.
 _COLUMNS: tuple[tuple[str, bool, Callable[[Result], str | None]], ...] = (
     ("case", False, lambda one: case_title(one.key.case)),
     ("sizes", False, lambda one: one.key.sizes or None),
@@ -36,7 +37,7 @@ _COLUMNS: tuple[tuple[str, bool, Callable[[Result], str | None]], ...] = (
 
 
 def suite_table(of_suite: Sequence[Result]) -> str:
-    """Write a suite's results as a Markdown table, without the columns that it has no numbers for."""
+    """Write a suite's results as a Markdown table, without the columns that are empty for all of them."""
     used = [
         (heading, is_number, write)
         for heading, is_number, write in _COLUMNS
@@ -51,10 +52,10 @@ def suite_table(of_suite: Sequence[Result]) -> str:
 
 
 def steps_table(steps: Sequence[Result]) -> str:
-    """Write whole steps as a Markdown table, a line for each model and batch, a column for each peer.
+    """Write whole steps as a Markdown table with a line for each model and batch, and a column for each peer.
 
-    Each peer stands at its best number of threads. The last column tells how many times as fast as the fastest
-    peer of other packages the step engine is.
+    Each peer has its best number of threads. The last column says how many times as fast the step engine is as the
+    fastest peer that is not part of this package.
     """
     best = best_of_threads(steps)
     looks = looks_of(peers_of(best))

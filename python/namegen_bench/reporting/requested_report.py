@@ -1,4 +1,4 @@
-"""What is made of results, measured just now or read from a file: comparisons, pictures, a page."""
+"""The report that was asked for: a comparison, charts and a page of results that were measured now or are in a file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from namegen_bench.reporting.chart_files import (
 from namegen_bench.reporting.markdown_page import PICTURE_FORMATS, page_charts, render_page
 from namegen_bench.reporting.results import Result, ResultsError, read_results
 
-# What only a measurement needs: the attribute, what stands in it where the option is not given, the option.
+# The options that only a measurement needs, each with its attribute and the attribute's default.
 _MEASURING = (
     ("threads", None, "--threads"),
     ("csv", None, "--csv"),
@@ -34,20 +34,20 @@ _MEASURING = (
 
 
 class ReportError(ValueError):
-    """There can be no report; the message names the argument and says why."""
+    """The report cannot be made; the message names the argument and says why."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was asked for, checked.
+    """What was asked for. It has been checked.
 
     Attributes:
         source: the CSV file that the results come from; None where they are measured.
-        read: what it holds, of the suites asked for.
-        old_name: the file to compare with.
-        old: what it holds; None where nothing is to be compared.
-        plot: where the charts go; None where none are wanted.
-        page: where the page goes; None where none is wanted.
+        read: the results in that file of the suites that were asked for.
+        old_name: the name of the file to compare with.
+        old: the results in that file; None where nothing is compared.
+        plot: the path of the charts; None for no charts.
+        page: the path of the page; None for no page.
 
     """
 
@@ -59,7 +59,7 @@ class Report:
     page: Path | None
 
     def make(self, results: Sequence[Result], console: Console) -> None:
-        """Compare, draw and write.
+        """Print the comparison, draw the charts and write the page, as far as they were asked for.
 
         Raises:
             ChartError: there is nothing to draw, or a file cannot be written.
@@ -79,7 +79,7 @@ class Report:
 
 
 def check_report(options: argparse.Namespace) -> Report:
-    """Make sure that everything can be made that is asked for, before anything is measured.
+    """Check that everything that was asked for can be made, before anything is measured.
 
     Raises:
         ReportError: an argument is wrong, or a file cannot be read.

@@ -1,6 +1,6 @@
-"""Results as they stand in a CSV file: what comparing, drawing and writing pages work on.
+"""Results as they stand in a CSV file. Comparisons, charts and pages are made of them.
 
-Files of other versions can be read too: columns that are not needed here may be missing or come on top.
+Files of other versions can be read too: they may lack columns that are not needed here, or have more columns.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class ResultsError(ValueError):
 
 
 class Key(NamedTuple):
-    """What tells results apart: two measurements of the same key are of the same thing."""
+    """The key of a result. Two measurements with the same key are of the same thing."""
 
     suite: str
     case: str
@@ -44,23 +44,24 @@ NEEDED = (*(name for name in Key._fields if name not in Key._field_defaults), *_
 
 @dataclass(frozen=True)
 class Result:
-    """One peer of one case. What was not measured, or has no column in the file, is None or empty.
+    """One peer of one case. A value that was not measured, or has no column in the file, is None or empty.
 
     Attributes:
-        key: what was measured, and on what.
-        seconds: the time of one call, step, name or process: see the mode.
-        speedup: over the stock layers in the same comparison.
-        compile_seconds: preparation and first steps of a peer that compiles.
-        peak_allocated: bytes of torch's allocator.
-        peak_resident: bytes by which the process grew.
-        loss: in nats.
-        share_of_floor: the time at the machine's own rate, over the median.
-        fma_rate: the machine's operations per second, a multiplication and an addition being two.
+        key: what was measured, and on which machine.
+        seconds: the quartiles of the time. The key's mode says whether it is that of a call, a step, a name or a
+            process.
+        speedup: the speedup over the stock layers in the same comparison.
+        compile_seconds: how long preparation and first steps of a peer took that compiles.
+        peak_allocated: the peak of torch's allocator in bytes.
+        peak_resident: the bytes by which the process grew at the peak.
+        loss: the loss in nats.
+        share_of_floor: the least time at the machine's own rates, over the median.
+        fma_rate: the machine's operations per second; a multiplication and an addition count as two.
         bandwidth: the machine's bytes per second.
-        clock_mhz: the CPUs' clock.
-        commit: of the checkout that was measured.
-        versions: of the packages, as text.
-        date: of the run, ISO 8601.
+        clock_mhz: the average clock of the CPUs.
+        commit: the commit of the checkout that was measured.
+        versions: the versions of the packages, as text.
+        date: when the run began, ISO 8601.
 
     """
 
@@ -84,7 +85,7 @@ def read_results(path: Path) -> list[Result]:
     """Read the results of a CSV file, in the order in which they were added.
 
     Raises:
-        ResultsError: the file is missing or unreadable, holds no results, or a line of it is damaged.
+        ResultsError: the file is missing or cannot be read, holds no results, or has a damaged line.
 
     """
     try:
@@ -121,12 +122,12 @@ def read_results(path: Path) -> list[Result]:
 
 
 def results_of(rows: Iterable[Row]) -> list[Result]:
-    """Take measured rows as they would be read from a file."""
+    """Turn measured rows into results, as if they had been read from a file."""
     return [_result(row_texts(row)) for row in rows]
 
 
 def latest(results: Iterable[Result]) -> dict[Key, Result]:
-    """Keep the last result of each key, in the order in which the keys first came."""
+    """Keep the last result of each key. The keys stay in the order in which they first occur."""
     return {result.key: result for result in results}
 
 

@@ -1,4 +1,4 @@
-"""Results as tables for people to read."""
+"""Results as tables in the terminal."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rich.table import Table
 
 from namegen_bench.measuring.comparison import Comparison
 from namegen_bench.measuring.timing import Quartiles
-from namegen_bench.names import FUSED_STEP, STOCK
+from namegen_bench.names import FUSED_LAYERS, FUSED_STEP, STOCK
 
 MET, WITHIN_NOISE, MISSED = "met", "within noise", "missed"
 _STYLES = {MET: "green", WITHIN_NOISE: "yellow", MISSED: "red"}
-_TARGET_PEER = "fused-layers"  # what a user of fuse gets
+_TARGET_PEER = FUSED_LAYERS  # the targets are for what a user of fuse gets
 
 LEGEND = (
     "time: median (lower to upper quartile). speedup: over stock, from neighbouring samples; "
@@ -28,14 +28,14 @@ LEGEND = (
 
 
 def verdict(speedup: Quartiles, target: float) -> str:
-    """Say whether a speedup reaches its target; "within noise" where just its upper quartile does."""
+    """Say whether a speedup reaches its target; "within noise" where only its upper quartile does."""
     if speedup.median >= target:
         return MET
     return WITHIN_NOISE if speedup.upper >= target else MISSED
 
 
 def print_comparisons(comparisons: Sequence[Comparison], console: Console) -> None:
-    """Print comparisons of one suite as one table: a line for each peer of each."""
+    """Print comparisons of one suite as one table, with a line for each peer of each comparison."""
     first = comparisons[0]
     several_cases = len({(one.case, one.sizes) for one in comparisons}) > 1
     all_found = [found for one in comparisons for found in one.peers.values()]
@@ -67,7 +67,7 @@ def print_comparisons(comparisons: Sequence[Comparison], console: Console) -> No
 
     modes = list(dict.fromkeys(comparison.mode for comparison in comparisons))
     for comparison in sorted(comparisons, key=lambda one: modes.index(one.mode)):
-        # The first lines say what is measured.
+        # The first lines of a comparison say what was measured.
         names = [comparison.case, comparison.sizes] if several_cases else [comparison.mode]
         if len(names) > len(comparison.peers):
             names = ["\n".join(names)]
@@ -115,7 +115,7 @@ def _speedup(speedup: Quartiles) -> str:
 
 
 def _target(comparison: Comparison, peer: str) -> str:
-    """A line for each target of a peer: what is to be reached, and whether it is."""
+    """Write a line for each target of a peer: what should be reached, and whether it was."""
     if peer == _TARGET_PEER and comparison.target is not None:
         word = verdict(comparison.speedup(peer), comparison.target)
         return f"[{_STYLES[word]}]{comparison.target:g} {word}[/]"
@@ -133,7 +133,7 @@ def _target(comparison: Comparison, peer: str) -> str:
 
 
 def _share(share: float | None) -> str:
-    """Write a share with two digits: "42%", "0.31%"."""
+    """Write a share with two digits, such as "42%" or "0.31%"."""
     if share is None:
         return ""
     return f"{share:.0%}" if share >= 0.095 else f"{100 * share:.2g}%"

@@ -1,4 +1,4 @@
-"""The suites by name, each a function that measures; loads torch."""
+"""The suites by name: each is a function that measures. This loads torch."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from namegen_bench.suites.scaling_suite import run_scaling
 from namegen_bench.suites.time_to_loss_suite import run_time_to_loss
 from namegen_bench.suites.train import run_train
 
-# A suite takes the settings, the numbers of threads (a suite that needs one number alone takes the first), the peers to
-# measure beside stock (None for all), and a function that is told what is being measured.
+# A suite takes the settings, the numbers of threads (a suite that needs only one takes the first), the peers to measure
+# beside stock (None for all), and a function that is called with what is being measured, as text.
 Suite = Callable[
     [Settings, Sequence[int], "frozenset[str] | None", Callable[[str], None]], Iterator[Comparison]
 ]

@@ -1,6 +1,6 @@
 """The suite ``scaling``: time and memory of a whole training step against batch, hidden size and threads.
 
-The MLP with batch norm at one size after another: each a race of the peers, as in the suite train.
+It measures the MLP with batch norm at one size after another. Each size is a race of the peers, as in the suite train.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from namegen_bench.suites.train.train_case import TrainCase, build_data
 from namegen_bench.suites.train.train_peers import COMPILING
 from namegen_ext.data import load_words
 
-# Batch 1 is not among them: a single example has no variance, and stock batch norm refuses to train on it.
+# Batch 1 is left out: a single example has no variance, and stock batch norm refuses to train on it.
 _STEPS_BY_BATCH = {2: 200, 32: 200, 1024: 20, 8192: 4, 65536: 2}
-_SLOW_STEPS = 65536  # from this batch on a call is one step
+_SLOW_STEPS = 65536  # from this batch size on, a call runs one step
 _STEPS_BY_HIDDEN_SIZE = {50: 200, 800: 50, 3200: 10}
 _HIDDEN_SIZE, _BATCH_SIZE = 200, 32
-# Where there is enough work for many threads: measured at 1, 2, 4 and so on, and all.
+# This batch is enough work for many threads, so it is measured at 1, 2, 4 and so on, and at all threads.
 _BATCH_FOR_THREADS = 8192
-# It takes some ten seconds for each number of threads: where memory bounds a step; train has it at batch 32.
+# torch.compile is measured at this batch only, where memory limits a step: compiling takes about ten seconds for each
+# number of threads. The suite train measures it at batch 32.
 _BATCH_TO_COMPILE = 65536
 
 
 def scaling_cases(quick: bool) -> tuple[TrainCase, ...]:
-    """Return the cases: over the batch at one hidden size, then over the hidden size at one batch."""
+    """Return the cases: all batches at one hidden size, then all hidden sizes at one batch."""
     if quick:
         return _case(2, _HIDDEN_SIZE, 10), _case(32, 50, 10)
     return (
@@ -46,11 +47,11 @@ def run_scaling(
     """Measure each case.
 
     Args:
-        settings: how long and how often.
+        settings: how long and how often each peer is measured.
         thread_counts: each peer is measured at all of them; at one batch size, also at the powers of two between
             the least and the most.
-        only_peers: the peers to measure, beside stock; None for all, less those that compile when quick.
-        tell: is told what is being measured.
+        only_peers: the peers to measure beside stock; None for all, without those that compile in a quick run.
+        tell: is called with what is being measured.
 
     Raises:
         DisagreementError: a peer's losses are not those of the stock layers.
@@ -109,7 +110,7 @@ def _is_wanted(name: str, case: TrainCase, settings: Settings, only_peers: froze
 
 
 def _powers_between(thread_counts: Sequence[int]) -> list[int]:
-    """Return the numbers of threads, and the powers of two between the least and the most of them."""
+    """Return the numbers of threads together with the powers of two between the least and the most of them."""
     least, most = min(thread_counts), max(thread_counts)
     powers = [2**exponent for exponent in range(most.bit_length()) if least < 2**exponent < most]
     return sorted({*thread_counts, *powers})

@@ -1,10 +1,10 @@
 """The suite ``time-to-loss``: seconds from the start of a process to a trained MLP of a given dev loss.
 
-Each run is ``python -m namegen_ext.train`` in a fresh process, as a user would start it: importing torch, reading
-the words, training, the losses over all splits, and writing the run directory are all in the time. The peers are
-the command's backends, on the same split, seed and steps. The recipe is the quickest found in the options of the
-command: AdamW in larger minibatches than usual, under a cosine schedule, without batch norm, which slows a step
-more than it saves steps here.
+Each run is ``python -m namegen_ext.train`` in a fresh process, as a user would start it. The time includes importing
+torch, reading the words, training, the losses over all splits, and writing the run directory. The peers are the
+command's backends, on the same split, seed and steps. The recipe is the quickest that was found among the options of
+the command: AdamW in larger minibatches than usual, with a cosine schedule and without batch norm. Batch norm slows a
+step by more than the steps that it saves here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from namegen_bench.suites.train.operation_counts import work_per_step
 from namegen_bench.suites.train.train_case import TrainCase, build_data
 from namegen_ext.data import load_words
 
-# The flags of each backend, beside the recipe's.
+# The flags of each backend, which are given in addition to those of the recipe.
 PEER_FLAGS = {STOCK: (), FUSED_LAYERS: ("--fused=layers",), FUSED_STEP: ("--fused=step",)}
 
 BATCH_SIZE = 256
@@ -39,10 +39,10 @@ _RECIPE = ("--no-batch-norm", "--optimizer", "adamw", "--learning-rate", "0.01",
 _STEPS, _QUICK_STEPS = 2000, 20
 _ONLY_WHAT_IS_TIMED = ("--eval-every", "0", "--samples", "0")
 
-# Reached with a margin of 0.02 or more by each of the seeds 42, 1, 2 and 3.
+# The seeds 42, 1, 2 and 3 all reach this loss with a margin of 0.02 or more.
 _CENSUS_LOSS = 2.05
-# What an MLP of this size without any scaling comes to on the makemore names in 200,000 steps (2.1682): A.
-# Karpathy's lecture "Building makemore part 3", 2022.
+# An MLP of this size without any scaling reaches 2.1682 on the makemore names in 200,000 steps. Source: A. Karpathy's
+# lecture "Building makemore part 3", 2022.
 _WORDS_LOSS = 2.17
 _MOST_SECONDS = 8.0
 _LOSS_TOLERANCE = 0.005
@@ -55,7 +55,7 @@ class TrainingFailedError(BenchError):
 
 @dataclass(frozen=True)
 class _Run:
-    """What one process came to: seconds, and its summary.json."""
+    """The result of one process: its seconds, and its summary.json."""
 
     seconds: float
     summary: dict[str, Any]
@@ -67,17 +67,17 @@ def run_time_to_loss(
     only_peers: frozenset[str] | None,
     tell: Callable[[str], None],
 ) -> Iterator[Comparison]:
-    """Measure the command with each backend, the backends taking turns.
+    """Measure the command with each backend. The backends take turns.
 
     Args:
-        settings: ``data`` is the word list; its rounds are at most those of this suite.
+        settings: ``data`` is the word list. This suite takes at most five of the rounds that the settings ask for.
         thread_counts: the first is the number of threads that torch is set to.
-        only_peers: the peers to measure, beside stock; None for all.
-        tell: is told what is being measured.
+        only_peers: the peers to measure beside stock; None for all.
+        tell: is called with what is being measured.
 
     Raises:
         TrainingFailedError: a run failed.
-        DisagreementError: a backend comes to another dev loss than the stock layers.
+        DisagreementError: a backend reaches another dev loss than the stock layers.
 
     """
     threads = thread_counts[0]
@@ -135,14 +135,14 @@ def _measured(found: list[_Run], floor: float, rates: Rates) -> Measured:
 
 
 def _work_per_step(settings: Settings) -> Work:
-    """Count what a step of training has to do: that of SGD, though AdamW does some more for each parameter."""
+    """Count the least work of a training step. It is that of SGD, though AdamW does more for each parameter."""
     words = load_words(settings.data or "census").words
     case = TrainCase(batch_norm=False, batch_size=BATCH_SIZE, steps=_steps(settings), timed_steps=1)
     return work_per_step(case, build_data(case, words))
 
 
 def _check(runs: dict[str, list[_Run]]) -> None:
-    """Make sure that all backends have trained the same model; rounding alone moves its dev loss by less."""
+    """Check that all backends have trained the same model. Rounding alone moves its dev loss by less."""
     expected = _dev_loss(runs[STOCK][0])
     for name, found in runs.items():
         for run in found:

@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, table in (*tables.items(), ("counts, add-1", smoothed)):
         print(f"  {name:<18}{mean_nll(table, counts):.4f}")
 
-    # The same random numbers for each, so that the tables alone make the difference.
+    # Every table is drawn from with the same random numbers, so that only the tables make a difference.
     columns = {name: draw(table, alphabet, options.seed) for name, table in tables.items()}
     print("\n" + "".join(f"{name:<26}" for name in columns).rstrip())
     for row in zip(*columns.values(), strict=True):
@@ -59,12 +59,12 @@ def most_frequent(counts: list[list[int]], alphabet: str, number: int = 8) -> li
 
 
 def draw(table: list[list[float]], alphabet: str, seed: int) -> list[str]:
-    """Draw words, each from a generator of its own."""
+    """Draw words, each with a random generator of its own."""
     return [sample(table, alphabet, random.Random(f"{seed}/{index}")) for index in range(NUM_SAMPLES)]
 
 
 def shorten(word: str) -> str:
-    """Return a word as it fits its column."""
+    """Shorten a word so that it fits its column."""
     return word[:21] + "..." if len(word) > 24 else word or "(empty)"
 
 

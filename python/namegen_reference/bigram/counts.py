@@ -13,15 +13,15 @@ def count_pairs(words: Sequence[str], alphabet: str) -> list[list[int]]:
     """Count the pairs of neighbours in the words.
 
     Args:
-        words: each is taken to begin and to end with the end marker.
+        words: the words. Each is taken to begin and to end with the end marker.
         alphabet: the characters, without the end marker.
 
     Returns:
-        counts, a table (V, V) with V = len(alphabet) + 1: ``counts[i][j]`` says how often symbol j followed
-        symbol i. Symbol 0 is the end marker, symbol i the character ``alphabet[i - 1]``.
+        A table (V, V) with V = len(alphabet) + 1: ``counts[i][j]`` says how often symbol j followed symbol i. Symbol 0
+        is the end marker, and symbol i is the character ``alphabet[i - 1]``.
 
     Raises:
-        WordsError: there are no words, one holds a character that is not in the alphabet, or the alphabet
+        WordsError: there are no words, a word holds a character that is not in the alphabet, or the alphabet
             repeats a character or holds the end marker.
 
     """
@@ -36,13 +36,13 @@ def count_pairs(words: Sequence[str], alphabet: str) -> list[list[int]]:
 
 
 def row_probabilities(counts: Sequence[Sequence[int]], k: float = 0) -> list[list[float]]:
-    """Add k to every count and divide each row by its sum: P(j | i).
+    """Add k to every count and divide each row by its sum. The result holds P(j | i).
 
-    A row without any count is uniform.
+    A row without any count becomes uniform.
 
     Args:
-        counts: (V, V), see :func:`count_pairs`.
-        k: smoothing; with 0, a pair that never occurred has the probability 0.
+        counts: (V, V); see :func:`count_pairs`.
+        k: the smoothing. With 0, a pair that never occurred has the probability 0.
 
     """
     probabilities = []  # (V, V)
@@ -53,9 +53,9 @@ def row_probabilities(counts: Sequence[Sequence[int]], k: float = 0) -> list[lis
 
 
 def mean_nll(probabilities: Sequence[Sequence[float]], counts: Sequence[Sequence[int]]) -> float:
-    """Return the mean negative log-likelihood, in nats, that the probabilities give to the pairs counted.
+    """Return the mean negative log-likelihood, in nats, that the probabilities give to the counted pairs.
 
-    Infinite where a pair occurs that has the probability 0.
+    It is infinite where a pair occurs that has the probability 0.
     """
     losses = [
         -count * math.log(probability) if probability > 0 else math.inf
@@ -69,9 +69,9 @@ def mean_nll(probabilities: Sequence[Sequence[float]], counts: Sequence[Sequence
 def sample(
     probabilities: Sequence[Sequence[float]], alphabet: str, rng: random.Random, max_length: int = 1000
 ) -> str:
-    """Draw a word: from the end marker on, each symbol by the row of the one before, until the end marker.
+    """Draw a word. It starts after the end marker, and each symbol is drawn by the row of the symbol before.
 
-    It is cut at max_length, since a table that has not been learnt may never end a word.
+    The word ends at the next end marker. It is cut at max_length, because an untrained table may never end a word.
     """
     word, row = "", 0
     while len(word) < max_length:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 
 def log_softmax(logits: Sequence[float]) -> list[float]:
-    """Return the logarithms of the probabilities that belong to the logits.
+    """Return the logarithms of the probabilities of the logits.
 
     The largest logit is subtracted first, so that exp cannot overflow.
     """
@@ -18,20 +18,20 @@ def log_softmax(logits: Sequence[float]) -> list[float]:
 
 
 def softmax(logits: Sequence[float]) -> list[float]:
-    """Return the probabilities that belong to the logits."""
+    """Return the probabilities of the logits."""
     return [math.exp(logprob) for logprob in log_softmax(logits)]
 
 
 class BigramNetwork:
-    """Logits of the next symbol = the row of ``weight`` that belongs to the symbol before.
+    """A table of logits: the logits of the next symbol are the row of ``weight`` that belongs to the symbol before.
 
-    That row is what a one-hot vector times the weight gives. Trained to the end without regularisation, the
-    softmax of the rows comes to the row-normalised counts: the network finds by descent what counting finds
-    at once.
+    A one-hot vector times the weight gives the same row. When the network is trained to the end without
+    regularisation, the softmax of its rows equals the row-normalised counts: it finds by descent what counting finds at
+    once.
 
     Args:
-        num_symbols: V, the end marker counted.
-        rng: draws the weight, standard normal.
+        num_symbols: V, including the end marker.
+        rng: draws the weight from the standard normal distribution.
 
     Attributes:
         weight: (V, V).
@@ -44,21 +44,21 @@ class BigramNetwork:
         self.weight = [[rng.gauss(0, 1) for _ in range(num_symbols)] for _ in range(num_symbols)]
 
     def probabilities(self) -> list[list[float]]:
-        """Return P(next symbol | symbol before): (V, V)."""
+        """Return P(next symbol | symbol before) as a table (V, V)."""
         return [softmax(row) for row in self.weight]
 
     def loss_and_gradient(
         self, counts: Sequence[Sequence[int]], weight_penalty: float
     ) -> tuple[float, list[list[float]]]:
-        """Return mean nll + weight_penalty * mean(weight squared), and its derivative by the weight.
+        """Return mean nll + weight_penalty * mean(weight squared), and its gradient with respect to the weight.
 
-        All examples with the same symbol before and the same one after have the same loss, so each of the V*V
-        pairs is computed once and weighed by its count: the full batch costs V*V operations.
+        All examples of the same pair of symbols have the same loss. So each of the V*V pairs is computed once and
+        weighted by its count, and the full batch costs V*V operations.
 
         Args:
-            counts: (V, V), the training pairs, see ``count_pairs``.
-            weight_penalty: pulls the weights to 0, and so the probabilities to uniform, as adding to every
-                count does.
+            counts: (V, V), the training pairs; see ``count_pairs``.
+            weight_penalty: pulls the weights towards 0, and so the probabilities towards the uniform distribution.
+                Adding a number to every count does the same.
 
         Returns:
             The loss, and the gradient (V, V).
@@ -73,7 +73,7 @@ class BigramNetwork:
             for logit, logprob, count in zip(row, log_softmax(row), row_counts, strict=True):
                 losses.append(-count * logprob / num_examples)
                 losses.append(weight_penalty * logit**2 / num_weights)
-                # d nll / d logit is the probability, less 1 for the symbol that came.
+                # d nll / d logit is the probability, minus 1 for the symbol that came next.
                 of_nll = (row_total * math.exp(logprob) - count) / num_examples
                 row_gradient.append(of_nll + 2 * weight_penalty * logit / num_weights)
             gradient.append(row_gradient)

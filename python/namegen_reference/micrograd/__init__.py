@@ -1,6 +1,6 @@
 """A scalar autograd engine, and a neural network on top of it.
 
-Read ``value.py`` first; ``nn.py`` and ``losses.py`` build on it, ``training.py`` uses them.
+Read ``value.py`` first. ``nn.py`` and ``losses.py`` build on it, and ``training.py`` uses them.
 """
 
 from namegen_reference.micrograd.datasets import SAMPLE_INPUTS, SAMPLE_TARGETS, two_moons

@@ -1,4 +1,4 @@
-"""What a classifier answers all over the plane: as text, and as a picture where matplotlib is installed."""
+"""The answers of a classifier over the plane, as text, and as a picture where matplotlib is installed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from namegen_reference.micrograd.datasets import Point
 
-# How each of two classes is drawn: its ground, and its points.
+# The characters of the two classes: for the ground, and for the points.
 GROUNDS = (".", " ")
 POINTS = ("o", "x")
 _MARGIN = 0.3
 
 
 class PictureError(RuntimeError):
-    """The picture cannot be had; the message says why."""
+    """The picture cannot be drawn; the message says why."""
 
 
 def boundary_text(
@@ -24,21 +24,21 @@ def boundary_text(
     columns: int = 64,
     rows: int = 22,
 ) -> str:
-    """Draw the plane with characters: dots where the answer is class 0, blank where it is class 1.
+    """Draw the plane with characters: dots where the answer is class 0, blanks where it is class 1.
 
-    The points stand on it, o for class 0 and x for class 1. Each character stands for a cell of the plane,
-    and shows the answer at its middle.
+    The points are drawn on top, as o for class 0 and x for class 1. Each character stands for a cell of the plane, and
+    shows the answer at the middle of the cell.
 
     Args:
-        classify: the answer for a point, 0 or 1.
+        classify: returns the answer for a point, 0 or 1.
         points: the data.
-        classes: what each of the points is.
+        classes: the class of each point.
         columns: the picture's width in characters.
-        rows: its height.
+        rows: the picture's height in characters.
 
     """
     left, right, bottom, top = _limits(points)
-    width, height = (right - left) / columns, (top - bottom) / rows  # of a cell
+    width, height = (right - left) / columns, (top - bottom) / rows  # the size of a cell
     cells = [
         [
             GROUNDS[classify((left + (column + 0.5) * width, top - (row + 0.5) * height))]

@@ -1,4 +1,4 @@
-"""Data small enough for an engine that handles one number at a time."""
+"""Data sets that are small enough for an engine that handles one number at a time."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import random
 
 Point = tuple[float, float]
 
-# Four examples of three numbers, and what the network is to answer.
+# Four examples of three numbers each, and the answers that the network should give.
 SAMPLE_INPUTS = ((2.0, 3.0, -1.0), (3.0, -1.0, 0.5), (0.5, 1.0, 1.0), (1.0, 1.0, -1.0))
 SAMPLE_TARGETS = (1.0, -1.0, -1.0, 1.0)
 
 
 def two_moons(num_points: int, noise: float, rng: random.Random) -> tuple[list[Point], list[int]]:
-    """Make two half circles that reach into each other, which no straight line parts.
+    """Make two half circles that reach into each other, so that no straight line separates them.
 
-    Class 0 is the upper half of the unit circle about (0, 0), class 1 the lower half of the one about
+    Class 0 is the upper half of the unit circle around (0, 0). Class 1 is the lower half of the unit circle around
     (1, 0.5).
 
     Args:
-        num_points: of both together; class 0 has the odd one.
-        noise: the standard deviation of what is added to each coordinate.
+        num_points: the number of points of both classes together. Of an odd number, class 0 has one more.
+        noise: the standard deviation of the noise that is added to each coordinate.
         rng: draws the noise.
 
     Returns:
-        The points, the classes taking turns, and their classes.
+        The points and their classes. The two classes take turns.
 
     Raises:
         ValueError: num_points is below 2, or the noise is negative.

@@ -1,4 +1,4 @@
-"""The graph of a computation as a picture, by Graphviz."""
+"""The graph of a computation as a picture, drawn by Graphviz."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ PICTURE_FORMATS = ("pdf", "png", "svg")
 
 
 class DrawingError(RuntimeError):
-    """The picture cannot be had; the message says why."""
+    """The picture cannot be drawn; the message says why."""
 
 
 def to_dot(result: Value) -> str:
-    """Return the graph that ends in ``result`` in Graphviz's language.
+    """Return the graph that ends in ``result``, in Graphviz's language.
 
-    A box for each value, with its label, number and gradient; an ellipse for each operation; arrows from
-    left to right.
+    Each value is a box with its label, number and gradient. Each operation is an ellipse. Arrows go from left to right.
     """
     lines = ["digraph {", "  rankdir=LR;", "  node [fontname=monospace];"]
     names = {value: f"v{number}" for number, value in enumerate(result.graph())}
@@ -43,7 +42,7 @@ def draw(result: Value, path: str | Path) -> None:
 
     Args:
         result: the last value.
-        path: the file; .dot or .gv is Graphviz's language, .svg, .png and .pdf need Graphviz installed.
+        path: the file. With .dot or .gv it is written in Graphviz's language; .svg, .png and .pdf need Graphviz.
 
     Raises:
         ValueError: the path has another ending.

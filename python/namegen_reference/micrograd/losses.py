@@ -1,4 +1,4 @@
-"""How wrong are the outputs? One number, the mean over the examples."""
+"""Losses: one number that says how wrong the outputs are, the mean over the examples."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def mean_squared_error(predictions: Sequence[Value], targets: Sequence[Value | f
 
 
 def log_softmax(logits: Sequence[Value | float]) -> list[Value]:
-    """Return the logarithms of the probabilities that belong to the logits, without overflow.
+    """Return the logarithms of the probabilities of the logits, without overflow.
 
-    Subtracting one number from all logits does not change the result, nor the derivative: the largest is
+    Subtracting one number from all logits changes neither the result nor the derivative. The largest logit is
     subtracted as a plain number, so that every exponential lies in [0, 1] and one of them is 1.
 
     Raises:
@@ -44,7 +44,7 @@ def log_softmax(logits: Sequence[Value | float]) -> list[Value]:
 
 
 def softmax(logits: Sequence[Value | float]) -> list[Value]:
-    """Return the probabilities that belong to the logits."""
+    """Return the probabilities of the logits."""
     return [logprob.exp() for logprob in log_softmax(logits)]
 
 

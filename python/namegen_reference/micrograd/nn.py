@@ -25,14 +25,14 @@ class Module:
     def zero_grad(self) -> None:
         """Set the parameters' gradients to 0.
 
-        ``Value.backward`` does so for the parameters that the loss depends on; this is for the others.
+        ``Value.backward`` does this for the parameters that the loss depends on. This method is for the others.
         """
         for parameter in self.parameters():
             parameter.grad = 0.0
 
 
 class Neuron(Module):
-    """activation(weights . inputs + bias).
+    """A neuron: activation(weights . inputs + bias).
 
     Args:
         num_inputs: number of inputs, 1 or more.
@@ -59,7 +59,7 @@ class Neuron(Module):
         """Compute the output.
 
         Raises:
-            ValueError: there are more inputs than weights, or fewer.
+            ValueError: there are more or fewer inputs than weights.
 
         """
         if len(inputs) != len(self.weights):
@@ -75,7 +75,7 @@ class Neuron(Module):
 
 
 class Layer(Module):
-    """Neurons side by side that see the same inputs. Arguments as for Neuron, and how many there are."""
+    """Several neurons that see the same inputs. ``num_outputs`` is their number; the rest is as for Neuron."""
 
     def __init__(self, num_inputs: int, num_outputs: int, activation: str, rng: random.Random) -> None:
         if num_outputs < 1:
@@ -92,13 +92,13 @@ class Layer(Module):
 
 
 class MLP(Module):
-    """Layers one after the other: the multi-layer perceptron.
+    """A multi-layer perceptron: layers one after the other.
 
     Args:
         num_inputs: number of inputs.
-        layer_sizes: the number of neurons in each layer; the last is the number of outputs.
-        activation: of all layers but the last, which has none: "none", "relu" or "tanh".
-        rng: draws the parameters.
+        layer_sizes: the number of neurons in each layer. The last is the number of outputs.
+        activation: the activation of all layers but the last, which has none: "none", "relu" or "tanh".
+        rng: draws the parameters; None takes a new generator.
 
     Raises:
         ValueError: an argument is out of its range.

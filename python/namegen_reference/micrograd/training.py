@@ -12,7 +12,7 @@ from namegen_reference.micrograd.value import Value
 
 
 def descend(parameters: Sequence[Value], learning_rate: float) -> None:
-    """Move each parameter a step against its gradient: the update rule of gradient descent."""
+    """Move each parameter one step against its gradient, as the update rule of gradient descent says."""
     for parameter in parameters:
         parameter.data -= learning_rate * parameter.grad
 
@@ -44,9 +44,9 @@ def fit_classes(
     batch_size: int,
     rng: random.Random,
 ) -> list[float]:
-    """Train a model with an output for each class on minibatches; return the loss of each step.
+    """Train a model with one output for each class on minibatches; return the loss of each step.
 
-    The learning rate falls in a straight line to a tenth of its first value.
+    The learning rate falls linearly to a tenth of its first value.
     """
     losses = []
     for step in range(steps):

@@ -1,4 +1,4 @@
-"""A number that remembers how it was computed, and what its change would do to the result."""
+"""A number that remembers how it was computed, and knows how the result changes with it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ from namegen_reference.micrograd import arithmetic
 class Value:
     """A number in a graph of computations, with its gradient.
 
-    Every operation makes a new Value that holds the values it was computed from, its ``operands``, and the
-    derivative of the result by each of them at this point. :meth:`backward` then needs the chain rule only.
+    Every operation makes a new Value. It holds the values that it was computed from, its ``operands``, and its
+    derivative with respect to each of them at this point. So :meth:`backward` needs nothing but the chain rule.
 
-    Results are those of IEEE 754 arithmetic, as in torch: nothing raises OverflowError or ZeroDivisionError.
-    What is too large is infinite (``Value(1000).exp()``, ``Value(1) / 0``), and so is its derivative; tanh is
-    1 or -1 at infinity, with derivative 0; what has no value is nan (the logarithm or a root of a negative
-    number, 0 / 0), and an infinite derivative times a gradient of 0 is nan, as it is in torch.
+    Results follow IEEE 754, as in torch: nothing raises OverflowError or ZeroDivisionError.
+
+    - A result that is too large is infinite (``Value(1000).exp()``, ``Value(1) / 0``), and so is its derivative.
+    - tanh is 1 or -1 at infinity, with derivative 0.
+    - A result that does not exist is nan (0 / 0, the logarithm or a root of a negative number).
+    - An infinite derivative times a gradient of 0 is nan, as it is in torch.
 
     Args:
         data: the number.
         label: a name for drawings.
 
     Attributes:
-        data: the number, a float. Change it between steps as an optimizer does; what was already computed
-            from it stays as it is.
-        grad: after ``result.backward()``, the derivative of the result by this value; before, 0.
-        operands: the values this one was computed from; empty for one that was given.
-        derivatives: for each operand, the derivative of this value by it.
-        operation: what computed this value: "+", "tanh" and so on; "" for one that was given.
+        data: the number, a float. An optimizer changes it between steps. Values that were already computed from it stay
+            as they are.
+        grad: after ``result.backward()``, the derivative of the result with respect to this value; before, 0.
+        operands: the values that this one was computed from; empty for a given number.
+        derivatives: the derivative of this value with respect to each operand.
+        operation: the operation that computed this value: "+", "tanh" and so on; "" for a given number.
         label: a name for drawings.
 
     Raises:
@@ -51,27 +53,26 @@ class Value:
         self.label = label
 
     def backward(self) -> None:
-        """Set ``grad`` of every value that this one was computed from to the derivative of this one by it.
+        """Set ``grad`` of every value of the graph to the derivative of this value with respect to it.
 
-        The gradients of the whole graph are first set to 0, so that calling it again, or calling it on another
-        result of the same parameters, gives the right gradients and not the sum of both. (torch adds to what
-        is there. To have the gradients of a sum of losses, call backward on the sum.) Values outside the
-        graph keep their gradients.
+        The gradients of the whole graph are first set to 0. So a second call, or a call on another result of the same
+        parameters, gives its own gradients and not the sum of both. (torch adds to the gradients that are there. For
+        the gradients of a sum of losses, call backward on the sum.) Values outside the graph keep their gradients.
 
-        It takes the graph's size in time and memory, with no recursion: its depth does not matter.
+        Time and memory grow with the size of the graph. There is no recursion, so the graph may be as deep as it likes.
         """
         order = list(self.graph())
         for value in order:
             value.grad = 0.0
         self.grad = 1.0
-        for value in reversed(order):  # each value before its operands: its own gradient is then complete
+        for value in reversed(order):  # a value comes before its operands, so its own gradient is complete
             for operand, derivative in zip(value.operands, value.derivatives, strict=True):
                 operand.grad += derivative * value.grad
 
     def graph(self) -> Iterator[Value]:
-        """Yield every value that this one depends on, itself last, each after all of its operands."""
+        """Yield every value that this one depends on. Each comes after all of its operands, and this one comes last."""
         seen: set[Value] = set()
-        stack: list[tuple[Value, bool]] = [(self, False)]  # a value, and whether its operands are done
+        stack: list[tuple[Value, bool]] = [(self, False)]  # values, and whether their operands are done
         while stack:
             value, operands_are_done = stack.pop()
             if operands_are_done:
@@ -81,7 +82,7 @@ class Value:
                 stack.append((value, True))
                 stack.extend((operand, False) for operand in value.operands)
 
-    # ---- Operations: the result, and the derivative by each operand ---------------------------------------
+    # ---- Operations: the result, and its derivative with respect to each operand --------------------------
 
     def __add__(self, other: Value | float) -> Value:
         other = as_value(other)
@@ -107,7 +108,7 @@ class Value:
         base, exponent = self.data, other.data
         result = arithmetic.power(base, exponent)
         by_base = exponent * arithmetic.power(base, exponent - 1) if exponent != 0 else 0.0
-        # 0 to any power from 0 on does not change with the power; below, its logarithm is infinite.
+        # 0 to a power of 0 or more does not change with the power. For a negative power its logarithm is infinite.
         by_exponent = 0.0 if base == 0 and exponent >= 0 else result * arithmetic.log(base)
         return computed(result, "**", (self, other), (by_base, by_exponent))
 
@@ -129,11 +130,11 @@ class Value:
         return computed(result, "tanh", (self,), (1.0 - result**2,))
 
     def relu(self) -> Value:
-        """Return this value where it is positive, else 0. Its derivative at 0 is taken to be 0."""
-        is_off = self.data <= 0  # nan is not, and passes
+        """Return this value where it is positive, and 0 elsewhere. The derivative at 0 is taken to be 0."""
+        is_off = self.data <= 0  # False for nan, which passes through
         return computed(0.0 if is_off else self.data, "relu", (self,), (0.0 if is_off else 1.0,))
 
-    # ---- The same with a plain number on the left ----------------------------------------------------------
+    # ---- The same operations with a plain number on the left -----------------------------------------------
 
     def __radd__(self, other: float) -> Value:
         return as_value(other) + self
@@ -156,14 +157,14 @@ class Value:
 
 
 def as_value(number: Value | float) -> Value:
-    """Return a number as a Value; a Value as it is."""
+    """Turn a number into a Value; return a Value as it is."""
     return number if isinstance(number, Value) else Value(number)
 
 
 def computed(
     data: float, operation: str, operands: tuple[Value, ...], derivatives: tuple[float, ...]
 ) -> Value:
-    """Make the Value that an operation results in."""
+    """Make the Value that is the result of an operation."""
     value = Value(data)
     value.operation, value.operands, value.derivatives = operation, operands, derivatives
     return value

@@ -1,4 +1,4 @@
-"""Counting models: how often each symbol followed each history, smoothed. The baseline every network must beat."""
+"""Counting models: smoothed counts of how often each symbol followed each history. Every network should beat them."""
 
 from namegen_reference.ngram.add_k import AddK
 from namegen_reference.ngram.model import CountingModel

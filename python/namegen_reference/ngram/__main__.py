@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     train, dev, test = split_words(words)
     seen = set(train)
     unseen_dev = [word for word in dev if word not in seen] or dev
-    alphabet = alphabet_of(words)  # of all words: a rare character may occur in dev or test only
+    alphabet = alphabet_of(words)  # of all words, because a rare character may occur only in dev or test
     models: dict[str, CountingModel] = {
         "unigram, add-1": AddK(order=1, k=1, alphabet=alphabet),
         "bigram, add-1": AddK(order=2, k=1, alphabet=alphabet),

@@ -13,13 +13,13 @@ from namegen_reference.words import windows
 class AddK(CountingModel):
     """P(c | h) = (N(hc) + k) / (N(h) + k V), where h are the order - 1 symbols before c.
 
-    V is the number of symbols, the end marker among them. A history that never occurred gives the uniform
-    distribution, with k = 0 too (the limit from above). With k = 1 it is Laplace's rule of succession.
+    V is the number of symbols, including the end marker. A history that never occurred has the uniform distribution.
+    That holds for k = 0 too, where it is the limit for k from above. With k = 1 this is Laplace's rule of succession.
 
     Args:
         order: 1 for unigrams, 2 for bigrams, and so on.
-        k: added to every count; 0 or more.
-        alphabet: the characters, without the end marker; None takes those of the words fitted.
+        k: the number that is added to every count; 0 or more.
+        alphabet: the characters, without the end marker; None takes the characters of the fitted words.
 
     Raises:
         ValueError: order is below 1, or k is negative or not finite.

@@ -12,19 +12,19 @@ from namegen_reference.words import END_MARKER, WordsError, alphabet_of, check_a
 
 Model = TypeVar("Model", bound="CountingModel")
 
-# A word is cut here when it is sampled: a model fitted on a word list ends its words much sooner.
+# A sampled word is cut at this length. A model that was fitted on a word list ends its words much sooner.
 MAX_LENGTH = 1000
 
 
 class CountingModel(ABC):
-    """Gives the next symbol a probability that depends on the ``context`` symbols before it.
+    """A model that gives the next symbol a probability, which depends on the ``context`` symbols before it.
 
     Args:
-        context: how many symbols of history count; 0 or more.
-        alphabet: the characters, without the end marker; None takes those of the words fitted.
+        context: the number of symbols before; 0 or more.
+        alphabet: the characters, without the end marker; None takes the characters of the fitted words.
 
     Attributes:
-        symbols: after ``fit``, the end marker and the characters: 27 for a to z.
+        symbols: after ``fit``, the end marker and the characters. For a to z these are 27.
 
     """
 
@@ -34,11 +34,11 @@ class CountingModel(ABC):
         self.symbols: str = ""
 
     def fit(self: Model, words: Sequence[str]) -> Model:
-        """Count the words; return the model itself. What an earlier call counted is forgotten.
+        """Count the words, and return the model itself. The counts of an earlier call are forgotten.
 
         Raises:
             TypeError: ``words`` is one string.
-            WordsError: there are none, or one holds a character that is not in the alphabet.
+            WordsError: there are no words, or a word holds a character that is not in the alphabet.
 
         """
         alphabet = alphabet_of(words) if self.alphabet is None else self.alphabet
@@ -50,29 +50,29 @@ class CountingModel(ABC):
 
     @abstractmethod
     def _count(self, words: Sequence[str]) -> None:
-        """Count the words, from nothing."""
+        """Count the words, starting with no counts."""
 
     @abstractmethod
     def probability(self, history: str, symbol: str) -> float:
         """Return P(symbol | history).
 
         Args:
-            history: the last ``context`` symbols, end markers for those before a word's beginning.
+            history: the last ``context`` symbols. End markers stand for those before the beginning of a word.
             symbol: a character of the alphabet, or the end marker.
 
         """
 
     def probabilities(self, history: str) -> list[float]:
-        """Return the probability of each of ``symbols`` after a history; the sum is 1."""
+        """Return the probability of each of ``symbols`` after a history. They sum to 1."""
         return [self.probability(history, symbol) for symbol in self.symbols]
 
     def nll(self, words: Sequence[str]) -> float:
-        """Return the mean negative log-likelihood per character in nats, each word's end counted.
+        """Return the mean negative log-likelihood per character, in nats. The end of a word counts as a character.
 
-        It is infinite where the model holds for impossible what occurs.
+        It is infinite where something occurs that the model gives the probability 0.
 
         Raises:
-            WordsError: there are no words, or one holds a character that is not in the alphabet.
+            WordsError: there are no words, or a word holds a character that is not in the alphabet.
 
         """
         if not self.symbols:

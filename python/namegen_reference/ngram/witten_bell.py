@@ -1,4 +1,4 @@
-"""Counts of every order, mixed: a long history where it is known, shorter ones where it is not."""
+"""Counts of every order, mixed: long histories where they are known, shorter ones where they are not."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from namegen_reference.words import windows
 class WittenBell(CountingModel):
     """P(c | h) = (N(hc) + T(h) P(c | h')) / (N(h) + T(h)).
 
-    h' is h without its oldest symbol, and T(h) the number of distinct symbols seen after h: where much that
-    was new came after h, much of the probability is left to the shorter history. A history that never
-    occurred passes all of it on; the empty one backs off to the uniform distribution.
+    h' is h without its oldest symbol, and T(h) is the number of distinct symbols that were seen after h. Where many
+    different symbols came after h, much of the probability is left to the shorter history. A history that never
+    occurred leaves all of it to the shorter one, and the empty history backs off to the uniform distribution.
 
     Args:
-        context: the longest history; 0 or more.
-        alphabet: the characters, without the end marker; None takes those of the words fitted.
+        context: the length of the longest history; 0 or more.
+        alphabet: the characters, without the end marker; None takes the characters of the fitted words.
 
     Raises:
         ValueError: context is negative or not an integer.
@@ -40,7 +40,9 @@ class WittenBell(CountingModel):
         for word in words:
             longest.update(windows(word, self.context))
         for (history, symbol), count in longest.items():
-            for begin in range(self.context + 1):  # the history, and what remains as its oldest symbols go
+            for begin in range(
+                self.context + 1
+            ):  # the history, then what is left of it without its oldest symbols
                 self.pairs[history[begin:], symbol] += count
         for (history, _), count in self.pairs.items():
             self.histories[history] += count
@@ -52,7 +54,7 @@ class WittenBell(CountingModel):
         for length in range(self.context + 1):  # from the empty history to the whole one
             suffix = history[len(history) - length :]
             distinct = self.distinct[suffix]
-            if distinct:  # else the suffix never occurred, and nor did a longer one
+            if distinct:  # otherwise the suffix never occurred, and neither did a longer one
                 count = self.pairs[suffix, symbol]
                 probability = (count + distinct * probability) / (self.histories[suffix] + distinct)
         return probability

@@ -1,4 +1,4 @@
-"""All the charts there are, in the order in which they are shown."""
+"""All charts, in the order in which they are shown."""
 
 from __future__ import annotations
 

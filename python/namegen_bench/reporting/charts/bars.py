@@ -1,4 +1,4 @@
-"""A panel of lying bars: a time by peer, the peers' names to the left, the numbers at the bars' ends."""
+"""A panel of horizontal bars: one for the time of each peer, with its name to the left and the number at its end."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from namegen_bench.reporting.charts.look import ENGINE, OWN, Look, Theme, colour
 from namegen_bench.reporting.charts.select import short_time, times_as_fast
 from namegen_bench.reporting.results import Result
 
-BAR_HEIGHT = 0.215  # inches, the gap to the next one included
+BAR_HEIGHT = 0.215  # inches, including the gap to the next bar
 
 
 def names_width(looks: Mapping[str, Look]) -> float:
-    """How much room the names need, in inches."""
+    """Return the width in inches that the names need."""
     return 0.25 + 0.075 * max(len(look.label) for look in looks.values())
 
 
@@ -27,15 +27,15 @@ def paint_bars(
     with_names: bool = True,
     places: int = 0,
 ) -> None:
-    """Draw a bar for each peer, and say so where one was not measured.
+    """Draw a bar for each peer. A peer that was not measured has a note in place of a bar.
 
     Args:
-        axis: of the panel.
+        axis: the matplotlib axes of the panel.
         found: the results, by peer.
         looks: the peers, from top to bottom.
-        theme: the colours. The peers that are not this package's are all grey: their names stand beside them.
+        theme: the colours. Peers that are not part of this package are all grey, because their names stand beside them.
         with_names: whether the names stand to the left.
-        places: how many bars there is room for, where that is more than there are.
+        places: how many bars the panel has room for, where that is more than there are bars.
 
     """
     longest = max((one.seconds.upper for one in found.values()), default=1.0)
@@ -86,6 +86,6 @@ def _fill(peer: str, look: Look, theme: Theme) -> dict[str, Any]:
     return {
         "facecolor": colour_of(look, theme) if own else theme.neutral,
         "hatch": look.hatch if own else "",
-        "edgecolor": theme.ground,  # of the hatch
+        "edgecolor": theme.ground,  # the colour of the hatch
         "linewidth": 0,
     }

@@ -1,4 +1,4 @@
-"""What a chart is, and how it becomes a file."""
+"""A chart: its frame of titles and small print around panels, and how it becomes a file."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from typing import Any
 from namegen_bench.reporting.charts.compact_svg import compact_svg
 from namegen_bench.reporting.charts.look import Theme, chart_style
 
-WIDTH = 9.0  # inches of every chart: 864 pixels of a page
-_TITLE_HEIGHT = 0.62  # inches: title, and a line below it
-_FOOT_HEIGHT = 0.3  # inches: one line of small print
+# All lengths are in inches.
+WIDTH = 9.0  # the width of every chart, 864 pixels of a page
+_TITLE_HEIGHT = 0.62  # the title and a line below it
+_FOOT_HEIGHT = 0.3  # one line of small print
 MARGINS = _TITLE_HEIGHT + _FOOT_HEIGHT
-HEADING = 0.46  # inches over a panel, for its title and small print
-_GAP = 0.25  # inches between the charts of one file
+HEADING = 0.46  # the space above a panel for its title and small print
+_GAP = 0.25  # the space between two charts of one file
 _DPI = 150
 
 
 class Area:
-    """A part of a figure, as wide as it, measured in inches from its own upper edge.
+    """A horizontal strip of a figure. Its methods measure in inches from the upper edge of the strip.
 
     Args:
         figure: a matplotlib figure.
-        top: of the part, in inches from the figure's upper edge.
-        height: of the part, in inches.
-        theme: its colours.
+        top: the distance of the strip from the figure's upper edge, in inches.
+        height: the height of the strip, in inches.
+        theme: the colours.
 
     """
 
@@ -37,7 +38,7 @@ class Area:
         self._top = top
 
     def text(self, left: float, top: float, text: str, **how: Any) -> None:
-        """Write a line that begins at a place."""
+        """Write a line of text that begins at a place, in inches from the left and from the top."""
         self.figure.text(left / WIDTH, self._y(top), text, va="top", **how)
 
     def axes(
@@ -52,20 +53,20 @@ class Area:
         between: float = 0.3,
         legend: float = 0.0,
     ) -> list[Any]:
-        """Lay out panels in rows between the title and the small print; all lengths in inches.
+        """Lay out panels in rows between the title and the small print. All lengths are in inches.
 
         Args:
-            rows: of panels.
-            columns: of panels.
-            left: what stays free to the left, for labels.
-            right: to the right.
-            above: over each panel, for its title.
-            below: under each panel, for its labels.
-            between: from one column to the next.
-            legend: over all panels, for the legend.
+            rows: number of rows of panels.
+            columns: number of columns of panels.
+            left: the space to the left of the panels, for labels.
+            right: the space to the right of the panels.
+            above: the space above each panel, for its title.
+            below: the space below each panel, for its labels.
+            between: the space between two columns.
+            legend: the space above all panels, for the legend.
 
         Returns:
-            Their matplotlib axes, row by row.
+            The matplotlib axes of the panels, row by row.
 
         """
         top = _TITLE_HEIGHT + legend
@@ -102,7 +103,7 @@ class Area:
 
 
 def set_heading(axis: Any, title: str, subtitle: str, theme: Theme) -> None:
-    """Write a panel's title, and small print in a line of its own below it: both take HEADING inches."""
+    """Write a panel's title, and small print in a line below it. Together they take HEADING inches."""
     axis.set_title(title, fontweight="bold", pad=17 if subtitle else 6)
     axis.annotate(
         subtitle,
@@ -120,13 +121,13 @@ class Chart:
     """A picture that can be drawn in any theme.
 
     Attributes:
-        name: of its files, such as "training-step".
+        name: the name of its files, such as "training-step".
         title: says what is measured.
-        reading: says how to read it, in one short line.
-        alt: what it shows, for those who cannot see it.
-        foot: the machine, in small print.
-        height: in inches, all included.
-        paint: draws the panels.
+        reading: says how to read the chart, in one short line.
+        alt: says what the chart shows, for those who cannot see it.
+        foot: names the machine, in small print.
+        height: the whole height, in inches.
+        paint: a function that draws the panels.
 
     """
 
@@ -140,7 +141,7 @@ class Chart:
 
 
 def render(charts: Sequence[Chart], theme: Theme, file_format: str) -> bytes:
-    """Draw charts, one below the other, into the bytes of a file; the same charts give the same bytes.
+    """Draw charts, one below the other, into the bytes of a file. The same charts give the same bytes.
 
     Args:
         charts: at least one.
@@ -158,7 +159,7 @@ def render(charts: Sequence[Chart], theme: Theme, file_format: str) -> bytes:
 
 
 def compose(charts: Sequence[Chart], theme: Theme) -> Any:
-    """Make a matplotlib figure of charts, one below the other; to be called, and drawn, in the chart style."""
+    """Make a matplotlib figure of charts, one below the other. Call this, and draw the figure, in ``chart_style``."""
     from matplotlib.figure import Figure
 
     height = sum(chart.height for chart in charts) + _GAP * (len(charts) - 1)

@@ -1,7 +1,7 @@
-"""SVG files a third as large, of the same look: pictures that live in a repository should be small.
+"""SVG files of a third of the size that look the same, because pictures that live in a repository should be small.
 
-matplotlib writes a letter's outline once, and each letter of a text as a reference to it. What takes the room is long
-names, groups that say nothing, white space, and coordinates far finer than any screen.
+matplotlib writes the outline of a letter once, and each letter of a text as a reference to it. Its files are large
+because of long names, groups without any effect, white space, and coordinates that are far finer than any screen.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _HREF = f"{{{_XLINK}}}href"
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 _REFERENCE = re.compile(r"(?<=url\(#)[^)]+")
 
-# Outlines come in 1/64 of a hundredth of the letters' size. A sixteenth as fine, in letters of 10 points, is off by
-# 0.0125 points at most.
+# matplotlib writes outlines in units of 1/64 of a hundredth of the size of a letter. Units that are 16 times as large
+# move a point by at most 0.0125 points in letters of 10 points.
 _OUTLINE_SCALE = 0.015625
 _COARSER = 16
 
 
 def compact_svg(svg: bytes, title: str, description: str) -> bytes:
-    """Make an SVG file of matplotlib's smaller, and let it say in words what it shows.
+    """Make an SVG file of matplotlib smaller, and add a title and a description to it.
 
     Args:
-        svg: the file; its text must be drawn as outlines (``svg.fonttype: path``).
-        title: for those who cannot see it.
-        description: for them too.
+        svg: the file. Its text must be drawn as outlines (``svg.fonttype: path``).
+        title: names the picture, for those who cannot see it.
+        description: says what the picture shows, for the same people.
 
     """
     ET.register_namespace("", _SVG)
@@ -62,7 +62,7 @@ def compact_svg(svg: bytes, title: str, description: str) -> bytes:
 
 
 def _short_names(root: ET.Element) -> dict[str, str]:
-    """Give everything that is referred to a short name."""
+    """Choose a short name for everything that is referred to."""
     found: dict[str, None] = {}
     for element in root.iter():
         for name, value in element.attrib.items():
@@ -77,11 +77,11 @@ def _short_name(number: int) -> str:
 
 
 def _is_letter(use: ET.Element) -> bool:
-    return use.get("style") is None and use.get("x") is None  # the marks of lines have both
+    return use.get("style") is None and use.get("x") is None  # the marks of lines have both attributes
 
 
 def _coarsen_outline(element: ET.Element) -> None:
-    """Write a letter's outline in coarser units, which its own scale makes up for."""
+    """Write a letter's outline in coarser units, and make up for that with its scale."""
     if "d" in element.attrib:
         coarse = _NUMBER.sub(lambda number: str(round(float(number[0]) / _COARSER)), element.get("d", ""))
         element.set("d", _tight(coarse))
@@ -89,7 +89,7 @@ def _coarsen_outline(element: ET.Element) -> None:
 
 
 def _place_letter(element: ET.Element) -> None:
-    """Write a letter's place in the line, in hundredths of its size, as one whole number."""
+    """Write a letter's place in the line as one whole number, in hundredths of the letter's size."""
     place = re.fullmatch(r"translate\((\S+) 0\)", element.get("transform", ""))
     if place:
         del element.attrib["transform"]
@@ -119,12 +119,12 @@ def _rounded(text: str, places: int) -> str:
 
 
 def _tight(path: str) -> str:
-    """Take the white space out of a path where it is not needed."""
+    """Remove white space from a path where it is not needed."""
     return re.sub(r"\s*([A-Za-z])\s*", r"\1", " ".join(path.split())).replace(" -", "-")
 
 
 def _reuse_lines(root: ET.Element, free: Iterator[int]) -> None:
-    """Write the letters of a line of text once, and refer to them where the same line comes again."""
+    """Write the letters of a line of text once, and refer to them where the same line occurs again."""
     seen: dict[tuple[frozenset[tuple[str, str]], ...], ET.Element] = {}
     for line in list(root.iter(_GROUP)):
         letters = line.findall(_USE)
@@ -145,7 +145,7 @@ def _reuse_lines(root: ET.Element, free: Iterator[int]) -> None:
 
 
 def _remove_empty(parent: ET.Element, spaces: set[str]) -> None:
-    """Take out what draws nothing, and put what stands in groups without a name or style in their place."""
+    """Remove what draws nothing. Replace each group that has neither a name nor a style by what stands in it."""
     children: list[ET.Element] = []
     for child in parent:
         _remove_empty(child, spaces)

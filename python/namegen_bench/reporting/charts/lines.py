@@ -1,4 +1,4 @@
-"""Panels of lines on logarithmic axes: how time or memory grows with the batch, the width or the threads."""
+"""Panels of lines on logarithmic axes. They show how time or memory grows with the batch, the width or the threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from namegen_bench.reporting.charts.look import Look, Theme, colour_of, looks_of
 _COLUMNS = 2
 _PANEL_HEIGHT, _BELOW, _LEGEND_ROW = 1.9, 0.5, 0.2  # inches
 _LEGEND_COLUMNS = 5
-_WIDE = 60  # highest over lowest value: from here on, ticks at the powers do
+_WIDE = (
+    60  # where the highest value is more than this many times the lowest, ticks stand only at powers of 10
+)
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,9 @@ class Panel:
     """One panel.
 
     Attributes:
-        title: in bold.
-        subtitle: small, below.
-        lines: by peer, the points (x, y), x rising.
+        title: the title, in bold.
+        subtitle: small print below the title.
+        lines: the points (x, y) of each peer's line, with rising x.
 
     """
 
@@ -43,17 +45,17 @@ def lines_chart(
     y_base: int,
     foot: str,
 ) -> Chart | None:
-    """Make a chart of panels side by side; None where there is none.
+    """Make a chart of panels side by side; None where there are no panels.
 
     Args:
-        panels: each with at least one line of at least two points.
-        name: of the chart.
-        title: of the chart.
-        reading: how to read it.
-        x_label: below the panels.
-        write_y: writes a value of y, for the ticks and for those who cannot see the picture.
-        y_base: ticks stand at its powers: 10, or 2 for bytes.
-        foot: small print.
+        panels: the panels. Each has at least one line of at least two points.
+        name: the chart's name.
+        title: the chart's title.
+        reading: says how to read the chart.
+        x_label: the label below each panel.
+        write_y: writes a value of y, for the ticks and for the text that describes the chart.
+        y_base: ticks stand at powers of this number: 10, or 2 for bytes.
+        foot: the small print.
 
     """
     if not panels:
@@ -118,7 +120,7 @@ def _paint_panel(
 
 
 def _apart(values: Sequence[int]) -> list[int]:
-    """Leave out ticks that would stand too close to the one before, on a logarithmic axis; keep the last."""
+    """Leave out ticks that would stand too close to the next one on a logarithmic axis. Keep the last tick."""
     least = (values[-1] / values[0]) ** (1 / 7)
     kept = [values[-1]]
     for value in reversed(values[:-1]):
@@ -148,7 +150,7 @@ def _handle(look: Look, theme: Theme) -> Any:
 def _alt(
     panels: Sequence[Panel], looks: dict[str, Look], x_label: str, write_y: Callable[[float], str]
 ) -> str:
-    """Tell the ends of each line."""
+    """Describe the lines by their first and last points."""
     sentences = []
     for panel in panels:
         ends = [

@@ -1,4 +1,4 @@
-"""How the charts look: a light and a dark theme, and a colour, a mark and a hatch for each peer."""
+"""How the charts look: a light and a dark theme, and the colour, mark and hatch of each peer."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Theme:
     """The colours of a page, light or dark.
 
     Attributes:
-        name: stands in the files' names.
-        ground: behind everything; opaque, so that a picture also reads where it is shown alone.
-        text: of titles and of the numbers beside bars.
-        muted: of axes and small print.
-        grid: of grid lines.
-        neutral: of the bars of peers that are not this package's.
-        black: what stands for black among the peers' colours.
+        name: the theme's name, which is part of the files' names.
+        ground: the background. It is opaque, so that a picture can be read where it is shown alone.
+        text: the colour of titles and of the numbers beside bars.
+        muted: the colour of axes and small print.
+        grid: the colour of grid lines.
+        neutral: the colour of the bars of peers that are not part of this package.
+        black: the colour that replaces black among the peers' colours.
 
     """
 
@@ -41,14 +41,14 @@ THEMES = (LIGHT, DARK)
 
 @dataclass(frozen=True)
 class Look:
-    """What one peer looks like: the mark and the hatch tell it from the others without the colour.
+    """What a peer looks like. The mark and the hatch tell it from the others without the colour.
 
     Attributes:
-        label: its name in a picture.
-        colour: one of Okabe and Ito's.
-        mark: of the points of a line.
-        dash: of a line.
-        hatch: of a bar.
+        label: the peer's name in a picture.
+        colour: one of the colours of Okabe and Ito.
+        mark: the mark at the points of its line.
+        dash: the dashes of its line.
+        hatch: the hatch of its bar.
 
     """
 
@@ -59,7 +59,7 @@ class Look:
     hatch: str
 
 
-# In the order in which they are drawn, the one that matters most last.
+# The peers in the order in which they are drawn. The last ones matter most.
 PEERS = {
     "one-at-a-time": Look("one at a time, eager", style.ORANGE, "v", ":", ".."),
     "numpy": Look("numpy", style.SKY, "<", ":", "oo"),
@@ -76,7 +76,7 @@ PEERS = {
     "fused-step": Look("step engine", style.VERMILLION, "*", "-", ""),
     "native": Look("native", style.VERMILLION, "*", "-", ""),
 }
-# What stands for a peer that has no look yet, by its place among those.
+# Peers that are not in the table take one of these looks in turn.
 _SPARE = (
     (style.GREEN, "h", "--", "**"),
     (style.BLACK, "8", ":", "OO"),
@@ -85,14 +85,17 @@ _SPARE = (
 )
 _STOCK_LABELS = {"sample": "batched, eager"}
 ENGINE = ("fused-step", "native")
-# Those whose time depends on this package.
+# The peers that are part of this package.
 OWN = ("fused-layers", "fused-op", "fused-op-graph", "python", *ENGINE)
 
 
 def looks_of(peers: Sequence[str], suite: str = "") -> dict[str, Look]:
-    """Return the look of each peer, in the order in which they are drawn; unknown ones come first.
+    """Return the look of each peer, in the order in which they are drawn. Unknown peers come first.
 
-    A suite in which the stock layers do something that has a name of its own calls them so.
+    Args:
+        peers: the names of the peers.
+        suite: the suite. Some suites have another label for the stock layers.
+
     """
     unknown = [peer for peer in dict.fromkeys(peers) if peer not in PEERS]
     looks = {peer: Look(peer, *_SPARE[number % len(_SPARE)]) for number, peer in enumerate(unknown)}
@@ -129,7 +132,7 @@ def chart_style(theme: Theme) -> Iterator[None]:
                 "legend.labelcolor": theme.text,
                 "legend.handlelength": 3.0,
                 "svg.fonttype": "path",
-                "svg.hashsalt": "namegen_ext",  # else the names of clips and hatches change from run to run
+                "svg.hashsalt": "namegen_ext",  # keeps the names of clips and hatches the same in every run
                 "pdf.fonttype": 42,
             }
         )
@@ -137,5 +140,5 @@ def chart_style(theme: Theme) -> Iterator[None]:
 
 
 def colour_of(look: Look, theme: Theme) -> str:
-    """The colour of a peer, black turned into what a dark ground allows."""
+    """Return the colour of a peer. Black is replaced by a colour that can be seen on the theme's ground."""
     return theme.black if look.colour == style.BLACK else look.colour

@@ -1,4 +1,4 @@
-"""Single operators, forward and backward: how many times as fast as the stock layers, over batches."""
+"""Charts of single operators, forward and backward: how many times as fast as the stock layers, by batch."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _LEGEND_COLUMNS = 4
 
 
 def operators(results: Sequence[Result]) -> Chart | None:
-    """Draw the suite ops; None where it was not measured."""
+    """Make the chart of the suite ops; None where it was not measured."""
     return _operators(results, OPS)
 
 
 def gpu_operators(results: Sequence[Result]) -> Chart | None:
-    """Draw the suite gpu; None where it was not measured."""
+    """Make the chart of the suite gpu; None where it was not measured."""
     return _operators(results, GPU)
 
 
@@ -68,7 +68,7 @@ def _operators(results: Sequence[Result], suite: str) -> Chart | None:
 
 
 def _paint_panel(axis: Any, of_panel: list[Result], looks: dict[str, Look], theme: Theme) -> None:
-    """Draw a group of bars for each batch, one bar a peer."""
+    """Draw a group of bars for each batch, with one bar for each peer."""
     batches = sorted({one.key.batch for one in of_panel})
     seconds = {(one.key.batch, one.key.peer): one.seconds.median for one in of_panel}
     width = 0.84 / len(looks)
@@ -83,7 +83,9 @@ def _paint_panel(axis: Any, of_panel: list[Result], looks: dict[str, Look], them
             axis.bar(middle, speedup, 0.92 * width, **_fill(look, theme))
             axis.text(
                 middle,
-                max(speedup, 1.0),  # above the line of the stock layers, not across it
+                max(
+                    speedup, 1.0
+                ),  # above the line of the stock layers, so that the line does not cross the number
                 times_as_fast(speedup),
                 ha="center",
                 va="bottom",
@@ -114,7 +116,7 @@ def _swatch(look: Look, theme: Theme) -> Any:
 
 
 def _alt(panels: dict[tuple[str, str], list[Result]], looks: dict[str, Look]) -> str:
-    """Tell the smallest and the largest speedup of each peer."""
+    """Describe the chart by the smallest and the largest speedup of each peer."""
     sentences = []
     for (case, sizes), of_panel in panels.items():
         seconds = {(one.key.batch, one.key.peer): one.seconds.median for one in of_panel}

@@ -1,4 +1,4 @@
-"""Drawing names: how many a second, by peer, as dots on a logarithmic axis; and the time to a given loss, as bars."""
+"""Charts of names per second, as dots on a logarithmic axis, and of the time to a given loss, as bars."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BELOW, _ROW = 0.42, 0.24  # inches
 
 
 def sampling(results: Sequence[Result]) -> Chart | None:
-    """Draw the suite sample; None where it was not measured."""
+    """Make the chart of the suite sample; None where it was not measured."""
     measured = [one for one in results if (one.key.suite, one.key.mode) == (SAMPLE, "name")]
     shown = best_of_threads(measured)
     if not shown:
@@ -57,7 +57,7 @@ def sampling(results: Sequence[Result]) -> Chart | None:
 
 
 def time_to_loss(results: Sequence[Result]) -> Chart | None:
-    """Draw the suite time-to-loss; None where it was not measured."""
+    """Make the chart of the suite time-to-loss; None where it was not measured."""
     measured = [one for one in results if (one.key.suite, one.key.mode) == (TIME_TO_LOSS, "process")]
     shown = best_of_threads(measured)
     if not shown:
@@ -87,7 +87,7 @@ def time_to_loss(results: Sequence[Result]) -> Chart | None:
 def _paint_dots(
     axis: Any, found: dict[str, float], looks: dict[str, Look], theme: Theme, *, with_names: bool
 ) -> None:
-    """Draw a dot a peer: a bar on a logarithmic axis would have no true length."""
+    """Draw a dot for each peer. Bars would mislead: on a logarithmic axis they have no true length."""
     from matplotlib.ticker import NullLocator
 
     for place, (peer, look) in enumerate(looks.items()):

@@ -1,4 +1,4 @@
-"""How time and memory grow: against the batch, the hidden size and the number of threads."""
+"""Charts of how time and memory grow with the batch, the hidden size and the number of threads."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _READING = "Lower is better; both axes are logarithmic."
 
 
 def operators_time(results: Sequence[Result]) -> Chart | None:
-    """Draw the time of each operator against the batch."""
+    """Make the chart of the time of each operator against the batch."""
     measured = _of(results, OPS, _BOTH_WAYS)
     title = "One operator, forward and backward: time against batch"
     return _chart(_over_batches(measured, _seconds), measured, "operators-time", title, "batch")
 
 
 def operators_memory(results: Sequence[Result]) -> Chart | None:
-    """Draw the peak memory of each operator against the batch."""
+    """Make the chart of the peak memory of each operator against the batch."""
     measured = _of(results, OPS, _BOTH_WAYS)
     panels = _over_batches(measured, lambda one: one.peak_allocated)
     title = "One operator, forward and backward: peak of torch's allocator against batch"
@@ -38,14 +38,14 @@ def operators_memory(results: Sequence[Result]) -> Chart | None:
 
 
 def steps_by_batch(results: Sequence[Result]) -> Chart | None:
-    """Draw the time of a training step against the batch."""
+    """Make the chart of the time of a training step against the batch."""
     measured = _of(results, SCALING)
     panels = _over_batches(measured, _seconds)
     return _chart(panels, measured, "scaling-batch", "One training step: time against batch", "batch")
 
 
 def memory_by_batch(results: Sequence[Result]) -> Chart | None:
-    """Draw the peak memory of training against the batch."""
+    """Make the chart of the peak memory of training against the batch."""
     measured = _of(results, SCALING)
     panels = _over_batches(measured, lambda one: one.peak_resident)
     title = "Training: growth of the process at the peak, against batch"
@@ -53,7 +53,7 @@ def memory_by_batch(results: Sequence[Result]) -> Chart | None:
 
 
 def steps_by_hidden_size(results: Sequence[Result]) -> Chart | None:
-    """Draw the time of a training step against the hidden size."""
+    """Make the chart of the time of a training step against the hidden size."""
     measured = _of(results, SCALING)
     panels = _panels(
         best_of_threads(measured),
@@ -67,7 +67,7 @@ def steps_by_hidden_size(results: Sequence[Result]) -> Chart | None:
 
 
 def steps_by_threads(results: Sequence[Result]) -> Chart | None:
-    """Draw the time of a training step against the number of threads."""
+    """Make the chart of the time of a training step against the number of threads."""
     measured = _of(results, SCALING)
     panels = _panels(
         measured,
@@ -81,7 +81,7 @@ def steps_by_threads(results: Sequence[Result]) -> Chart | None:
 
 
 def short_bytes(value: float) -> str:
-    """Write a number of bytes: "512 B", "1.5 MiB"."""
+    """Write a number of bytes, such as "512 B" or "1.5 MiB"."""
     for unit in ("B", "KiB", "MiB"):
         if value < 1000:
             return f"{value:.3g} {unit}"
@@ -108,7 +108,7 @@ def _over_batches(measured: Iterable[Result], y: Callable[[Result], float | None
 
 
 def _longest_of_each(panels: Sequence[Panel]) -> list[Panel]:
-    """Keep one panel a case: that of the most points, and of those the last, which is of the largest batch."""
+    """Keep the panel with the most points for each case; of several, the last one, which has the largest batch."""
     kept: dict[str, Panel] = {}
     for panel in panels:
         if panel.title not in kept or _points(panel) >= _points(kept[panel.title]):
@@ -127,7 +127,16 @@ def _panels(
     y: Callable[[Result], float | None],
     subtitle: Callable[[Result], str],
 ) -> list[Panel]:
-    """Make a panel of the results that share something; a line needs two points, a panel one line."""
+    """Make a panel of the results that share something. A line needs two points, and a panel needs one line.
+
+    Args:
+        shown: the results.
+        same: returns what the results of one panel share.
+        x: returns the x of a result's point; None where it has none.
+        y: returns the y of a result's point; None where it has none.
+        subtitle: writes the subtitle of a panel from one of its results.
+
+    """
     panels = []
     for of_panel in grouped(sorted(shown, key=lambda one: one.key.batch), same).values():
         lines = {}

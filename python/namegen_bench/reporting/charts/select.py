@@ -1,4 +1,4 @@
-"""Which results are shown, and what is said about them."""
+"""Which results the charts show, and how their numbers and names are written."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _NAMES = {"mlp": "MLP", "wavenet": "WaveNet", "gpt": "GPT", "bigram": "bigram"}
 
 
 def of_one_machine(results: Sequence[Result]) -> list[Result]:
-    """Return the last result of each key, of the machine that the last result of all is of.
+    """Return the last result of each key, from the machine that measured last.
 
-    In a file, results only come on top: what other machines measured into it before is left out. The results of
-    GPUs and those of CPUs may be of two machines, of each the last.
+    A file only grows, and its older results may be of other machines. These are left out. The results of GPUs and those
+    of CPUs may be of two machines: for each kind, the machine counts that measured last.
     """
     last = {on_gpu(result): _machine_of(result) for result in results}
     return [result for result in latest(results).values() if _machine_of(result) == last[on_gpu(result)]]
 
 
 def on_gpu(result: Result) -> bool:
-    """Whether a result is that of a GPU."""
+    """Tell whether a result was measured on a GPU."""
     return result.key.suite == GPU
 
 
@@ -34,7 +34,7 @@ def _machine_of(result: Result) -> tuple[str, str, str]:
 
 
 def best_of_threads(results: Iterable[Result]) -> list[Result]:
-    """Keep, of results that differ in the number of threads alone, the fastest."""
+    """Keep the fastest of the results that differ only in the number of threads."""
     best: dict[Hashable, Result] = {}
     for result in results:
         task = result.key._replace(threads=0)
@@ -44,7 +44,7 @@ def best_of_threads(results: Iterable[Result]) -> list[Result]:
 
 
 def grouped(results: Iterable[Result], by: Callable[[Result], T]) -> dict[T, list[Result]]:
-    """Put results together that share something, in the order in which it first comes."""
+    """Group results by what ``by`` returns, in the order in which it first occurs."""
     groups: dict[T, list[Result]] = {}
     for result in results:
         groups.setdefault(by(result), []).append(result)
@@ -52,33 +52,33 @@ def grouped(results: Iterable[Result], by: Callable[[Result], T]) -> dict[T, lis
 
 
 def peers_of(results: Iterable[Result]) -> list[str]:
-    """The peers, each once."""
+    """Return the name of each peer once."""
     return list(dict.fromkeys(result.key.peer for result in results))
 
 
 def size_of(sizes: str, name: str) -> int | None:
-    """Read one size from a text such as "V=27 H=200"; None where it is not there."""
+    """Read one size from a text such as "V=27 H=200"; None where the text lacks it."""
     found = re.search(rf"(?:^|\s){re.escape(name)}=(\d+)(?:\s|$)", sizes)
     return int(found[1]) if found else None
 
 
 def sizes_without(sizes: str, name: str) -> str:
-    """Take one size out of a text such as "V=27 H=200"."""
+    """Remove one size from a text such as "V=27 H=200"."""
     return " ".join(size for size in sizes.split() if not size.startswith(f"{name}="))
 
 
 def case_title(case: str) -> str:
-    """Name a case as people write it: "MLP with batch norm", "embedding_concat_linear"."""
+    """Write a case's name as people write it, such as "MLP with batch norm" or "embedding_concat_linear"."""
     first, space, rest = case.partition(" ")
     return _NAMES.get(first, first) + space + rest
 
 
 def machine_line(measured: Sequence[Result], *, best: bool = True) -> str:
-    """Say on what and with what results were measured.
+    """Name the machine and the versions that results were measured with.
 
     Args:
-        measured: all of them, of all numbers of threads.
-        best: only the best number of threads of each is shown; else it is shown how they differ.
+        measured: the results, at all numbers of threads.
+        best: whether only the best number of threads of each peer is shown, not how they differ.
 
     """
     last = measured[-1]
@@ -94,7 +94,7 @@ def machine_line(measured: Sequence[Result], *, best: bool = True) -> str:
 
 
 def short_time(seconds: float) -> str:
-    """Write a time with three digits: "18.3 µs", "1.25 ms", "2.60 s"."""
+    """Write a time with three digits, such as "18.3 µs", "1.25 ms" or "2.60 s"."""
     for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if seconds >= 0.9995 * scale:
             return f"{_three_digits(seconds / scale)} {unit}"
@@ -102,7 +102,7 @@ def short_time(seconds: float) -> str:
 
 
 def times_as_fast(ratio: float) -> str:
-    """Write a ratio: "0.023x", "0.57x", "8.9x", "23x"."""
+    """Write a ratio, such as "0.023×", "0.57×", "8.9×" or "23×"."""
     if ratio < 0.095:
         return f"{ratio:.2g}×"
     return f"{ratio:.2f}×" if ratio < 0.995 else f"{ratio:.1f}×" if ratio < 19.95 else f"{ratio:,.0f}×"

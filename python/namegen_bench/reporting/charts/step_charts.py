@@ -1,4 +1,4 @@
-"""Whole training steps as bars: the time of one step by peer."""
+"""Charts of whole training steps: the time of one step of each peer, as bars."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from namegen_bench.reporting.charts.select import (
 )
 from namegen_bench.reporting.results import Result
 
-_BATCHES = (32, 1024)  # a small and a large one: where both were measured, they stand side by side
+_BATCHES = (32, 1024)  # a small and a large batch, which stand side by side where both were measured
 _TITLE = "Time of one training step: minibatch, forward, loss, backward, update"
 _READING = "Shorter is better. N×: times as fast as torch.nn eager. Lines: quartiles."
-_BELOW = 0.1  # inches under a panel
+_BELOW = 0.1  # inches below a panel
 
-# Of one model and batch: the fastest result of each peer.
+# The fastest result of each peer, by case, sizes and batch.
 Panels = Mapping[tuple[str, str, int], list[Result]]
 
 
 def training_step(results: Sequence[Result]) -> Chart | None:
-    """Draw the models that were measured at both batches, a row for each; None where there are none."""
+    """Make the chart of the models that were measured at both batches, a row for each; None where there are none."""
     panels = {
         (case, sizes, batch): of_panel
         for (case, sizes, batch), of_panel in _panels(results).items()
@@ -57,7 +57,7 @@ def training_step(results: Sequence[Result]) -> Chart | None:
 
 
 def other_steps(results: Sequence[Result]) -> Chart | None:
-    """Draw all other models and batches, two side by side; None where there are none."""
+    """Make the chart of all other models and batches, two side by side; None where there are none."""
     all_panels = _panels(results)
     panels = {
         (case, sizes, batch): of_panel
@@ -124,7 +124,7 @@ def _chart(
 
 
 def _alt(panels: Panels) -> str:
-    """Tell the times of torch.nn and of the step engine."""
+    """Describe the chart by the times of torch.nn and of the step engine."""
     sentences = []
     for (case, _, batch), of_panel in panels.items():
         found = {one.key.peer: one.seconds.median for one in of_panel}

@@ -1,4 +1,4 @@
-"""Ways to run an operator on a CUDA device beside those of the suite ops."""
+"""Ways to run an operator on a CUDA device, in addition to those of the suite ops."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _CALLS_BEFORE_CAPTURE = 3
 
 
 def compiled(case: OpCase, batch: int, device: str) -> tuple[OpPeer, float]:
-    """Build the stock layers under torch.compile, in its default mode, for just this batch.
+    """Build the stock layers under torch.compile in its default mode, for this batch size only.
 
     Returns:
-        The peer, and how many seconds it took to compile forward and backward.
+        The peer, and how many seconds it took to compile the forward and the backward pass.
 
     """
     torch.compiler.reset()
@@ -34,7 +34,7 @@ def graphed(peer: OpPeer, mode: str) -> Sampler:
     """Capture one call of a peer in a CUDA graph.
 
     Returns:
-        What replays the graph as many times as it is told. The results lie in the graph's own memory.
+        A sampler that replays the graph. The results lie in the graph's own memory.
 
     """
     call = sampler(peer, mode)
@@ -56,12 +56,12 @@ def graphed(peer: OpPeer, mode: str) -> Sampler:
 
 
 def sampler(peer: OpPeer, mode: str) -> Sampler:
-    """Return what runs a peer, in training, with or without the backward pass."""
+    """Return the sampler of a peer in training, with or without the backward pass."""
     return {FORWARD: peer.forward, FORWARD_BACKWARD: peer.forward_backward}[mode]
 
 
 def device_seconds(work: Sampler, times: int) -> float:
-    """Measure on the device how long some calls take, by events before and after them on the stream."""
+    """Measure on the device how many seconds some calls take, by events before and after them on the stream."""
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     begin.record()
     work(times)

@@ -1,4 +1,4 @@
-"""The cases of the suite, and how one is measured: by CUDA events, the peers taking turns."""
+"""The cases of the suite, and how one is measured. CUDA events take the time, and the peers take turns."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _FLOAT_BYTES = 4
 
 
 class NoGpuError(BenchError):
-    """Nothing can be measured here; the message says why."""
+    """The suite cannot be measured here; the message says why."""
 
 
 @dataclass(frozen=True)
 class _GpuCase:
-    """An operator, what to reach over eager by (mode, batch), and what the forward pass must move.
+    """An operator, its targets, and how much memory its forward pass must move.
 
     Attributes:
         case: the operator at its sizes.
-        targets: speedups to reach; elsewhere 1.
-        forward_values: float32 values that an example's forward pass has to read and write, at least.
+        targets: the speedups over stock that should be reached, by (mode, batch); 1 where none is given.
+        forward_values: the least number of float32 values that the forward pass of one example reads and writes.
 
     """
 
@@ -56,7 +56,7 @@ _CASES = (
             batches=_BATCHES, targets=(), vocab_size=27, embedding_dim=10, block_size=3, hidden_size=200
         ),
         {(FORWARD_BACKWARD, 32): 2.0, (FORWARD, 65536): 2.5},
-        forward_values=2 * 3 + 200,  # tokens have 8 bytes
+        forward_values=2 * 3 + 200,  # a token has 8 bytes, as two float32 values
     ),
     _GpuCase(
         BatchNormCase(batches=_BATCHES, targets=(), hidden_size=200),
@@ -67,7 +67,7 @@ _CASES = (
 
 
 def why_not() -> str | None:
-    """Why the suite can't be run here: None, or the reason."""
+    """Return why the suite cannot be measured here; None where it can."""
     if not torch.cuda.is_available():
         return f"the suite gpu needs a CUDA device, and torch {torch.__version__} finds none"
     return why_not_supported("batch_norm", torch.device(DEVICE))
@@ -82,13 +82,13 @@ def run_gpu(
     """Measure the bandwidth of a copy, then each operator at each batch, forward and forward+backward.
 
     Args:
-        settings: how long and how often.
-        thread_counts: have no part in it.
-        only_peers: the peers to measure, beside stock; None for all, less torch.compile when quick.
-        tell: is told what is being measured.
+        settings: how long and how often each peer is measured.
+        thread_counts: not used.
+        only_peers: the peers to measure beside stock; None for all, without torch.compile in a quick run.
+        tell: is called with what is being measured.
 
     Raises:
-        NoGpuError: there is no device, or no kernels for it.
+        NoGpuError: there is no device, or this build has no kernels for it.
         DisagreementError: a peer computes something else than the stock layers.
 
     """
@@ -102,7 +102,7 @@ def run_gpu(
     rates = device_rates(DEVICE)
     copy = _copy(settings, rates)
     yield copy
-    bandwidth = 2 * _COPY_BYTES / copy.peers[STOCK].timing.seconds.median  # read and written
+    bandwidth = 2 * _COPY_BYTES / copy.peers[STOCK].timing.seconds.median  # bytes read and written per second
     for gpu_case in _CASES:
         for batch in _QUICK_BATCHES if settings.quick else gpu_case.case.batches:
             tell(f"{gpu_case.case.operator}, batch {batch:,}")
@@ -152,7 +152,7 @@ def _compare(
         if name == COMPILED:
             try:
                 peers[name], compile_seconds = compiled(case, batch, DEVICE)
-            except Exception as error:  # whatever the compiler stumbles over, such as a missing C++ compiler
+            except Exception as error:  # the compiler may fail in any way, for want of a C++ compiler say
                 notes.append(f"{name} left out: {str(error).strip().splitlines()[0]}")
         elif name in GRAPHED:
             peers[name] = case.peer(GRAPHED[name], batch, FORWARD_BACKWARD, device=DEVICE)

@@ -16,7 +16,7 @@ from namegen_ext.ops import batch_norm
 
 @dataclass(frozen=True)
 class BatchNormCase(OpCase):
-    """batch_norm with tanh, for (batch, H)."""
+    """The operator batch_norm with tanh, for inputs (batch, H)."""
 
     operator: ClassVar[str] = "batch_norm"
     hidden_size: int
@@ -61,7 +61,7 @@ class BatchNormCase(OpCase):
         return call
 
     def terms(self, batch: int) -> dict[str, int]:
-        """See OpCase; all of them rest on the batch's mean and variance."""
+        """See OpCase. All results depend on the mean and variance of the whole batch."""
         names = ("output", "0.running_mean", "0.running_var")
         gradients = ("0.weight", "0.bias", "input")
         return dict.fromkeys((*names, *(f"gradient of {name}" for name in gradients)), batch)
@@ -69,14 +69,19 @@ class BatchNormCase(OpCase):
     def work(self, mode: str, batch: int) -> Work:
         """See OpCase.
 
-        Nothing can be normalised before the whole batch was seen, forward for its mean and variance and backward
-        for two sums of gradients: so everything is read twice in training.
+        Nothing can be normalised before the whole batch was seen: in the forward pass for its mean and variance, in the
+        backward pass for two sums of gradients. So everything is read twice in training.
         """
-        # In order: scale and shift; before them, sum, then difference, square and sum; and backward, the gradient
-        # before the tanh 3, its sum 1, the normalised input 2 and its product summed 2, the input's gradient 4.
+        # Operations for each value:
+        #   inference: scale and shift, 2;
+        #   training, forward: the sum for the mean; difference, square and sum for the variance, 4 more;
+        #   backward: gradient before the tanh 3, its sum 1, normalised input 2, sum of the product of both 2, gradient
+        #   of the input 4, together 12 more.
         operations = {INFERENCE: 2, FORWARD: 2 + 4}.get(mode, 2 + 4 + 12)
-        # Read and written: input and output; the input twice; and backward, input, output and its gradient twice,
-        # and the input's gradient.
+        # Values read and written for each value:
+        #   inference: input and output, 2;
+        #   training, forward: the input once more, 1;
+        #   backward: input, output and output's gradient twice each, and the input's gradient, 7 more.
         values = {INFERENCE: 2, FORWARD: 2 + 1}.get(mode, 2 + 1 + 7)
         size = batch * self.hidden_size
         return Work(operations * size, values * size * FLOAT_BYTES)

@@ -16,10 +16,10 @@ from namegen_ext.ops import embedding_concat_linear
 
 @dataclass(frozen=True)
 class EmbeddingConcatLinearCase(OpCase):
-    """embedding_concat_linear with tanh.
+    """The operator embedding_concat_linear with tanh.
 
-    The tokens are drawn uniformly: of all ways to draw them, that repeats symbols least within a batch, and
-    the operator gains from repeats.
+    The tokens are drawn uniformly. Of all ways to draw them, this repeats symbols least within a batch, and the
+    operator gains from repeats: so this is its hardest case.
     """
 
     operator: ClassVar[str] = "embedding_concat_linear"
@@ -71,7 +71,7 @@ class EmbeddingConcatLinearCase(OpCase):
         return call
 
     def terms(self, batch: int) -> dict[str, int]:
-        """See OpCase; the gradient of a symbol sums over all the places where it stands, and over H."""
+        """See OpCase. The gradient of a symbol sums over all places where the symbol stands, and over H."""
         occurrences = -(-batch * self.block_size // self.vocab_size)
         return {
             "output": self.block_size * self.embedding_dim + 1,
@@ -81,18 +81,23 @@ class EmbeddingConcatLinearCase(OpCase):
         }
 
     def work(self, mode: str, batch: int) -> Work:
-        """See OpCase: either the plain product, or a row for each symbol that occurs at a place, added up."""
+        """See OpCase.
+
+        The least is the cheaper of two ways: the plain product, or one product for each symbol that occurs at a place,
+        whose rows are then added up.
+        """
         backward = mode == FORWARD_BACKWARD
         places = self.make_input(batch).T  # (block_size, batch)
-        symbols = sum(len(place.unique()) for place in places)  # in all places together
+        symbols = sum(len(place.unique()) for place in places)  # distinct symbols, summed over the places
         rows, hidden = places.numel(), self.hidden_size
-        # Backward, two products of the same size, and as many sums as forward.
+        # The backward pass has two products of the same size, and as many sums as the forward pass.
         products = 2 * self.embedding_dim * hidden * (3 if backward else 1)
         sums = rows * hidden * (2 if backward else 1)
         bias = batch * hidden * (2 if backward else 1)
         operations = min(products * rows, products * symbols + sums) + bias
-        # The tokens and the weights are read, the output is written; and backward, tokens, output, its gradient and
-        # the weights are read, and the gradients of the weights written. Of the embedding, the rows that occur.
+        # The forward pass reads the tokens and the weights, and writes the output. The backward pass reads the tokens,
+        # the output, its gradient and the weights, and writes the gradients of the weights. Of the embedding, the rows
+        # count that occur.
         embedding = min(batch * self.block_size, self.vocab_size) * self.embedding_dim
         weights = embedding + self.block_size * self.embedding_dim * hidden + hidden
         floats = batch * hidden * (3 if backward else 1) + weights * (3 if backward else 1)

@@ -16,7 +16,7 @@ from namegen_ext.ops import linear
 
 @dataclass(frozen=True)
 class LinearCase(OpCase):
-    """linear, for (batch, K)."""
+    """The operator linear, for inputs (batch, K)."""
 
     operator: ClassVar[str] = "linear"
     in_features: int
@@ -63,7 +63,11 @@ class LinearCase(OpCase):
         }
 
     def work(self, mode: str, batch: int) -> Work:
-        """See OpCase: one product forward, two backward; each matrix is read or written by each that has it."""
+        """See OpCase.
+
+        There is one product in the forward pass and two in the backward pass. Each product reads or writes matrices of
+        the input's, the weight's and the output's size.
+        """
         products = 3 if mode == FORWARD_BACKWARD else 1
         input, weight, output = (
             batch * self.in_features,

@@ -14,7 +14,8 @@ from namegen_bench.measuring.floor import Work
 from namegen_bench.names import FUSED_LAYERS, FUSED_OP, OPS, SUITE_PEERS
 from namegen_ext.fusion import fuse
 
-# In evaluation, without a graph; in training, with one that is thrown away; in training, and backward.
+# Inference: in evaluation mode, without a graph. Forward: in training mode, with a graph that is thrown away.
+# Forward+backward: in training mode, with the backward pass.
 INFERENCE, FORWARD, FORWARD_BACKWARD = "inference", "forward", "forward+backward"
 MODES = (INFERENCE, FORWARD, FORWARD_BACKWARD)
 
@@ -23,14 +24,14 @@ FLOAT_BYTES, TOKEN_BYTES = 4, 8
 
 @dataclass
 class OpPeer:
-    """One way to compute an operator, with its own parameters and input.
+    """One way to compute an operator, with parameters and an input of its own.
 
     Attributes:
-        call: takes the input, returns the output.
+        call: takes the input and returns the output.
         input: the input.
         leaves: the tensors that get a gradient, by name.
-        states: further tensors that a call changes, by name.
-        output_gradient: what the backward pass starts from: the output's shape.
+        states: other tensors that a call changes, by name.
+        output_gradient: the gradient that the backward pass starts from, of the output's shape.
 
     """
 
@@ -41,7 +42,7 @@ class OpPeer:
     output_gradient: Tensor
 
     def inference(self, times: int) -> None:
-        """Compute the output, recording nothing."""
+        """Compute the output without a graph."""
         call, input = self.call, self.input
         with torch.no_grad():
             for _ in range(times):
@@ -54,7 +55,7 @@ class OpPeer:
             call(input)
 
     def forward_backward(self, times: int) -> None:
-        """Compute the output and the gradients; each time anew, as after optimizer.zero_grad()."""
+        """Compute the output and new gradients each time, as after optimizer.zero_grad()."""
         call, input, output_gradient = self.call, self.input, self.output_gradient
         leaves = tuple(self.leaves.values())
         for _ in range(times):
@@ -63,7 +64,7 @@ class OpPeer:
             call(input).backward(output_gradient)
 
     def results(self, mode: str) -> dict[str, Tensor]:
-        """Compute once, and return all that came out of it, by name."""
+        """Compute once, and return all tensors that were computed, by name."""
         with torch.set_grad_enabled(mode != INFERENCE):
             output = self.call(self.input)
         results = {"output": output.detach()}
@@ -75,11 +76,12 @@ class OpPeer:
 
 @dataclass(frozen=True)
 class OpCase(ABC):
-    """An operator at given sizes. It can be sent to another process.
+    """An operator at given sizes. A case can be sent to another process.
 
     Attributes:
-        batches: numbers of examples to measure at.
-        targets: the speedup of forward+backward that is to be reached, by batch; elsewhere it is 1.
+        batches: the batch sizes to measure at.
+        targets: the speedup of forward+backward that should be reached, as pairs of batch and speedup; it is 1 for
+            other batches.
 
     """
 
@@ -106,7 +108,7 @@ class OpCase(ABC):
 
     @abstractmethod
     def terms(self, batch: int) -> dict[str, int]:
-        """How many terms an element of each result sums up, by the names in OpPeer.results."""
+        """Return how many terms an element of each result sums up, by the names in OpPeer.results."""
 
     @property
     @abstractmethod
@@ -115,14 +117,14 @@ class OpCase(ABC):
 
     @abstractmethod
     def work(self, mode: str, batch: int) -> Work:
-        """Count what a call has to do at the least; functions such as tanh are not counted as operations."""
+        """Count the least work of a call. Functions such as tanh do not count as operations."""
 
     def modes(self, batch: int) -> tuple[str, ...]:
-        """The modes that make sense for a batch."""
+        """Return the modes that make sense for a batch."""
         return MODES
 
     def target(self, mode: str, batch: int) -> float:
-        """Return the speedup over the stock layers that is to be reached."""
+        """Return the speedup over the stock layers that should be reached."""
         return dict(self.targets).get(batch, 1.0) if mode == FORWARD_BACKWARD else 1.0
 
     def with_batches(self, batches: tuple[int, ...]) -> OpCase:
@@ -137,14 +139,14 @@ class OpCase(ABC):
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> OpPeer:
-        """Build a peer; all of a case start from the same numbers.
+        """Build a peer. All peers of a case start from the same numbers.
 
         Args:
-            name: one of the suite ops.
+            name: a peer of the suite ops.
             batch: number of examples.
             mode: one of MODES.
-            dtype: of the parameters and the floating-point input.
-            device: of all tensors.
+            dtype: the dtype of the parameters, and of the input where it is floating-point.
+            device: the device of all tensors.
 
         Raises:
             ValueError: there is no such peer.
@@ -166,15 +168,14 @@ class OpCase(ABC):
             report = fuse(module)
             assert [site.fused for site in report] == [True], str(report)
         generator = torch.Generator().manual_seed(2)
-        output_gradient = torch.randn(batch, self.output_size, generator=generator).to(
-            device, dtype
-        )  # (B, H)
+        output_gradient = torch.randn(batch, self.output_size, generator=generator)  # (B, H)
+        output_gradient = output_gradient.to(device, dtype)
         states = {key: state for key, state in module.named_buffers() if state.is_floating_point()}
         return OpPeer(call, input, leaves, states, output_gradient)
 
 
 def training_call(case: OpCase, peer: str, batch: int) -> Callable[[], object]:
-    """Prepare one forward+backward of a peer, for :func:`namegen_bench.measuring.memory.peak_memory`."""
+    """Prepare one forward+backward call of a peer, for :func:`namegen_bench.measuring.memory.peak_memory`."""
     prepared = case.peer(peer, batch, FORWARD_BACKWARD)
     return lambda: prepared.forward_backward(1)
 

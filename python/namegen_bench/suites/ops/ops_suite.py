@@ -1,8 +1,8 @@
 """The cases of the suite, and how one is measured.
 
-All peers share a process, the parent's, and in each comparison a number of threads: all of them are torch with the same
-pool of threads and the same allocator, so that none has anything of its own that could disturb another; and calls of
-microseconds are best compared when they stand close together.
+All peers run in the parent's process, with the same number of threads in a comparison. They can share a process because
+all of them are torch with the same pool of threads and the same allocator: none has anything of its own that could
+disturb another. And calls of microseconds are best compared when they follow each other closely.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ from namegen_bench.suites.ops.op_case import (
 _BATCHES = (1, 2, 8, 32, 128, 1024, 16384, 65536)
 _FEW_BATCHES = (1, 32, 1024, 16384, 65536)
 _QUICK_BATCHES = (1, 32, 1024)
-# Where a second thread is measured as well: with fewer examples no peer has work enough for one, and more take long.
+# At these batches more threads are measured as well. Fewer examples are too little work for a second thread, and more
+# examples take long.
 _THREADED_BATCHES = (1024, 16384)
 
-# The names model's sizes, then those of a model of words.
+# First the sizes of the models of names, then those of a model of words.
 _CASES: tuple[OpCase, ...] = (
     EmbeddingConcatLinearCase(
         batches=_BATCHES,
@@ -58,7 +59,7 @@ _CASES: tuple[OpCase, ...] = (
 
 
 def ops_cases(quick: bool) -> tuple[OpCase, ...]:
-    """Return the cases; with ``quick`` the first one of each operator at small batches."""
+    """Return the cases; for a quick run the first case of each operator at small batches."""
     firsts = {case.operator: case for case in reversed(_CASES)}
     return tuple(case.with_batches(_QUICK_BATCHES) for case in firsts.values()) if quick else _CASES
 
@@ -72,11 +73,11 @@ def run_ops(
     """Measure each case at each batch in each mode.
 
     Args:
-        settings: how long and how often.
-        thread_counts: what torch is set to, one after the other; to all but the first at two large batches alone. The
-            targets are for the first.
-        only_peers: the peers to measure, beside stock; None for all.
-        tell: is told what is being measured.
+        settings: how long and how often each peer is measured.
+        thread_counts: the numbers of threads. The first is measured at all batches, and the targets are for it. The
+            others are measured at two large batches only.
+        only_peers: the peers to measure beside stock; None for all.
+        tell: is called with what is being measured.
 
     Raises:
         DisagreementError: a peer computes something else than the stock layers.
@@ -118,7 +119,7 @@ def _compare(
     peaks: dict[str, PeakMemory] = {}
     notes: list[str] = []
     if mode == FORWARD_BACKWARD and is_first:
-        # The operator by itself takes what the fused layers take.
+        # The operator by itself takes the same memory as the fused layers, so it is not measured.
         for name in [name for name in names if name != FUSED_OP]:
             try:
                 peaks[name] = peak_memory(partial(training_call, case, name), batch, threads)

@@ -1,4 +1,4 @@
-"""Drawing names with loops in eager PyTorch, as its users write them."""
+"""Drawing names with loops in eager PyTorch, as users of PyTorch write them."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def one_at_a_time(model: nn.Module, vocabulary: Vocabulary, block_size: int, n: 
 
 @torch.no_grad()
 def batched(model: nn.Module, vocabulary: Vocabulary, block_size: int, n: int) -> list[str]:
-    """Draw n names together, a symbol of each at a time; names that have ended leave the batch.
+    """Draw n names together, one symbol of each in a step. Names that have ended leave the batch.
 
-    In its favour: one forward pass, one softmax and one multinomial a step, nothing in Python per name until
-    the end.
+    It is written to be fast: a step has one forward pass, one softmax and one multinomial, and Python does nothing for
+    a single name until the end.
     """
     contexts = torch.zeros(n, block_size, dtype=torch.int64)  # (n, block_size)
     drawn = torch.zeros(n, _LONGEST, dtype=torch.int64)  # (n, longest)

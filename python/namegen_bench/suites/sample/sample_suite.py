@@ -1,7 +1,7 @@
 """The cases of the suite, and how one is measured.
 
-All peers share a process, the parent's: all of them are torch, or this package with torch's number of threads, so that
-setting that number before a sample is all that it takes to measure one with another.
+All peers run in the parent's process. They can share it because all of them are torch, or this package with torch's
+number of threads: setting that number before each sample is enough to measure them with different ones.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from namegen_ext.data import Vocabulary, load_words
 from namegen_ext.sampling import sample_names
 from namegen_ext.training import RECIPES, Trainer, TrainResult
 
-# Of the names that Python and the native sampler draw from the same seed: all, save where two roundings of a
-# probability fall on different sides of the number drawn (one symbol in a million, by NameSampler).
+# The share of names that must be equal when Python and the native sampler draw from the same seed. They differ only
+# where two roundings of a probability fall on different sides of the number that was drawn: in one symbol of a million,
+# as NameSampler says.
 _SAME_NAMES = 0.99
 
 
@@ -36,10 +37,10 @@ class SampleCase:
     """A model to draw names from.
 
     Attributes:
-        name: what the tables call it.
-        options: of the training that makes the model.
-        counts: how many names each peer draws in a call: fewer of the slow ones.
-        targets: speedups to be reached, by (peer, other peer).
+        name: the case's name in the tables.
+        options: the options that the model is trained with.
+        counts: how many names each peer draws in a call; slow peers draw fewer.
+        targets: the speedups that should be reached, by (peer, other peer).
 
     """
 
@@ -66,7 +67,7 @@ _CASES = (
 
 
 def sample_cases(quick: bool) -> tuple[SampleCase, ...]:
-    """Return the cases: for a quick run, models that were hardly trained and few names."""
+    """Return the cases; for a quick run, models that are hardly trained, and few names."""
     if not quick:
         return _CASES
     return tuple(
@@ -86,13 +87,13 @@ def run_sample(
     only_peers: frozenset[str] | None,
     tell: Callable[[str], None],
 ) -> Iterator[Comparison]:
-    """Measure each case: seconds per name, the making of tables included.
+    """Measure each case in seconds per name. The time includes making the tables that are drawn from.
 
     Args:
-        settings: how long and how often.
-        thread_counts: each peer is measured at all of them, save one-at-a-time, which has no use for a second.
-        only_peers: the peers to measure, beside stock; None for all.
-        tell: is told what is being measured.
+        settings: how long and how often each peer is measured.
+        thread_counts: each peer is measured at all of them, except one-at-a-time, which cannot use a second thread.
+        only_peers: the peers to measure beside stock; None for all.
+        tell: is called with what is being measured.
 
     Raises:
         DisagreementError: Python and the native sampler do not draw the same names.
@@ -181,7 +182,7 @@ def _aims(case: SampleCase, timings: dict[str, Timing]) -> Iterator[str]:
 
 
 def _check(case: SampleCase, model: nn.Module, vocabulary: Vocabulary) -> None:
-    """Find the native sampler's names to be those of the readable one."""
+    """Check that the native sampler draws the names of the readable one."""
     expected = sample_names(model, vocabulary, 500, seed=7, backend="python")
     found = sample_names(model, vocabulary, 500, seed=7, backend="native")
     same = sum(map(str.__eq__, expected, found)) / len(expected)

@@ -1,4 +1,4 @@
-"""The least that drawing names takes."""
+"""The least work of drawing names."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from namegen_ext.models.counting import context_numbers
 
 
 def work(model: nn.Module, names: list[str], vocabulary: Vocabulary, block_size: int) -> Work:
-    """Count what drawing these names takes: the model once for each context that occurs, and each character written.
+    """Count the least work of drawing these names: the model once for each context that occurs, and each byte written.
 
-    A context's distribution need not be computed twice; drawing from it, and the random numbers, are not counted.
+    A context's distribution need not be computed twice. Drawing from it and making random numbers are not counted.
     """
     vocab_size = len(vocabulary)
-    contexts, _ = build_windows(names, vocabulary, block_size)  # (characters and ends, block_size)
-    numbers = context_numbers(contexts, vocab_size).unique()  # (N,), each context that occurs once
+    contexts, _ = build_windows(
+        names, vocabulary, block_size
+    )  # (n, block_size), n characters and ends of names
+    numbers = context_numbers(contexts, vocab_size).unique()  # (N,), every context that occurs, once
     powers = vocab_size ** torch.arange(block_size - 1, -1, -1)  # (block_size,)
     occurring = numbers[:, None] // powers % vocab_size  # (N, block_size): the digits of the numbers
-    written = len(contexts)  # a byte each
+    written = len(contexts)  # one byte for each character and each end
     return Work(forward_operations(read_weights(model), occurring), written)

@@ -1,9 +1,12 @@
 """Training with torch.compile: forward, backward and update in one compiled function.
 
-In its favour: the step is one graph (fullgraph) without autograd at run time, as ``torch.func`` takes the gradient
-while it is traced; the update of all parameters stands in the same graph and writes in place, so that the compiler
-can fuse it; it is compiled for just this batch size (dynamic=False). As for the other modules, the examples of many
-steps are gathered together, and losses stay tensors until the end.
+It is written to be fast:
+
+- The step is one graph (fullgraph) without autograd at run time, because ``torch.func`` takes the gradient while the
+  step is traced.
+- The update of all parameters is part of the graph and writes in place, so that the compiler can fuse it.
+- The step is compiled for this batch size only (dynamic=False).
+- As for the other modules, the examples of many steps are gathered together, and losses stay tensors until the end.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ class CompiledStepPeer:
     Args:
         case: what is trained.
         data: the examples.
-        mode: of torch.compile.
+        mode: the mode of torch.compile.
 
     """
 
@@ -39,8 +42,8 @@ class CompiledStepPeer:
         self.indices = case.build_indices(len(data.targets))
 
         def loss_of(parameters: Mapping[str, Tensor], tokens: Tensor, targets: Tensor) -> Any:
-            # Batch norm updates its running statistics in place, which may not be seen outside of a function
-            # whose gradient is taken: it gets copies, and hands them out. The compiler makes nothing of that.
+            # Batch norm updates its running statistics in place. A function whose gradient is taken may not change
+            # anything outside itself, so it gets copies and returns them. The compiler removes these copies.
             moving = {name: buffer.clone() for name, buffer in buffers.items()}
             _, loss = functional_call(model, (dict(parameters), moving), (tokens, targets))
             return loss, moving
@@ -56,7 +59,7 @@ class CompiledStepPeer:
         self.step: Any = torch.compile(step, fullgraph=True, dynamic=False, mode=mode)
 
     def run(self, start: int, count: int) -> Tensor:
-        """Run steps; see TrainPeer. The first one compiles."""
+        """Run steps; see TrainPeer. The first step compiles."""
         indices = self.indices.steps(start, start + count)  # (K, B)
         tokens, targets = self.tokens[indices], self.targets[indices]  # (K, B, block_size), (K, B)
         return torch.stack([self.step(x, y) for x, y in zip(tokens, targets, strict=True)])  # (K,)

@@ -1,8 +1,8 @@
 """Training in JAX: one jitted ``lax.scan`` over all the steps of a call.
 
-In its favour: examples are 32-bit and lie on the device, the weights are donated, so that they are updated in
-place, and the losses are fetched once a call. With one thread, XLA's own thread pool is off, and the
-process of the benchmark is kept to one CPU.
+It is written to be fast: examples are 32-bit and lie on the device, the weights are donated, so that they are updated
+in place, and the losses are fetched once per call. With one thread, XLA's own thread pool is off, and the process of
+the benchmark is kept on one CPU.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from namegen_bench.suites.train.train_case import PeerUnavailableError, TrainCase, TrainData
 from namegen_bench.suites.train.weights import LevelWeights, read_weights
 
-_MOMENTUM, _EPS = 0.1, 1e-5  # those of nn.BatchNorm1d
+_MOMENTUM, _EPS = 0.1, 1e-5  # the defaults of nn.BatchNorm1d
 
 
 class JaxScanPeer:
@@ -38,7 +38,7 @@ class JaxScanPeer:
                 for level in weights.levels
             ],
         }
-        if weights.output_weight is not None and weights.output_bias is not None:  # which a bigram has not
+        if weights.output_weight is not None and weights.output_bias is not None:  # a bigram has neither
             params["W2"] = jnp.array(weights.output_weight.numpy())  # (H, V)
             params["b2"] = jnp.array(weights.output_bias.numpy())  # (V,)
         running = [
@@ -62,7 +62,7 @@ class JaxScanPeer:
         self.scan = jax.jit(lambda state, indices: jax.lax.scan(step, state, indices), donate_argnums=0)
 
     def run(self, start: int, count: int) -> Tensor:
-        """Run steps; see TrainPeer. Compiles anew for each ``count``."""
+        """Run steps; see TrainPeer. JAX compiles again for each new ``count``."""
         drawn = self.indices.steps(start, start + count).to(torch.int32)  # (count, B)
         self.state, losses = self.scan(self.state, self.jnp.asarray(drawn.numpy()))
         return torch.tensor(losses.tolist())  # (count,)
@@ -80,7 +80,7 @@ def _loss(params: Any, running: Any, groups: tuple[int, ...], tokens: Any, targe
     new_running: list[Any] = []
     for level, group in zip(params["levels"], groups, strict=True):
         batch_size, length, channels = hidden.shape
-        # Rows, one for each position left: a plain matrix product.
+        # One row for each position that is left, so that this is a plain matrix product.
         rows = hidden.reshape(batch_size * (length // group), group * channels) @ level["W"]  # (N, H)
         if "b" in level:
             rows = rows + level["b"]
@@ -107,7 +107,10 @@ def _normalise(rows: Any, level: Any, running: Any) -> tuple[Any, Any]:
 
 
 def load_jax(threads: int) -> None:
-    """Import JAX, set to the CPU and to one thread or to all.
+    """Import JAX for the CPU, with one thread or with all.
+
+    Args:
+        threads: 1 for one thread; any other number leaves JAX its own pool of threads.
 
     Raises:
         PeerUnavailableError: JAX is not installed, or cannot be imported.
@@ -115,7 +118,7 @@ def load_jax(threads: int) -> None:
     """
     if importlib.util.find_spec("jax") is None:
         raise PeerUnavailableError("JAX is not installed")
-    if "jax" not in sys.modules:  # read once, when JAX starts
+    if "jax" not in sys.modules:  # JAX reads these variables once, when it starts
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
         if threads == 1:
             flags = os.environ.get("XLA_FLAGS", "")

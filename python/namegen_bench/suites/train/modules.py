@@ -1,7 +1,7 @@
 """Training with torch.nn modules: stock layers, fused layers, and the native step engine.
 
-All of them run in the package's own loop, ``namegen_ext.training``, with its optimizer. Through autograd, the
-examples of many steps are gathered together, gradients are set to None, and SGD is one fused call.
+All of them run in the steps of ``namegen_ext.training``, with its optimizer. The steps through autograd gather the
+examples of many steps together, set gradients to None, and make the SGD update in one fused call.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class ModulePeer:
         case: what is trained.
         data: the examples.
         model: called as ``model(tokens, targets)``.
-        backend: what runs the steps: autograd, or the native engine.
-        note: what is to be said about it beside its time.
+        backend: the class that runs the steps, through autograd or in the native engine.
+        note: a sentence to show with the peer's time; empty for none.
 
     """
 
@@ -53,12 +53,12 @@ def stock(case: TrainCase, data: TrainData, threads: int) -> ModulePeer:
 
 
 def stock_float64(case: TrainCase, data: TrainData) -> ModulePeer:
-    """Train the stock layers in float64, as the measure of the others' losses."""
+    """Train the stock layers in float64. The losses of all other peers are compared with theirs."""
     return ModulePeer(case, data, case.build_model(data.vocab_size).double())
 
 
 def fused_layers(case: TrainCase, data: TrainData, threads: int) -> ModulePeer:
-    """Train the same layers after ``namegen_ext.fuse``: what its user gets, where it fuses nothing too."""
+    """Train the same layers after ``namegen_ext.fuse``, as its user would, even where it fuses nothing."""
     model = case.build_model(data.vocab_size)
     report = fuse(model)
     note = "" if report.fused else "fuse() finds nothing to fuse in this model: these are the stock layers"
@@ -66,7 +66,7 @@ def fused_layers(case: TrainCase, data: TrainData, threads: int) -> ModulePeer:
 
 
 def fused_step(case: TrainCase, data: TrainData, threads: int) -> ModulePeer:
-    """Train the stock layers in the native engine, all steps of a call in one."""
+    """Train the stock layers in the native engine. All steps of a call run in one call of the engine."""
     try:
         return ModulePeer(case, data, case.build_model(data.vocab_size), EngineSteps)
     except UnsupportedModelError as error:

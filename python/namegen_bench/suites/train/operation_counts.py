@@ -1,21 +1,23 @@
 """How many arithmetic operations a training step needs, and how many bytes it must go through.
 
-Counted are the multiplications and additions of the embedding, the linear layers and the update, each as one
-operation. Left out are tanh, softmax and batch norm, element by element: a few percent of the whole, so that the
-share of the floor that is found from this count is a little below the true one.
+The multiplications and additions of the embedding, the linear layers and the update are counted, each as one operation.
+The element-by-element work of tanh, softmax and batch norm is left out. It is a few percent of the whole, so the share
+of the floor that follows from this count is a little below the true share.
 
-The first level takes symbols, of which there are few. So its product of the embedding with the weights need not
-be computed for every example, but once for each symbol that occurs at a place: forward, a table with a row for
-each; backward, the gradients of the examples with the same symbol are added up first. Of a bigram that is all: a
-step needs the counts of the minibatch's pairs, and then works on the rows of the symbols that occur.
+The first level takes symbols, of which there are few. So its product of the embedding with the weights is not needed
+for every example, but once for each symbol that occurs at a place. The forward pass makes a table with a row for each
+of these symbols. The backward pass first adds up the gradients of the examples with the same symbol. A bigram needs
+nothing else: a step counts the pairs of the minibatch, and then works on the rows of the symbols that occur.
 
-The positions of a minibatch repeat themselves: two that hold the same symbols so far have the same activations, which
-need to be computed once, and whose gradients are added up first. Of each level the distinct rows are counted.
+The positions of a minibatch repeat themselves. Two positions that hold the same symbols so far have the same
+activations: these need to be computed only once, and their gradients can be added up first. So the distinct rows of
+each level are counted.
 
-A GPT needs no position behind a word's end, and attention joins each position with itself and those before it.
+A GPT does not need the positions after the end of a word. Its attention joins each position with itself and with the
+positions before it.
 
-Activations need not be kept, as they can be computed anew, and so are no bytes that must be moved. The minibatch
-and the parameters are: its indices, tokens and targets are read, each parameter is read and written.
+Activations do not count as bytes that must be moved, because they can be computed again. The minibatch and the
+parameters count: the step reads the minibatch's indices, tokens and targets, and it reads and writes each parameter.
 """
 
 from __future__ import annotations
@@ -30,35 +32,37 @@ from namegen_bench.suites.train.weights import Weights, read_weights
 from namegen_ext.data import IGNORED
 from namegen_ext.models import GPT
 
-# A product of matrices, with a multiplication and an addition each; and its gradients with respect to both, which are
-# two more of the same size.
+# A product of matrices takes a multiplication and an addition for each pair of values. Its gradients with respect to
+# both matrices are two more products of the same size.
 _FORWARD = 2
 _PRODUCTS = 3 * _FORWARD
-_UPDATE = 2  # a parameter's gradient times the rate, subtracted
+_UPDATE = 2  # operations for each parameter: its gradient is multiplied by the rate and subtracted
 _FLOAT_BYTES, _INDEX_BYTES = 4, 8
 
-_COUNTED_STEPS = 20  # their symbols are counted, for the mean
+_COUNTED_STEPS = 20  # the work is the mean over the minibatches of this many steps
 
 
 def work_per_step(case: TrainCase, data: TrainData) -> Work:
-    """Count what a step of SGD has to do, on average over the first minibatches."""
+    """Count the least work of a step of SGD, as the mean over the first minibatches."""
     minibatches = case.build_indices(len(data.targets)).steps(0, min(case.steps, _COUNTED_STEPS))  # (K, B)
     model = case.build_model(data.vocab_size)
     if isinstance(model, GPT):
         operations = gpt_operations_per_step(model, list(data.targets[minibatches]))
     else:
         operations = operations_per_step(read_weights(model), list(data.tokens[minibatches]))
-    example = 1 + data.tokens[0].numel() + data.targets[0].numel()  # its index, tokens and targets
+    example = (
+        1 + data.tokens[0].numel() + data.targets[0].numel()
+    )  # integers of one example: index, tokens, targets
     moved = _INDEX_BYTES * case.batch_size * example + 2 * _FLOAT_BYTES * _size(model)
     return Work(operations, moved)
 
 
 def gpt_operations_per_step(model: GPT, minibatches: Sequence[Tensor]) -> float:
-    """Count the operations of a step of a GPT, on average over minibatches.
+    """Count the operations of a step of a GPT, as the mean over minibatches.
 
     Args:
-        model: gives the sizes.
-        minibatches: targets (B, block_size) of each.
+        model: the model, which gives the sizes.
+        minibatches: the targets (B, block_size) of each minibatch.
 
     """
     width, layers = model.embedding_dim, model.num_layers
@@ -66,21 +70,24 @@ def gpt_operations_per_step(model: GPT, minibatches: Sequence[Tensor]) -> float:
     for targets in minibatches:
         lengths = (targets != IGNORED).sum(1)  # (B,)
         rows = int(lengths.sum())
-        pairs = int((lengths * (lengths + 1) // 2).sum())  # each position with itself and those before it
-        # Of a layer and a position: queries, keys and values 3, the output 1, and the network 4 + 4 times E * E.
+        pairs = int(
+            (lengths * (lengths + 1) // 2).sum()
+        )  # pairs of a position with itself and each one before it
+        # Products of E * E for a position in a layer: 3 for queries, keys and values, 1 for the output, and 4 + 4 for
+        # the two layers of the network, which makes 12.
         dense = layers * 12 * width**2 + width * model.vocab_size
-        # Of a layer and a pair: the score sums E products, and E values are added up with their weight.
+        # For a pair in a layer: the score sums E products, and E values are added up with their weight.
         attention = layers * 2 * width
         total += _PRODUCTS * (rows * dense + pairs * attention)
     return total / len(minibatches) + _UPDATE * _size(model)
 
 
 def operations_per_step(weights: Weights, minibatches: Sequence[Tensor]) -> float:
-    """Count the operations of a step of the other models, on average over minibatches.
+    """Count the operations of a step of the other models, as the mean over minibatches.
 
     Args:
-        weights: of the model.
-        minibatches: tokens (B, block_size) of each.
+        weights: the weights of the model.
+        minibatches: the tokens (B, block_size) of each minibatch.
 
     """
     update = _UPDATE * _num_parameters(weights)
@@ -88,14 +95,21 @@ def operations_per_step(weights: Weights, minibatches: Sequence[Tensor]) -> floa
 
 
 def forward_operations(weights: Weights, tokens: Tensor) -> int:
-    """Count the operations of the logits for contexts: tokens (N, block_size)."""
+    """Count the operations that the logits of contexts take: tokens (N, block_size)."""
     return _operations(weights, tokens, _FORWARD)
 
 
 def _operations(weights: Weights, tokens: Tensor, per_product: int) -> int:
-    """Count the operations without the update: ``per_product`` is _FORWARD, or _PRODUCTS with the backward pass."""
-    sums = 1 if per_product == _FORWARD else 2  # what is added forward has a gradient that is summed backward
-    joined = 1  # tokens that a row is made of
+    """Count the operations without the update.
+
+    Args:
+        weights: the weights of the model.
+        tokens: (N, block_size).
+        per_product: _FORWARD, or _PRODUCTS to include the backward pass.
+
+    """
+    sums = 1 if per_product == _FORWARD else 2  # the gradient of what is added forward is summed up backward
+    joined = 1  # how many tokens a row is made of
     total = 0
     rows = len(tokens)
     for number, level in enumerate(weights.levels):
@@ -105,14 +119,17 @@ def _operations(weights: Weights, tokens: Tensor, per_product: int) -> int:
         inputs, hidden = level.weight.shape
         product = per_product * rows * inputs * hidden
         if number == 0:
-            # A value each: a table's row added forward, and a gradient added to its row backward.
+            # For each token a row of the table is added in the forward pass, and a gradient to its row in the backward.
             added = sums * distinct.numel() * hidden
             symbols = _symbols(distinct)
             product = min(product, per_product * symbols * weights.embedding.shape[1] * hidden + added)
         total += product
-        total += sums * rows * hidden if level.bias is not None else 0  # added, and its gradient summed
+        total += (
+            sums * rows * hidden if level.bias is not None else 0
+        )  # the bias is added, and its gradient summed
     if weights.output_weight is None:
-        # A bigram: pairs are counted; of each row, its count times its probabilities, less the counts of its pairs.
+        # A bigram counts the pairs. Then each row's count is multiplied by its probabilities, and the counts of its
+        # pairs are subtracted.
         symbols = len(tokens.unique())
         return rows + 2 * symbols * weights.embedding.shape[1]
     size, vocab_size = weights.output_weight.shape
@@ -120,7 +137,7 @@ def _operations(weights: Weights, tokens: Tensor, per_product: int) -> int:
 
 
 def _symbols(distinct: Tensor) -> int:
-    """Count the symbols that occur at each place, all places together: as many products the first level needs."""
+    """Count the symbols that occur at each place, summed over the places. The first level needs a product for each."""
     return sum(len(place.unique()) for place in distinct.T)
 
 

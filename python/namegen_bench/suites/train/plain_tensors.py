@@ -1,8 +1,8 @@
-"""Training with plain tensors in eager PyTorch, as lectures write it: no module and no optimizer.
+"""Training with plain tensors in eager PyTorch, as lectures write it, without modules and without an optimizer.
 
-In its favour: losses stay tensors until the end, where a lecture's loop reads each with ``.item()``, and the
-levels stand one after another in a loop over tuples, without the lectures' layer objects. Unlike the lectures,
-batch norm normalises with the biased variance, so that it computes what nn.BatchNorm1d does.
+It is a little faster than the lectures' code: losses stay tensors until the end, where a lecture reads each with
+``.item()``, and a loop runs over the levels without the lectures' layer objects. Unlike in the lectures, batch norm
+normalises with the biased variance, so that it computes what nn.BatchNorm1d computes.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from torch import Tensor
 from namegen_bench.suites.train.train_case import TrainCase, TrainData
 from namegen_bench.suites.train.weights import LevelWeights, read_weights
 
-_MOMENTUM, _EPS = 0.1, 1e-5  # those of nn.BatchNorm1d
+_MOMENTUM, _EPS = 0.1, 1e-5  # the defaults of nn.BatchNorm1d
 
 
 @dataclass
 class _BatchNorm:
-    """Parameters and running statistics of one level, each (H,)."""
+    """Parameters and running statistics of one level; each is (H,)."""
 
     bngain: Tensor
     bnbias: Tensor
@@ -31,7 +31,7 @@ class _BatchNorm:
 
 @dataclass
 class _Level:
-    """One level: ``group`` positions of C channels side by side, times W (group * C, H), plus b (H,)."""
+    """One level: it joins ``group`` positions of C channels, multiplies by W (group * C, H), and adds b (H,)."""
 
     group: int
     W: Tensor
@@ -104,7 +104,7 @@ class PlainTensorsPeer:
         return F.cross_entropy(logits, yb)
 
     def _normalise(self, norm: _BatchNorm, hpreact: Tensor) -> Tensor:
-        dims = tuple(range(hpreact.dim() - 1))  # the batch, and positions where there are some
+        dims = tuple(range(hpreact.dim() - 1))  # the batch, and the positions where the input has some
         n = hpreact.numel() // hpreact.shape[-1]
         bnmean = hpreact.mean(dims, keepdim=True)  # (1, H), or (1, 1, H)
         bnvar = hpreact.var(dims, keepdim=True, unbiased=False)

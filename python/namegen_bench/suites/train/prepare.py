@@ -1,4 +1,4 @@
-"""What happens in a worker's process before the first sample: a peer is built, and makes the steps that are checked."""
+"""What a worker does before the first sample: it builds a peer, and runs the steps whose losses are checked."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from namegen_bench.suites.train.train_peers import BUILDERS, SLOW_TO_COMPILE
 
 @dataclass(frozen=True)
 class FirstSteps:
-    """What a peer's first steps came to.
+    """The result of a peer's first steps.
 
     Attributes:
-        losses: in nats, one for each step.
-        seconds: how long it took to build the peer and to run them.
-        note: what is to be said about the peer; or empty.
+        losses: the loss of each step in nats.
+        seconds: how long it took to build the peer and to run the steps.
+        note: a sentence to show about the peer; empty for none.
 
     """
 
@@ -38,8 +38,8 @@ class FirstSteps:
 
 
 def preparation(name: str, case: TrainCase, data: TrainData) -> Prepare:
-    """Return what builds a peer in another process: see :class:`namegen_bench.measuring.workers.Worker`."""
-    # As arrays, which are copied to the process: a tensor would be shared with it.
+    """Return a function that builds a peer in another process; see :class:`namegen_bench.measuring.workers.Worker`."""
+    # The data is sent as arrays, which are copied to the process. A tensor would be shared with it.
     return partial(_prepare, name, case, data.vocab_size, data.tokens.numpy(), data.targets.numpy())
 
 
@@ -49,7 +49,8 @@ def _prepare(
     data = TrainData(vocab_size, torch.from_numpy(tokens), torch.from_numpy(targets))
     if name == JAX:
         if threads == 1:
-            # XLA's flag for one thread leaves it 1.8 CPUs at batch 1,024; its pools have a thread for each CPU allowed.
+            # XLA's flag for one thread is not enough: with it, XLA still uses 1.8 CPUs at batch 1,024. Its pools have a
+            # thread for each CPU that the process may run on.
             os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
         load_jax(threads)
     before = own_memory()
@@ -57,7 +58,7 @@ def _prepare(
     try:
         peer = BUILDERS[name](case, data, threads)
         losses = first_steps(peer, case)  # for a peer that compiles, this is when it does
-    except Exception as error:  # whatever the compiler stumbles over, such as a missing C++ compiler
+    except Exception as error:  # the compiler may fail in any way, for want of a C++ compiler say
         if name not in SLOW_TO_COMPILE or isinstance(error, PeerUnavailableError):
             raise
         lines = str(error).strip().splitlines() or [""]
@@ -68,13 +69,13 @@ def _prepare(
 
 
 def first_steps(peer: TrainPeer, case: TrainCase) -> Tensor:
-    """Run the steps that are checked, as many in a call as will be in one of a sample: (steps,) losses."""
+    """Run the steps whose losses are checked, in calls as long as a timed call; return the losses (steps,)."""
     starts = range(0, case.steps, case.timed_steps)
     return torch.cat([peer.run(start, min(case.timed_steps, case.steps - start)) for start in starts])
 
 
 def sampler(peer: TrainPeer, next_step: int, steps: int) -> Sampler:
-    """One call is so many steps, from ``next_step`` on; each call goes on where the one before stopped."""
+    """Return a sampler whose calls each run ``steps`` steps. Each call goes on where the one before stopped."""
 
     def sample(calls: int) -> None:
         nonlocal next_step

@@ -1,4 +1,4 @@
-"""One case by all its peers, each in a process of its own for each number of threads: checked, then measured."""
+"""One case for all its peers: each has a process of its own for each number of threads, is checked, then measured."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from namegen_bench.suites.train.train_peers import COMPILING, ONE_THREAD
 
 
 class Entry(NamedTuple):
-    """A peer with a number of threads."""
+    """A peer at a number of threads."""
 
     peer: str
     threads: int
@@ -42,9 +42,9 @@ class Race:
     """What was found in a case.
 
     Attributes:
-        peers: each peer at its best number of threads.
-        others: the same peers at the other numbers.
-        notes: peers that were left out, and why; and the floor.
+        peers: the measurement of each peer at its best number of threads.
+        others: the measurements of the same peers at the other numbers.
+        notes: sentences about the peers that were left out, and about the floor.
 
     """
 
@@ -57,11 +57,11 @@ class Race:
 def compiler_cache() -> Iterator[dict[str, str]]:
     """Make an empty cache for compilers, which lasts as long as a suite.
 
-    A user compiles for the first time once: what an earlier run has left on the disk is not used. What has nothing to
-    do with the case, such as torch's own headers, is made once a suite.
+    The time to compile should be that of a user's first compilation, so what an earlier run left on the disk is not
+    used. What does not depend on the case, such as torch's own headers, is compiled once in a suite.
 
     Yields:
-        The variables to set in the processes of the peers.
+        The environment variables to set in the processes of the peers.
 
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
@@ -84,12 +84,12 @@ def run_race(
         case: what is trained.
         data: the examples.
         names: the peers; stock is among them.
-        rates: of the machine, for each number of threads: each peer is measured at all of them, save one that cannot
-            use a second thread.
-        settings: how long and how often.
-        environment: see :func:`compiler_cache`.
+        rates: the machine's rates for each number of threads. Each peer is measured at all these numbers, except one
+            that cannot use a second thread.
+        settings: how long and how often each peer is measured.
+        environment: the variables of :func:`compiler_cache`.
         where: names the case in messages.
-        tell: is told what is being done.
+        tell: is called with what is being done.
 
     Raises:
         DisagreementError: a peer's losses are not those of the stock layers.
@@ -139,7 +139,7 @@ def _start(
     tell: Callable[[str], None],
     stack: ExitStack,
 ) -> tuple[dict[Entry, Worker], dict[Entry, FirstSteps], list[str]]:
-    """Start the workers, as many at a time as there are CPUs, and wait for their first steps."""
+    """Start as many workers at a time as there are CPUs, and wait for their first steps."""
     workers: dict[Entry, Worker] = {}
     found: dict[Entry, FirstSteps] = {}
     notes: list[str] = []

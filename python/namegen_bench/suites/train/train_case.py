@@ -1,4 +1,4 @@
-"""What is trained, and what each way to train it must offer."""
+"""What is trained, and the protocol that each way to train it follows."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _SPLIT_SEED = 42
 class TrainPeer(Protocol):
     """One way to run training steps.
 
-    A step gathers a minibatch, runs the model forward and backward, and makes an SGD update. The examples of
-    each step come from MinibatchIndices, drawn as the steps are run.
+    A step gathers a minibatch, runs the model forward and backward, and makes an SGD update. The examples of each step
+    come from MinibatchIndices, and are drawn while the steps run.
     """
 
     def run(self, start: int, count: int) -> Tensor:
-        """Run the steps from ``start`` on, each from the weights that the one before left.
+        """Run ``count`` steps from step ``start`` on. Each begins with the weights that the step before left.
 
         Returns:
-            The losses in nats, each before its update: (count,).
+            (count,), the loss of each step in nats, before the step's update.
 
         """
 
@@ -39,21 +39,21 @@ class TrainCase:
     """A model at one batch size.
 
     Attributes:
-        batch_norm: whether the hidden layers are normalised.
+        batch_norm: whether the hidden layers have batch norm.
         batch_size: number of examples in a step.
         steps: how many steps are checked, in calls of ``timed_steps``.
-        timed_steps: how many make the unit of work whose time is taken: so many that what is done once a call
+        timed_steps: how many steps one timed call runs. They are so many that the work that is done once per call
             weighs as little as in a training loop.
-        target: the speedup over stock to be reached by fused layers; None where none is set.
-        step_targets: the speedups over other peers to be reached by the step engine, by peer.
+        target: the speedup over stock that fused layers should reach; None where none is set.
+        step_targets: the speedups over other peers that the step engine should reach, by peer.
         model: "bigram", "mlp", "wavenet", which joins positions two by two, or "gpt".
         embedding_dim: E; the bigram has none.
         block_size: number of characters of context.
-        hidden_size: H, of the MLP and the WaveNet.
-        num_layers: of the GPT.
-        num_heads: of the GPT.
-        learning_rate: of each step.
-        seed: of the weights and of the choice of examples.
+        hidden_size: H of the MLP and the WaveNet.
+        num_layers: number of layers of the GPT.
+        num_heads: number of attention heads of the GPT.
+        learning_rate: the learning rate of every step.
+        seed: the seed of the weights and of the choice of examples.
 
     """
 
@@ -74,11 +74,11 @@ class TrainCase:
 
     @property
     def name(self) -> str:
-        """What the tables call it."""
+        """The case's name in the tables."""
         return f"{self.model} with batch norm" if self.batch_norm else self.model
 
     def sizes(self, vocab_size: int) -> dict[str, int]:
-        """The sizes other than the batch."""
+        """Return the sizes other than the batch."""
         if self.model == "bigram":
             return {"V": vocab_size}
         sizes = {"V": vocab_size, "E": self.embedding_dim, "block": self.block_size}
@@ -87,7 +87,7 @@ class TrainCase:
         return sizes | {"H": self.hidden_size}
 
     def build_model(self, vocab_size: int) -> nn.Module:
-        """Build the model of stock layers: the same weights on each call."""
+        """Build the model of stock layers. Every call gives the same weights."""
         generator = torch.Generator().manual_seed(self.seed)
         if self.model == "bigram":
             return Bigram(vocab_size, generator=generator)
@@ -111,7 +111,7 @@ class TrainCase:
         )
 
     def build_indices(self, num_examples: int) -> MinibatchIndices:
-        """Make the choice of examples: the same for each call."""
+        """Make the choice of examples. Every call gives the same choice."""
         return MinibatchIndices(self.seed, num_examples, self.batch_size)
 
 
@@ -122,7 +122,7 @@ class TrainData:
     Attributes:
         vocab_size: number of symbols.
         tokens: int64 (n, block_size).
-        targets: int64 (n,); of a GPT (n, block_size), -1 where nothing is to be predicted.
+        targets: int64 (n,); for a GPT (n, block_size), with -1 where nothing is predicted.
 
     """
 

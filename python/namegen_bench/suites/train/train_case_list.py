@@ -1,4 +1,4 @@
-"""The cases of the suite."""
+"""The cases of the suite train."""
 
 from __future__ import annotations
 
@@ -38,18 +38,21 @@ def _wavenet(batch_size: int, steps: int, target: float, plain: float, jax: floa
     )
 
 
-# The table of 729 logits. 1,024 examples are 0.6% of the training set: a minibatch in which all rows occur.
+# The bigram is a table of 729 logits. 1,024 examples are 0.6% of the training set, and all rows of the table occur in
+# such a minibatch.
 _BIGRAM = TrainCase(
     model="bigram", batch_norm=False, batch_size=1024, steps=100, timed_steps=100, block_size=1
 )
 
-# The GPT of 204,544 parameters. Its users take AdamW; SGD, as for all other cases, makes a step no slower.
+# The GPT has 204,544 parameters. It is usually trained with AdamW. Here it has SGD, as all other cases do, which makes
+# a step no slower.
 _GPT = TrainCase(
     model="gpt", batch_norm=False, batch_size=32, steps=10, timed_steps=10, embedding_dim=64, block_size=16
 )
 
-# The training loop runs as many steps in a call as take a tenth of a second. Here a call takes 300 at most, fewer than
-# that for the step engine at batch 32: what is done once a call weighs no less here than there.
+# The training loop runs as many steps in a call as take a tenth of a second. Here a call runs at most 300 steps, which
+# are fewer than that for the step engine at batch 32. So the work that is done once per call weighs no less here than
+# in the training loop.
 _CASES = (
     _BIGRAM,
     _mlp(32, 300, target=1.0, plain=14, jax=2.7, batch_norm=False),
@@ -60,14 +63,14 @@ _CASES = (
     _wavenet(1024, 16, target=1.8, plain=3.3, jax=1.8),
     _GPT,
 )
-# For each model one, at its smaller batch.
+# One case of each model, at its smaller batch.
 _QUICK_CASES = (
     *(replace(_CASES[number], steps=20, timed_steps=20) for number in (0, 1, 3, 5)),
     replace(_GPT, steps=5, timed_steps=5),
 )
 
-# Compiling takes seconds to minutes for each number of threads. The mode max-autotune, which on a CPU takes as long
-# again and is hardly faster, is measured where steps are short and it has most to gain.
+# Compiling takes seconds to minutes for each number of threads. On a CPU, the mode max-autotune takes as long again and
+# is hardly faster, so it is measured only where steps are short and it has most to gain.
 COMPILED_CASES: dict[str, tuple[TrainCase, ...]] = {
     COMPILED: _CASES[1:],
     COMPILED_AUTOTUNE: tuple(case for case in _CASES if case.batch_size == 32),
@@ -75,5 +78,5 @@ COMPILED_CASES: dict[str, tuple[TrainCase, ...]] = {
 
 
 def train_cases(quick: bool) -> tuple[TrainCase, ...]:
-    """Return the cases."""
+    """Return the cases; for a quick run fewer of them."""
     return _QUICK_CASES if quick else _CASES

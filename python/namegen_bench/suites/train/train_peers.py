@@ -1,4 +1,4 @@
-"""The ways to train, by name."""
+"""The ways to train, by the peer's name."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ BUILDERS: dict[str, Callable[[TrainCase, TrainData, int], TrainPeer]] = {
     COMPILED_AUTOTUNE: compiled_autotune,
     JAX: jax_scan,
 }
-# Those whose first steps take seconds.
+# The peers that compile, so that their first steps take seconds.
 COMPILING = (COMPILED, COMPILED_AUTOTUNE, JAX)
-# Of these, those that take so many that a suite measures them in a few cases only.
+# The peers that take so long to compile that a suite measures them in a few cases only.
 SLOW_TO_COMPILE = (COMPILED, COMPILED_AUTOTUNE)
-# Those that never use a second thread: numpy counts, exponentiates and adds on one.
+# The peers that never use a second thread. numpy counts, exponentiates and adds on one thread.
 ONE_THREAD = (NUMPY,)

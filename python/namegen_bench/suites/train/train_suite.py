@@ -1,4 +1,4 @@
-"""The suite ``train``: each case is a race of all peers, each shown at its best number of threads."""
+"""The suite ``train``: each case is a race of all peers. Each peer is shown at its best number of threads."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from namegen_bench.suites.train.train_case_list import COMPILED_CASES, train_cas
 from namegen_bench.suites.train.train_peers import COMPILING, SLOW_TO_COMPILE
 from namegen_ext.data import load_words
 
-# A round of all peers takes one to two seconds: more time than an operator's.
+# A round of all peers takes one to two seconds, longer than a round of an operator. So the budget is this many times as
+# large as the one of the settings.
 _BUDGETS = 3.5
 _MIN_ROUNDS = 5
-# A process that has waited takes some milliseconds to be as fast again as one that trains on (the engine at batch 32:
-# 17.7 and 11.3 us a step): a twentieth of a second makes that count for little.
+# A process that has waited is slow for some milliseconds. Measured: 17.7 us a step after waiting, 11.3 us without (step
+# engine, batch 32). A sample is this many times as long as the settings say, a twentieth of a second, so that this
+# counts for little.
 _SAMPLES = 5
 
 
@@ -33,10 +35,10 @@ def run_train(
     """Measure each case.
 
     Args:
-        settings: how long and how often.
+        settings: how long and how often each peer is measured.
         thread_counts: each peer is measured at all of them.
-        only_peers: the peers to measure, beside stock; None for all, less those that compile when quick.
-        tell: is told what is being measured.
+        only_peers: the peers to measure beside stock; None for all, without those that compile in a quick run.
+        tell: is called with what is being measured.
 
     Raises:
         DisagreementError: a peer's losses are not those of the stock layers.
@@ -88,11 +90,11 @@ def _compare(
 def _choose(
     case: TrainCase, settings: Settings, only_peers: frozenset[str] | None, where: str
 ) -> tuple[list[str], list[str]]:
-    """Choose the peers of a case; say which are left out, and why."""
+    """Choose the peers of a case; return them and sentences about those that are left out."""
     names, notes = [], []
     for name in SUITE_PEERS[TRAIN]:
         if name == NUMPY and case.model != "bigram":
-            continue  # nobody expects it there: no note
+            continue  # no note, because nobody expects numpy there
         if only_peers is not None:
             if name == STOCK or name in only_peers:
                 names.append(name)

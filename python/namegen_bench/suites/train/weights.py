@@ -1,4 +1,4 @@
-"""The initial weights of a case's model, as the peers without modules take them up."""
+"""The initial weights of a case's model, for the peers that have no modules."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from namegen_ext.nn import FlattenConsecutive
 
 @dataclass(frozen=True)
 class LevelWeights:
-    """One level: neighbouring positions side by side, linear, batch norm where there is one, tanh.
+    """One level: it joins neighbouring positions, then comes a linear layer, batch norm where there is one, and tanh.
 
     Attributes:
-        group: how many positions are taken together.
-        weight: (group * C, H), C being the channels of a position.
+        group: how many positions are joined.
+        weight: (group * C, H), where C is the number of channels of a position.
         bias: (H,), or None.
-        gain: (H,), the scale of batch norm; None without. Its running statistics begin at 0 and 1.
-        shift: (H,), what it adds; None without.
+        gain: (H,), the scale of batch norm; None without batch norm. The running statistics begin at 0 and 1.
+        shift: (H,), the shift of batch norm; None without batch norm.
 
     """
 
@@ -36,8 +36,8 @@ class Weights:
     """Copies of all weights of a model.
 
     Attributes:
-        embedding: (V, E); of a bigram (V, V), the logits.
-        levels: from the embedding upwards; a bigram has none.
+        embedding: (V, E); for a bigram (V, V), its logits.
+        levels: the levels from the embedding upwards; a bigram has none.
         output_weight: (H, V); None for a bigram.
         output_bias: (V,); None for a bigram.
 
@@ -50,10 +50,10 @@ class Weights:
 
 
 def read_weights(model: nn.Module) -> Weights:
-    """Copy the weights of a bigram, an MLP or a WaveNet of stock layers; matrices are turned to (inputs, outputs).
+    """Copy the weights of a bigram, an MLP or a WaveNet of stock layers. Matrices are transposed to (inputs, outputs).
 
     Raises:
-        PeerUnavailableError: the model is another one: nothing is written for it but modules.
+        PeerUnavailableError: it is another model, for which there are only peers with modules.
 
     """
     if not isinstance(model, WindowModel):
@@ -64,7 +64,7 @@ def read_weights(model: nn.Module) -> Weights:
         return Weights(embedding.weight.detach().clone(), (), None, None)
     assert isinstance(output, nn.Linear)
     levels: list[LevelWeights] = []
-    group = model.block_size  # where nn.Flatten joins all positions
+    group = model.block_size  # without FlattenConsecutive, nn.Flatten joins all positions
     linear: nn.Linear | None = None
     norm: nn.BatchNorm1d | None = None
     for layer in hidden:

@@ -1,18 +1,13 @@
-"""From a model's name to the class that builds it and the options it takes."""
+"""The models by name and the options that each takes; torch is imported when a model's class is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-
-from namegen_ext.models.gpt import GPT
-from namegen_ext.models.mlp import MLP
-from namegen_ext.models.ngram import Bigram, NGram
-from namegen_ext.models.wavenet import WaveNet
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -21,7 +16,7 @@ class ModelSpec:
 
     Attributes:
         name: what ``--model`` and config.json call it.
-        build: its class; called with ``vocab_size``, the options and ``generator``.
+        origin: where its class is, as "MODULE:CLASS".
         options: the names of the options it takes beside ``vocab_size``, all of JSON-able values.
         summary: one line for ``--help``.
         sequences: whether it predicts all characters of a sequence at once, with targets (B, T); else the one
@@ -31,31 +26,44 @@ class ModelSpec:
     """
 
     name: str
-    build: type[nn.Module]
+    origin: str
     options: tuple[str, ...]
     summary: str
     sequences: bool = False
     counts: bool = False
 
+    @property
+    def build(self) -> type[nn.Module]:
+        """Its class, called with ``vocab_size``, the options and ``generator``; imports torch."""
+        module, _, name = self.origin.partition(":")
+        built: type[nn.Module] = getattr(importlib.import_module(module), name)
+        return built
+
+
+# How counts become probabilities; see `namegen_ext.models.counting`.
+ESTIMATORS = ("add-k", "witten-bell")
+
+# The largest table of a bigram or an n-gram: 256 MiB of float32.
+MAX_TABLE_VALUES = 2**26
 
 _SPECS = (
     ModelSpec(
         name="bigram",
-        build=Bigram,
+        origin="namegen_ext.models.ngram:Bigram",
         options=("init",),
         summary="a table of logits for each character, trained, or set from counts",
         counts=True,
     ),
     ModelSpec(
         name="ngram",
-        build=NGram,
+        origin="namegen_ext.models.ngram:NGram",
         options=("block_size", "init"),
         summary="counts of what follows block-size characters: add-k or Witten-Bell",
         counts=True,
     ),
     ModelSpec(
         name="mlp",
-        build=MLP,
+        origin="namegen_ext.models.mlp:MLP",
         options=(
             "block_size",
             "embedding_dim",
@@ -70,7 +78,7 @@ _SPECS = (
     ),
     ModelSpec(
         name="wavenet",
-        build=WaveNet,
+        origin="namegen_ext.models.wavenet:WaveNet",
         options=(
             "block_size",
             "embedding_dim",
@@ -85,7 +93,7 @@ _SPECS = (
     ),
     ModelSpec(
         name="gpt",
-        build=GPT,
+        origin="namegen_ext.models.gpt:GPT",
         options=("block_size", "embedding_dim", "num_layers", "num_heads", "dropout", "tied"),
         summary="a decoder of causal self-attention over the word so far",
         sequences=True,
@@ -105,30 +113,3 @@ def model_spec(name: str) -> ModelSpec:
     if name in MODELS:
         return MODELS[name]
     raise ValueError(f"model must be one of {', '.join(MODELS)}, but got {name!r}")
-
-
-def build_model(name: str, config: Mapping[str, Any], generator: torch.Generator | None = None) -> nn.Module:
-    """Build a model from its name and its configuration.
-
-    Args:
-        name: a key of :data:`MODELS`.
-        config: ``vocab_size`` and any of the model's options; what is left out takes the model's default.
-            ``model.config`` gives such a mapping.
-        generator: where the initial weights are drawn from; None takes torch's global generator.
-
-    Raises:
-        ValueError: the model is unknown, ``vocab_size`` is missing, a key is not an option of the model,
-            or a value is out of range.
-
-    """
-    spec = model_spec(name)
-    if "vocab_size" not in config:
-        raise ValueError(
-            f"the configuration of model {name!r} must hold vocab_size, but got {sorted(config)}"
-        )
-    unknown = sorted(set(config) - {"vocab_size", *spec.options})
-    if unknown:
-        raise ValueError(
-            f"model {name!r} takes vocab_size, {', '.join(spec.options)}, but got {', '.join(unknown)}"
-        )
-    return spec.build(**config, generator=generator)

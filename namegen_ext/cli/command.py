@@ -1,0 +1,152 @@
+"""The scaffold of every command: read the arguments, import what is heavy, run, and end with an exit status.
+
+The exit statuses stand here, and so does what happens to Ctrl-C and to standard output that cannot be written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any, NoReturn
+
+from namegen_ext.cli.standard_output import forget_standard_output
+
+OK = 0
+FAILED = 1
+WRONG_ARGUMENT = 2
+INTERRUPTED = 128 + signal.SIGINT  # 130: as shells count a process that a signal ended
+TERMINATED = 128 + signal.SIGTERM  # 143
+
+
+class ArgumentError(ValueError):
+    """An argument is wrong; the message names it. The command ends with WRONG_ARGUMENT."""
+
+
+class CommandError(Exception):
+    """The command cannot do what was asked of it; the message says why. It ends with FAILED.
+
+    Attributes:
+        at_once: whether the process is to end by :func:`end_at_once`.
+
+    """
+
+    def __init__(self, message: str, *, at_once: bool = False) -> None:
+        super().__init__(message)
+        self.at_once = at_once
+
+
+def run_command(
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    module: str,
+    *,
+    check: Callable[[argparse.Namespace], Any] = lambda options: options,
+    streams: bool = False,
+) -> int:
+    """Run a command.
+
+    Neither ``--help`` nor a wrong argument waits for torch: the module that runs the command is imported last.
+
+    Args:
+        parser: of the command's arguments; its ``prog`` stands at the beginning of each message.
+        arguments: what stands after the command's name; None takes those of the process.
+        module: the name of the module that runs the command. Its function ``run`` takes what ``check`` returned, and
+            returns the exit status.
+        check: what can be found out about the arguments without torch.
+        streams: whether standard output is all that the command makes. Its reader may then leave at any time, and
+            what is not written yet at Ctrl-C is dropped.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        SystemExit: with status OK after --help, with WRONG_ARGUMENT after a wrong argument.
+
+    """
+    try:
+        checked = check(_parse(parser, arguments))
+        with ended_by_interrupts(parser.prog):
+            run: Callable[[Any], int] = importlib.import_module(module).run
+        status = run(checked)
+        sys.stdout.flush()
+        return status
+    except ArgumentError as error:
+        parser.error(str(error))
+    except CommandError as error:
+        tell(parser.prog, f"error: {error}")
+        if error.at_once:
+            end_at_once(FAILED)
+        return FAILED
+    except OSError as error:  # of a file that the command reads or writes, it is one of its own errors
+        forget_standard_output()
+        if streams and isinstance(error, BrokenPipeError):  # the reader has had enough
+            return OK
+        what = "standard output" if error.filename is None else str(error.filename)
+        tell(parser.prog, f"error: {what} cannot be written: {error.strerror or error}")
+        return FAILED
+    except KeyboardInterrupt as interrupt:
+        if streams:
+            forget_standard_output()
+        tell(parser.prog, " ".join(["interrupted", *map(str, interrupt.args)]))
+        return INTERRUPTED
+
+
+def tell(prog: str, message: str) -> None:
+    """Write one line to standard error, under the command's name."""
+    print(f"{prog}: {message}", file=sys.stderr)
+
+
+def end_at_once(status: int) -> NoReturn:
+    """End one of several processes that train together.
+
+    gloo's threads now and then outlive the group of processes, and end a process by SIGABRT at its exit.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(status)
+
+
+def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    try:
+        return parser.parse_args(arguments)
+    except SystemExit:
+        sys.stdout.flush()  # --help was written: while it can still be told that it was not
+        raise
+
+
+@contextmanager
+def ended_by_interrupts(prog: str) -> Iterator[None]:
+    """Let Ctrl-C end the process at once, with one line: for the time of an import.
+
+    A KeyboardInterrupt in the middle of an import may become another error, be passed over, or be told of in many
+    lines: native modules turn it into an ImportError, and torch passes over it where it looks for numpy. Nothing is
+    lost, as nothing was begun. Nor could the process go on: a torch that was imported in part cannot be imported anew.
+
+    Nothing is changed in other threads than the main one, nor where the program that calls this handles SIGINT itself.
+    """
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+
+    def end(signal_number: int, frame: FrameType | None) -> None:
+        with suppress(OSError):
+            # Not by print: the import may be writing to standard error at this moment.
+            os.write(2, f"{prog}: interrupted\n".encode())
+        os._exit(INTERRUPTED)
+
+    signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

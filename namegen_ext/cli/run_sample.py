@@ -1,0 +1,96 @@
+"""Runs ``sample``: the run directory is read, and the names are written as they are drawn."""
+
+from __future__ import annotations
+
+import argparse
+import codecs
+import sys
+
+import torch
+
+from namegen_ext.cli.command import OK, ArgumentError, CommandError
+from namegen_ext.generator import Generator
+from namegen_ext.runs.errors import RunError
+from namegen_ext.sampling import NameStream, SamplingError
+from namegen_ext.sampling.arguments import check_prefix, check_top_k
+
+
+def run(options: argparse.Namespace) -> int:
+    """Draw the names and write them.
+
+    Raises:
+        ArgumentError: the run cannot be read, or an argument does not suit its model.
+        CommandError: the model cannot give the names asked for, or they cannot be written.
+
+    """
+    try:
+        stream, num_training_names = _open_stream(options)
+    except RunError as error:
+        raise ArgumentError(f"argument RUN_DIR: {error}") from None
+    except ValueError as error:
+        raise ArgumentError(str(error)) from None
+    except SamplingError as error:
+        raise CommandError(str(error)) from None
+    _write(stream)
+    print(_describe(stream, options, num_training_names), file=sys.stderr)
+    return OK
+
+
+def _open_stream(options: argparse.Namespace) -> tuple[NameStream, int]:
+    """Load the run; return its names and the number of those that it was trained on."""
+    # The tensors of a batch are small: a second thread gains nothing, and on a busy machine costs dearly.
+    torch.set_num_threads(1)
+    generator = Generator.from_run(options.run_dir)
+    check_prefix(options.prefix, generator.vocabulary, generator.max_length, name="--prefix")
+    if options.top_k is not None:
+        check_top_k(options.top_k, len(generator.vocabulary), name="--top-k")
+    stream = generator.stream(
+        options.n,
+        temperature=options.temperature,
+        top_k=options.top_k,
+        prefix=options.prefix,
+        seed=options.seed,
+        novel=options.novel,
+        unique=options.unique,
+    )
+    return stream, len(generator.splits.train)
+
+
+def _write(stream: NameStream) -> None:
+    """Write the names as they come.
+
+    Raises:
+        CommandError: there are no more where there should be, which is told after those there are.
+
+    """
+    failure = None
+    try:
+        if codecs.lookup(sys.stdout.encoding).name == "utf-8":
+            for text in stream.texts():
+                sys.stdout.buffer.write(text)
+        else:
+            for name in stream:
+                sys.stdout.write(name + "\n")
+    except SamplingError as error:  # the names found before it are written
+        failure = str(error)
+    except UnicodeEncodeError as error:
+        needed = f"cannot hold {error.object.strip()!r} in {error.encoding}; set PYTHONIOENCODING=utf-8"
+        failure = f"standard output {needed}"
+    sys.stdout.flush()
+    if failure is not None:
+        raise CommandError(failure)
+
+
+def _describe(stream: NameStream, options: argparse.Namespace, num_training_names: int) -> str:
+    counts = stream.counts
+    noun = "name" if counts.names == 1 else "names"
+    text = (
+        f"{counts.names:,} {noun}, {counts.new:,} new (not among the {num_training_names:,} training names)"
+    )
+    if options.novel or options.unique:
+        text += f"; drawn {counts.drawn:,}, of them {counts.drawn_new:,} new"
+        if counts.drawn_distinct is not None:
+            text += f" and {counts.drawn_distinct:,} distinct"
+    if options.seed is None:
+        text += f"; seed {stream.seed}"
+    return text

@@ -1,0 +1,202 @@
+"""Runs ``train``: the run directory, the training, and what is told of it."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+
+import torch
+
+from namegen_ext.cli.command import OK, ArgumentError, CommandError, end_at_once
+from namegen_ext.cli.train_plan import TrainPlan, blamed
+from namegen_ext.data import DataError
+from namegen_ext.options.train_options import TrainOptions
+from namegen_ext.runs.checkpoint import newest_checkpoint
+from namegen_ext.runs.config import RunConfig, directory_stem, words_sha256
+from namegen_ext.runs.directory import RunDirectory
+from namegen_ext.runs.errors import RunError
+from namegen_ext.runs.files import is_file
+from namegen_ext.runs.lock import locked
+from namegen_ext.sampling import sample_names
+from namegen_ext.training.backends import choose_device
+from namegen_ext.training.errors import BackendError, ProcessLostError, TrainingDivergedError
+from namegen_ext.training.interrupt import StopRequest, stop_on_signal
+from namegen_ext.training.process_group import joined_processes
+from namegen_ext.training.progress import reporter_for
+from namegen_ext.training.summary import describe_result, describe_samples, summarize
+from namegen_ext.training.tensorboard import check_tensorboard
+from namegen_ext.training.trainer import Trainer
+
+
+def run(plan: TrainPlan) -> int:
+    """Train as planned.
+
+    Returns:
+        OK; the exit status of the signal that ended the run early.
+
+    Raises:
+        ArgumentError: a device, a backend or a directory that was asked for cannot be had.
+        CommandError: training diverged, memory ran out, or a file cannot be written.
+
+    """
+    try:
+        return _train(plan)
+    except ProcessLostError as error:
+        raise CommandError(str(error), at_once=True) from None
+    except (TrainingDivergedError, RunError, BackendError) as error:
+        raise CommandError(str(error)) from None
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        # torch's own messages are many lines
+        reason = f" ({error})" if type(error) is MemoryError and str(error) else ""
+        message = f"out of memory{reason}: try a smaller --batch-size or a smaller model"
+        raise CommandError(message) from None
+
+
+def _train(plan: TrainPlan) -> int:
+    if plan.resumed is not None:
+        _check_steps(plan, plan.resumed)
+    with blamed("--device", BackendError):
+        device = choose_device(plan.device)
+    if plan.settings.tensorboard:
+        with blamed("--tensorboard", BackendError):
+            check_tensorboard()
+    torch.set_num_threads(plan.settings.threads)
+    with stop_on_signal() as stop, joined_processes(device) as group:
+        with blamed("--fused", BackendError), blamed("--data", DataError):
+            trainer = Trainer(
+                plan.words,
+                plan.options,
+                fused=plan.fused,
+                device=group.device,
+                reporter=reporter_for(sys.stdout),
+                log_every=plan.settings.log_every,
+                eval_every=plan.settings.eval_every,
+                checkpoint_every=plan.settings.checkpoint_every,
+                should_stop=stop,
+                record_updates=plan.settings.record_updates,
+                tensorboard=plan.settings.tensorboard,
+                group=group,
+            )
+        if not group.is_main:
+            end_at_once(_assist(trainer, plan.resumed, stop))
+        if plan.resumed is None:
+            directory = _new_directory(plan)
+            with locked(directory):
+                # Another process may have been given the same name, and have been quicker.
+                if is_file(directory.config):
+                    raise RunError(f"{directory.path}: already holds a run; name a new directory")
+                return _run_steps(trainer, plan, directory, stop)
+        with ExitStack() as stack:
+            with blamed("--resume", RunError):
+                stack.enter_context(locked(plan.resumed))
+                step = trainer.restore(plan.resumed, warn=_warn)
+            plan.resumed.remove_summary()
+            print(f"resuming {plan.resumed.path} after {step:,} of {plan.options.steps:,} steps")
+            return _run_steps(trainer, plan, plan.resumed, stop)
+
+
+def _new_directory(plan: TrainPlan) -> RunDirectory:
+    with blamed("--out", RunError):
+        if plan.out is not None:
+            return RunDirectory.create(plan.out)
+        return RunDirectory.create_numbered(directory_stem(plan.options.model, plan.data_name))
+
+
+def _assist(trainer: Trainer, resumed: RunDirectory | None, stop: StopRequest) -> int:
+    """Run the steps with the main process, which alone writes and tells."""
+    if resumed is not None:
+        trainer.restore(resumed)
+    return stop.exit_status if trainer.run().interrupted else OK
+
+
+def _check_steps(plan: TrainPlan, directory: RunDirectory) -> None:
+    """See that steps are left to do, and tell where their learning rates are others than was planned."""
+    with blamed("--resume", RunError):
+        checkpoint = newest_checkpoint(directory, warn=lambda line: None)  # told when it is taken up
+    done = 0 if checkpoint is None else checkpoint.state.step
+    steps = plan.options.steps
+    # A run that was killed while it was evaluated at its end has no summary yet.
+    if done > steps or (done == steps and is_file(directory.summary)):
+        problem = f"{done:,} steps are done in {directory.path}, expected more with --resume"
+        raise ArgumentError(f"argument --steps: got {steps:,}, but {problem}")
+    if steps != plan.planned_steps and plan.options.schedule != "constant":
+        print(
+            f"{steps:,} steps in place of {plan.planned_steps:,}: the learning rates that are left follow"
+            f" the schedule of the new number, not that of the {done:,} steps that are done"
+        )
+
+
+def _write_config(trainer: Trainer, plan: TrainPlan, directory: RunDirectory) -> None:
+    vocabulary = trainer.corpus.vocabulary
+    config = RunConfig(
+        recipe=plan.recipe,
+        options=plan.options,
+        model_config=plan.options.model_config(len(vocabulary)),
+        vocabulary=vocabulary,
+        data_name=plan.data_name,
+        data_source=plan.data_source,
+        words_sha256=words_sha256(plan.words),
+        fused=plan.fused,
+        device=plan.device,
+        run=plan.settings,
+    )
+    config.write(directory, plan.words)
+
+
+def _run_steps(trainer: Trainer, plan: TrainPlan, directory: RunDirectory, stop: StopRequest) -> int:
+    _write_config(trainer, plan, directory)
+    splits = trainer.corpus.splits
+    print(
+        f"{plan.options.model}, {trainer.num_parameters:,} parameters, recipe {plan.recipe};"
+        f" {plan.data_name}: {len(splits.train):,} names to train on, {len(splits.dev):,} dev,"
+        f" {len(splits.test):,} test"
+    )
+    if trainer.group.size > 1:
+        print(f"{trainer.group.size} processes, each on its share of every batch")
+    if trainer.backend.note:
+        print(trainer.backend.note)
+    try:
+        result = trainer.run(directory)
+    except TrainingDivergedError as error:
+        raise TrainingDivergedError(error.step, _advice(error, plan.options, directory)) from None
+    except ProcessLostError as error:
+        raise ProcessLostError(f"{error}; start all again with --resume {directory.path}") from None
+    samples = sample_names(
+        result.model, result.corpus.vocabulary, plan.settings.samples, seed=plan.options.seed
+    )
+    directory.write_summary(
+        summarize(result, plan.options, recipe=plan.recipe, data_name=plan.data_name, samples=samples)
+    )
+    if result.interrupted:
+        steps = f"{result.steps:,} of {plan.options.steps:,} steps"
+        print(f"interrupted after {steps}; go on with --resume {directory.path}")
+    print(describe_result(result))
+    print(f"run directory: {directory.path}")
+    if samples:
+        print(f"\n{describe_samples(samples)}")
+    return stop.exit_status if result.interrupted else OK
+
+
+def _advice(error: TrainingDivergedError, options: TrainOptions, directory: RunDirectory) -> str:
+    advice = f"{error}; try a --learning-rate below {options.learning_rate:g}"
+    if options.init == "plain":
+        advice += " or --init kaiming"
+    try:
+        checkpoint = newest_checkpoint(directory, warn=_warn)
+    except RunError as problem:
+        return f"{advice}; {problem}"
+    if checkpoint is not None:
+        return f"{advice}; {directory.path} keeps the model of step {checkpoint.state.step:,}"
+    return f"{advice}; {directory.path} holds no model, as none was saved before"
+
+
+def _warn(line: str) -> None:
+    print(f"warning: {line}", file=sys.stderr)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # On the CPU, torch tells of both by a plain RuntimeError.
+    told = ("can't allocate memory", "Storage size calculation overflowed")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(text in str(error) for text in told)
