@@ -27,5 +27,6 @@ class Exclusive {
 };
 
 void bind_step_engine(pybind11::module_& m);
+void define_counts(pybind11::module_& m);
 
 }  // namespace namegen::bindings

@@ -52,5 +52,6 @@ PYBIND11_MODULE(_C, m) {
         "Rounds of float32 multiply-adds in registers, on each of torch's threads; returns the number of operations.");
   namegen::bindings::define_operators(m);
   namegen::bindings::bind_step_engine(m);
+  namegen::bindings::define_counts(m);
   namegen::bindings::define_sampling(m);
 }

@@ -28,9 +28,9 @@ class CountModel {
 // What each length of context knows of one symbol that was held out: from this the probability under any discounts and
 // concentrations follows, without the trie.
 struct Evidence {
-  double count = 0;       // n(h, target)
-  double total = 0;       // n(h); 0 where the context never occurred
-  double classes[3] = {}; // of how many symbols the count is 1, 2, and 3 or more
+  double count = 0;        // n(h, target)
+  double total = 0;        // n(h); 0 where the context never occurred
+  double classes[3] = {};  // of how many symbols the count is 1, 2, and 3 or more
 };
 
 // Writes the evidence of each length, 0 to order, to evidence (order + 1). `path` is scratch memory (order + 1).

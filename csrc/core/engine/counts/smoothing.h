@@ -3,7 +3,8 @@
 //     P(c | h) = gain(h, c) + backoff(h) P(c | h'),
 //
 // where h' is h without its oldest symbol, gain is 0 for what never followed h, a context that never occurred passes
-// all on (gain 0, backoff 1), and what the empty context leaves is spread evenly: 1 / V. So one evaluation serves them all.
+// all on (gain 0, backoff 1), and what the empty context leaves is spread evenly: 1 / V. So one evaluation serves them
+// all.
 #pragma once
 
 #include "engine/counts/context_trie.h"
@@ -15,17 +16,17 @@ struct Smoothed {
   std::vector<double> backoff;  // (nodes)
 };
 
-// P(c | h) = (N(hc) + k) / (N(h) + k V) for contexts of the whole order; shorter ones play no part. With k = 0 a context
-// that never occurred is even. Throws std::invalid_argument for a k that is negative or not finite.
+// P(c | h) = (N(hc) + k) / (N(h) + k V) for contexts of the whole order; shorter ones play no part. With k = 0 a
+// context that never occurred is even. Throws std::invalid_argument for a k that is negative or not finite.
 Smoothed add_k(const ContextTrie& trie, double k);
 
 // P(c | h) = (N(hc) + T(h) P(c | h')) / (N(h) + T(h)), T(h) the number of distinct symbols that followed h.
 // Source: Witten and Bell, "The zero-frequency problem", 1991, interpolated as in Chen and Goodman, 1999.
 Smoothed witten_bell(const ContextTrie& trie);
 
-// The counts of Kneser and Ney. A context that can be made longer counts in how many different longer ones (by one symbol)
-// each symbol followed it: what follows only one of them says little about the others. The longest contexts, and those
-// that reach back to the start of a name, count how often.
+// The counts of Kneser and Ney. A context that can be made longer counts in how many different longer ones (by one
+// symbol) each symbol followed it: what follows only one of them says little about the others. The longest contexts,
+// and those that reach back to the start of a name, count how often.
 struct ContinuationCounts {
   std::vector<int64_t> count;    // (pairs): n(h, c)
   std::vector<int64_t> total;    // (nodes): n(h), the sum of n(h, c) over c
