@@ -1,8 +1,5 @@
-# What the extension needs of Python and torch, asked of the Python that calls the build. find_package(Torch) is not
-# used: for a CUDA build of torch it wants a whole CUDA toolkit, which these sources do not need.
-if(NOT Python_EXECUTABLE)
-  find_program(Python_EXECUTABLE NAMES python3 python REQUIRED)
-endif()
+# What the module _C needs of torch, asked of the Python that is built for. find_package(Torch) is not used: for a CUDA
+# build of torch it wants a whole CUDA toolkit, which these sources do not need.
 execute_process(
   COMMAND ${Python_EXECUTABLE} ${CMAKE_SOURCE_DIR}/python/build_support/find_torch.py --cmake
   OUTPUT_VARIABLE namegen_found RESULT_VARIABLE namegen_status ERROR_VARIABLE namegen_error)
@@ -14,6 +11,6 @@ include(${CMAKE_BINARY_DIR}/found_torch.cmake)
 message(STATUS "torch ${NAMEGEN_TORCH_VERSION} in ${NAMEGEN_TORCH_DIR}")
 
 add_library(namegen_torch INTERFACE)
-target_include_directories(namegen_torch SYSTEM INTERFACE ${NAMEGEN_TORCH_INCLUDE_DIRS} ${NAMEGEN_PYTHON_INCLUDE_DIR})
+target_include_directories(namegen_torch SYSTEM INTERFACE ${NAMEGEN_TORCH_INCLUDE_DIRS})
 target_link_directories(namegen_torch INTERFACE ${NAMEGEN_TORCH_DIR}/lib)
 target_link_libraries(namegen_torch INTERFACE torch_python torch torch_cpu c10)

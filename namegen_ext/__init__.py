@@ -15,7 +15,7 @@ from namegen_ext._lazy import lazy_exports
 from namegen_ext._version import __version__
 
 if TYPE_CHECKING:
-    from namegen_ext._extension import build_info
+    from namegen_ext._native.build_info import build_info
     from namegen_ext.fusion.fuse import fuse, unfuse
     from namegen_ext.fusion.report import FusionReport, Site
     from namegen_ext.generator import Generator, fit, load
@@ -23,7 +23,7 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "namegen_ext._extension": ("build_info",),
+            "namegen_ext._native.build_info": ("build_info",),
             "namegen_ext.fusion.fuse": ("fuse", "unfuse"),
             "namegen_ext.fusion.report": ("FusionReport", "Site"),
             "namegen_ext.generator": ("Generator", "fit", "load"),
@@ -51,4 +51,4 @@ __all__ = ["FusionReport", "Generator", "Site", "__version__", "build_info", "fi
 if sys.modules.get("torch") is not None:
     # Where they cannot be loaded, whatever needs them says why.
     with contextlib.suppress(ImportError):
-        importlib.import_module("namegen_ext._extension")
+        importlib.import_module("namegen_ext._native.operators")

@@ -11,12 +11,12 @@ def main() -> int:
     """Print the build information, one fact a line."""
     try:
         info = build_info()
-    except RuntimeError as error:
+    except (ImportError, RuntimeError) as error:
         print(f"namegen_ext: {error}", file=sys.stderr)
         return 2
     for key, value in info.items():
         text = ", ".join(value) if isinstance(value, list) else value
-        print(f"{key:22} {text if text != '' else '-'}")
+        print(f"{key:22} {text if text not in ('', None) else '-'}")
     return 0
 
 

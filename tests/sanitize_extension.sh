@@ -28,7 +28,8 @@ export LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=lib
 # without the sanitizer, and not in the sanitizer's own message.
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:abort_on_error=1
 python - <<'CHECK'
-from namegen_ext._extension import _C
+from namegen_ext._native.core import _core
+from namegen_ext._native.operators import _C
 
 assert "build-sanitize-extension/tree" in _C.__file__, f"another extension was loaded: {_C.__file__}"
 assert b"__asan_" in open(_C.__file__, "rb").read(), "the extension is not built under AddressSanitizer"

@@ -11,15 +11,13 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from namegen_ext.engine.errors import UnsupportedModelError
-from namegen_ext.fusion import FusedSequential
 from namegen_ext.models.layers import Layers, Level, UnreadLayersError, check_plain, read_layers
 from namegen_ext.models.window_model import WindowModel
-from namegen_ext.nn import ChannelsLastBatchNorm1d
+from namegen_ext.nn.plain_calls import stock_class
 
 # As many hidden levels as csrc/core/engine/training/step_engine.h has room for.
 MOST_LEVELS = 16
 DTYPES = (torch.float32, torch.float64)
-BATCH_NORMS = (nn.BatchNorm1d, ChannelsLastBatchNorm1d)
 
 
 @dataclass(frozen=True)
@@ -82,10 +80,10 @@ def describe_network(model: nn.Module) -> NetworkDescription:
     """
     net = model.net if isinstance(model, WindowModel) and _is_own(model) else model
     try:
-        if type(net) not in (nn.Sequential, FusedSequential):
+        if stock_class(net) is not nn.Sequential:
             _refuse(f"{type(model).__name__} is neither an MLP, WaveNet or Bigram nor an nn.Sequential")
         check_plain(model)
-        layers = read_layers(net.children(), getattr(model, "block_size", None), batch_norms=BATCH_NORMS)
+        layers = read_layers(net.children(), getattr(model, "block_size", None), fused_layers=False)
     except UnreadLayersError as error:
         _refuse(str(error))
     network = _covered(layers, getattr(model, "block_size", None))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import increment_version
 
-from namegen_ext._extension import _C
+from namegen_ext._native.core import _core
 from namegen_ext.engine.evaluation import mean_loss
 from namegen_ext.engine.integers import check_integers, indices_array, symbols_array
 from namegen_ext.engine.network import describe_network, running_statistics
@@ -193,7 +193,7 @@ class StepEngine:
                 }
             )
         output = self.network.output
-        return _C.StepEngine(
+        return _core.StepEngine(
             vocab=self.network.vocab_size,
             block=self.network.block_size,
             embed=self.network.embedding.embedding_dim,

@@ -10,12 +10,9 @@ from torch.nn.utils import parametrize
 
 from namegen_ext.fusion.patterns import PATTERNS, Pattern
 from namegen_ext.fusion.report import FusionReport, Site
-from namegen_ext.fusion.sequential import (
-    FusedSequential,
-    all_plain,
-    why_not_at_all,
-)
+from namegen_ext.fusion.sequential import FusedSequential
 from namegen_ext.nn import FusedBatchNorm1d
+from namegen_ext.nn.plain_calls import all_plain, why_not_at_all
 
 # The layers that a report speaks of: those that stand in some pattern.
 LAYERS = tuple(dict.fromkeys(layer for pattern in PATTERNS for layer in pattern.types))

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
-from torch.nn.modules.module import (
-    _global_backward_hooks,
-    _global_backward_pre_hooks,
-    _global_forward_hooks,
-    _global_forward_pre_hooks,
-)
 
 from namegen_ext.fusion.patterns import PATTERNS
-from namegen_ext.nn.conditions import why_not_now
+from namegen_ext.nn.plain_calls import all_plain, why_not_at_all
 
 # For each position among the children: how to run each pattern that fits there, and which children it covers.
 Matches = tuple[tuple[tuple[Callable[..., Tensor | None], slice], ...], ...]
@@ -33,6 +27,8 @@ class FusedSequential(nn.Sequential):
     does not take, run one by one as in nn.Sequential. ``namegen_ext.fuse`` makes one out of an nn.Sequential
     in place.
     """
+
+    stands_for = nn.Sequential
 
     def forward(self, input: Any) -> Any:
         """Pass the input through the children in order.
@@ -83,30 +79,3 @@ def find_matches(types: tuple[type[nn.Module], ...]) -> Matches:
             _known_matches.clear()
         _known_matches[types] = matches
     return matches
-
-
-def all_plain(site: Iterable[nn.Module]) -> bool:
-    """Tell whether a call of each module is just its class's forward: no hooks, no override."""
-    for module in site:
-        state = module.__dict__
-        if (
-            state["_forward_hooks"]
-            or state["_forward_pre_hooks"]
-            or state["_backward_hooks"]
-            or state["_backward_pre_hooks"]
-            or "forward" in state
-        ):
-            return False
-    return True
-
-
-def why_not_at_all() -> str | None:
-    """Why nothing can be fused at present, whatever the modules: None, or the reason."""
-    if (
-        _global_forward_hooks
-        or _global_forward_pre_hooks
-        or _global_backward_hooks
-        or _global_backward_pre_hooks
-    ):
-        return "hooks for all modules are registered"
-    return why_not_now()

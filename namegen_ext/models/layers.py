@@ -13,10 +13,10 @@ from typing import NoReturn
 
 from torch import nn
 
-from namegen_ext.fusion.sequential import all_plain, why_not_at_all
-from namegen_ext.nn import ChannelsLastBatchNorm1d, FlattenConsecutive, FusedBatchNorm1d
+from namegen_ext.nn import ChannelsLastBatchNorm1d, FlattenConsecutive
+from namegen_ext.nn.plain_calls import all_plain, stock_class, why_not_at_all
 
-BATCH_NORMS = (nn.BatchNorm1d, FusedBatchNorm1d, ChannelsLastBatchNorm1d)
+BATCH_NORMS = (nn.BatchNorm1d, ChannelsLastBatchNorm1d)
 
 
 class UnreadLayersError(Exception):
@@ -31,7 +31,7 @@ class Level:
         joins: the layers that join positions before the linear layer, in their order.
         group: how many positions are joined.
         linear: its weight is (H, group * inputs).
-        batch_norm: one of :data:`BATCH_NORMS`, over all rows of a minibatch; or None.
+        batch_norm: one of :data:`BATCH_NORMS`, or a FusedBatchNorm1d, over all rows of a minibatch; or None.
         tanh: whether a tanh follows.
 
     """
@@ -80,7 +80,7 @@ def read_layers(
     layers: Iterable[nn.Module],
     block_size: int | None,
     *,
-    batch_norms: tuple[type[nn.Module], ...] = BATCH_NORMS,
+    fused_layers: bool = True,
     ignored: tuple[type[nn.Module], ...] = (),
 ) -> Layers:
     """Read layers from first to last.
@@ -89,7 +89,7 @@ def read_layers(
         layers: Embedding; for each level Flatten or FlattenConsecutive (any number of them, where positions are
             joined), Linear, a batch norm and Tanh (each where wanted). Or Embedding alone, or with Flatten.
         block_size: positions of a context; None where the layers alone say it.
-        batch_norms: which classes of :data:`BATCH_NORMS` may stand behind a linear layer.
+        fused_layers: whether a FusedBatchNorm1d may stand where an nn.BatchNorm1d may.
         ignored: classes that are passed over wherever they stand.
 
     Raises:
@@ -106,7 +106,7 @@ def read_layers(
     inputs = embedding.embedding_dim
     while rest:
         level = _read_level(
-            rest, inputs, None if block_size is None else block_size // _positions(levels), batch_norms
+            rest, inputs, None if block_size is None else block_size // _positions(levels), fused_layers
         )
         levels.append(level)
         inputs = level.linear.out_features
@@ -117,9 +117,11 @@ def read_layers(
             f" its levels take {positions} positions together, not the block size {block_size}"
         )
     for number, level in enumerate(levels, start=1):
-        kind = type(level.batch_norm)
-        if kind in (nn.BatchNorm1d, FusedBatchNorm1d) and _positions(levels[number:]) > 1:
-            raise UnreadLayersError(f"{kind.__name__} takes several positions for its channels")
+        batch_norm = level.batch_norm
+        if batch_norm is None or _positions(levels[number:]) == 1:
+            continue
+        if stock_class(batch_norm) is nn.BatchNorm1d:
+            raise UnreadLayersError(f"{type(batch_norm).__name__} takes several positions for its channels")
     return Layers(positions, embedding, tuple(levels))
 
 
@@ -128,9 +130,7 @@ def _positions(levels: list[Level]) -> int:
     return prod(level.group for level in levels)
 
 
-def _read_level(
-    rest: list[nn.Module], inputs: int, positions: int | None, batch_norms: tuple[type[nn.Module], ...]
-) -> Level:
+def _read_level(rest: list[nn.Module], inputs: int, positions: int | None, fused_layers: bool) -> Level:
     """Take the layers of a level off the front of ``rest``; ``positions`` are left, or it is not known how many."""
     joins: list[nn.Flatten | FlattenConsecutive] = []
     while rest and type(rest[0]) in (nn.Flatten, FlattenConsecutive):
@@ -150,13 +150,14 @@ def _read_level(
     if not isinstance(linear, nn.Linear) or type(linear) is not nn.Linear:
         _refuse_kind(nn.Linear, linear)
     group = _group(joins, linear, inputs)
-    batch_norm = rest.pop(0) if rest and type(rest[0]) in batch_norms else None
+    class_of = stock_class if fused_layers else type
+    batch_norm = rest.pop(0) if rest and class_of(rest[0]) in BATCH_NORMS else None
     assert batch_norm is None or isinstance(batch_norm, nn.BatchNorm1d)
     if batch_norm is not None and batch_norm.num_features != linear.out_features:
         raise UnreadLayersError(
             f"a batch norm of {batch_norm.num_features} channels follows {linear.out_features} outputs"
         )
-    tanh = isinstance(batch_norm, FusedBatchNorm1d) and batch_norm.activation == "tanh"
+    tanh = getattr(batch_norm, "activation", "none") == "tanh"  # of a FusedBatchNorm1d
     if not tanh and rest and type(rest[0]) is nn.Tanh:
         rest.pop(0)
         tanh = True

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
 
-from namegen_ext._extension import add_one
+from namegen_ext._native.operators import add_one
 from namegen_ext.nn.channels_last_batch_norm import unbiased_scale
-from namegen_ext.nn.conditions import PLAIN_TENSORS, why_not_now, why_not_tensor
+from namegen_ext.nn.conditions import PLAIN_TENSORS, why_not_tensor
+from namegen_ext.nn.plain_calls import why_not_now
 from namegen_ext.ops import batch_norm
 
 ACTIVATIONS = ("none", "tanh")
@@ -54,6 +55,8 @@ class FusedBatchNorm1d(nn.BatchNorm1d):
     Source: Ioffe and Szegedy, "Batch Normalization", 2015.
 
     """
+
+    stands_for = nn.BatchNorm1d
 
     def __init__(
         self,

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch._C import _are_functorch_transforms_active
 from torch._subclasses.fake_tensor import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
-from torch.autograd import forward_ad
 from torch.nn import Parameter
 
 from namegen_ext.ops import why_not_supported
@@ -33,13 +31,4 @@ def why_not_tensor(operator: str, tensor: Tensor) -> str | None:
         return f"there are no kernels for the layout {tensor.layout}"
     if not tensor.is_cpu:
         return why_not_supported(operator, tensor.device)
-    return None
-
-
-def why_not_now() -> str | None:
-    """Why no operator can run now: none has a rule for torch.func transforms and forward-mode derivatives."""
-    if _are_functorch_transforms_active():
-        return "a torch.func transform is active"
-    if forward_ad._current_level >= 0:
-        return "forward-mode differentiation is active"
     return None

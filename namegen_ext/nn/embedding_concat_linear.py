@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from namegen_ext.nn.conditions import why_not_now, why_not_tensor
+from namegen_ext.nn.conditions import why_not_tensor
+from namegen_ext.nn.plain_calls import why_not_now
 from namegen_ext.ops import embedding_concat_linear, embedding_concat_linear_reference
 
 ACTIVATIONS = ("none", "tanh")

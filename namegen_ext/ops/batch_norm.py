@@ -7,13 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.compiler import is_dynamo_compiling
 
-from namegen_ext import _extension
+from namegen_ext._native import operators as _operators
 
 ACTIVATIONS = ("none", "tanh")
 
 _batch_norm = torch.ops.namegen_ext.batch_norm.default
 # The same operator without the conversion of arguments, where it is not needed.
-_fast_batch_norm = _extension.batch_norm
+_fast_batch_norm = _operators.batch_norm
 
 
 def batch_norm(

@@ -7,13 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.compiler import is_dynamo_compiling
 
-from namegen_ext import _extension
+from namegen_ext._native import operators as _operators
 
 ACTIVATIONS = ("none", "tanh")
 
 _embedding_concat_linear = torch.ops.namegen_ext.embedding_concat_linear.default
 # The same operator without the conversion of arguments, where it is not needed.
-_fast_embedding_concat_linear = _extension.embedding_concat_linear
+_fast_embedding_concat_linear = _operators.embedding_concat_linear
 
 
 def embedding_concat_linear(

@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.compiler import is_dynamo_compiling
 
-from namegen_ext import _extension
+from namegen_ext._native import operators as _operators
 
 _linear = torch.ops.namegen_ext.linear.default
 # The same operator without the conversion of arguments, where it is not needed.
-_fast_linear = _extension.linear
+_fast_linear = _operators.linear
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

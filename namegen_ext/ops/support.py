@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.compiler import is_dynamo_compiling
 
-from namegen_ext import _extension
+from namegen_ext._native import operators as _operators
 
 OPERATORS = ("embedding_concat_linear", "batch_norm", "linear")
 
@@ -37,8 +37,8 @@ def why_not_supported(op_name: str, device: torch.device) -> str | None:
 
 
 def _why_not_cuda(device: torch.device) -> str | None:
-    if not _extension.HAS_CUDA:
-        return f"this build has no CUDA kernels: {_extension.CUDA_NOTE}"
+    if not _operators.HAS_CUDA:
+        return f"this build has no CUDA kernels: {_operators.CUDA_NOTE}"
     # Fake tensors have CUDA devices where there is no GPU. torch.compile traces after a first look, or for a
     # device that takes the kernels.
     if is_dynamo_compiling() or not torch.cuda.is_available():
@@ -46,7 +46,7 @@ def _why_not_cuda(device: torch.device) -> str | None:
     index = torch.cuda.current_device() if device.index is None else device.index
     if index not in _known_reasons:
         capability = torch.cuda.get_device_capability(index)
-        _known_reasons[index] = why_not_capability(capability, _extension.cuda_architectures())
+        _known_reasons[index] = why_not_capability(capability, _operators.cuda_architectures())
     return _known_reasons[index]
 
 

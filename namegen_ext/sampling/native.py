@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from namegen_ext._extension import _C
+from namegen_ext._native.core import _core
 from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.distribution import NOT_FINITE, ModelDistribution, Shaping, cumulative_table
 from namegen_ext.sampling.errors import SamplingError
@@ -44,15 +44,15 @@ def table_sampler(direct: ModelDistribution, spelling: Spelling) -> Any:
         SamplingError: the model's logits are not all finite.
 
     """
-    table = _C.sampling.ContextTable(direct.vocab_size, direct.block_size)
+    table = _core.sampling.ContextTable(direct.vocab_size, direct.block_size)
     for first, cumulative in cumulative_table(direct):
         table.set_rows(first, cumulative.cpu().numpy())
-    return _C.sampling.table_sampler(table, spelling.encodings, spelling.prefix, spelling.max_steps)
+    return _core.sampling.table_sampler(table, spelling.encodings, spelling.prefix, spelling.max_steps)
 
 
 def direct_sampler(network: Any, shaping: Shaping, spelling: Spelling) -> Any:
     """Make the sampler that evaluates a network, that of `native_network`, for each context."""
-    return _C.sampling.direct_sampler(
+    return _core.sampling.direct_sampler(
         network,
         shaping.temperature,
         network.vocab_size if shaping.top_k is None else shaping.top_k,
@@ -70,11 +70,11 @@ def native_network(network: Network) -> Any:
 
     """
     levels = [
-        _C.sampling.Level(level.factor, _numpy(level.weight), _numpy(level.bias), level.tanh)
+        _core.sampling.Level(level.factor, _numpy(level.weight), _numpy(level.bias), level.tanh)
         for level in network.levels
     ]
     try:
-        return _C.sampling.Network(_numpy(network.embedding), levels)
+        return _core.sampling.Network(_numpy(network.embedding), levels)
     except ValueError as error:
         raise NotCoveredError(str(error)) from None
 
@@ -88,7 +88,7 @@ def draw_text(draw: Callable[[], bytes]) -> bytes:
     """
     try:
         return draw()
-    except _C.sampling.NonFiniteLogitsError:
+    except _core.sampling.NonFiniteLogitsError:
         raise SamplingError(NOT_FINITE) from None
 
 

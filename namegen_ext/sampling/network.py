@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from namegen_ext.fusion import FusedSequential
 from namegen_ext.models import layers
+from namegen_ext.nn.plain_calls import stock_class
 from namegen_ext.sampling.distribution import ModelDistribution
 
 _TRIED_CONTEXTS = 64
@@ -100,7 +100,7 @@ def _sequential(model: nn.Module) -> nn.Sequential:
     children = list(model.children())
     alone = len(children) == 1 and not model._parameters and not model._buffers
     for candidate in (model, children[0] if alone else None):
-        if type(candidate) in (nn.Sequential, FusedSequential):
+        if candidate is not None and stock_class(candidate) is nn.Sequential:
             assert isinstance(candidate, nn.Sequential)
             return candidate
     raise NotCoveredError(f"{type(model).__name__} is not one nn.Sequential of layers")

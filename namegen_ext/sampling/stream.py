@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from namegen_ext._extension import _C
+from namegen_ext._native.core import _core
 from namegen_ext.sampling.errors import SamplingError
 from namegen_ext.sampling.native import draw_text, lines
 from namegen_ext.sampling.sampler import NameSampler
@@ -126,7 +126,7 @@ class NameStream(Iterator[str]):
         return lines(b"".join(self._texts))
 
     def _native_texts(self) -> Iterator[bytes]:
-        native = _C.sampling.NameStream(
+        native = _core.sampling.NameStream(
             self._sampler.native,
             self._n,
             self.seed,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from namegen_ext.engine import StepEngine, UnsupportedModelError
-from namegen_ext.fusion import FusionReport, fuse, unfuse
 from namegen_ext.options.choices import FUSED_CHOICES
 from namegen_ext.training.distributed_steps import DistributedSteps
 from namegen_ext.training.engine_steps import EngineSteps
 from namegen_ext.training.errors import BackendError
 from namegen_ext.training.process_group import SINGLE, ProcessGroup
 from namegen_ext.training.steps import AutogradSteps, StepRunner
+
+if TYPE_CHECKING:
+    from namegen_ext.fusion import FusionReport
 
 STOCK, FUSED_LAYERS, FUSED_STEP = "stock", "fused-layers", "fused-step"
 
@@ -65,6 +68,12 @@ def choose_backend(
         if fused == "step":
             raise BackendError(f"got 'step', but {reason}")
         note = f"{reason}\n"
+    try:
+        from namegen_ext.fusion import fuse, unfuse
+    except ImportError as error:  # the operators do not fit this torch
+        if fused == "layers":
+            raise BackendError(f"got 'layers', but {error}") from None
+        return Backend(STOCK, f"{note}the model runs on the stock layers: {error}")
     report = fuse(model)
     if report.fused:
         return Backend(FUSED_LAYERS, f"{note}fused layers: {report}")

@@ -6,9 +6,10 @@ imported afterwards, whose binary interface the extension must match.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from find_torch import OLDEST_TORCH, find_torch
+from find_torch import OLDEST_TORCH, brings_torch, find_torch
 from setuptools import build_meta
 from setuptools.build_meta import (
     build_editable,
@@ -32,7 +33,9 @@ __all__ = [
 
 
 def _torch_if_missing() -> list[str]:
-    return [] if find_torch() is not None else ["torch>=" + ".".join(map(str, OLDEST_TORCH))]
+    if not brings_torch(os.environ) or find_torch() is not None:
+        return []
+    return ["torch>=" + ".".join(map(str, OLDEST_TORCH))]
 
 
 def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) -> list[str]:

@@ -8,11 +8,12 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
+import nanobind
 from find_cuda import Cuda, CudaError, choose_cuda
 from find_torch import Torch, find_torch
-from setuptools import Extension
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,16 +30,17 @@ class BuildError(SystemExit):
 
 
 class CMakeBuild(build_ext):
-    """Configures and builds in ``build/<python>-torch<version>``, which stays: a later build compiles what changed."""
+    """Configures and builds in a folder of ``build``, which stays: a later build compiles what changed."""
 
-    def build_extension(self, ext: Extension) -> None:
-        """Compile ``ext`` to where setuptools expects it, with a note of what it was built against beside it."""
-        torch = find_torch()
-        if torch is None:
-            raise BuildError("no torch was found", "pip install torch, or build without --no-build-isolation")
-        cuda = _cuda(torch)
-        target = Path(self.get_ext_fullpath(ext.name)).resolve()
-        folder = ROOT / "build" / f"{sysconfig.get_config_var('SOABI')}-torch{torch.version}"
+    def build_extensions(self) -> None:
+        """Compile all extensions at once to where setuptools expects them, and note beside them what was built."""
+        targets = {extension.name.rpartition(".")[2]: extension for extension in self.extensions}
+        torch = _torch_to_build_against() if "_C" in targets else None
+        folder = (
+            ROOT
+            / "build"
+            / f"{sysconfig.get_config_var('SOABI')}-{f'torch{torch.version}' if torch else 'core'}"
+        )
         cmake, ninja = _tool("cmake"), _tool("ninja")
         _run(
             [
@@ -46,32 +48,72 @@ class CMakeBuild(build_ext):
                 *("-S", str(ROOT), "-B", str(folder), "-G", "Ninja"),
                 f"-DCMAKE_MAKE_PROGRAM={ninja}",  # pip's isolated one moves from build to build
                 f"-DPython_EXECUTABLE={sys.executable}",
+                f"-Dnanobind_DIR={_nanobind_to_build_with()}",
                 "-DNAMEGEN_EXTENSION=ON",
                 "-DNAMEGEN_TESTS=OFF",
                 "-DCMAKE_BUILD_TYPE=Release",
-                f"-DNAMEGEN_CUDA_ARCHITECTURES={cuda.cmake_architectures}",
-                f"-DNAMEGEN_CUDA_NOTE={cuda.note}",
-                *([f"-DCMAKE_CUDA_COMPILER={cuda.nvcc}"] if cuda.nvcc else []),
+                *_torch_settings(torch),
             ],
             "CMake could not configure the build",
             "install g++ 12 or newer, name it in CXX where another compiler comes first, and install the headers of "
             "Python (the package python3-dev or python3-devel); the error above says which is missing",
         )
         _run(
-            [cmake, "--build", str(folder), "--target", "_C", "--parallel", str(_jobs())],
+            [cmake, "--build", str(folder), "--target", *targets, "--parallel", str(_jobs())],
             "the compiler failed",
             "read its first error above; where it was killed, memory ran out: set MAX_JOBS=1",
         )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(folder / target.name, target)
-        _write_note(target.with_name(NOTE), torch)
+        for extension in self.extensions:
+            target = Path(self.get_ext_fullpath(extension.name)).resolve()
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(folder / target.name, target)
+            _write_note(target.with_name(NOTE), torch)
 
     def copy_extensions_to_source(self) -> None:
-        """Copy the extension, and the note with it, beside the sources: what an editable installation imports."""
+        """Copy the extensions, and the note with them, beside the sources: what an editable installation imports."""
         super().copy_extensions_to_source()
-        for ext in self.extensions:
-            built = Path(self.build_lib, *ext.name.split(".")[:-1], NOTE)
-            shutil.copy2(built, ROOT.joinpath(*ext.name.split(".")[:-1], NOTE))
+        for extension in self.extensions:
+            package = extension.name.split(".")[:-1]
+            shutil.copy2(Path(self.build_lib, *package, NOTE), ROOT.joinpath(*package, NOTE))
+
+
+def _torch_to_build_against() -> Torch:
+    torch = find_torch()
+    if torch is None:
+        raise BuildError(
+            "no torch was found",
+            "pip install torch, build without --no-build-isolation, or set NAMEGEN_TORCH=0 for what needs no torch",
+        )
+    return torch
+
+
+def _torch_settings(torch: Torch | None) -> list[str]:
+    """Return what CMake is told of torch and of CUDA."""
+    if torch is None:
+        return ["-DNAMEGEN_TORCH=OFF"]
+    cuda = _cuda(torch)
+    return [
+        "-DNAMEGEN_TORCH=ON",
+        f"-DNAMEGEN_CUDA_ARCHITECTURES={cuda.cmake_architectures}",
+        f"-DNAMEGEN_CUDA_NOTE={cuda.note}",
+        *([f"-DCMAKE_CUDA_COMPILER={cuda.nvcc}"] if cuda.nvcc else []),
+    ]
+
+
+def _nanobind_to_build_with() -> Path:
+    """Copy nanobind into ``build``, and return where CMake finds it there.
+
+    pip's isolated one lies in another folder in each build, and would be compiled anew each time.
+    """
+    source = Path(nanobind.__file__).parent
+    copy = ROOT / "build" / f"nanobind-{nanobind.__version__}"
+    if not copy.is_dir():
+        copy.parent.mkdir(exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=f"{copy.name}-", dir=copy.parent))
+        for part in ("cmake", "ext", "include", "src"):
+            shutil.copytree(source / part, unfinished / part)
+        os.replace(unfinished, copy)
+    return copy / "cmake"
 
 
 def _cuda(torch: Torch) -> Cuda:
@@ -122,9 +164,13 @@ def _jobs() -> int:
     return max(1, min(cores, int(free / GIGABYTES_PER_JOB)))
 
 
-def _write_note(path: Path, torch: Torch) -> None:
-    """Write what the extension was built against, for the message where another torch is imported."""
-    note = {"torch": torch.version, "python": sysconfig.get_config_var("SOABI")}
+def _write_note(path: Path, torch: Torch | None) -> None:
+    """Write what was built, for the messages where a module does not load."""
+    note = {
+        "modules": ["_core"] if torch is None else ["_core", "_C"],
+        "torch": None if torch is None else torch.version,
+        "python": sysconfig.get_config_var("SOABI"),
+    }
     beside = path.with_suffix(".tmp")
     beside.write_text(json.dumps(note) + "\n", encoding="utf-8")
     os.replace(beside, path)

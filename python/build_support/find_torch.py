@@ -10,10 +10,12 @@ import re
 import site
 import sys
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 OLDEST_TORCH = (2, 10)
+TORCH_SETTING = "NAMEGEN_TORCH"
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,27 @@ class Torch:
         """The version without its local part, as numbers."""
         match = re.match(r"\d+(\.\d+)*", self.version)
         return tuple(int(part) for part in match.group().split(".")) if match else (0,)
+
+
+def wants_torch(environment: Mapping[str, str]) -> bool:
+    """Tell whether the operators are built, by the environment's NAMEGEN_TORCH.
+
+    "0": only what needs no torch is built. "1": the operators too, against a torch that is installed, or an error.
+    "auto", or nothing: the same, and where no torch is installed pip brings one.
+
+    Raises:
+        SystemExit: the setting is another.
+
+    """
+    wanted = environment.get(TORCH_SETTING, "") or "auto"
+    if wanted not in ("auto", "0", "1"):
+        raise SystemExit(f"{TORCH_SETTING} is {wanted!r}, expected auto, 0 or 1")
+    return wanted != "0"
+
+
+def brings_torch(environment: Mapping[str, str]) -> bool:
+    """Tell whether a torch that is missing is asked for, by the environment's NAMEGEN_TORCH."""
+    return wants_torch(environment) and environment.get(TORCH_SETTING) != "1"
 
 
 def candidate_folders() -> list[Path]:
@@ -82,8 +105,6 @@ def cmake_text(torch: Torch) -> str:
         "NAMEGEN_TORCH_VERSION": torch.version,
         "NAMEGEN_TORCH_CXX_STANDARD": str(torch.cxx_standard),
         "NAMEGEN_TORCH_INCLUDE_DIRS": f"{include};{include / 'torch' / 'csrc' / 'api' / 'include'}",
-        "NAMEGEN_PYTHON_INCLUDE_DIR": sysconfig.get_path("include"),
-        "NAMEGEN_EXTENSION_SUFFIX": sysconfig.get_config_var("EXT_SUFFIX") or ".so",
     }
     return "".join(f"set({name} [==[{value}]==])\n" for name, value in values.items())
 

@@ -13,7 +13,7 @@ import torch
 from work import at_once, engine_training, layer_training, make_model, op_calls, parameters, same_bits
 
 import namegen_ext
-from namegen_ext._extension import _C
+from namegen_ext._native.core import _core
 from namegen_ext.data import Vocabulary
 from namegen_ext.engine import StepEngine
 from namegen_ext.generator import Generator
@@ -152,10 +152,10 @@ def test_streams_with_threads_of_their_own() -> None:
 
 
 def test_one_native_stream_refuses_a_second_thread() -> None:
-    table = _C.sampling.ContextTable(2, 1)
+    table = _core.sampling.ContextTable(2, 1)
     table.set_rows(0, [[0.01, 1.0]] * 3)
-    sampler = _C.sampling.table_sampler(table, [b"", b"a"], [], 200)
-    stream = _C.sampling.NameStream(sampler, 600_000, 1, b"", False, False, False, 1, 600_000, 1)
+    sampler = _core.sampling.table_sampler(table, [b"", b"a"], [], 200)
+    stream = _core.sampling.NameStream(sampler, 600_000, 1, b"", False, False, False, 1, 600_000, 1)
     begun = threading.Event()
 
     def draw() -> int:

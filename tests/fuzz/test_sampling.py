@@ -1,4 +1,4 @@
-"""_C.sampling, which takes raw buffers: any arguments end in names, or in one clear exception.
+"""_core.sampling, which takes raw buffers: any arguments end in names, or in one clear exception.
 
 Run under AddressSanitizer too (tests/sanitize_extension.sh), where a step beyond an array ends the process.
 """
@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spoiled_tensors import attempt
 
-from namegen_ext._extension import _C
+from namegen_ext._native.core import _core
 
-S = _C.sampling
+S = _core.sampling
 V, BLOCK, DIM = 5, 2, 3
 LETTERS = [b"", b"a", b"b", "é".encode(), b"d"]
 EXTREMES = (0, 1, -1, 2**31 - 1, 2**31, 2**32, -(2**31), 2**62, 2**63 - 1, -(2**63), 2**64 - 1)

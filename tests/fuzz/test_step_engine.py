@@ -1,4 +1,4 @@
-"""_C.StepEngine, which takes raw buffers: any arrays end in what right ones give, or in one clear exception.
+"""_core.StepEngine, which takes raw buffers: any arrays end in what right ones give, or in one clear exception.
 
 Run under AddressSanitizer too (tests/sanitize_extension.sh), where a step beyond an array ends the process.
 """
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spoiled_tensors import attempt
 
-from namegen_ext._extension import _C
+from namegen_ext._native.core import _core
 
 V, BLOCK, EMBED, EXAMPLES = 7, 4, 3, 11
 SGD = {
@@ -53,7 +53,7 @@ def build(network: str = "perceptron", float64: bool = False, **change: Any) -> 
         "optimizer": SGD,
         "float64": float64,
     }
-    return _C.StepEngine(**(arguments | change))
+    return _core.StepEngine(**(arguments | change))
 
 
 def fill(engine: Any, float64: bool) -> None:

@@ -13,7 +13,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from namegen_ext import _extension, ops
+from namegen_ext import ops
+from namegen_ext._native import operators as _operators
 from namegen_ext.nn import FusedBatchNorm1d
 
 
@@ -43,17 +44,17 @@ Call = tuple[Callable[..., Tensor], Callable[..., Tensor], Callable[..., Tensor]
 CALLS: dict[str, Call] = {
     "batch_norm": (
         ops.batch_norm,
-        _extension.batch_norm,
+        _operators.batch_norm,
         torch.ops.namegen_ext.batch_norm.default,
         batch_norm_arguments,
     ),
     "embedding_concat_linear": (
         ops.embedding_concat_linear,
-        _extension.embedding_concat_linear,
+        _operators.embedding_concat_linear,
         torch.ops.namegen_ext.embedding_concat_linear.default,
         embedding_arguments,
     ),
-    "linear": (ops.linear, _extension.linear, torch.ops.namegen_ext.linear.default, linear_arguments),
+    "linear": (ops.linear, _operators.linear, torch.ops.namegen_ext.linear.default, linear_arguments),
 }
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
@@ -92,12 +93,12 @@ def test_plain_arguments_are_taken(call: Call) -> None:
 
 def test_all_optional_arguments_may_be_none() -> None:
     x = normal(5, 3)
-    found = _extension.batch_norm(x, None, None, None, None, True, 0.1, 1e-5, "none")
+    found = _operators.batch_norm(x, None, None, None, None, True, 0.1, 1e-5, "none")
     assert torch.equal(
         found, torch.ops.namegen_ext.batch_norm(x, None, None, None, None, True, 0.1, 1e-5, "none")
     )
     tokens, table, weight, _, activation = embedding_arguments()
-    found = _extension.embedding_concat_linear(tokens, table, weight, None, activation)
+    found = _operators.embedding_concat_linear(tokens, table, weight, None, activation)
     assert torch.equal(found, ops.embedding_concat_linear(tokens, table, weight, None, activation))
 
 
@@ -199,7 +200,7 @@ def test_no_reference_is_kept_or_lost(call: Call) -> None:
 def test_add_one() -> None:
     number = torch.tensor(2**40)
     version = number._version
-    assert _extension.add_one(number)
+    assert _operators.add_one(number)
     assert number.item() == 2**40 + 1
     assert number._version == version + 1
 
@@ -217,9 +218,9 @@ def test_add_one_leaves_other_tensors_alone() -> None:
         torch._to_functional_tensor(torch.tensor(3)),
     ]
     for other in others:
-        assert not _extension.add_one(other)
+        assert not _operators.add_one(other)
     assert [float(other) for other in others if other.device.type == "cpu"] == [3] * (len(others) - 1)
-    assert not _extension.add_one(3)
+    assert not _operators.add_one(3)
 
 
 def test_batches_are_counted_where_an_operator_is_watched() -> None:

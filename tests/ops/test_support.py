@@ -7,7 +7,8 @@ import sys
 import pytest
 import torch
 
-from namegen_ext import _extension, fuse, ops
+from namegen_ext import fuse, ops
+from namegen_ext._native import operators as _operators
 from namegen_ext.nn import FusedBatchNorm1d, FusedEmbeddingConcatLinear
 from namegen_ext.ops import support
 
@@ -22,9 +23,9 @@ def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def build(monkeypatch: pytest.MonkeyPatch, note: str, architectures: str = "") -> None:
     """Let the extension look as if it had been compiled like this."""
-    monkeypatch.setattr(_extension, "CUDA_NOTE", note)
-    monkeypatch.setattr(_extension, "HAS_CUDA", note == "")
-    monkeypatch.setattr(_extension._C, "CUDA_ARCHITECTURES", architectures)
+    monkeypatch.setattr(_operators, "CUDA_NOTE", note)
+    monkeypatch.setattr(_operators, "HAS_CUDA", note == "")
+    monkeypatch.setattr(_operators._C, "CUDA_ARCHITECTURES", architectures)
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
@@ -75,9 +76,9 @@ def test_what_runs_where(capability: tuple[int, int], compiled: list[str], runs:
 
 def test_architectures_are_told_as_torch_writes_them(monkeypatch: pytest.MonkeyPatch) -> None:
     build(monkeypatch, "", "80-real,86-real,90a-real,120-real,120-virtual")
-    assert _extension.cuda_architectures() == ["8.0", "8.6", "9.0a", "12.0+PTX"]
+    assert _operators.cuda_architectures() == ["8.0", "8.6", "9.0a", "12.0+PTX"]
     build(monkeypatch, "none", "")
-    assert _extension.cuda_architectures() == []
+    assert _operators.cuda_architectures() == []
 
 
 def test_modules_and_fuse_take_the_stock_path_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +123,7 @@ def _noting(name: str, operator, called: list[str]):
     return call
 
 
-@pytest.mark.skipif(not _extension.HAS_CUDA, reason="this build has no CUDA kernels")
+@pytest.mark.skipif(not _operators.HAS_CUDA, reason="this build has no CUDA kernels")
 @pytest.mark.parametrize(
     "operator",
     [

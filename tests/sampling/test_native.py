@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import namegen_ext
-from namegen_ext._extension import _C
+from namegen_ext._native.core import _core
 from namegen_ext.data import Vocabulary
 from namegen_ext.models import MLP, WaveNet
 from namegen_ext.sampling import NameSampler, SamplingError, iter_names, sample_names
@@ -311,7 +311,9 @@ def test_what_cannot_be_had_natively_is_refused_with_the_reason(
 
 
 def test_the_instruction_set_in_use() -> None:
-    assert _C.sampling.chosen_isa() == (os.environ.get("NAMEGEN_CPU_ISA") or INFO["cpu_isas_supported"][-1])
+    assert _core.sampling.chosen_isa() == (
+        os.environ.get("NAMEGEN_CPU_ISA") or INFO["cpu_isas_supported"][-1]
+    )
 
 
 @pytest.mark.parametrize("isa", ISAS)

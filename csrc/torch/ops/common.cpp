@@ -1,20 +1,18 @@
 #include "ops/common.h"
 
 #include <ATen/Context.h>
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <c10/util/Exception.h>
-#include <omp.h>
-#include <pthread.h>
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
 #include <sstream>
 
 #include "kernels/cpu/dispatch.h"
 #include "kernels/cpu/large_pages.h"
+#include "threads/arena.h"
+#include "threads/thread_context.h"
 
 namespace namegen::ops {
 
@@ -70,35 +68,18 @@ Tensor empty_output(at::IntArrayRef sizes, const at::TensorOptions& options) {
   return output;
 }
 
-namespace {
+using threads::kArenaBytes;
 
-// Enough for the published sizes at batch 32.
-constexpr size_t kArenaBytes = 1024 * 1024;
-constexpr size_t kAlignment = 64;
-
-std::byte* arena() {
-  struct Free {
-    void operator()(void* p) const { std::free(p); }
-  };
-  thread_local std::unique_ptr<void, Free> memory(std::aligned_alloc(kAlignment, kArenaBytes));
-  TORCH_CHECK(memory != nullptr, "out of memory: no ", kArenaBytes, " bytes of scratch memory");
-  return static_cast<std::byte*>(memory.get());
-}
-
-// Starting a parallel region costs a few microseconds: a thread is worth it from about this much work on.
-constexpr double kMicrosPerThread = 20;
-
-// A fork copies the thread that calls it alone. In the child OpenMP, torch's layers included, would wait for ever for
-// the threads that it had before. So it lets go of them first: both sides start them anew where they need them.
-[[maybe_unused]] const int kForkIsPrepared =
-    pthread_atfork([] { omp_pause_resource_all(omp_pause_hard); }, nullptr, nullptr);
-
-}  // namespace
+TorchContext::TorchContext(int64_t allowed)
+    : torch_(threads::torch_threads()),
+      num_threads_(threads::num_threads(torch_)),
+      initially_allowed_(allowed),
+      allowed_(allowed) {}
 
 void* TorchContext::scratch(size_t bytes) {
-  const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  const size_t rounded = threads::rounded_to_alignment(bytes);
   if (used_ + rounded > kArenaBytes) return allocate(rounded);
-  void* result = arena() + used_;
+  void* result = threads::arena() + used_;
   used_ += rounded;
   return result;
 }
@@ -136,16 +117,10 @@ Tensor TorchContext::allocated_tensor(at::IntArrayRef sizes, at::ScalarType type
   return at::from_blob(allocate(bytes), sizes, at::TensorOptions().dtype(type));
 }
 
-int64_t TorchContext::threads(double micros) const {
-  return std::clamp<int64_t>(static_cast<int64_t>(micros / kMicrosPerThread), 1, at::get_num_threads());
-}
+int64_t TorchContext::threads(double micros) const { return cpu::worthwhile_threads(micros, num_threads_); }
 
 void TorchContext::parallel(int64_t tasks, double micros, Task task, void* state) {
-  const int64_t spread = threads(micros);
-  const int64_t grain = (tasks + spread - 1) / spread;
-  at::parallel_for(0, tasks, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) task(state, i);
-  });
+  threads::run_tasks(torch_, tasks, threads(micros), task, state);
 }
 
 }  // namespace namegen::ops

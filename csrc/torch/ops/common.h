@@ -11,6 +11,7 @@
 
 #include "kernels/cpu/context.h"
 #include "kernels/types.h"
+#include "threads/torch_threads.h"
 
 namespace namegen::ops {
 
@@ -67,7 +68,7 @@ class TorchContext final : public cpu::Context {
   struct OutOfRoom {};
 
   // `allowed`: the most bytes from torch's allocator at a time. Where more are asked for, OutOfRoom is thrown.
-  explicit TorchContext(int64_t allowed = INT64_MAX) : initially_allowed_(allowed), allowed_(allowed) {}
+  explicit TorchContext(int64_t allowed = INT64_MAX);
 
   void* scratch(size_t bytes) override;
   int64_t room() const override;
@@ -96,7 +97,9 @@ class TorchContext final : public cpu::Context {
  private:
   void* allocate(size_t bytes);
 
-  size_t used_ = 0;
+  const threads::TorchThreads* torch_;
+  int64_t num_threads_;
+  size_t used_ = 0;  // of the thread's arena
   int64_t initially_allowed_, allowed_;
   c10::SmallVector<c10::DataPtr, 4> blocks_;
 };

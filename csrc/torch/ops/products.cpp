@@ -1,13 +1,13 @@
 #include "ops/products.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <c10/util/ParallelGuard.h>
-#include <omp.h>
 
 #include <algorithm>
+
+#include "threads/torch_threads.h"
 
 namespace namegen::ops {
 namespace {
@@ -15,13 +15,22 @@ namespace {
 // While it lives, what this thread calls stays on it.
 class OnThisThread {
  public:
-  OnThisThread() { omp_set_num_threads(1); }
-  ~OnThisThread() { omp_set_num_threads(threads_); }
+  OnThisThread() { set_threads(1); }
+  ~OnThisThread() { set_threads(threads_); }
   OnThisThread(const OnThisThread&) = delete;
   OnThisThread& operator=(const OnThisThread&) = delete;
 
  private:
-  const int threads_ = omp_get_max_threads();
+  static int get_threads() {
+    const threads::TorchThreads& torch = *threads::torch_threads();
+    return torch.omp_get_max_threads == nullptr ? 1 : torch.omp_get_max_threads();
+  }
+  static void set_threads(int number) {
+    const threads::TorchThreads& torch = *threads::torch_threads();
+    if (torch.omp_set_num_threads != nullptr) torch.omp_set_num_threads(number);
+  }
+
+  const int threads_ = get_threads();
   const c10::ParallelGuard in_region_{true};
 };
 
@@ -34,7 +43,8 @@ Tensor product(const Tensor& a, const Tensor& b, const optional<Tensor>& bias) {
   const int dim = c.size(0) >= c.size(1) ? 0 : 1;
   const int64_t size = c.size(dim), piece = std::max<int64_t>((size + 255) / 256 * 64, 128);
   // Two tasks at least: with one, torch would stay outside of a parallel region, where its libraries start their own.
-  at::parallel_for(0, std::max<int64_t>((size + piece - 1) / piece, 2), 1, [&](int64_t begin, int64_t end) {
+  const int64_t tasks = std::max<int64_t>((size + piece - 1) / piece, 2);
+  threads::parallel_ranges(*threads::torch_threads(), 0, tasks, 1, [&](int64_t begin, int64_t end) {
     const AsKernel as_kernel;
     const OnThisThread on_this_thread;
     for (int64_t first = begin * piece; first < std::min(end * piece, size); first += piece) {

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from namegen_bench.measuring import fma_rate as module
-from namegen_ext._extension import _C
+from namegen_ext._native.core import _core
 
 
 def test_it_is_a_rate_that_a_machine_can_have() -> None:
@@ -20,10 +20,10 @@ def test_each_thread_makes_its_rounds() -> None:
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        one = _C.multiply_adds(10)
+        one = _core.multiply_adds(10)
         torch.set_num_threads(2)
-        assert _C.multiply_adds(10) == 2 * one > 0
-        assert _C.multiply_adds(0) == 0
+        assert _core.multiply_adds(10) == 2 * one > 0
+        assert _core.multiply_adds(0) == 0
     finally:
         torch.set_num_threads(threads)
 
@@ -40,6 +40,6 @@ def test_operations_over_the_shortest_time(monkeypatch: pytest.MonkeyPatch) -> N
             now += 2.0 if runs == 10 else 3.0
             return 24 * rounds
 
-    monkeypatch.setattr(module, "_C", Native)
+    monkeypatch.setattr(module, "_core", Native)
     monkeypatch.setattr(time, "perf_counter", lambda: now)
     assert module.fma_rate() == 24 * module._ROUNDS / 2.0

@@ -1,5 +1,7 @@
-// What a context does where it keeps no count of its scratch memory.
+// What a context does that keeps no count of its scratch memory, and when work is shared by threads.
 #include "kernels/cpu/context.h"
+
+#include <algorithm>
 
 namespace namegen::cpu {
 
@@ -10,5 +12,10 @@ int64_t Context::room() const { return INT64_MAX; }
 Context::Mark Context::mark() const { return {}; }
 
 void Context::return_to(const Mark&) {}
+
+int64_t worthwhile_threads(double micros, int64_t there_are) {
+  constexpr double kMicrosPerThread = 20;  // starting a parallel region costs a few microseconds
+  return std::clamp<int64_t>(static_cast<int64_t>(std::min(micros / kMicrosPerThread, 1e9)), 1, there_are);
+}
 
 }  // namespace namegen::cpu

@@ -1,5 +1,5 @@
-// What a CPU kernel needs from its caller: scratch memory and threads. The operators give it torch's, tests and the
-// engine their own, so that kernels know neither.
+// What a CPU kernel needs from its caller: scratch memory and threads. The operators give it torch's, the engine and the
+// tests others, so that kernels know none of them.
 #pragma once
 
 #include <cstddef>
@@ -39,5 +39,9 @@ class Context {
   // done without a call of parallel.
   virtual int64_t threads(double micros) const = 0;
 };
+
+// How many of the threads that there are work of so many microseconds is shared by: 1 at least, and one more only for
+// work that outweighs the start of another thread.
+int64_t worthwhile_threads(double micros, int64_t there_are);
 
 }  // namespace namegen::cpu

@@ -1,7 +1,5 @@
-// The parts of the extension module, one a file.
+// One call at a time for what several threads cannot use together.
 #pragma once
-
-#include <pybind11/pybind11.h>
 
 #include <atomic>
 #include <stdexcept>
@@ -9,8 +7,8 @@
 
 namespace namegen::bindings {
 
-// One call at a time of what cannot be used by several threads: another one is refused. None waits, so that a process
-// may fork at any time.
+// Holds `busy` while it lives. A second call is refused with std::runtime_error and does not wait, so that a process may
+// fork at any time.
 class Exclusive {
  public:
   Exclusive(std::atomic_flag& busy, const char* what) : busy_(busy) {
@@ -25,8 +23,5 @@ class Exclusive {
  private:
   std::atomic_flag& busy_;
 };
-
-void bind_step_engine(pybind11::module_& m);
-void define_counts(pybind11::module_& m);
 
 }  // namespace namegen::bindings

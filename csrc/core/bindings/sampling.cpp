@@ -1,0 +1,240 @@
+// namegen_ext._core.sampling: drawing names, csrc/core/engine/sampling.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+
+#include "bindings/arrays.h"
+#include "bindings/exclusive.h"
+#include "bindings/parts.h"
+#include "engine/sampling/direct_sampler.h"
+#include "engine/sampling/name_stream.h"
+#include "engine/sampling/table_sampler.h"
+
+namespace namegen::bindings {
+
+namespace {
+
+using namespace namegen::sampling;
+
+// Looks for Ctrl-C, which takes the GIL, at most every 20 ms.
+class SignalPoll {
+ public:
+  void operator()() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_ < std::chrono::milliseconds(20)) return;
+    last_ = now;
+    const nb::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw nb::python_error();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+// What Python holds of a table and of a network. Samplers on any thread share what is in it, and need not know Python.
+struct PyContextTable {
+  std::shared_ptr<ContextTable> table;
+};
+struct PyNetwork {
+  std::shared_ptr<Network> network;
+};
+
+void set_rows(PyContextTable& self, int64_t first, nb::handle values) {
+  const auto cumulative = converted<double>("cumulative", values);
+  if (cumulative.ndim() != 2 || static_cast<int64_t>(cumulative.shape(1)) != self.table->vocab()) {
+    throw std::invalid_argument("cumulative must be (rows, vocab_size)");
+  }
+  const nb::gil_scoped_release no_gil;
+  self.table->set_rows(first, static_cast<int64_t>(cumulative.shape(0)), cumulative.data());
+}
+
+Level make_level(int64_t factor, nb::handle weights, nb::handle biases, bool tanh) {
+  const auto weight = converted<float>("weight", weights);
+  const auto bias = converted<float>("bias", biases);
+  if (weight.ndim() != 2 || factor < 1 || static_cast<int64_t>(weight.shape(1)) % factor != 0) {
+    throw std::invalid_argument("weight must be (out, factor * in)");
+  }
+  const auto out = static_cast<int64_t>(weight.shape(0)), inputs = static_cast<int64_t>(weight.shape(1)) / factor;
+  return {factor, inputs, out, to_vector(weight), to_vector(bias), tanh};
+}
+
+PyNetwork make_network(nb::handle embeddings, const std::vector<Level>& levels) {
+  const auto embedding = converted<float>("embedding", embeddings);
+  if (embedding.ndim() != 2) throw std::invalid_argument("embedding must be (vocab_size, embedding_dim)");
+  const auto vocab = static_cast<int64_t>(embedding.shape(0)), dim = static_cast<int64_t>(embedding.shape(1));
+  return {std::make_shared<Network>(vocab, dim, to_vector(embedding), levels)};
+}
+
+nb::object logits(const PyNetwork& self, nb::handle values) {
+  const std::shared_ptr<Network>& network = self.network;
+  const auto tokens = converted<int64_t>("tokens", values);
+  if (tokens.ndim() != 2 || static_cast<int64_t>(tokens.shape(1)) != network->block()) {
+    throw std::invalid_argument("tokens must be (contexts, block_size)");
+  }
+  const auto count = static_cast<int64_t>(tokens.shape(0));
+  const int64_t vocab = network->vocab(), block = network->block();
+  std::vector<Key> contexts(count, 0);
+  for (int64_t i = 0; i < count; ++i) {
+    for (int64_t t = 0; t < block; ++t) {
+      const int64_t symbol = tokens.data()[i * block + t];
+      if (symbol < 0 || symbol >= vocab) throw std::invalid_argument("tokens must lie in [0, vocab_size)");
+      contexts[i] = network->append(contexts[i], static_cast<uint32_t>(symbol));
+    }
+  }
+  const NewArray<float> result({count, vocab});
+  const nb::gil_scoped_release no_gil;
+  Evaluation evaluation(network);
+  for (int64_t begin = 0; begin < count; begin += Evaluation::kMostContexts) {
+    const int64_t n = std::min(Evaluation::kMostContexts, count - begin);
+    const float* found = evaluation.logits(&contexts[begin], n);
+    for (int64_t i = 0; i < n; ++i) std::copy_n(found + i * padded(vocab), vocab, result.data + (begin + i) * vocab);
+  }
+  return result.object;
+}
+
+Spelling make_spelling(const std::vector<nb::bytes>& encodings, std::vector<int32_t> prefix, int64_t max_steps) {
+  Spelling spelling{{}, std::move(prefix), max_steps};
+  for (const nb::bytes& encoding : encodings) spelling.encodings.emplace_back(encoding.c_str(), encoding.size());
+  return spelling;
+}
+
+// A sampler for any number of threads. Its scratch memory serves one call at a time: one that comes while another draws
+// takes a copy of its own, as the names do not depend on what draws them.
+class PySampler {
+ public:
+  explicit PySampler(std::unique_ptr<Sampler> sampler) : sampler_(std::move(sampler)) {}
+
+  std::unique_ptr<Sampler> copy() const { return sampler_->copy(); }
+
+  nb::bytes draw(uint64_t seed, uint64_t first, int64_t count) {
+    if (count < 0) throw std::invalid_argument("count must be at least 0, but is " + std::to_string(count));
+    std::string text;
+    {
+      const nb::gil_scoped_release no_gil;
+      const bool is_busy = busy_.test_and_set(std::memory_order_acquire);
+      const std::unique_ptr<Sampler> own = is_busy ? sampler_->copy() : nullptr;
+      try {
+        (is_busy ? *own : *sampler_).draw(seed, first, count, text, SignalPoll());
+      } catch (...) {
+        if (!is_busy) busy_.clear(std::memory_order_release);
+        throw;
+      }
+      if (!is_busy) busy_.clear(std::memory_order_release);
+    }
+    return nb::bytes(text.data(), text.size());
+  }
+
+ private:
+  std::unique_ptr<Sampler> sampler_;
+  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
+};
+
+class PyNameStream {
+ public:
+  PyNameStream(const PySampler& sampler, int64_t names, uint64_t seed, const nb::bytes& training_names, bool novel,
+               bool unique, bool count_distinct, int64_t patience, int64_t batch_size, int threads)
+      : stream_(sampler.copy(), std::string(training_names.c_str(), training_names.size()),
+                {names, seed, novel, unique, count_distinct, patience, batch_size, threads}) {}
+
+  nb::bytes next() {
+    std::string text;
+    {
+      const Exclusive use(busy_, kWhat);
+      const nb::gil_scoped_release no_gil;
+      text = stream_.next(SignalPoll());
+    }
+    return nb::bytes(text.data(), text.size());
+  }
+  bool ended() {
+    const Exclusive use(busy_, kWhat);
+    return stream_.ended();
+  }
+  bool gave_up() {
+    const Exclusive use(busy_, kWhat);
+    return stream_.gave_up();
+  }
+  // (names, new, drawn, drawn_new, drawn_distinct), as in SampleCounts.
+  nb::tuple counts() {
+    const Exclusive use(busy_, kWhat);
+    const Counts& c = stream_.counts();
+    return nb::make_tuple(c.names, c.fresh, c.drawn, c.drawn_fresh, c.drawn_distinct);
+  }
+
+ private:
+  static constexpr const char* kWhat = "the stream of names";
+
+  NameStream stream_;
+  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
+};
+
+}  // namespace
+
+void bind_sampling(nb::module_& module) {
+  using nb::arg;
+  nb::module_ m = module.def_submodule("sampling", "Drawing names: csrc/core/engine/sampling.");
+  m.def(
+      "chosen_isa", [] { return std::string(sampling_kernels().isa); }, "The instruction set that names are drawn by.");
+  nb::exception<NonFiniteLogits>(m, "NonFiniteLogitsError", PyExc_RuntimeError);
+
+  nb::class_<PyContextTable>(m, "ContextTable")
+      .def(
+          "__init__",
+          [](PyContextTable* self, int64_t vocab, int64_t block) {
+            new (self) PyContextTable{std::make_shared<ContextTable>(vocab, block)};
+          },
+          arg("vocab_size"), arg("block_size"))
+      .def_prop_ro("num_rows", [](const PyContextTable& self) { return self.table->num_rows(); })
+      .def("set_rows", &set_rows, arg("first"), arg("cumulative"));
+  nb::class_<Level>(m, "Level")
+      .def(
+          "__init__",
+          [](Level* self, int64_t factor, nb::handle weight, nb::handle bias, bool tanh) {
+            new (self) Level(make_level(factor, weight, bias, tanh));
+          },
+          arg("factor"), arg("weight"), arg("bias"), arg("tanh"));
+  nb::class_<PyNetwork>(m, "Network")
+      .def(
+          "__init__",
+          [](PyNetwork* self, nb::handle embedding, const std::vector<Level>& levels) {
+            new (self) PyNetwork(make_network(embedding, levels));
+          },
+          arg("embedding"), arg("levels"))
+      .def_prop_ro("vocab_size", [](const PyNetwork& self) { return self.network->vocab(); })
+      .def_prop_ro("block_size", [](const PyNetwork& self) { return self.network->block(); })
+      .def("logits", &logits, arg("tokens"));
+
+  nb::class_<PySampler>(m, "Sampler").def("draw", &PySampler::draw, arg("seed"), arg("first"), arg("count"));
+  m.def(
+      "table_sampler",
+      [](const PyContextTable& table, const std::vector<nb::bytes>& encodings, std::vector<int32_t> prefix,
+         int64_t max_steps) {
+        return new PySampler(
+            std::make_unique<TableSampler>(table.table, make_spelling(encodings, std::move(prefix), max_steps)));
+      },
+      arg("table"), arg("encodings"), arg("prefix"), arg("max_steps"), nb::rv_policy::take_ownership);
+  m.def(
+      "direct_sampler",
+      [](const PyNetwork& network, double temperature, int64_t top_k, const std::vector<nb::bytes>& encodings,
+         std::vector<int32_t> prefix, int64_t max_steps) {
+        return new PySampler(std::make_unique<DirectSampler>(network.network, Shaping{temperature, top_k},
+                                                             make_spelling(encodings, std::move(prefix), max_steps)));
+      },
+      arg("network"), arg("temperature"), arg("top_k"), arg("encodings"), arg("prefix"), arg("max_steps"),
+      nb::rv_policy::take_ownership);
+
+  nb::class_<PyNameStream>(m, "NameStream")
+      .def(nb::init<const PySampler&, int64_t, uint64_t, const nb::bytes&, bool, bool, bool, int64_t, int64_t, int>(),
+           arg("sampler"), arg("names"), arg("seed"), arg("training_names"), arg("novel"), arg("unique"),
+           arg("count_distinct"), arg("patience"), arg("batch_size"), arg("threads"))
+      .def("next", &PyNameStream::next)
+      .def_prop_ro("ended", &PyNameStream::ended)
+      .def_prop_ro("gave_up", &PyNameStream::gave_up)
+      .def_prop_ro("counts", &PyNameStream::counts);
+}
+
+}  // namespace namegen::bindings

@@ -1,0 +1,27 @@
+"""Loads ``namegen_ext._core``, the native part that needs no torch."""
+
+from __future__ import annotations
+
+import platform
+from types import ModuleType
+from typing import Any
+
+from namegen_ext._native.note import REBUILD, read_note
+
+
+def _load() -> ModuleType:
+    try:
+        import namegen_ext._core as _core
+    except ImportError as error:
+        if not read_note():
+            raise ImportError(
+                f"namegen_ext's compiled module _core is missing: build it with {REBUILD}"
+            ) from error
+        raise ImportError(
+            f"namegen_ext's compiled module _core does not load on Python {platform.python_version()} ({error}): "
+            f"rebuild it with {REBUILD}"
+        ) from error
+    return _core
+
+
+_core: Any = _load()
