@@ -40,8 +40,9 @@ class ModelSpec:
         return built
 
 
-# How counts become probabilities; see `namegen_ext.models.counting`.
-ESTIMATORS = ("add-k", "witten-bell")
+# How counts become probabilities; see csrc/core/engine/counts/smoothing.h.
+KNESER_NEY = "kneser-ney"
+ESTIMATORS = ("add-k", "witten-bell", KNESER_NEY)
 
 # The largest table of a bigram or an n-gram: 256 MiB of float32.
 MAX_TABLE_VALUES = 2**26
@@ -57,8 +58,8 @@ _SPECS = (
     ModelSpec(
         name="ngram",
         origin="namegen_ext.models.ngram:NGram",
-        options=("block_size", "init"),
-        summary="counts of what follows block-size characters: add-k or Witten-Bell",
+        options=("block_size", "init", "estimator", "smoothing"),
+        summary="counts of what follows block-size characters: add-k, Witten-Bell or Kneser-Ney",
         counts=True,
     ),
     ModelSpec(
@@ -97,6 +98,12 @@ _SPECS = (
         options=("block_size", "embedding_dim", "num_layers", "num_heads", "dropout", "tied"),
         summary="a decoder of causal self-attention over the word so far",
         sequences=True,
+    ),
+    ModelSpec(
+        name="mixture",
+        origin="namegen_ext.models.mixture:Mixture",
+        options=("block_size", "components"),
+        summary="counts and networks combined, chosen for the list: namegen fit",
     ),
 )
 

@@ -1,0 +1,69 @@
+"""The weights of a mixture, by the likelihood of held-out names."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# The weights are drawn towards even ones by this times their squared distance, in nats: a few held-out names say
+# little.
+_RIDGE = 10.0
+_ITERATIONS = 60
+# A model with less weight is left out.
+LEAST_WEIGHT = 0.02
+
+
+def combined(log_probabilities: Tensor, weights: Tensor) -> Tensor:
+    """Combine the log-probabilities of models: (C, n, V) and (C,) -> (n, V), normalised."""
+    return torch.einsum("cnv,c->nv", log_probabilities, weights.to(log_probabilities.dtype)).log_softmax(dim=1)
+
+
+def mixture_loss(log_probabilities: Tensor, weights: Tensor, targets: Tensor) -> float:
+    """Compute the mean negative log-likelihood of targets (n,) under a mixture of models (C, n, V)."""
+    return float(F.nll_loss(combined(log_probabilities, weights), targets))
+
+
+def fit_weights(log_probabilities: Tensor, targets: Tensor) -> Tensor:
+    """Choose the weights under which held-out symbols are likeliest.
+
+    The loss is convex in the weights, so the result does not depend on where the search begins.
+
+    Args:
+        log_probabilities: (C, n, V), of each model.
+        targets: int64 (n,).
+
+    Returns:
+        float64 (C,), at least 0 each: exactly 0 for models that are better left out.
+
+    """
+    number = len(log_probabilities)
+    weights = torch.zeros(number, dtype=torch.float64)
+    active = torch.arange(number)
+    while len(active) > 0:
+        found = _fit(log_probabilities[active], targets)  # (active,)
+        keep = found >= LEAST_WEIGHT
+        if bool(keep.all()) or len(active) == 1:
+            weights[active] = found.clamp(min=LEAST_WEIGHT)
+            break
+        # One at a time: what one leaves may be another's.
+        active = active[torch.arange(len(active)) != int(found.argmin())]
+    return weights
+
+
+def _fit(log_probabilities: Tensor, targets: Tensor) -> Tensor:
+    number = len(log_probabilities)
+    even = 1 / number
+    weights = torch.full((number,), even, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights], max_iter=_ITERATIONS, line_search_fn="strong_wolfe")
+
+    def objective() -> Tensor:
+        optimizer.zero_grad()
+        logits = torch.einsum("cnv,c->nv", log_probabilities, weights.to(log_probabilities.dtype))  # (n, V)
+        loss = F.cross_entropy(logits, targets, reduction="sum").double()
+        loss = loss + _RIDGE * (weights - even).square().sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimizer.step(objective)  # type: ignore[no-untyped-call, arg-type]
+    return weights.detach()
