@@ -16,7 +16,7 @@ from namegen_ext.cli.command import FAILED, OK, ArgumentError, CommandError
 from namegen_ext.data import DataError, WordList
 from namegen_ext.options.train_options import OptionError
 from namegen_ext.reproduction import ROWS, Outcome, Row, run_row
-from namegen_ext.reproduction.report import print_table, summarise, to_json, to_markdown
+from namegen_ext.reproduction.outcome_tables import print_table, summarise, to_json, to_markdown
 from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import write_bytes, write_json
 from namegen_ext.training.errors import BackendError

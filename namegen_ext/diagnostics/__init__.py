@@ -1,7 +1,11 @@
 """What goes on inside a model and its training, as plain data: numbers and histograms, no pictures.
 
-Everything works on any module that is called as ``model(tokens, targets)`` and returns (logits, loss), made of
-stock layers or fused, and leaves it as it is. ``namegen_ext.plotting`` draws what is found here.
+Everything works on any module that is called as ``model(tokens, targets)`` and returns (logits, loss). The module may
+be made of stock layers or fused, and is not changed. ``namegen_ext.plotting`` draws what is found here.
+
+- ``diagnosis``: everything about a run.
+- ``activations``, ``gradients``, ``embedding``, ``bigrams``, ``history``: its parts; ``histograms``: what they use.
+- ``passes``: a forward and backward pass on a copy of the model.
 """
 
 from typing import TYPE_CHECKING

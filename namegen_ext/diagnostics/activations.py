@@ -1,4 +1,4 @@
-"""What comes out of the activation layers, how much of it is saturated, and the gradients that come back."""
+"""The outputs of the activation layers, how many of them are saturated, and the gradients that come back."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from namegen_ext.diagnostics.gradients import GradientStatistics, gradient_stati
 from namegen_ext.diagnostics.histograms import Histogram, histogram
 from namegen_ext.diagnostics.passes import copy_for_training, forward_backward
 
-# An activation is called saturated where its slope is below this. For tanh, whose slope at y = tanh(x) is
-# 1 - y**2, that is where |y| is above 0.97.
+# An activation is called saturated where its slope is below FLAT_SLOPE. tanh has the slope 1 - y**2 at y = tanh(x), so
+# it is saturated where |y| is above 0.97.
 SATURATED_TANH = 0.97
 FLAT_SLOPE = 1 - SATURATED_TANH**2
 
-# Activations of torch.nn that work element by element; a subclass may do something else and is not taken.
+# Activations of torch.nn that work element by element. A subclass may compute something else, so it does not count.
 ELEMENTWISE: tuple[type[nn.Module], ...] = (
     nn.Tanh,
     nn.Sigmoid,
@@ -40,16 +40,17 @@ class ActivationStatistics:
 
     Attributes:
         name: the layer's dotted name in the model.
-        kind: its class, such as "Tanh"; "FusedBatchNorm1d, tanh" for a module that ends in one.
-        values: histogram of the outputs; for tanh from -1 to 1.
-        mean: of the outputs.
-        std: their standard deviation (divided by n, not n - 1).
+        kind: the layer's class, such as "Tanh"; "FusedBatchNorm1d, tanh" for a module that ends in a tanh.
+        values: the histogram of the outputs; for tanh from -1 to 1.
+        mean: the mean of the outputs.
+        std: the standard deviation of the outputs (divided by n, not n - 1).
         saturated: the share of outputs where the activation's slope is below FLAT_SLOPE, so that hardly any
-            gradient passes; for tanh those beyond 0.97 in size.
-        units: number of units, that is, the size of the last dimension, summed over calls of the layer.
-        unit_saturation: histogram, over the units, of each unit's share of saturated outputs.
-        stuck_units: number of units that are saturated for the whole batch and so learn nothing from it.
-        gradient: of the loss with respect to the outputs; None where the model has no trainable parameters.
+            gradient passes. For tanh these are the outputs whose absolute value is above 0.97.
+        units: number of units: the size of the last dimension, summed over the calls of the layer.
+        unit_saturation: the histogram, over the units, of each unit's share of saturated outputs.
+        stuck_units: number of units that are saturated for the whole batch, and so learn nothing from it.
+        gradient: the gradient of the loss with respect to the outputs; None where the model has no trainable
+            parameters.
 
     """
 
@@ -70,16 +71,16 @@ def activation_statistics(
 ) -> tuple[ActivationStatistics, ...]:
     """Describe the outputs of every activation layer of a model for one batch, in training mode.
 
-    The outputs are seen through forward hooks on a copy; the model is not changed. In a fused model, a layer
-    with a hook runs as the stock layer for that call, so what is described agrees with the stock model to
-    rounding. Activations that a forward calls as functions, not as modules, cannot be seen.
+    Forward hooks on a copy of the model see the outputs, so the model is not changed. In a fused model, a layer with a
+    hook runs as the stock layer, so the description agrees with that of the stock model to rounding. Activations that a
+    forward calls as functions and not as modules cannot be seen.
 
     Args:
-        model: called as ``model(tokens, targets)``, returns (logits, loss).
+        model: called as ``model(tokens, targets)``; returns (logits, loss).
         tokens: (B, block_size), integers.
-        targets: (B,), int64; or (B, block_size) for a model over sequences, with -1 where nothing is to be
-            predicted: positions that are left out here.
-        seed: of dropout.
+        targets: (B,), int64; or (B, block_size) for a model over sequences, with -1 where nothing is predicted. These
+            positions are left out.
+        seed: the seed of dropout.
 
     Returns:
         One entry for each layer that was called, in the order of ``named_modules``. A layer that is called
@@ -96,11 +97,11 @@ def activation_statistics(
 
 
 class _Calls:
-    """What goes into a layer and what comes out, call by call, seen through hooks.
+    """The inputs and outputs of a layer, call by call, which hooks on the layer collect.
 
     Attributes:
-        inputs: copied before the call, as an in-place activation overwrites its input.
-        outputs: with their gradients, once the loss has gone backward.
+        inputs: the inputs. They are copied before the call, because an in-place activation overwrites its input.
+        outputs: the outputs. They have their gradients after the backward pass.
 
     """
 
@@ -125,7 +126,7 @@ def _ends_in_activation(module: nn.Module) -> bool:
 
 
 def _is_fused_tanh(module: nn.Module) -> bool:
-    """Whether a module computes a tanh last: those of namegen_ext.nn say so in ``activation``."""
+    """Tell whether a module ends in a tanh. The modules of namegen_ext.nn say so in ``activation``."""
     return (
         type(module).__module__.startswith("namegen_ext.nn.") and getattr(module, "activation", "") == "tanh"
     )
@@ -135,7 +136,7 @@ def _describe(name: str, calls: _Calls, targets: Tensor) -> ActivationStatistics
     module = calls.module
     outputs, flat, gradients = [], [], []
     for x, y in zip(calls.inputs, calls.outputs, strict=True):
-        kept = _predicting(y, targets)  # bool (...), of y (..., units)
+        kept = _predicting(y, targets)  # bool (...), for y (..., units)
         outputs.append(y.detach()[kept].double())  # (n, units)
         flat.append(_slopes(module, x, y)[kept].abs() < FLAT_SLOPE)  # (n, units)
         if y.grad is not None:
@@ -159,10 +160,10 @@ def _describe(name: str, calls: _Calls, targets: Tensor) -> ActivationStatistics
 
 
 def _predicting(output: Tensor, targets: Tensor) -> Tensor:
-    """Tell which rows of an output (..., units) count: bool (...), without the units.
+    """Tell which rows of an output (..., units) count, as bool (...).
 
-    In a model over sequences they are those of the positions that predict something; what follows a word's end
-    is filler.
+    In a model over sequences, the rows count whose positions predict something. The positions after the end of a word
+    are filler.
     """
     rows = output.shape[:-1]
     if targets.dim() > 1 and rows == targets.shape:
@@ -175,9 +176,9 @@ def _slopes(module: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     y = y.detach().double()
     if type(module) is nn.Tanh or _is_fused_tanh(module):
         return 1 - y * y
-    activation: Callable[[Tensor], Tensor] = module.forward  # past the hooks
+    activation: Callable[[Tensor], Tensor] = module.forward  # calling forward skips the hooks
     with torch.enable_grad():
-        # A copy again, as an in-place activation may not change a leaf.
+        # The activation gets a copy, because an in-place activation may not change a leaf.
         leaf = x.double().requires_grad_()
         (slopes,) = torch.autograd.grad(activation(leaf.clone()).sum(), leaf)
     return slopes

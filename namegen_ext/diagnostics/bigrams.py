@@ -10,18 +10,18 @@ from torch import Tensor, nn
 from namegen_ext.data import Vocabulary, build_windows
 from namegen_ext.models.evaluation_mode import evaluating
 
-_CHUNK = 8192  # contexts that go through the model at a time
+_CHUNK = 8192  # this many contexts go through the model at a time
 
 
 def bigram_counts(words: Sequence[str], vocabulary: Vocabulary) -> Tensor:
-    """Count how often a symbol follows another one in some words.
+    """Count how often each symbol follows each other symbol in the words.
 
     Args:
         words: the words.
-        vocabulary: their symbols, V with the end marker, which also stands before each word.
+        vocabulary: their V symbols. One is the end marker, which also stands before each word.
 
     Returns:
-        int64 (V, V): row, the symbol before; column, the one after.
+        int64 (V, V). The row is the symbol before, the column is the symbol after.
 
     Raises:
         DataError: a word has a character that is not in the vocabulary.
@@ -35,19 +35,19 @@ def bigram_counts(words: Sequence[str], vocabulary: Vocabulary) -> Tensor:
 def next_symbol_probabilities(model: nn.Module, contexts: Tensor, vocab_size: int) -> Tensor:
     """Average a model's distribution of the next symbol over all contexts that end in the same symbol.
 
-    For a model that looks at one symbol only this is its table of bigram probabilities; for any other it is
-    what is left of it when only the last symbol is known.
+    For a model that sees only one symbol, this is its table of bigram probabilities. For any other model, it is what
+    the model predicts on average when only the last symbol is known.
 
     Args:
-        model: called as ``model.next_logits(contexts)`` where it has this method, as models over sequences
-            do, else as ``model(contexts)``; gives logits (n, V), or a tuple that starts with them. It runs in
-            evaluation mode and is put back into the mode it came in.
-        contexts: (n, block_size), integers, oldest symbol first.
+        model: called as ``model.next_logits(contexts)`` where it has this method, as models over sequences do, and as
+            ``model(contexts)`` otherwise. It returns logits (n, V), or a tuple that starts with them. It runs in
+            evaluation mode, and its own mode is restored.
+        contexts: (n, block_size), integers, with the oldest symbol first.
         vocab_size: V.
 
     Returns:
-        float64 (V, V): row, the last symbol of the context; column, the next one. Each row sums to 1, or is
-        all NaN where no context ends in that symbol.
+        float64 (V, V). The row is the last symbol of the context, the column is the next symbol. Each row sums to 1, or
+        is all NaN where no context ends in its symbol.
 
     """
     sums = torch.zeros(vocab_size, vocab_size, dtype=torch.float64)  # (V, V)

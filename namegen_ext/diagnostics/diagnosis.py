@@ -1,4 +1,4 @@
-"""Everything that can be said of a run, gathered as plain data."""
+"""Everything that there is to see in a run, gathered as plain data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from namegen_ext.models.examples import build_examples
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.saved_run import Run
 
-_MODEL_CONTEXTS = 20_000  # training contexts that the model's bigram table is averaged over, at most
+_MODEL_CONTEXTS = 20_000  # the model's bigram table is averaged over at most this many training contexts
 
 Table = tuple[tuple[float, ...], ...]
 
@@ -32,23 +32,23 @@ class Diagnosis:
         model: the model's name, such as "mlp".
         recipe: the recipe it was trained by.
         data: the word list's name.
-        layers: "stock" or "fused": how the model ran while it was looked at.
-        fusion: what was fused and what not, in words; empty for stock layers.
-        step: number of steps it was trained for.
+        layers: "stock" or "fused", as the model ran while it was looked at.
+        fusion: which layers were fused and which were not, in words; empty for stock layers.
+        step: number of steps that the model was trained for.
         parameters: number of trainable values.
         block_size: characters of context.
         words: number of training words.
-        examples: how many training examples the activations and gradients come from: windows, or words for a
+        examples: how many training examples the activations and gradients come from. They are windows, or words for a
             model over sequences.
-        symbols: the vocabulary, the end marker first.
-        activations: of each activation layer.
-        gradients: of each parameter.
+        symbols: the vocabulary, with the end marker first.
+        activations: the statistics of each activation layer.
+        gradients: the statistics of each parameter's gradient.
         embedding: the map of the symbols; None for a model without an embedding.
-        bigram_counts: how often one symbol follows another in the training words; V rows of V.
-        model_bigrams: the model's probabilities of the next symbol after each one; a row of NaN where the
-            training words never have the symbol.
-        is_bigram: whether the model looks at one symbol only, so that ``model_bigrams`` is all of it;
-            otherwise they are averages over training contexts.
+        bigram_counts: how often one symbol follows another in the training words; V rows of V counts.
+        model_bigrams: the model's probabilities of the next symbol after each symbol. A row is NaN where the symbol
+            does not occur in the training words.
+        is_bigram: whether the model sees only one symbol, so that ``model_bigrams`` describes it completely.
+            Otherwise ``model_bigrams`` are averages over training contexts.
         history: the curves of metrics.jsonl.
 
     """
@@ -77,14 +77,14 @@ def diagnose(run: Run, *, fused: bool = False, examples: int = DEFAULT_EXAMPLES,
     """Look into a run: its history, its training words, and its model at work on a batch of them.
 
     Args:
-        run: a loaded run; with ``fused`` its model is fused, in place, otherwise it is not changed.
-        fused: whether to fuse the model first, where its layers can be.
-        examples: how many training examples go through the model, drawn without replacement; all of them
-            where there are fewer.
-        seed: of that draw, and of dropout.
+        run: a loaded run. With ``fused`` its model is fused in place; otherwise the run is not changed.
+        fused: whether to fuse the model first, as far as its layers can be fused.
+        examples: how many training examples go through the model. They are drawn without replacement. Where there are
+            fewer, all of them are taken.
+        seed: the seed of that draw and of dropout.
 
     Raises:
-        RunError: the run's words or metrics are missing or damaged; one line that names the file.
+        RunError: the run's words or metrics are missing or damaged. The message is one line that names the file.
         ValueError: ``examples`` is less than 1.
 
     """
@@ -99,7 +99,7 @@ def diagnose(run: Run, *, fused: bool = False, examples: int = DEFAULT_EXAMPLES,
     order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(seed))[:examples]  # (B,)
     batch = tokens[order].to(device), targets[order].to(device)  # (B, block_size), (B,) or (B, block_size)
     is_bigram = options.model == "bigram" or options.block_size == 1
-    if is_bigram:  # each symbol once, wherever it is looked for
+    if is_bigram:  # each symbol once, at every place of the context
         contexts = torch.arange(len(vocabulary))[:, None].expand(-1, options.block_size)  # (V, block_size)
     else:
         contexts, _ = build_windows(words, vocabulary, options.block_size)  # (n, block_size)

@@ -17,9 +17,9 @@ class EmbeddingMap:
     Attributes:
         name: the table's name in the model.
         embedding_dim: E, the length of an embedding.
-        points: (x, y) of each symbol, in the order of the vocabulary: the embedding itself where E is 2, with
-            y = 0 where it is 1, the first two principal components where it is more.
-        explained: the shares of the variance that the two components hold; None where E is 2 or less.
+        points: (x, y) of each symbol, in the order of the vocabulary. Where E is 2 they are the embedding itself. Where
+            E is 1, y is 0. Where E is more, they are the first two principal components.
+        explained: the shares of the variance that the two components explain; None where E is 2 or less.
 
     """
 
@@ -32,11 +32,11 @@ class EmbeddingMap:
 def embedding_map(model: nn.Module, vocab_size: int) -> EmbeddingMap | None:
     """Map the first embedding of a model that has a row for each symbol; None where there is none.
 
-    A table that is the model's only parameter holds logits (the bigram), and is no embedding.
+    A table that is the model's only parameter, as in the bigram model, holds logits and is not an embedding.
 
     Args:
         model: any module.
-        vocab_size: V, the number of symbols; tables of another size (of positions, say) are passed over.
+        vocab_size: V, the number of symbols. Tables of another size, such as that of the positions, do not count.
 
     """
     if len(list(model.parameters())) < 2:
@@ -65,14 +65,14 @@ def _map(name: str, table: Tensor) -> EmbeddingMap:
 
 
 def principal_components(table: Tensor) -> tuple[Tensor, tuple[float, float]]:
-    """Project rows on their first two principal components.
+    """Project the rows of a table on their first two principal components.
 
     Args:
-        table: (V, E), floating point, V and E at least 2.
+        table: (V, E), floating point, with V and E at least 2.
 
     Returns:
-        The coordinates (V, 2), and the two shares of the variance. The sign of each component, which is not
-        determined, is chosen so that its loading of the largest size is positive.
+        The coordinates (V, 2), and the share of the variance of each component. The sign of a component is not
+        determined. It is chosen so that the loading with the largest absolute value is positive.
 
     """
     centred = table - table.mean(0)  # (V, E)

@@ -1,4 +1,4 @@
-"""How large the gradients are, parameter by parameter."""
+"""The sizes of the gradients, parameter by parameter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from namegen_ext.diagnostics.histograms import Histogram, histogram
 from namegen_ext.diagnostics.passes import copy_for_training, forward_backward
 
-# One set of bins for everything, so that layers and models can be compared: fifths of a power of ten.
+# All histograms have the same bins, so that layers and models can be compared. A bin is a fifth of a power of ten.
 _LOWEST, _HIGHEST, _BINS = -14.0, 4.0, 90
 
 
@@ -18,13 +18,14 @@ class GradientStatistics:
     """The gradient of the loss with respect to one tensor.
 
     Attributes:
-        name: the tensor's name, such as "net.2.weight", or the layer's whose output it is.
-        shape: the tensor's.
-        mean: of the gradient's elements, in nats per unit of the tensor, as are std and the histogram.
-        std: their standard deviation (divided by n, not n - 1).
-        zeros: the share of elements that are exactly 0.
-        log10_magnitude: histogram of log10 of the absolute value, over the elements that are not 0.
-        data_std: standard deviation of the tensor's own elements.
+        name: the tensor's name, such as "net.2.weight"; for the output of a layer, the layer's name.
+        shape: the tensor's shape.
+        mean: the mean of the gradient's elements, in nats per unit of the tensor. ``std`` and the histogram have the
+            same unit.
+        std: the standard deviation of the gradient's elements (divided by n, not n - 1).
+        zeros: the share of the gradient's elements that are exactly 0.
+        log10_magnitude: the histogram of log10 of the absolute value, over the elements that are not 0.
+        data_std: the standard deviation of the tensor's own elements.
 
     """
 
@@ -38,7 +39,7 @@ class GradientStatistics:
 
     @property
     def is_weight(self) -> bool:
-        """Whether the tensor has two dimensions or more: not a bias, nor a scale of batch or layer norm."""
+        """Whether the tensor has two dimensions or more. Biases, and the scales of batch or layer norm, have one."""
         return len(self.shape) >= 2
 
 
@@ -46,9 +47,9 @@ def gradient_statistics_of(name: str, data: Tensor, gradient: Tensor) -> Gradien
     """Describe one gradient.
 
     Args:
-        name: what it is called.
+        name: the name of the tensor.
         data: the tensor, of any shape.
-        gradient: of the loss with respect to it, of the same shape.
+        gradient: the gradient of the loss with respect to the tensor, of the same shape.
 
     """
     gradient = gradient.detach().double()
@@ -72,14 +73,14 @@ def parameter_gradients(
     No hook is set, so a fused model runs its fused kernels, forward and backward. The model is not changed.
 
     Args:
-        model: called as ``model(tokens, targets)``, returns (logits, loss).
+        model: called as ``model(tokens, targets)``; returns (logits, loss).
         tokens: (B, block_size), integers.
         targets: (B,), int64.
-        seed: of dropout.
+        seed: the seed of dropout.
 
     Returns:
-        One entry for each parameter that has a gradient, in the order of ``named_parameters``; none for a
-        model that has no trainable parameters.
+        One entry for each parameter that has a gradient, in the order of ``named_parameters``. A model without
+        trainable parameters has none.
 
     """
     copy = copy_for_training(model)

@@ -10,11 +10,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many values lie in each of some bins of equal width.
+    """The number of values in each of some bins of equal width.
 
     Attributes:
-        edges: the bins' ends, ascending, one more than there are bins.
-        counts: how many values lie in each bin; the first and the last one also hold what lies beyond them.
+        edges: the ends of the bins in ascending order, one more than there are bins.
+        counts: the number of values in each bin. The first and the last bin also count the values beyond them.
 
     """
 
@@ -23,24 +23,24 @@ class Histogram:
 
     @property
     def total(self) -> int:
-        """How many values there are in all bins together."""
+        """The number of values in all bins together."""
         return sum(self.counts)
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """The share of all values in each bin: they sum to 1, or are all 0 where there is no value."""
+        """The share of all values in each bin. The shares sum to 1, or are all 0 where there are no values."""
         total = max(self.total, 1)
         return tuple(count / total for count in self.counts)
 
 
 def histogram(values: Tensor, lower: float, upper: float, bins: int) -> Histogram:
-    """Count values in bins of equal width; those that are not finite are left out.
+    """Count values in bins of equal width. Values that are not finite are left out.
 
     Args:
-        values: of any shape and floating-point dtype.
+        values: the values, of any shape and floating-point dtype.
         lower: where the first bin begins.
-        upper: where the last bin ends, above ``lower``.
-        bins: how many, at least 1.
+        upper: where the last bin ends; it is above ``lower``.
+        bins: the number of bins, at least 1.
 
     Raises:
         ValueError: there is no bin, or ``upper`` is not above ``lower``.

@@ -1,4 +1,4 @@
-"""How a run went: what metrics.jsonl holds."""
+"""How a run went, as metrics.jsonl tells it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import is_file, read_text
 from namegen_ext.runs.metrics import UPDATE_METRIC
 
-# (step, value) by ascending step.
+# Pairs of (step, value) in ascending order of the steps.
 Curve = tuple[tuple[int, float], ...]
 
 
@@ -21,11 +21,11 @@ class RunHistory:
     """Values over the steps of a run.
 
     Attributes:
-        train_loss: mean loss of the minibatches since the point before, in nats per character.
-        dev_loss: loss over the whole dev split, in nats per character.
-        learning_rate: of the last step before each point.
-        update_ratios: for each parameter, log10 of the standard deviation of one step's update over that of
-            the parameter; empty for a run that did not record it.
+        train_loss: the mean loss of the minibatches since the point before, in nats per character.
+        dev_loss: the loss over the whole dev split, in nats per character.
+        learning_rate: the learning rate of the last step before each point.
+        update_ratios: for each parameter, log10 of the standard deviation of one step's update over the standard
+            deviation of the parameter; empty for a run that did not record it.
 
     """
 
@@ -36,12 +36,12 @@ class RunHistory:
 
 
 def read_history(directory: RunDirectory) -> RunHistory:
-    """Read the metrics of a run; where it has none, every curve is empty.
+    """Read the metrics of a run. Where it has none, every curve is empty.
 
-    A last line that was cut short, as happens when a run is killed, is left out.
+    A last line that was cut short is left out. That happens when a run is killed.
 
     Raises:
-        RunError: the file cannot be read, or is damaged; one line that names it.
+        RunError: the file cannot be read, or is damaged. The message is one line that names the file.
 
     """
     records = _read(directory) if is_file(directory.metrics) else []
@@ -69,7 +69,7 @@ def _read(directory: RunDirectory) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
-        except (ValueError, RecursionError):  # ValueError: also an integer of very many digits
+        except (ValueError, RecursionError):  # an integer with very many digits is a ValueError too
             if number == len(lines):
                 break
             raise RunError(f"{directory.metrics}: line {number} is not JSON") from None
@@ -80,7 +80,7 @@ def _read(directory: RunDirectory) -> list[dict[str, Any]]:
 
 
 def _is_record(record: Any) -> bool:
-    """Whether a line holds what this module reads: a step, and numbers or nulls."""
+    """Tell whether a line holds what this module reads: a step, and numbers or nulls."""
     if not isinstance(record, dict) or isinstance(record.get("step"), bool):
         return False
     updates = record.get(UPDATE_METRIC) or {}
@@ -93,5 +93,5 @@ def _is_record(record: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     if isinstance(value, int):
-        return abs(value) < 2**63  # larger ones fit no float
+        return abs(value) < 2**63  # a larger integer may not fit a float
     return isinstance(value, float)

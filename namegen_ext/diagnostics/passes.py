@@ -1,4 +1,4 @@
-"""One forward and backward pass as in training, on a copy, so that the model itself stays as it is."""
+"""One forward and backward pass as in training. It runs on a copy, so that the model itself does not change."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 
 def copy_for_training(model: nn.Module) -> nn.Module:
-    """Copy a model: in training mode, without gradients, fused where the model is.
+    """Copy a model. The copy is in training mode, has no gradients, and is fused where the model is fused.
 
-    A pass in training mode changes the running statistics of batch norm: those of the copy.
+    A pass in training mode changes the running statistics of batch norm. It then changes those of the copy.
     """
     copy = deepcopy(model).train()
     copy.zero_grad(set_to_none=True)
@@ -19,16 +19,16 @@ def copy_for_training(model: nn.Module) -> nn.Module:
 
 
 def forward_backward(model: nn.Module, tokens: Tensor, targets: Tensor, *, seed: int) -> float:
-    """Run a model forward and backward, as a training step does without its update.
+    """Run a model forward and backward, as a training step does, but without the update.
 
     Args:
-        model: called as ``model(tokens, targets)``, returns (logits, loss).
+        model: called as ``model(tokens, targets)``; returns (logits, loss).
         tokens: (B, block_size), integers.
         targets: (B,), int64.
-        seed: of dropout; torch's global generators are left as they were.
+        seed: the seed of dropout. torch's global generators are not changed.
 
     Returns:
-        The loss, in nats. The gradients stand in the parameters; a model without any (counts) has none.
+        The loss in nats. The gradients are in the parameters. A model of counts has no gradients.
 
     """
     devices = [tokens.device] if tokens.is_cuda else []

@@ -1,4 +1,4 @@
-"""The report: what of a model runs as fused operators, and why the rest does not."""
+"""Making the report: which layers of a model run as fused operators, and why the others do not."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from namegen_ext.fusion.sequential import FusedSequential
 from namegen_ext.nn import FusedBatchNorm1d
 from namegen_ext.nn.plain_calls import all_plain, why_not_at_all
 
-# The layers that a report speaks of: those that stand in some pattern.
+# A report covers the layers that occur in a pattern.
 LAYERS = tuple(dict.fromkeys(layer for pattern in PATTERNS for layer in pattern.types))
 LONGEST_PATTERN = max(len(pattern.types) for pattern in PATTERNS)
 
 
 def describe(model: nn.Module) -> FusionReport:
-    """Report what of a model runs as fused operators and what not, without changing the model.
+    """Report which layers of a model run as fused operators and which do not, without changing the model.
 
     Args:
         model: any module, fused or not.
 
     Returns:
-        The sites in the order of the model's modules.
+        The report, whose sites are in the order of the model's modules.
 
     """
     sites: list[Site] = []
@@ -44,7 +44,7 @@ def describe(model: nn.Module) -> FusionReport:
 
 
 def _describe_container(name: str, container: FusedSequential) -> Iterator[Site]:
-    """Yield the sites of one container, going through its children as its forward does."""
+    """Yield the sites of one container. Go through its children as its forward does."""
     keys = tuple(container._modules)
     children = tuple(container._modules.values())
 
@@ -52,7 +52,7 @@ def _describe_container(name: str, container: FusedSequential) -> Iterator[Site]
         return Site(_site_name(name, keys[first:end]), kind, children[first:end], reason is None, reason)
 
     position = 0
-    reported = 0  # the children before this position are reported
+    reported = 0  # the children before this position have been reported
     while position < len(children):
         matches = _matching_patterns(children, position)
         reasons = [_why_not_match(pattern, children, position) for pattern in matches]
@@ -71,7 +71,7 @@ def _describe_container(name: str, container: FusedSequential) -> Iterator[Site]
 
 
 def _end_of_skipped(children: tuple[nn.Module, ...], position: int, length: int) -> int:
-    """Where a skipped site ends: at the latest where one of its layers begins a site that is fused."""
+    """Return where a skipped site ends. It ends before a layer at which a fused site begins."""
     for end in range(position + 1, position + length):
         if any(
             _why_not_match(pattern, children, end) is None for pattern in _matching_patterns(children, end)
@@ -81,7 +81,7 @@ def _end_of_skipped(children: tuple[nn.Module, ...], position: int, length: int)
 
 
 def _matching_patterns(children: tuple[nn.Module, ...], position: int) -> list[Pattern]:
-    """Find the patterns whose classes stand at a position, in the order in which the forward tries them."""
+    """Find the patterns that match the children at a position, in the order in which the forward tries them."""
     types = tuple(map(type, children))
     return [
         pattern for pattern in PATTERNS if types[position : position + len(pattern.types)] == pattern.types
@@ -100,14 +100,14 @@ def _why_not_match(pattern: Pattern, children: tuple[nn.Module, ...], position: 
 
 
 def _why_not_child(children: tuple[nn.Module, ...], position: int) -> str:
-    """Why no pattern starts at a child of a container, nor runs over it."""
+    """Return why no pattern covers a child of a container."""
     child = children[position]
     if type(child) not in LAYERS:
         return _why_not_subclass(child)
     if not all_plain((child,)):
         return _why_not_plain(child)
     around = [pattern.types for pattern in PATTERNS if type(child) in pattern.types]
-    # Where the beginning of a pattern is one itself, it says enough.
+    # A pattern is left out where a shorter pattern is its beginning, because the shorter one says enough.
     shortest = [types for types in around if not any(types[:end] in around for end in range(len(types)))]
     within = "; ".join(", ".join(layer.__name__ for layer in types) for types in shortest)
     if any(type(child) is pattern.types[0] for pattern in PATTERNS):
@@ -119,7 +119,7 @@ def _why_not_child(children: tuple[nn.Module, ...], position: int) -> str:
 
 
 def _why_not_plain(module: nn.Module) -> str:
-    """Put into words why a module is not plain, in the sense of all_plain."""
+    """Return why a module is not plain in the sense of :func:`all_plain`."""
     if "forward" in module.__dict__:
         return "its forward is overridden on the instance"
     if module._backward_hooks or module._backward_pre_hooks:
@@ -137,7 +137,7 @@ def _why_not_subclass(child: nn.Module) -> str:
 
 
 def _why_not_elsewhere(model: nn.Module, name: str) -> str:
-    """Why a layer outside any fused container is not fused."""
+    """Return why a layer outside all fused containers is not fused."""
     if not name:
         return "it is the model itself; only neighbouring children of an nn.Sequential are fused"
     parent = model.get_submodule(name.rpartition(".")[0])

@@ -1,4 +1,4 @@
-"""What fuse did and did not do, site by site."""
+"""The report of fuse: what it did and did not do, site by site."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Site:
-    """One place of a model that is fused, or that could have been but for the reason given.
+    """One place of a model that is fused, or that is not fused for a reason.
 
     Attributes:
         name: the dotted name of the module, or "net.0..3" for the neighbouring children 0 to 3 of net.
         kind: the operator, such as "batch_norm"; for a layer that no pattern covers, its class.
         modules: the modules, in order.
-        fused: whether they run as one operator.
-        reason: why not; None for a fused site.
+        fused: whether the modules run as one operator.
+        reason: why they do not; None for a fused site.
+
+    Example:
+        >>> from torch import nn
+        >>> from namegen_ext.fusion import fuse
+        >>> (site,) = fuse(nn.Sequential(nn.BatchNorm1d(200), nn.Tanh()))
+        >>> site.name, site.kind, site.layers, site.fused, site.reason
+        ('0..1', 'batch_norm', 'BatchNorm1d, Tanh', True, None)
 
     """
 
@@ -36,7 +43,19 @@ class Site:
 
 @dataclass(frozen=True)
 class FusionReport:
-    """The sites of a model, in the order of its modules. Iterate over it, or print it."""
+    """The sites of a model, in the order of its modules. It can be iterated over and printed.
+
+    Attributes:
+        sites: the sites.
+
+    Example:
+        >>> from torch import nn
+        >>> from namegen_ext.fusion import fuse
+        >>> report = fuse(nn.Sequential(nn.BatchNorm1d(200), nn.Tanh()))
+        >>> len(report.fused), len(report.skipped)
+        (1, 0)
+
+    """
 
     sites: tuple[Site, ...]
 
@@ -61,7 +80,7 @@ class FusionReport:
         if not self.sites:
             return "nothing to fuse: the model has no layer that a fused operator covers"
         headline = f"{_count(fused)} fused, {_count(skipped)} skipped" if fused else "nothing was fused"
-        # A deep model repeats itself: neighbours that are alike share a line.
+        # A deep model repeats itself, so neighbouring sites that are alike share a line.
         lines = [
             f"  fused    {_names(alike)}: {layers} -> {kind}"
             for (layers, kind), alike in groupby(fused, key=lambda site: (site.layers, site.kind))

@@ -11,10 +11,10 @@ from torch.compiler import is_dynamo_compiling
 from namegen_ext.fusion.patterns import PATTERNS
 from namegen_ext.nn.plain_calls import all_plain, why_not_at_all
 
-# For each position among the children: how to run each pattern that fits there, and which children it covers.
+# For each position among the children, the patterns that match there: how to run one, and which children it covers.
 Matches = tuple[tuple[tuple[Callable[..., Tensor | None], slice], ...], ...]
 
-# The classes of the children -> their matches. Finding these anew on each call would cost a microsecond.
+# The matches by the classes of the children. To find them again in each call would take a microsecond.
 _known_matches: dict[tuple[type[nn.Module], ...], Matches] = {}
 _KNOWN_MATCHES_LIMIT = 1024
 
@@ -22,10 +22,20 @@ _KNOWN_MATCHES_LIMIT = 1024
 class FusedSequential(nn.Sequential):
     """An nn.Sequential whose forward runs children that match a pattern as one operator call.
 
-    It keeps its children as they are and holds no state of its own: what can be fused is looked up on each
-    call, from the children as they then stand. Children that no pattern covers, and calls that an operator
-    does not take, run one by one as in nn.Sequential. ``namegen_ext.fuse`` makes one out of an nn.Sequential
-    in place.
+    It does not change its children and has no state of its own. Each call looks at the children that are there, and
+    finds out which can be fused. Children that no pattern covers, and calls that an operator does not take, run one by
+    one as in nn.Sequential. ``namegen_ext.fuse`` turns an nn.Sequential into a FusedSequential in place.
+
+    Shape:
+        - input and result: those of the children; dtypes and errors are theirs too.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from namegen_ext.fusion import FusedSequential
+        >>> FusedSequential(nn.BatchNorm1d(200), nn.Tanh())(torch.randn(32, 200)).shape
+        torch.Size([32, 200])
+
     """
 
     stands_for = nn.Sequential
@@ -34,10 +44,10 @@ class FusedSequential(nn.Sequential):
         """Pass the input through the children in order.
 
         Args:
-            input: what the first child takes.
+            input: the input of the first child.
 
         Returns:
-            What the last child returns.
+            The result of the last child.
 
         """
         if why_not_at_all() is not None:
@@ -61,8 +71,8 @@ class FusedSequential(nn.Sequential):
 
 
 def find_matches(types: tuple[type[nn.Module], ...]) -> Matches:
-    """Find the patterns that fit at each position, by the classes of the children, in their order."""
-    # torch.compile looks at them once, while it traces; a cache would only give it more to guard.
+    """Find the patterns that match at each position, from the classes of the children in order."""
+    # torch.compile looks at them only once, while it traces. A cache would only give it more to guard.
     known = None if is_dynamo_compiling() else _known_matches.get(types)
     if known is not None:
         return known

@@ -1,4 +1,4 @@
-"""Modules over the fused operators, and the layers beside torch's own that the models need, one file each."""
+"""Modules that call the fused operators, and layers that the models need and torch lacks, one file for each."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Batch normalisation of (..., C) over all dimensions but the last, by PyTorch's own layer."""
+"""Batch normalisation of (..., C) over all dimensions but the last, with PyTorch's own layer."""
 
 from __future__ import annotations
 
@@ -10,32 +10,39 @@ from namegen_ext.nn.variances import VARIANCES
 
 
 class ChannelsLastBatchNorm1d(nn.BatchNorm1d):
-    """An nn.BatchNorm1d that takes the last dimension as channels and reduces over all others.
+    """An nn.BatchNorm1d whose channels are the last dimension. It takes its statistics over all other dimensions.
 
-    The leading dimensions are joined, which is a view, and PyTorch's layer normalises the rows: no
-    transposes. ``namegen_ext.fuse`` runs it, and a tanh behind it, as ``namegen_ext.ops.batch_norm``.
+    The leading dimensions are joined, which is a view, and PyTorch's layer normalises the rows, so nothing is
+    transposed. After ``namegen_ext.fuse`` it runs, with a tanh that follows it, as ``namegen_ext.ops.batch_norm``.
 
     Args:
         num_features: C, the number of channels.
-        eps: added to the variance.
+        eps: the number that is added to the variance.
         momentum: the share of a batch in the running statistics; None averages over all batches.
         affine: whether to learn a scale and a shift per channel.
         track_running_stats: whether to keep running statistics for evaluation.
-        variance: what a training batch is divided by: "biased" (the sum of squares over n, as
-            nn.BatchNorm1d and the paper) or "unbiased" (over n - 1, as the makemore lectures). The running
-            statistics track the unbiased one in both.
-        device: of the parameters and buffers.
-        dtype: of the parameters and buffers, a floating-point type.
+        variance: the variance that a training batch is normalised with. "biased" divides the sum of squares by n, as
+            nn.BatchNorm1d and the paper do; "unbiased" divides it by n - 1, as the makemore lectures do. The running
+            statistics follow the unbiased variance in both cases.
+        device: the device of the parameters and buffers.
+        dtype: the dtype of the parameters and buffers, a floating-point type.
 
     Shape:
-        - x: (..., C).
-        - result: the shape of x.
+        - x: (..., C), floating point.
+        - result: the shape and dtype of x.
 
     Raises:
-        ValueError: ``variance`` is unknown; in a call, one value per channel in training.
+        ValueError: ``variance`` is unknown; in a call, there is one value per channel in training.
 
     Sources: Ioffe and Szegedy, "Batch Normalization", 2015; A. Karpathy's lectures "Building makemore", parts
     3 to 5, 2022.
+
+    Example:
+        >>> import torch
+        >>> from namegen_ext.nn import ChannelsLastBatchNorm1d
+        >>> layer = ChannelsLastBatchNorm1d(128)
+        >>> layer(torch.randn(32, 4, 128)).shape
+        torch.Size([32, 4, 128])
 
     """
 
@@ -78,11 +85,11 @@ class ChannelsLastBatchNorm1d(nn.BatchNorm1d):
         return normalised.view(x.shape)
 
     def _unbiased(self, rows: Tensor) -> Tensor:
-        """Normalise by the batch's unbiased variance, with PyTorch's function for the biased one."""
+        """Normalise with the batch's unbiased variance, by means of PyTorch's function for the biased one."""
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
         momentum = self.momentum
-        if momentum is None:  # the plain average over all batches so far
+        if momentum is None:  # the running statistics are the plain average over all batches so far
             momentum = 1.0 / float(self.num_batches_tracked) if self.num_batches_tracked is not None else 0.0
         tracks = self.training and self.track_running_stats
         weight, eps = unbiased_scale(self.weight, self.eps, rows)
@@ -103,17 +110,19 @@ class ChannelsLastBatchNorm1d(nn.BatchNorm1d):
 
 
 def unbiased_scale(weight: Tensor | None, eps: float, x: Tensor) -> tuple[Tensor, float]:
-    """Return the scale and eps with which a batch norm by the biased variance divides by the unbiased one.
+    """Return the scale and the eps that let a batch norm with the biased variance divide by the unbiased one.
 
-    With r = (n - 1) / n: 1 / sqrt(v / r + eps) = sqrt(r) / sqrt(v + r * eps), v being the biased variance.
+    For n rows with the biased variance v and r = (n - 1) / n:
+
+        1 / sqrt(v / r + eps) = sqrt(r) / sqrt(v + r * eps)
 
     Args:
         weight: (C,), or None for ones.
-        eps: as the module has it.
-        x: (..., C), n rows in all, at least 2.
+        eps: the module's eps.
+        x: (..., C), with n rows in all, at least 2.
 
     Returns:
-        The scale (C,) in the dtype of the weight (or of x), and the eps.
+        The scale (C,) in the dtype of the weight, or of x where there is no weight, and the eps.
 
     """
     num_rows = x.numel() // x.shape[-1]

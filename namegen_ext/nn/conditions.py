@@ -1,9 +1,10 @@
-"""When a call must take the stock PyTorch path instead of a fused operator.
+"""When a call must take the stock PyTorch path and not a fused operator.
 
-The fused operators know plain tensors of four floating-point types on some devices. PyTorch's own layers take
-more: tensor subclasses, sparse weights, function transforms, forward-mode differentiation. What lies outside
-goes to the stock layers, call by call, so that a fused layer accepts what the stock one accepts. Each
-function answers with None, or with the reason in words. They run on every forward pass, so they stay short.
+The fused operators take plain tensors of four floating-point types on some devices. PyTorch's own layers take more:
+tensor subclasses, sparse weights, function transforms, forward-mode differentiation. A call that an operator does not
+take goes to the stock layers, so that a fused layer accepts everything that the stock layer accepts.
+
+Each function returns the reason in words, or None. They run on every forward pass, so they are short.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from torch.nn import Parameter
 
 from namegen_ext.ops import why_not_supported
 
-# The fake kinds stand for plain tensors while torch.export or torch.compile traces a model.
+# Fake and functional tensors stand for plain ones while torch.export or torch.compile traces a model.
 PLAIN_TENSORS = frozenset((Tensor, Parameter, FakeTensor, FunctionalTensor))
 FLOATING_POINT = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
 def why_not_tensor(operator: str, tensor: Tensor) -> str | None:
-    """Why an operator cannot take this tensor of floating-point values."""
+    """Return why an operator cannot take this tensor of floating-point values; None where it can."""
     if type(tensor) not in PLAIN_TENSORS:
         return f"a {type(tensor).__name__} is not a plain tensor"
     if tensor.dtype not in FLOATING_POINT:

@@ -18,12 +18,12 @@ ACTIVATIONS = ("none", "tanh")
 class FusedEmbeddingConcatLinear(nn.Module):
     """Embed each token of a context, concatenate the embeddings, apply a linear layer and an activation.
 
-    Computes what ``nn.Sequential(nn.Embedding(V, E), nn.Flatten(-2), nn.Linear(block_size * E, H),
-    nn.Tanh())`` computes, in one operator. From the same seed it starts with the same bits as those layers
-    made in that order.
+    It computes what ``nn.Sequential(nn.Embedding(V, E), nn.Flatten(-2), nn.Linear(block_size * E, H), nn.Tanh())``
+    computes, in one operator. From the same seed, its parameters have the same bits as those of these layers, when they
+    are made in this order.
 
-    Where the operator has no kernel for the device of the parameters, and under torch.func transforms and
-    forward-mode differentiation, the module runs the same arithmetic in stock PyTorch.
+    Where the operator has no kernel for the device of the parameters, and under torch.func transforms and forward-mode
+    differentiation, the module runs the same arithmetic in stock PyTorch.
 
     Args:
         num_embeddings: V, the number of symbols.
@@ -32,12 +32,12 @@ class FusedEmbeddingConcatLinear(nn.Module):
         out_features: H, the size of the result.
         bias: whether the linear layer adds a bias.
         activation: "tanh" or "none".
-        device: of the parameters.
-        dtype: of the parameters, a floating-point type.
+        device: the device of the parameters.
+        dtype: the dtype of the parameters, a floating-point type.
 
     Shape:
-        - tokens: (..., block_size), int64 or int32, values in [0, V).
-        - result: (..., H), the dtype of the parameters.
+        - tokens: (..., block_size), int64 or int32, with values in [0, V).
+        - result: (..., H), with the dtype of the parameters.
 
     Attributes:
         embedding_weight: (V, E), drawn from N(0, 1).
@@ -48,6 +48,13 @@ class FusedEmbeddingConcatLinear(nn.Module):
         ValueError: a size is not a positive integer, or ``activation`` is unknown.
 
     Source: the embedding and hidden layer of Bengio et al., "A Neural Probabilistic Language Model", 2003.
+
+    Example:
+        >>> import torch
+        >>> from namegen_ext.nn import FusedEmbeddingConcatLinear
+        >>> layer = FusedEmbeddingConcatLinear(27, embedding_dim=10, block_size=3, out_features=200)
+        >>> layer(torch.tensor([[0, 5, 13], [5, 13, 13]])).shape
+        torch.Size([2, 200])
 
     """
 
@@ -96,9 +103,11 @@ class FusedEmbeddingConcatLinear(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the parameters anew, in the order and from the distributions of nn.Embedding and nn.Linear."""
+        """Draw new parameters, in the order and from the distributions of nn.Embedding and nn.Linear."""
         nn.init.normal_(self.embedding_weight)
-        nn.init.kaiming_uniform_(self.linear_weight, a=math.sqrt(5))  # U(-k, k), as nn.Linear writes it
+        nn.init.kaiming_uniform_(
+            self.linear_weight, a=math.sqrt(5)
+        )  # U(-k, k), drawn in the way of nn.Linear
         if self.linear_bias is not None:
             bound = 1 / math.sqrt(self.block_size * self.embedding_dim)
             nn.init.uniform_(self.linear_bias, -bound, bound)
@@ -110,19 +119,19 @@ class FusedEmbeddingConcatLinear(nn.Module):
             tokens: (..., block_size), int64 or int32.
 
         Returns:
-            (..., H)
+            (..., H), with the dtype of the parameters.
 
         Raises:
             IndexError: a token lies outside [0, V).
             RuntimeError: the last dimension of ``tokens`` is not ``block_size``, or a dtype does not fit.
 
         """
-        parameters: dict[str, Any] = self._parameters  # attribute access is a slow path of nn.Module
+        parameters: dict[str, Any] = self._parameters  # nn.Module's attribute access is slow
         try:
             embedding_weight = parameters["embedding_weight"]  # (V, E)
             linear_weight = parameters["linear_weight"]  # (H, block_size * E)
             linear_bias = parameters["linear_bias"]  # (H,)
-        except KeyError:  # pruning and replicas keep a tensor elsewhere than among the parameters
+        except KeyError:  # pruning and replicas do not keep every tensor among the parameters
             embedding_weight = self.embedding_weight
             linear_weight = self.linear_weight
             linear_bias = self.linear_bias

@@ -1,4 +1,4 @@
-"""Join neighbouring positions of a sequence: the step from one level of a WaveNet-like tree to the next."""
+"""Joining neighbouring positions of a sequence: the step from one level of a WaveNet-like tree to the next."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ from torch import Tensor, nn
 
 
 class FlattenConsecutive(nn.Module):
-    """Join each ``factor`` neighbouring positions into one, whose channels are theirs one after another.
+    """Join each group of ``factor`` neighbouring positions into one. Its channels are those of the group, in order.
 
-    Where one position is left, its dimension is dropped.
+    Where only one position is left, its dimension is dropped.
 
     Args:
         factor: how many positions become one.
 
     Shape:
-        - x: (..., T, C), T a multiple of ``factor``.
-        - result: (..., T / factor, factor * C), or (..., factor * C) where T is ``factor``; a view where the
+        - x: (..., T, C) of any dtype, with T a multiple of ``factor``.
+        - result: (..., T / factor, factor * C), or (..., factor * C) where T is ``factor``; it is a view where the
           strides of x allow it.
 
     Raises:
         ValueError: ``factor`` is not a positive integer.
 
-    Source: the tree of dilated causal convolutions of van den Oord et al., "WaveNet", 2016, read as in
+    Source: the tree of dilated causal convolutions of van den Oord et al., "WaveNet", 2016, in the form of
     A. Karpathy's lecture "Building makemore part 5", 2022.
+
+    Example:
+        >>> import torch
+        >>> from namegen_ext.nn import FlattenConsecutive
+        >>> FlattenConsecutive(2)(torch.randn(32, 8, 10)).shape
+        torch.Size([32, 4, 20])
 
     """
 
@@ -39,10 +45,10 @@ class FlattenConsecutive(nn.Module):
             x: (..., T, C).
 
         Returns:
-            (..., T / factor, factor * C), or (..., factor * C) where that leaves one position.
+            (..., T / factor, factor * C), or (..., factor * C) where one position is left.
 
         Raises:
-            ValueError: T is no multiple of ``factor``, or x has fewer than two dimensions.
+            ValueError: T is not a multiple of ``factor``, or x has fewer than two dimensions.
 
         """
         if x.dim() < 2 or x.shape[-2] % self.factor != 0:

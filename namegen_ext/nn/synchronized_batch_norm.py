@@ -1,4 +1,4 @@
-"""Batch norm whose batch is spread over several processes: every row counts, wherever it is."""
+"""Batch norm for a batch that is spread over several processes. The rows of all processes count."""
 
 from __future__ import annotations
 
@@ -13,26 +13,30 @@ from namegen_ext.nn.channels_last_batch_norm import ChannelsLastBatchNorm1d
 
 
 class SynchronizedBatchNorm1d(ChannelsLastBatchNorm1d):
-    """A ChannelsLastBatchNorm1d that, in training, takes its statistics over the batches of all processes.
+    """A ChannelsLastBatchNorm1d that in training takes its statistics over the batches of all processes.
 
-    torch.nn.SyncBatchNorm does so on GPUs only. Here each process sends its mean and its sum of squared
-    deviations, which all merge in the order of the ranks, so that the statistics have the same bits everywhere.
-    The backward adds up the two sums of the gradient over the processes; the gradients of weight and bias are of
-    the process's own rows, as those of all other parameters are.
+    torch.nn.SyncBatchNorm does this on GPUs only. Here each process sends its mean and its sum of squared deviations.
+    Every process merges them in the order of the ranks, so that the statistics have the same bits everywhere. The
+    backward pass adds up the two sums of the gradient over the processes. The gradients of weight and bias are those of
+    the process's own rows, as the gradients of all other parameters are.
 
     Args:
-        as for :class:`namegen_ext.nn.ChannelsLastBatchNorm1d`.
+        The arguments are those of :class:`namegen_ext.nn.ChannelsLastBatchNorm1d`.
+
+    Shape:
+        - x: (..., C), floating point.
+        - result: the shape and dtype of x.
 
     Raises:
         ValueError: in training, all processes together have one value per channel.
 
-    Sources: Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances",
-    1979, for the merging.
+    Source: for the merging, Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
+    Variances", 1979.
 
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise, scale and shift: (..., C) of any leading dimensions."""
+        """Normalise, scale and shift x (..., C). The result has the shape of x."""
         if not self.training:
             return super().forward(x)
         rows = x.reshape(-1, x.shape[-1])  # (n, C)
@@ -54,7 +58,7 @@ class SynchronizedBatchNorm1d(ChannelsLastBatchNorm1d):
 
 
 class _Normalise(torch.autograd.Function):
-    """The operation, with one exchange between the processes in each direction."""
+    """The operation. Its forward and its backward pass each need one exchange between the processes."""
 
     @staticmethod
     def forward(
@@ -78,15 +82,15 @@ class _Normalise(torch.autograd.Function):
         own = torch.stack([dy.sum(0), (dy * normalised).sum(0)])  # (2, C)
         total = own.clone()
         dist.all_reduce(total)
-        # With v = squares / divisor, dv/dx = 2 * (x - mean) / divisor; the mean's share is that of all rows.
+        # v = squares / divisor has the derivative dv/dx = 2 * (x - mean) / divisor. The mean is over all rows.
         centred = dy - total[0] / ctx.num_rows - normalised * (total[1] / ctx.divisor)  # (n, C)
         return centred * (weight * scale), own[1], own[0], None, None
 
 
 def _statistics(rows: Tensor) -> tuple[Tensor, Tensor, int]:
-    """Return mean and sum of squared deviations (C,) over the rows (n, C) of all processes, and their number."""
+    """Return the mean (C,), the sum of squared deviations (C,) and the number of the rows (n, C) of all processes."""
     channels = rows.shape[1]
-    own = rows.new_zeros(2 * channels + 1)  # a process without rows adds nothing
+    own = rows.new_zeros(2 * channels + 1)  # stays 0 for a process without rows, so that it adds nothing
     if len(rows) > 0:
         mean = rows.mean(0)  # (C,)
         own[:channels], own[channels:-1], own[-1] = mean, (rows - mean).square().sum(0), len(rows)
@@ -106,9 +110,10 @@ def _statistics(rows: Tensor) -> tuple[Tensor, Tensor, int]:
 
 
 def synchronize_batch_norm(model: nn.Module) -> None:
-    """Put a SynchronizedBatchNorm1d, of the same parameters and buffers, in the place of each batch norm, in place.
+    """Replace each batch norm of a model, in place, by a SynchronizedBatchNorm1d with the same parameters and buffers.
 
-    For models whose batch norms see (..., C), as all of this package do; the names in the state_dict stay.
+    The batch norms of the model must see (..., C), as those of all models of this package do. The names in the
+    state_dict do not change.
     """
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):

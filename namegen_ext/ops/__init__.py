@@ -1,4 +1,4 @@
-"""The operators, one file each: the Python function, and the readable reference it is tested against."""
+"""The operators, one file for each: its Python function, and the readable reference that it is tested against."""
 
 from namegen_ext.ops.batch_norm import batch_norm, batch_norm_reference
 from namegen_ext.ops.embedding_concat_linear import (

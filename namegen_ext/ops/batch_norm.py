@@ -12,7 +12,8 @@ from namegen_ext._native import operators as _operators
 ACTIVATIONS = ("none", "tanh")
 
 _batch_norm = torch.ops.namegen_ext.batch_norm.default
-# The same operator without the conversion of arguments, where it is not needed.
+# A quicker way to the same operator, without the conversion of arguments. It returns NotImplemented where the operator
+# above must be called.
 _fast_batch_norm = _operators.batch_norm
 
 
@@ -29,32 +30,46 @@ def batch_norm(
 ) -> Tensor:
     """Normalise each channel over all other dimensions, scale, shift and apply an activation.
 
-    Equal to :func:`batch_norm_reference`. In training it normalises with the biased variance of the batch and
-    moves the running statistics, in place, towards the batch's mean and unbiased variance; in evaluation it
-    normalises with the running statistics, which must be given then. The
-    statistics are computed in float32 (float64 for float64 input), chunk by chunk, and merged in a fixed
-    order (Chan, Golub and LeVeque 1979): the same bits on every run and for any number of threads.
+    The result equals that of :func:`batch_norm_reference` to rounding:
+
+        y = activation((x - mean) / sqrt(var + eps) * weight + bias)
+
+    In training, mean and var are those of the batch, with the biased variance, and the running statistics are moved in
+    place towards the batch's mean and unbiased variance. In evaluation, mean and var are the running statistics, which
+    must be given then.
+
+    The statistics are computed in float32 (float64 for float64 input), chunk by chunk, and merged in a fixed order. So
+    the result has the same bits on every run and for any number of threads.
 
     Args:
-        x: (..., C), float32, float64, bfloat16 or float16; any strides.
-        running_mean: (C,) or None; updated in place when ``training``.
-        running_var: (C,) or None; updated in place when ``training``.
-        weight: (C,) or None.
-        bias: (C,) or None.
+        x: (..., C), float32, float64, bfloat16 or float16, with any strides.
+        running_mean: (C,) or None; updated in place in training.
+        running_var: (C,) or None; updated in place in training.
+        weight: (C,) or None, which counts as ones.
+        bias: (C,) or None, which counts as zeros.
         training: whether to normalise with the statistics of the batch.
         momentum: the share of the batch in the new running statistics, in [0, 1].
-        eps: added to the variance.
+        eps: the number that is added to the variance.
         activation: "none" or "tanh".
 
     Returns:
-        (..., C), the dtype of x. Differentiable, twice too, in x, weight and bias.
+        (..., C), with the dtype of x. It can be differentiated twice with respect to x, weight and bias.
 
     Raises:
-        ValueError: in training, one value per channel, eps <= 0, or only one of the running statistics; an
-            unknown ``activation``.
-        RuntimeError: a shape, dtype or device does not fit; the message names the argument.
+        ValueError: in training, there is one value per channel, eps is not above 0, or only one of the running
+            statistics is given; or ``activation`` is unknown.
+        RuntimeError: a shape, dtype or device does not fit. The message names the argument.
 
-    Source: Ioffe and Szegedy, "Batch Normalization", 2015.
+    Sources: Ioffe and Szegedy, "Batch Normalization", 2015; for the merging, Chan, Golub and LeVeque, "Updating
+    Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979.
+
+    Example:
+        >>> import torch
+        >>> from namegen_ext.ops import batch_norm
+        >>> x = torch.tensor([[1.0, 10.0], [3.0, 30.0]])  # (2, C)
+        >>> batch_norm(x, None, None, None, None, training=True, momentum=0.1, eps=1e-5)
+        tensor([[-1.0000, -1.0000],
+                [ 1.0000,  1.0000]])
 
     """
     if not is_dynamo_compiling():
@@ -77,7 +92,20 @@ def batch_norm_reference(
     eps: float,
     activation: str = "none",
 ) -> Tensor:
-    """Compute what :func:`batch_norm` computes, in stock PyTorch: the readable reference."""
+    """Compute what :func:`batch_norm` computes, in stock PyTorch: the readable reference.
+
+    The arguments, the result and the source are those of :func:`batch_norm`. Errors are PyTorch's own.
+
+    Raises:
+        ValueError: ``activation`` is unknown.
+
+    Example:
+        >>> import torch
+        >>> from namegen_ext.ops import batch_norm, batch_norm_reference
+        >>> arguments = torch.rand(8, 3), None, None, None, None, True, 0.1, 1e-5, "tanh"
+        >>> torch.testing.assert_close(batch_norm(*arguments), batch_norm_reference(*arguments))
+
+    """
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, but got {activation!r}")
     rows = x.reshape(-1, x.shape[-1])  # (N, C)

@@ -1,4 +1,4 @@
-"""A linear layer as an operator: the product that stands between two fused ones."""
+"""A linear layer as an operator: the product that stands between two other operators."""
 
 from __future__ import annotations
 
@@ -10,26 +10,38 @@ from torch.compiler import is_dynamo_compiling
 from namegen_ext._native import operators as _operators
 
 _linear = torch.ops.namegen_ext.linear.default
-# The same operator without the conversion of arguments, where it is not needed.
+# A quicker way to the same operator, without the conversion of arguments. It returns NotImplemented where the operator
+# above must be called.
 _fast_linear = _operators.linear
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Multiply by the transpose of a weight and add a bias, as ``torch.nn.functional.linear`` does.
 
-    Equal to :func:`linear_reference`. On the CPU, in float32 and float64, the products run in our own kernels, with
-    the same bits on every run and for any number of threads; elsewhere they are PyTorch's.
+    The result equals that of :func:`linear_reference` to rounding: y = x @ weight.T + bias. On the CPU, float32 and
+    float64 products run in this package's own kernels, which give the same bits on every run and for any number of
+    threads. Elsewhere PyTorch's own products are used.
 
     Args:
-        x: (..., in_features), float32, float64, bfloat16 or float16; any strides.
-        weight: (out_features, in_features), the dtype of x.
-        bias: (out_features,), the dtype of x, or None.
+        x: (..., in_features), float32, float64, bfloat16 or float16, with any strides.
+        weight: (out_features, in_features), with the dtype of x.
+        bias: (out_features,) with the dtype of x, or None.
 
     Returns:
-        (..., out_features), the dtype of x. Differentiable, twice too, in all three.
+        (..., out_features), with the dtype of x. It can be differentiated twice with respect to all three arguments.
 
     Raises:
-        RuntimeError: a shape, dtype or device does not fit; the message names the argument.
+        RuntimeError: a shape, dtype or device does not fit. The message names the argument.
+
+    Source: the linear layer as ``torch.nn.functional.linear`` defines it.
+
+    Example:
+        >>> import torch
+        >>> from namegen_ext.ops import linear
+        >>> x = torch.tensor([[1.0, 2.0]])  # (B, in_features)
+        >>> weight = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])  # (out_features, in_features)
+        >>> linear(x, weight)
+        tensor([[1., 2., 3.]])
 
     """
     if not is_dynamo_compiling():
@@ -40,5 +52,15 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def linear_reference(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Compute what :func:`linear` computes, in stock PyTorch: the readable reference."""
+    """Compute what :func:`linear` computes, in stock PyTorch: the readable reference.
+
+    The arguments, the result and the source are those of :func:`linear`. Errors are PyTorch's own.
+
+    Example:
+        >>> import torch
+        >>> from namegen_ext.ops import linear, linear_reference
+        >>> arguments = torch.rand(8, 3), torch.rand(4, 3), torch.rand(4)
+        >>> torch.testing.assert_close(linear(*arguments), linear_reference(*arguments))
+
+    """
     return F.linear(x, weight, bias)  # (..., out_features)

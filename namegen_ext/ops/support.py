@@ -1,4 +1,4 @@
-"""Which operator has a kernel for which device in this build."""
+"""Which operators have a kernel for which devices in this build."""
 
 from __future__ import annotations
 
@@ -9,22 +9,29 @@ from namegen_ext._native import operators as _operators
 
 OPERATORS = ("embedding_concat_linear", "batch_norm", "linear")
 
-# By the index of the device; asked on every forward pass.
+# The answers by the index of the CUDA device. They are kept because every forward pass asks.
 _known_reasons: dict[int, str | None] = {}
 
 
 def why_not_supported(op_name: str, device: torch.device) -> str | None:
-    """Tell whether an operator has a kernel for a device.
+    """Tell why an operator has no kernel for a device.
 
     Args:
         op_name: "embedding_concat_linear", "batch_norm" or "linear".
-        device: where the tensors live.
+        device: the device of the tensors.
 
     Returns:
-        None where there is a kernel, else the reason why not, in words.
+        The reason in words; None where there is a kernel.
 
     Raises:
         ValueError: ``op_name`` is not an operator of this package.
+
+    Example:
+        >>> import torch
+        >>> from namegen_ext.ops import why_not_supported
+        >>> why_not_supported("batch_norm", torch.device("cpu"))
+        >>> why_not_supported("batch_norm", torch.device("xpu"))
+        "there are no kernels for device type 'xpu'"
 
     """
     if op_name not in OPERATORS:
@@ -39,8 +46,8 @@ def why_not_supported(op_name: str, device: torch.device) -> str | None:
 def _why_not_cuda(device: torch.device) -> str | None:
     if not _operators.HAS_CUDA:
         return f"this build has no CUDA kernels: {_operators.CUDA_NOTE}"
-    # Fake tensors have CUDA devices where there is no GPU. torch.compile traces after a first look, or for a
-    # device that takes the kernels.
+    # Fake tensors may have a CUDA device where there is no GPU. torch.compile traces a model either after it was asked
+    # for in eager mode, or for a device that the kernels run on.
     if is_dynamo_compiling() or not torch.cuda.is_available():
         return None
     index = torch.cuda.current_device() if device.index is None else device.index
@@ -51,23 +58,23 @@ def _why_not_cuda(device: torch.device) -> str | None:
 
 
 def why_not_capability(capability: tuple[int, int], compiled: list[str]) -> str | None:
-    """Tell whether kernels compiled for some architectures run on a device.
+    """Tell why kernels that were compiled for some architectures do not run on a device.
 
-    Machine code runs on devices of the same major version and at least the same minor one, PTX on every device at
-    least as new (CUDA C++ Programming Guide, "Binary compatibility" and "PTX compatibility").
+    Machine code runs on devices with the same major version and at least the same minor version. PTX runs on every
+    device that is at least as new. Source: CUDA C++ Programming Guide, "Binary compatibility" and "PTX compatibility".
 
     Args:
-        capability: the device's compute capability, (9, 0).
+        capability: the device's compute capability, such as (9, 0).
         compiled: the architectures, such as ["8.0", "9.0+PTX"].
 
     Returns:
-        None where they run, else the reason why not.
+        The reason in words; None where they run.
 
     """
     for architecture in compiled:
         number, _, ptx = architecture.partition("+")
         major, minor = map(int, number.rstrip("af").split("."))
-        bound_to_one = number[-1] in "af"  # code with an architecture's own features
+        bound_to_one = number[-1] in "af"  # such code uses features of one architecture, and runs only there
         if bound_to_one:
             if capability == (major, minor):
                 return None

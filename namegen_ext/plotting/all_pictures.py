@@ -11,7 +11,7 @@ from namegen_ext.plotting.picture import Picture
 from namegen_ext.plotting.style import drawing_style
 from namegen_ext.plotting.symbols import draw_bigram_counts, draw_embedding, draw_model_bigrams
 
-# Each with what is said where there is nothing to draw.
+# Each function that draws a picture, with the sentence that replaces the picture where there is nothing to draw.
 _DRAWERS: tuple[tuple[Callable[[Diagnosis], Picture | None], str], ...] = (
     (draw_loss, "Loss curve: metrics.jsonl holds no minibatch losses."),
     (
@@ -28,13 +28,13 @@ _DRAWERS: tuple[tuple[Callable[[Diagnosis], Picture | None], str], ...] = (
 
 
 def draw_all(diagnosis: Diagnosis) -> tuple[list[Picture], list[str]]:
-    """Draw every picture there is something to see in.
+    """Draw every picture that has something to show.
 
     Args:
         diagnosis: what was found in the run.
 
     Returns:
-        The pictures, and for each one that is missing a sentence that says why.
+        The pictures, and for each missing picture a sentence that says why it is missing.
 
     """
     pictures, missing = [], []

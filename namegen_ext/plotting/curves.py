@@ -1,4 +1,4 @@
-"""Over the steps of a run: the loss, and the size of the updates."""
+"""Pictures over the steps of a run: the loss, and the sizes of the updates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from namegen_ext.plotting.style import (
 
 USUAL_UPDATE_RATIO = -3.0
 _MOST_LINES = 28
-_LOG_SCALE_FROM = 4.0  # a loss that spans such a ratio is drawn on a logarithmic axis
+_LOG_SCALE_FROM = (
+    4.0  # the axis is logarithmic where the largest loss is more than this many times the smallest
+)
 
 
 def draw_loss(diagnosis: Diagnosis) -> Picture | None:

@@ -1,4 +1,4 @@
-"""Inside the layers: activations, saturation, gradients."""
+"""Pictures of the layers: activations, saturation, gradients."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def draw_saturation(diagnosis: Diagnosis) -> Picture | None:
 
 
 def draw_gradients(diagnosis: Diagnosis) -> Picture | None:
-    """Draw histograms of the gradients, by layer output and by weight; None where there are none."""
+    """Draw histograms of the gradients, for each layer's output and each weight; None where there are none."""
     outputs = [layer.gradient for layer in diagnosis.activations if layer.gradient is not None]
     weights = [gradient for gradient in diagnosis.gradients if gradient.is_weight]
     groups = [
@@ -209,7 +209,7 @@ def _lines(axis: Any, group: Sequence[GradientStatistics]) -> None:
 
 
 def _occupied(histograms: Sequence[Histogram]) -> tuple[float, float]:
-    """Return the ends of the bins in which there is nearly everything: 99.9% of each histogram."""
+    """Return a range that holds nearly everything, which is 99.9% of each histogram."""
     lower, upper = [], []
     for histogram in histograms:
         spare = histogram.total // 2000
@@ -219,7 +219,7 @@ def _occupied(histograms: Sequence[Histogram]) -> tuple[float, float]:
 
 
 def _first_past(counts: Sequence[int], spare: int) -> int:
-    """Return the first bin at which more than ``spare`` values are counted from the start; 0 where none is."""
+    """Return the first bin up to which there are more than ``spare`` values; 0 where there is none."""
     seen = 0
     for number, count in enumerate(counts):
         seen += count

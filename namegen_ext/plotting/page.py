@@ -1,4 +1,4 @@
-"""One HTML page with all pictures in it: a single file that needs nothing beside it and nothing from the net."""
+"""One HTML page with all pictures in it. It is a single file that needs no other file and nothing from the net."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def render_page(diagnosis: Diagnosis, pictures: Sequence[Picture], missing: Sequ
     """Write the page.
 
     Args:
-        diagnosis: of the run, for what stands at the top.
-        pictures: in the order in which they are shown.
-        missing: sentences about pictures that could not be drawn.
+        diagnosis: what was found in the run, for the facts at the top.
+        pictures: the pictures, in the order in which they are shown.
+        missing: the sentences about pictures that are missing.
 
     Returns:
-        The HTML. All texts that come from the run are escaped, and no script runs.
+        The HTML. All texts that come from the run are escaped, and the page has no scripts.
 
     """
     title = f"{diagnosis.model} on {diagnosis.data}, step {diagnosis.step:,}"

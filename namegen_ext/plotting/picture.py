@@ -1,4 +1,4 @@
-"""A picture with the words that belong to it, and the errors of drawing."""
+"""A picture with the texts that belong to it, and the error of drawing."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 
 class PlotError(RuntimeError):
-    """There can be no picture; the message says why, in one line."""
+    """A picture cannot be drawn. The message says why, in one line."""
 
 
 @dataclass(frozen=True)
 class NumberTable:
-    """The numbers behind a picture, for those who want them exactly or cannot see it.
+    """The numbers of a picture, for those who want to know them exactly or cannot see the picture.
 
     Attributes:
-        columns: the headings.
-        rows: the cells, as text, as many in each row as there are columns.
+        columns: the headings of the columns.
+        rows: the cells as text. Each row has one for each column.
 
     """
 
@@ -25,15 +25,15 @@ class NumberTable:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture and what is said about it. All texts are plain text: the page escapes them.
+    """A picture and its texts. They are plain text; the page escapes them.
 
     Attributes:
-        name: of its file, without ".png".
+        name: the name of its file, without ".png".
         title: its heading on the page.
         alt: what it shows, for those who cannot see it.
         how_to_read: what to look for, in a sentence or two.
-        png: the file's bytes.
-        table: the numbers behind it, or None.
+        png: the bytes of the file.
+        table: the numbers of the picture, or None.
 
     """
 
@@ -46,7 +46,7 @@ class Picture:
 
 
 def check_matplotlib() -> None:
-    """Make sure that pictures can be drawn.
+    """Check that pictures can be drawn.
 
     Raises:
         PlotError: matplotlib is not installed, or cannot be imported.

@@ -10,13 +10,13 @@ PAGE = "index.html"
 
 
 def render_report(diagnosis: Diagnosis) -> tuple[dict[str, bytes], list[str]]:
-    """Draw everything, and make the page ``index.html`` of it; nothing is written.
+    """Draw everything, and make the page ``index.html`` of it. Nothing is written.
 
     Args:
         diagnosis: what was found in the run.
 
     Returns:
-        The content of each file by its name, the page last, and a sentence for each picture that is missing.
+        The content of each file by its name, with the page last, and a sentence for each missing picture.
 
     """
     pictures, missing = draw_all(diagnosis)

@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
 
-# Okabe and Ito, "Color Universal Design", 2008: told apart with any colour vision. Their yellow is left out, as
-# it is hard to see on white.
+# These colours can be told apart with any colour vision. The yellow of their authors is left out, because it is hard to
+# see on white. Source: Okabe and Ito, "Color Universal Design", 2008.
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, ORANGE, SKY, BLACK = "#CC79A7", "#E69F00", "#56B4E9", "#000000"
 GREY = "#595959"
@@ -18,15 +18,15 @@ SHADE = "#F5CDB0"  # light vermillion, for zones behind the bars
 _LINE_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 _LINE_DASHES = ("-", "--", ":", "-.")
 
-# Even in brightness from end to end, also for those who see fewer colours.
+# The brightness of this colour map grows evenly from end to end, also for those who see fewer colours.
 SEQUENTIAL = "cividis"
 
-# An opaque, nearly white ground: the pictures read the same on a light and on a dark page.
+# The ground is opaque and nearly white, so that the pictures look the same on a light and on a dark page.
 _SETTINGS: Any = {
     "figure.facecolor": "#FCFCFC",
     "axes.facecolor": "#FCFCFC",
     "savefig.facecolor": "#FCFCFC",
-    "font.family": "DejaVu Sans",  # comes with matplotlib
+    "font.family": "DejaVu Sans",  # matplotlib brings this font with it
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.spines.top": False,
@@ -38,16 +38,16 @@ _SETTINGS: Any = {
     "legend.frameon": False,
     "legend.fontsize": 9,
     "text.usetex": False,
-    "text.parse_math": False,  # a $ among the symbols or in a layer's name is just a $
+    "text.parse_math": False,  # a $ among the symbols or in a layer's name stays a $
 }
 _DPI = 130
-_MOST_BESIDE = 8  # lines whose legend stands beside them
+_MOST_BESIDE = 8  # the legend stands beside the panel for this many lines or fewer
 SPACE = "\N{OPEN BOX}"
 
 
 @contextmanager
 def drawing_style() -> Iterator[None]:
-    """Draw in this package's style, whatever the user's matplotlib settings are; they stay as they are."""
+    """Draw in this package's style in the block. The user's matplotlib settings have no effect, and do not change."""
     import matplotlib
 
     with matplotlib.rc_context():
@@ -59,9 +59,9 @@ def drawing_style() -> Iterator[None]:
 def new_figure(
     width: float, height: float, layout: Literal["constrained", "compressed"] = "constrained"
 ) -> Any:
-    """Make a matplotlib figure of a size in inches, outside pyplot and its global state.
+    """Make a matplotlib figure of a size in inches. pyplot and its global state are not used.
 
-    The layout "compressed" is for images beside each other, whose shape is fixed.
+    The layout "compressed" is for images of a fixed shape that stand beside each other.
     """
     from matplotlib.figure import Figure
 
@@ -69,14 +69,14 @@ def new_figure(
 
 
 def to_png(figure: Any) -> bytes:
-    """Draw a figure into the bytes of a PNG file; the same figure gives the same bytes."""
+    """Draw a figure into the bytes of a PNG file. The same figure gives the same bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", metadata={"Software": None})
     return buffer.getvalue()
 
 
 def line_styles(count: int) -> list[dict[str, Any]]:
-    """Return a colour and a dash for each of some lines, no two alike (up to 28; more repeat)."""
+    """Return a colour and a dash for each of some lines. Up to 28 lines are all different; more repeat."""
     colours = len(_LINE_COLOURS)
     return [
         {
@@ -88,7 +88,7 @@ def line_styles(count: int) -> list[dict[str, Any]]:
 
 
 def symbol_labels(symbols: Sequence[str]) -> list[str]:
-    """Return what stands for each symbol in a picture: itself, or U+4E2D where the font has no such letter."""
+    """Return the label of each symbol: the symbol itself, or its code such as U+4E2D where the font lacks it."""
     has_glyph = _glyph_test()
     return [_label(symbol, has_glyph) for symbol in symbols]
 
@@ -110,13 +110,13 @@ def panels(count: int, columns: int, width: float, height: float) -> tuple[Any, 
     """Make a figure of some panels in rows.
 
     Args:
-        count: how many panels, at least 1.
-        columns: the most that stand side by side.
-        width: of a panel, in inches.
-        height: of a panel, in inches.
+        count: the number of panels, at least 1.
+        columns: the most panels that stand side by side.
+        width: the width of a panel, in inches.
+        height: the height of a panel, in inches.
 
     Returns:
-        The figure and its axes, ``count`` of them; places that are left over stay empty.
+        The figure and the axes of its ``count`` panels. Places that are left over stay empty.
 
     """
     columns = min(columns, count)
@@ -129,7 +129,7 @@ def panels(count: int, columns: int, width: float, height: float) -> tuple[Any, 
 
 
 def some(everything: Sequence[T], most: int) -> list[T]:
-    """Choose at most ``most`` things (2 or more), evenly spaced, the first and the last among them."""
+    """Choose at most ``most`` things, which is 2 or more. They are evenly spaced and include the first and the last."""
     count = len(everything)
     if count <= most:
         return list(everything)
@@ -137,14 +137,14 @@ def some(everything: Sequence[T], most: int) -> list[T]:
 
 
 def left_out(everything: Sequence[object], shown: Sequence[object], what: str) -> str:
-    """Return a sentence that tells how many of some things are drawn; nothing where all of them are."""
+    """Return a sentence that says how many of some things are drawn; empty where all of them are."""
     if len(shown) == len(everything):
         return ""
     return f" {len(shown)} of {len(everything)} {what} are drawn, evenly spaced."
 
 
 def add_legend(axis: Any, names: Sequence[str]) -> None:
-    """Tell the lines of a panel apart: beside it where they are few, else below it."""
+    """Put a legend beside a panel where it has few lines, and below it otherwise."""
     if len(names) <= _MOST_BESIDE:
         axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     else:
@@ -152,7 +152,7 @@ def add_legend(axis: Any, names: Sequence[str]) -> None:
 
 
 def legend_height(names: Sequence[str]) -> float:
-    """Return how much higher a figure must be for the legend of a panel, in inches."""
+    """Return by how many inches a figure must be higher for the legend of a panel."""
     return 0.0 if len(names) <= _MOST_BESIDE else 0.2 * -(-len(names) // _legend_columns(names))
 
 

@@ -1,4 +1,4 @@
-"""Of the symbols: where the embedding puts them, and which follows which."""
+"""Pictures of the symbols: where the embedding puts them, and which symbol follows which."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from namegen_ext.plotting.style import (
     to_png,
 )
 
-_MOST_NUMBERS = 40  # a table with more symbols has no numbers in its cells
+_MOST_NUMBERS = 40  # the cells of a table with more symbols have no numbers
 _MOST_TICKS = 60
 
 
@@ -44,7 +44,7 @@ def draw_embedding(diagnosis: Diagnosis) -> Picture | None:
     for point, label in zip(embedding.points, symbol_labels(diagnosis.symbols), strict=True):
         if len(label) == 1:
             axis.annotate(label, point, ha="center", va="center", color="white", fontweight="bold")
-        else:  # too long to stand inside its marker
+        else:  # the label is too long to stand inside its marker
             axis.annotate(label, point, xytext=(9, 0), textcoords="offset points", va="center", fontsize=8)
     axis.margins(0.08)
     axis.set_xlabel(_axis_label(embedding, 0))
@@ -52,7 +52,9 @@ def draw_embedding(diagnosis: Diagnosis) -> Picture | None:
     if embedding.embedding_dim == 1:
         axis.set_yticks([])
     else:
-        axis.set_aspect("equal", adjustable="datalim")  # so that distances on paper are distances
+        axis.set_aspect(
+            "equal", adjustable="datalim"
+        )  # both axes have one scale, so that distances can be compared
     axis.set_title(f"Embedding: symbols used alike lie close together\n{_projection(embedding)}")
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, markerscale=0.6)
     return Picture(
@@ -110,7 +112,7 @@ def draw_bigram_counts(diagnosis: Diagnosis) -> Picture:
 
 
 def draw_model_bigrams(diagnosis: Diagnosis) -> Picture:
-    """Draw the next symbol's probabilities after each symbol: in the words, and by the model."""
+    """Draw the probabilities of the next symbol after each symbol, in the words and by the model."""
     labels = symbol_labels(diagnosis.symbols)
     data = [[count / max(sum(row), 1) for count in row] for row in diagnosis.bigram_counts]
     side = 0.75 * _side(len(labels))
@@ -124,7 +126,7 @@ def draw_model_bigrams(diagnosis: Diagnosis) -> Picture:
     for axis, table, title in zip(
         axes, (data, diagnosis.model_bigrams), ("the training words", model_title), strict=True
     ):
-        # The square root spreads the many small probabilities over the colours.
+        # The square root spreads the many small probabilities over more colours.
         image = axis.imshow(
             [[math.sqrt(p) for p in row] for row in table], cmap=SEQUENTIAL, vmin=0, vmax=brightest
         )
@@ -184,7 +186,7 @@ def _axis_label(embedding: EmbeddingMap, axis: int) -> str:
 
 
 def _side(symbols: int) -> float:
-    """Return the side of a table of symbols, in inches."""
+    """Return the length of a side of a table of symbols, in inches."""
     return min(max(0.4 * symbols, 5.0), 13.0)
 
 
@@ -219,14 +221,14 @@ def _write_counts(axis: Any, counts: Sequence[Sequence[int]], image: Any) -> Non
 
 
 def _short(count: int) -> str:
-    """Write a count in at most four characters: 9999, 12k, 3M."""
+    """Write a count in at most four characters, such as 9999, 12k or 3M."""
     if count < 10_000:
         return str(count)
     return f"{count / 1e3:.0f}k" if count < 999_500 else f"{count / 1e6:.0f}M"
 
 
 def _commonest(counts: Sequence[Sequence[int]], number: int) -> list[tuple[int, int, int]]:
-    """Return (count, row, column) of the largest counts, largest first."""
+    """Return (count, row, column) of the largest counts, with the largest first."""
     cells = [(count, row, column) for row, cells in enumerate(counts) for column, count in enumerate(cells)]
     cells.sort(key=lambda cell: (-cell[0], cell[1:]))
     return [cell for cell in cells[:number] if cell[0] > 0]

@@ -1,4 +1,7 @@
-"""Reproducing published results: what was published, running it, and telling how it came out."""
+"""Reproducing published results.
+
+``rows`` says what was published, ``run`` trains it and compares, and ``outcome_tables`` writes how it came out.
+"""
 
 from typing import TYPE_CHECKING
 

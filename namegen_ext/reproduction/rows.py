@@ -1,9 +1,9 @@
-"""The published results, row by row: which recipe, which figures, and how near is near enough.
+"""The published results, row by row: the recipe, the figures, and the tolerances.
 
-All are mean negative log-likelihoods per character, in nats, on the makemore project's names.txt.
+All figures are mean negative log-likelihoods per character, in nats, on the makemore project's names.txt.
 
-Sources: A. Karpathy, "Neural Networks: Zero to Hero" and the makemore repository, 2022 (the lectures' rows);
-the devlog that the ``devlog-`` recipes follow; for the counting models, exact arithmetic on the same names.
+Sources: for the lectures' rows, A. Karpathy, "Neural Networks: Zero to Hero" and the makemore repository, 2022; for the
+``devlog-`` rows, the devlog that these recipes follow; for the counting models, exact arithmetic on the same names.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-# The last digit that was published may have been rounded.
+# A figure was published with four digits, and its last digit may have been rounded.
 _ROUNDED = 0.5e-4 + 1e-6
 _EXACT = 1e-6
 
-# The lectures' split is known, their minibatches are not; the devlog's split was not seeded either.
+# The lectures' split is known, but their minibatches are not. The devlog's split is not known either, because it had no
+# seed.
 _LECTURE = 0.03
 _DEVLOG = 0.06
 
-# An initial loss is the mean over one minibatch of 32, under another draw of the weights.
+# An initial loss is the mean over one minibatch of 32, with weights that were drawn differently.
 _INITIAL = 0.05
 
 
@@ -29,10 +30,10 @@ class Expectation:
 
     Attributes:
         metric: "train", "dev", "seen_dev", "unseen_dev", "test", "initial" (the loss of the first step) or
-            "objective" (the train loss with the regulariser that the row names).
+            "objective" (the train loss with the regulariser of the row).
         published: the figure; None where only a bound was stated.
         low: the lowest value that is near enough.
-        high: the highest one.
+        high: the highest value that is near enough.
 
     """
 
@@ -61,12 +62,12 @@ class Row:
     """A line of the table.
 
     Attributes:
-        recipe: its recipe, which also gives it its name.
-        expectations: what was published about it.
+        recipe: the recipe of the row, whose name is also the row's name.
+        expectations: the published figures.
         parameters: the published number of parameters; None where none was stated.
-        quick: whether it belongs to the quick subset.
+        quick: whether the row belongs to the quick subset.
         regulariser: the factor of the mean squared weight in "objective".
-        note: what to know about the comparison.
+        note: a remark on the comparison; empty for none.
 
     """
 
@@ -119,13 +120,13 @@ _ROWS = (
         regulariser=0.01,
         note="published with the regulariser, 0.01 * mean(W**2)",
     ),
-    # The first loss of the unscaled network is a draw; 20 to 35 is what draws give.
+    # The first loss of the unscaled network depends on the draw of its weights, and lies between 20 and 35.
     _devlog("devlog-1-plain", Expectation("initial", 30.54, 20.0, 35.0), 2.334, 11_897),
     _devlog("devlog-2-small-output", _near("initial", 3.295, _INITIAL), 2.193, 11_897),
     _devlog("devlog-3-scaled-hidden", _near("initial", 3.296, _INITIAL), 2.229, 11_897),
     _devlog("devlog-4-kaiming", _near("initial", 3.295, _INITIAL), 2.209, 11_897, quick=True),
     _devlog("devlog-5-batch-norm", _near("initial", 3.292, _INITIAL), 2.236, 12_297),
-    # "Trains to a lower loss" is all that was stated: lower than the stage before.
+    # For these two, "trains to a lower loss" is all that was stated: lower than that of the stage before.
     Row("devlog-6-block-8", (Expectation("dev", None, 0.0, 2.236),)),
     Row("devlog-7-hierarchical", (Expectation("dev", None, 0.0, 2.236),)),
     _lecture("lecture-mlp-1-plain", 2.1245, 2.1682, 11_897),

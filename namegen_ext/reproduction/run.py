@@ -1,4 +1,4 @@
-"""Running a row, and holding its losses against the published ones."""
+"""Running a row, and comparing its losses with the published ones."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ OK, OUT, DIVERGED = "ok", "out of tolerance", "diverged"
 
 @dataclass(frozen=True)
 class Check:
-    """A published figure beside what was measured.
+    """A published figure and the measured one.
 
     Attributes:
         expectation: the published figure and its range.
-        measured: what came out; None where the training diverged.
+        measured: the measured figure; None where the training diverged.
 
     """
 
@@ -31,24 +31,25 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Whether it is near enough."""
+        """Whether the measured figure is near enough."""
         return self.measured is not None and self.expectation.low <= self.measured <= self.expectation.high
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a row came to.
+    """The outcome of a row.
 
     Attributes:
         row: the row.
         backend: "stock", "fused-layers" or "fused-step".
         steps: number of steps.
         parameters: number of parameters.
-        losses: by metric, in nats per character; what does not apply is None.
-        checks: the published figures.
+        losses: the losses in nats per character, by metric; None for a metric that does not apply.
+        checks: the published figures beside the measured ones.
         verdict: "ok", "out of tolerance" or "diverged".
-        seconds: of the whole row, evaluation included.
-        train_seconds: of its training steps.
+        seconds: how long the whole row took, evaluation included.
+        train_seconds: how long its training steps took.
+        options: the options that the row was trained with, as config.json writes them.
 
     """
 
@@ -65,12 +66,12 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether all that was published about the row was met."""
+        """Whether everything that was published about the row was met."""
         return self.verdict == OK
 
 
 class _FirstLoss(Silent):
-    """Keeps the loss of the first step, which the training loop tells about alone."""
+    """A reporter that keeps the loss of the first step. The training loop reports that step by itself."""
 
     def __init__(self) -> None:
         self.loss: float | None = None
@@ -81,23 +82,23 @@ class _FirstLoss(Silent):
 
 
 def run_row(row: Row, words: Sequence[str], *, fused: str | None = None, seed: int | None = None) -> Outcome:
-    """Train (or count) a row's recipe and compare.
+    """Train a row's recipe, or count where it is a counting model, and compare the losses with the published ones.
 
     Args:
-        row: what to run.
+        row: the row to run.
         words: the word list.
-        fused: None for the stock layers, or "auto", "layers", "step".
-        seed: in place of the recipe's, for the initial weights and the minibatches.
+        fused: None for the stock layers, or "auto", "layers" or "step".
+        seed: the seed of the initial weights and the minibatches; None for that of the recipe.
 
     Raises:
-        DataError: the words are not fit to train on.
-        BackendError: the backend cannot be had.
+        DataError: the words cannot be trained on.
+        BackendError: the backend is not available for this model or machine.
 
     """
     began = time.perf_counter()
     overrides = {} if seed is None else {"seed": seed}
     options = RECIPES[row.recipe].train_options(overrides)
-    # There is nothing to fuse in a table of counts, and nothing to train.
+    # A counting model has nothing to fuse and nothing to train.
     first = _FirstLoss()
     trainer = Trainer(words, options, fused=fused if options.steps else None, reporter=first, eval_every=0)
     result: TrainResult | None = None
@@ -142,7 +143,7 @@ def _losses(result: TrainResult, row: Row, initial: float | None) -> dict[str, f
 
 
 def _seen_dev_loss(result: TrainResult) -> float | None:
-    """The loss over the dev names that also stand among the training names."""
+    """Return the loss over the dev names that are also among the training names."""
     if result.dev_loss is None or result.unseen_dev_loss is None:
         return None
     total, unseen = (_num_characters(part[1]) for part in (result.corpus.dev, result.corpus.unseen_dev))

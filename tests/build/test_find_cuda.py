@@ -45,7 +45,7 @@ def home(nvcc: Path) -> dict[str, str]:
     return {"CUDA_HOME": str(nvcc.parents[1]), "PATH": "/nowhere"}
 
 
-# ---- whether -----------------------------------------------------------------------------------------------
+# ---- whether CUDA kernels are compiled ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("cuda", ["13.0", "13.2"])
@@ -104,7 +104,7 @@ def test_an_nvcc_that_does_not_tell_its_version(tmp_path: Path) -> None:
         find_cuda.nvcc_version(tmp_path / "nvcc")
 
 
-# ---- for what ----------------------------------------------------------------------------------------------
+# ---- for which architectures they are compiled -------------------------------------------------------------
 
 
 def test_only_what_the_nvcc_knows() -> None:
@@ -131,13 +131,13 @@ def test_wrong_entries_are_named(entry: str) -> None:
 def test_visible_gpus_come_before_the_usual_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(find_cuda, "visible_architectures", lambda: ("7.5", "9.0"))
     assert find_cuda.choose_architectures(KNOWN, {}) == ("9.0",)
-    # One that the nvcc does not know runs PTX of the last that it knows.
+    # A GPU that the nvcc does not know runs the PTX of the last architecture that it knows.
     monkeypatch.setattr(find_cuda, "visible_architectures", lambda: ("13.0",))
     assert find_cuda.choose_architectures(KNOWN, {})[-1] == "12.0+PTX"
 
 
 def test_what_the_driver_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()  # the fixture's
+    monkeypatch.undo()  # what the fixture has replaced
     tool = tmp_path / "nvidia-smi"
     tool.write_text("#!/bin/sh\nprintf '9.0\\n10.0\\n9.0\\n'\n", encoding="utf-8")
     tool.chmod(0o755)

@@ -87,7 +87,7 @@ def test_without_a_stated_standard_it_is_17(tmp_path: Path, fake_torch: FakeTorc
 def test_the_target_environment_comes_before_the_builds_own_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # pip's isolated build: sys.path holds the build's own packages, sysconfig still tells the target's.
+    # In pip's isolated build, sys.path has the build's own packages, and sysconfig still names the target's folder.
     monkeypatch.setattr(sys, "path", ["", str(tmp_path / "overlay")])
     folders = find_torch.candidate_folders()
     assert folders[0] == Path(sysconfig.get_path("purelib"))

@@ -51,10 +51,10 @@ def test_no_weak_symbols_outside_the_instruction_sets_namespace(isa: str) -> Non
     assert any(kind in WEAK and own in name for kind, name in symbols), (
         "no template of the kernels: wrong files?"
     )
-    # What only names a class of the interface (a table of virtual functions, type information) or the function
-    # that exceptions unwind by holds no instructions.
+    # These symbols hold no instructions: tables of virtual functions, type information, and the name of the function
+    # that unwinds exceptions.
     data = ("vtable for", "typeinfo for", "typeinfo name for", "DW.ref.__gxx_personality")
-    # Lambdas in lambdas are beyond some versions of nm, which then shows the name as it stands in the file.
+    # Some versions of nm cannot demangle lambdas within lambdas, and show the name as it stands in the file.
     mangled_own = re.compile(rf"_Z+NK?7namegen3cpu{len(isa)}{isa}")
     foreign = [
         name

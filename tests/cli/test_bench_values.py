@@ -17,7 +17,7 @@ VALUES: dict[str, Values] = {
     "--csv": paths("nowhere/file.csv", "/"),
     "--plot": paths("nowhere/file.png", "nowhere/pictures", "file.gif"),
     "--compare": paths("nowhere.csv", "/"),
-    # These two go with others; what they refuse besides is in tests/namegen_bench/reporting/test_requested_report.py.
+    # These two need other flags. tests/namegen_bench/reporting/test_requested_report.py tests what else they refuse.
     "--from": paths(),
     "--page": paths(),
     "--threads": whole(1, 1024),

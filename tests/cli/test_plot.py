@@ -138,7 +138,7 @@ def test_a_directory_that_cannot_be_made(
     (tmp_path / "file").write_text("")
     message = wrong(capsys, run_path, "--out", tmp_path / "file" / "plots")
     assert f"argument --out: {tmp_path / 'file' / 'plots'}: cannot be made" in message
-    # The default directory is nobody's argument.
+    # The default directory was not given as an argument, so this is no wrong argument.
     (run_path / "other").mkdir()
     for file in ("config.json", "model.safetensors", "metrics.jsonl"):
         (run_path / "other" / file).write_bytes((run_path / file).read_bytes())

@@ -82,7 +82,7 @@ def test_a_million_names_take_no_more_memory_than_a_few(run_dir: Path, tmp_path:
     )
 
     def peak(n: int) -> tuple[int, int]:
-        """KiB of the process at its peak, and bytes written."""
+        """Return the peak memory of the process in KiB, and the number of bytes that it wrote."""
         path = tmp_path / "names.txt"
         with path.open("wb") as file:
             done = subprocess.run(
@@ -100,7 +100,7 @@ def test_a_million_names_take_no_more_memory_than_a_few(run_dir: Path, tmp_path:
     few, _ = peak(10_000)
     many, written = peak(3_000_000)
     assert written > 10_000_000
-    # The text alone, held once, would be more; the difference between two runs is some 100 KiB.
+    # To hold the whole text once would take more than this. Two equal runs differ by about 100 KiB.
     assert 1024 * (many - few) < written / 3
 
 

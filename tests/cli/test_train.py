@@ -116,7 +116,7 @@ def test_a_terminal_that_lacks_letters_gets_them_escaped(word_file: Path, tmp_pa
     assert "\\xe9" in finished.stdout
 
 
-# Each option of TrainOptions, with a value that is no default; a model is given those that mean something to it.
+# Each option of TrainOptions, with a value that is not its default. A model is given the options that it has.
 FLAGS: dict[str, dict[str, Any]] = {
     "mlp": {
         "model": "mlp",
@@ -324,7 +324,7 @@ def test_a_recipe_without_a_name_lists_them(capsys: pytest.CaptureFixture[str]) 
     assert all(name in message for name in RECIPES)
 
 
-# Each model in small, with what it needs to be so.
+# The flags that make each model small.
 MODELS_IN_SMALL: dict[str, list[str]] = {
     "bigram": ["--steps", "20"],
     "bigram from counts": ["--init", "counts", "--steps", "0"],

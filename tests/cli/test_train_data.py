@@ -21,7 +21,7 @@ def wrong(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 
 def failed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """Run with right arguments that nonetheless cannot work out: status 1 and one line, which is returned."""
+    """Run a command whose arguments are right but which must fail: status 1 and one line, which is returned."""
     assert main(list(map(str, arguments))) == 1
     output = capsys.readouterr()
     assert re.fullmatch(r"python -m namegen_ext\.train: error: [^\n]+\n", output.err), output.err
@@ -141,7 +141,7 @@ def test_batches_that_no_memory_holds(capsys: pytest.CaptureFixture[str], folder
 def test_what_torch_says_of_memory_is_one_line_too(
     capsys: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Where nothing tells how much there is. 27 x 2**20 x 2 weights are there, 4 TiB are not.
+    # Nothing says how much memory there is. There is enough for 27 x 2**20 x 2 weights, but not for 4 TiB.
     monkeypatch.setattr("namegen_ext.training.feasibility.physical_memory", lambda: None)
     line = failed(capsys, "--hidden-size", "1048576", "--num-hidden-layers", "2")
     assert line.endswith("error: out of memory: try a smaller --batch-size or a smaller model\n")

@@ -107,7 +107,7 @@ VALUES: dict[str, Values] = {
     "--beta2": SHARES,
 }
 
-# Where a flag is looked at with others only.
+# The flags that must be given with a flag, so that its value is looked at.
 BESIDE = {"--factors": ["--model", "wavenet"]}
 
 
@@ -193,7 +193,7 @@ def test_the_ends_of_a_range_train_or_diverge(
         if status == 0:
             assert errors == ""
             load_run(out)
-        else:  # of the rates alone, the largest is too much
+        else:  # only the largest learning rate and weight decay are too much to train with
             assert flag.endswith(("rate", "decay"))
             assert status == 1
             assert errors.count("\n") == 1
@@ -307,7 +307,7 @@ def test_that_something_is_off_may_always_be_said(word_file: Path, tmp_path: Pat
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_is_free_of_contradictions(recipe: str) -> None:
     options = RECIPES[recipe].train_options({})
-    check_effects(RECIPES[recipe].options, options)  # a recipe sets nothing that changes nothing
+    check_effects(RECIPES[recipe].options, options)  # no recipe sets an option that has no effect
     check_feasible(["ann", "bob", "christopher"], options)
 
 

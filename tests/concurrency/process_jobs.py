@@ -33,7 +33,7 @@ def draw_names() -> list[str]:
 
 
 def in_fork(work: Callable[[], None]) -> None:
-    """Call it in a child of os.fork; its failure is this process's."""
+    """Call a function in a child of os.fork. Where it fails, this process fails."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -48,7 +48,7 @@ def in_fork(work: Callable[[], None]) -> None:
 
 
 def fork_after_threads() -> None:
-    """A fork when OpenMP's threads, the engine's and the sampler's have run."""
+    """Fork after the threads of OpenMP, of the engine and of the sampler have run."""
     torch.set_num_threads(2)
     ops, engine, names = op_calls(), engine_training(), draw_names()
     wide = torch.linspace(-3, 3, 2_000_000).view(2000, 1000)
@@ -67,7 +67,7 @@ def fork_after_threads() -> None:
 
 
 def fork_after_import() -> None:
-    """A fork when nothing has been called yet."""
+    """Fork before anything has been called."""
 
     def child() -> None:
         check(same_bits(op_calls(), op_calls()) and draw_names() == draw_names())
@@ -78,7 +78,7 @@ def fork_after_import() -> None:
 
 
 def fork_while_drawing() -> None:
-    """A fork while other threads draw from a sampler and train: the child uses the same sampler."""
+    """Fork while other threads draw from a sampler and train. The child uses the same sampler."""
     sampler = NameSampler(small_model(), VOCABULARY, 1000, method="direct")
     expected, done = sampler.draw(5, 0, 2000), threading.Event()
 
@@ -99,7 +99,7 @@ def check(holds: bool) -> None:
 
 
 def spawn() -> None:
-    """Processes that start from nothing, and send their results back."""
+    """Spawn processes, which start from nothing and send their results back."""
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         results = pool.map(bits_of_everything, [0, 0])
     expected = bits_of_everything(0)

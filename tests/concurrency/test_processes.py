@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from process_jobs import JOBS
 
-# Each takes a second or five; one that hangs would take for ever.
+# Each job takes one to five seconds. A job that hangs would never end.
 TIMEOUT_SECONDS = 120
 
 

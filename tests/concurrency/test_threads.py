@@ -109,7 +109,7 @@ def test_one_engine_serves_one_thread_and_refuses_another() -> None:
     assert len(refused) == 5
     assert same_bits([losses], [alone.run(tokens, targets, indices, [0.1] * 400)])
     assert same_bits(parameters(model), parameters(alone_model))
-    engine.logits(tokens)  # free again
+    engine.logits(tokens)  # the engine can be used again
 
 
 @pytest.fixture(scope="module")

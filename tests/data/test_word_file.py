@@ -35,7 +35,7 @@ def test_what_is_kept(tmp_path: Path) -> None:
         "\ufeff  Anna Maria \r\n\r\nO'Neil-d\u2019Or\nanna\r\nanna\n\n\U0001f600é\u200de\u0301\n".encode()
     )
     words = load_words(path).words
-    # Case, order, repeats, inner spaces, punctuation, joiners, accents composed or not.
+    # All of this is kept: case, order, repeats, inner spaces, punctuation, joiners, accents composed or not.
     assert words == ["Anna Maria", "O'Neil-d\u2019Or", "anna", "anna", "\U0001f600é\u200de\u0301"]
 
 

@@ -79,7 +79,7 @@ def test_a_thousand_steps_in_float32(model: str, optimizer: str) -> None:
     pair.tokens, pair.targets = corpus.train
     indices = pair.draw(1000, 32)
     expected, losses = pair.stock_losses(indices), pair.losses(indices)
-    # Rounding errors of 2^-24 grow with every step, the faster the larger the steps: what the engine promises.
+    # Rounding errors of 2^-24 grow with every step, and faster with larger steps. The engine promises this bound.
     assert (losses - expected)[:50].abs().max() < 1e-5
     dev, stock_dev = pair.engine().evaluate(*corpus.dev), evaluate(pair.stock, *corpus.dev)
     assert dev == pytest.approx(stock_dev, abs=0.005)
@@ -259,7 +259,7 @@ def test_changed_examples_are_seen() -> None:
     [
         ({"tokens": torch.full((3000, 3), V)}, IndexError, "tokens: got 27, expected 0 to 26"),
         ({"targets": torch.full((3000,), -1)}, IndexError, "targets: got -1, expected 0 to 26"),
-        # They would be 5, 1 and 0, were they cut to 32 bits or to whole numbers.
+        # If these values were cut to 32 bits or to whole numbers, they would be 5, 1 and 0.
         (
             {"tokens": torch.full((3000, 3), 2**32 + 5)},
             IndexError,
@@ -333,7 +333,7 @@ def test_ctrl_c_is_honoured_and_what_was_done_is_kept() -> None:
     net, block_size = MODELS["wavenet"]()
     pair = make_pair(net, V, block_size, dtype=torch.float32)
     engine = pair.engine()
-    indices = pair.draw(1, 32).expand(200_000, 32)  # a minute's work, at least
+    indices = pair.draw(1, 32).expand(200_000, 32)  # these steps take at least a minute
     sent: list[float] = []
 
     def interrupt() -> None:
@@ -347,7 +347,7 @@ def test_ctrl_c_is_honoured_and_what_was_done_is_kept() -> None:
         engine.run(pair.tokens, pair.targets, indices, [0.0001] * len(indices))
     waited = time.perf_counter() - sent[0]
     thread.join()
-    # 20 ms slices; the rest is for a machine that is busy with something else.
+    # The engine looks for Ctrl-C every 20 ms. The bound leaves room for a machine that is busy with something else.
     assert waited < 1.0
     tracked = [
         layer.num_batches_tracked for layer in pair.model.modules() if isinstance(layer, nn.BatchNorm1d)
@@ -390,7 +390,7 @@ def test_a_loss_that_is_not_finite_is_told() -> None:
 def test_evaluation_is_that_of_torch(model: str) -> None:
     net, block_size = MODELS[model]()
     pair = make_pair(net, V, block_size)
-    pair.losses(pair.draw(20, 32))  # statistics that are not those of the start
+    pair.losses(pair.draw(20, 32))  # moves the statistics away from their initial values
     engine = StepEngine(pair.model, build_optimizer("sgd", pair.model.parameters(), learning_rate=0.1))
     expected = evaluate(pair.model, pair.tokens, pair.targets)
     assert engine.evaluate(pair.tokens, pair.targets) == pytest.approx(expected, abs=1e-12)
@@ -399,7 +399,7 @@ def test_evaluation_is_that_of_torch(model: str) -> None:
 
 @pytest.mark.parametrize("hidden_size", [16, 20])
 def test_adamw_without_eps(hidden_size: int) -> None:
-    """Where a row has lanes beyond its last column, AdamW makes 0 / 0 of them: no result may see it."""
+    """In the lanes of a row beyond its last column, AdamW computes 0 / 0. That must not show in any result."""
     contexts = torch.cartesian_prod(torch.arange(3), torch.arange(3))  # (9, 2): no gradient is 0
     targets = torch.arange(9) % 3
     indices = torch.arange(9).expand(4, 9)

@@ -152,7 +152,7 @@ def test_a_fused_model_can_change_its_dtype(make_mlp, tokens, fused_calls, dtype
     model, stock = make_mlp(), make_mlp().to(dtype)
     namegen_ext.fuse(model)
     model.to(dtype)
-    # Of linear there are kernels for float32 and float64 alone.
+    # linear has kernels for float32 and float64 only.
     assert fused_calls(model.eval(), tokens) == (OPERATORS if dtype == torch.float64 else OPERATORS[:2])
     expected, actual = stock.eval()(tokens), model(tokens)
     assert actual.dtype == dtype

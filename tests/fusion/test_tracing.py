@@ -25,7 +25,7 @@ def test_torch_compile_takes_the_whole_model_with_the_operators(model, stock, to
     torch._dynamo.reset()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        # So says torch on this version, of any model.
+        # This version of torch says so of any model.
         warnings.filterwarnings("ignore", "Guards may run slower on Python 3.13.0")
         compiled = torch.compile(model.train(training), backend=backend, fullgraph=True)
         actual = compiled(tokens)
@@ -49,7 +49,7 @@ def test_torch_compile_sees_a_hook_that_comes_later(model, tokens):
     compiled(tokens)
     fired = []
     model[4].register_forward_hook(lambda *_: fired.append(1))
-    torch._dynamo.reset()  # torch.compile does not watch for new hooks, of stock modules neither
+    torch._dynamo.reset()  # torch.compile does not notice new hooks, not even those of stock modules
     compiled(tokens)
     assert fired == [1]
     torch._dynamo.reset()

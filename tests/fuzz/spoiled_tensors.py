@@ -34,18 +34,18 @@ SHAPES: tuple[tuple[int, ...], ...] = (
     (1, 4, 3),
     (2, 0, 3),
 )
-# Multiples of 1/4 (so that sums of few are exact), and what is no number.
+# Multiples of 1/4, so that sums of a few are exact; then extreme values, and some that are not numbers.
 VALUES = (-1.0, -0.5, 0.0, 0.25, 1.0, 2.0)
 SPECIAL_VALUES = (float("nan"), float("inf"), -float("inf"), 1e-40, 3e38, -0.0)
 TOKENS = (-(2**63), -(2**31), -(2**31) - 1, -1, 2**31 - 1, 2**31, 2**32, 2**32 + 1, 2**63 - 1)
-HUGE = 2**44  # elements: no machine has the memory
+HUGE = 2**44  # so many elements that no machine has the memory
 
 SPOILS = ("dtype", "shape", "meta", "huge", "none", "no tensor", "sparse", "special values")
 
 
 def lay_out(values: Tensor, layout: str) -> Tensor:
     """Put the same values into memory in another way."""
-    if layout == "offset":  # not on a boundary of 64 bytes, with others' memory around it
+    if layout == "offset":  # not on a boundary of 64 bytes, and with other values around it
         buffer = torch.full((values.numel() + 6,), 99, dtype=values.dtype)
         return buffer[3 : 3 + values.numel()].view(values.shape).copy_(values)
     if layout == "strided":  # every second element of a larger one
@@ -60,7 +60,7 @@ def lay_out(values: Tensor, layout: str) -> Tensor:
 
 
 def spoil(draw: Callable[[st.SearchStrategy[Any]], Any], value: Any, how: str) -> Any:
-    """Make an argument wrong in one way; some ways are none for some arguments."""
+    """Make an argument wrong in one way. Some ways leave some arguments as they are."""
     if how == "none":
         return None
     if how == "no tensor":
@@ -95,9 +95,10 @@ EXCEPTIONS = (ValueError, IndexError, TypeError, RuntimeError, MemoryError, KeyE
 
 
 def attempt(call: Callable[[], Any], words: Iterable[str]) -> tuple[Any, Exception | None]:
-    """Call: the result, or the one clear exception that it raised. Any other goes through.
+    """Return the result of a call and None, or None and the clear exception that it raised. Other exceptions pass.
 
-    Clear: of a type that a user expects, with one of the words in its message, or about memory that there is not.
+    An exception is clear where its type is one that a user expects, and its message has one of the words or says that
+    memory is lacking.
     """
     try:
         return call(), None
@@ -110,7 +111,7 @@ def attempt(call: Callable[[], Any], words: Iterable[str]) -> tuple[Any, Excepti
 
 
 def outcome(call: Callable[[], Any], names: Iterable[str]) -> Any:
-    """Call an operator: the result, or None where it raised one clear exception."""
+    """Return the result of an operator; None where it raised a clear exception."""
     return attempt(call, (*names, "namegen_ext::", "fixed-size array"))[0]
 
 

@@ -192,9 +192,10 @@ def test_operands_that_share_memory(activation: str) -> None:
 def test_running_statistics_in_one_place_are_refused_or_written_inside() -> None:
     buffer = torch.zeros(1)
     x = torch.randn(4, 3)
-    with pytest.raises(RuntimeError, match="written-to tensor"):  # of torch's own copy: three in one place
+    # Three elements lie in one place, which torch's own copy refuses.
+    with pytest.raises(RuntimeError, match="written-to tensor"):
         OPS.batch_norm(x, buffer.expand(3), torch.ones(3), None, None, True, 0.1, 1e-5, "none")
-    # The same tensor twice, and x's own memory: of no use to anybody, but written inside its bounds.
+    # The same tensor twice, and then x's own memory. Nobody needs that, but it must be written inside its bounds.
     around = torch.full((40,), 99.0)
     both = around[10:13].zero_()
     OPS.batch_norm(x, both, both, None, None, True, 0.1, 1e-5, "none")
@@ -208,7 +209,7 @@ def test_running_statistics_in_one_place_are_refused_or_written_inside() -> None
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("shape", [(2**40, 0), (2**31, 0), (2**62, 0), (0, 2**31)])
 def test_huge_counts_of_nothing_take_no_time(shape: tuple[int, int], dtype: torch.dtype) -> None:
-    # A loop over so many empty rows would not end.
+    # A loop over this many empty rows would not end.
     tokens = torch.zeros(shape, dtype=torch.int64)
     embedding, weight = torch.zeros(3, 0, dtype=dtype), torch.zeros(0, 0, dtype=dtype)
     assert OPS.embedding_concat_linear(tokens, embedding, weight).shape == (shape[0], 0)
@@ -231,7 +232,7 @@ def test_huge_counts_of_nothing_take_no_time(shape: tuple[int, int], dtype: torc
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("hidden", [2**31, 2**40, 2**62])
 def test_huge_layers_without_examples_take_no_time(hidden: int, dtype: torch.dtype) -> None:
-    # Nor would one over so many columns, or slices of them.
+    # A loop over this many columns, or over slices of them, would not end.
     tokens = torch.zeros(0, 2, dtype=torch.int64)
     embedding, weight = torch.zeros(3, 0, dtype=dtype), torch.zeros(hidden, 0, dtype=dtype)
     assert OPS.embedding_concat_linear(tokens, embedding, weight).shape == (0, hidden)

@@ -20,7 +20,7 @@ S = _core.sampling
 V, BLOCK, DIM = 5, 2, 3
 LETTERS = [b"", b"a", b"b", "é".encode(), b"d"]
 EXTREMES = (0, 1, -1, 2**31 - 1, 2**31, 2**32, -(2**31), 2**62, 2**63 - 1, -(2**63), 2**64 - 1)
-# Without numbers that ask for more work than a test has time for: what a user asks for is done.
+# The sampler does whatever it is asked for, so these leave out the numbers that ask for too much work for a test.
 COUNTS = (0, 1, -1, 7, -(2**31), -(2**63), 2**63, 2**64 - 1, 2**70)
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -95,7 +95,7 @@ CALLS: dict[str, tuple[Callable[..., Any], Callable[[], dict[str, Any]]]] = {
 
 
 def spoil(draw: Draw, value: Any) -> Any:
-    """Another value of the same kind, or of another."""
+    """Return another value of the same kind or of another kind."""
     if draw(st.integers(0, 3)) == 0:
         return draw(
             st.sampled_from([None, "abc", b"a", [], [None], {}, 1.5, -1, np.zeros((2, 2)), np.zeros(0)])
@@ -157,7 +157,7 @@ def spoil(draw: Draw, value: Any) -> Any:
 
 
 def use(result: Any) -> None:
-    """Have a sampler, stream or network work, so that what was accepted shows."""
+    """Use a sampler, stream or network, so that a wrong argument shows that was accepted."""
     if isinstance(result, S.Sampler):
         text = result.draw(1, 0, 50)
         assert text.count(b"\n") == 50
@@ -174,7 +174,7 @@ def use(result: Any) -> None:
 @pytest.mark.parametrize("name", CALLS)
 def test_any_arguments(name: str) -> None:
     call, arguments_of = CALLS[name]
-    use(call(**arguments_of()))  # as they are they do
+    use(call(**arguments_of()))  # the unchanged arguments work
     refused = []
 
     @given(st.data())

@@ -122,7 +122,7 @@ def spoil(draw: Draw, array: np.ndarray, how: str) -> Any:
         return array.astype(array.dtype.newbyteorder())
     if how == "no array":
         return draw(st.sampled_from([None, 3, "tokens", [1, 2], {}, b"bytes"]))
-    if how == "huge":  # 2^45 rows in no memory at all
+    if how == "huge":  # 2^45 rows that share the memory of one
         return np.lib.stride_tricks.as_strided(array, (2**45, *array.shape[1:]), (0,) * array.ndim)
     array = array.copy()
     if array.size > 0:
@@ -156,14 +156,14 @@ def test_run_with_any_arrays(network: str, float64: bool) -> None:
             assert engine.steps_done == len(arguments["losses"])
             return
         refused.append(1)
-        if not isinstance(error, TypeError):  # before which nothing is called
+        if not isinstance(error, TypeError):  # a TypeError is raised before the engine is called
             assert engine.steps_done == 0
         for old, new in zip(before, parameters(engine, float64), strict=True):
             np.testing.assert_array_equal(old, new)
 
     check()
     assert len(refused) > 50, "hardly a call was refused: nothing was tested"
-    # And it goes on as a new one does.
+    # The engine then goes on as a new one does.
     results = []
     for one in (engine, build(network, float64=float64)):
         fill(one, float64)
@@ -199,7 +199,7 @@ def test_take_give_and_logits_with_any_arrays(data: st.DataObject) -> None:
         "logits": [np.zeros((5, BLOCK), np.int32), np.zeros((5, V), np.float32)],
         "set_updates": [3],
     }[call]
-    getattr(engine, call)(*arguments)  # as they are they do
+    getattr(engine, call)(*arguments)  # the unchanged arguments work
     position = data.draw(st.integers(0, len(arguments) - 1))
     if isinstance(arguments[position], int):
         arguments[position] = data.draw(st.sampled_from(EXTREMES))
@@ -234,7 +234,7 @@ def test_slots_that_there_are_not(optimizer: dict[str, Any], slots: int, slot: i
 
 
 def test_losses_that_lie_in_what_is_read() -> None:
-    """Losses written over indices that were found good would lead out of the examples."""
+    """If losses were written over indices that had been checked, the indices would lead out of the examples."""
     engine = build()
     for name in ("indices", "learning_rates"):
         fill(engine, False)

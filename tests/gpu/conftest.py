@@ -17,7 +17,7 @@ sys.path[:0] = [str(OPS_TESTS), str(Path(__file__).parent)]
 
 
 def why_no_gpu() -> str | None:
-    """Why nothing here can run: None, or the reason."""
+    """Return why nothing here can run; None where it can."""
     if not torch.cuda.is_available():
         built = f"with CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
         return f"needs a CUDA device, and torch {torch.__version__}, built {built}, finds none"

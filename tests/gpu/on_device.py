@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def on_device(tensor: Tensor, device: torch.device | str = "cuda") -> Tensor:
-    """The same values with the same strides and offset, and what lies around them; a leaf."""
+    """Return a leaf on the device with the same values, strides and offset, and with the same memory around it."""
     whole = torch.empty(0, dtype=tensor.dtype).set_(tensor.detach().untyped_storage())  # all of its memory
     moved = whole.to(device).as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
     return moved.detach().requires_grad_(tensor.requires_grad)

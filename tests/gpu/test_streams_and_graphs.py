@@ -11,7 +11,7 @@ from torch import Tensor
 
 from namegen_ext import ops
 
-# Of each operator: a call that takes tensors by name, and returns all results.
+# For each operator, a call that takes tensors by name and returns all results.
 Tensors = dict[str, Tensor]
 
 

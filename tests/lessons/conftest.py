@@ -43,10 +43,10 @@ def number_after() -> Callable[[str, str], float]:
 
 @pytest.fixture(scope="session")
 def spelling_gain() -> Callable[[list[str]], float]:
-    """Return a function from names to how much likelier their spelling is, in nats a character, than chance.
+    """Return a function that says how much likelier the spelling of names is than chance, in nats per character.
 
-    Chance is the same letters of each name in another order; likely is what counts of up to four letters
-    before each one, in the list that the lessons learn from, say.
+    Chance is the same letters of each name in another order. A model that counts up to four letters of context, in the
+    list that the lessons learn from, says how likely a spelling is.
     """
     model = WittenBell(4, "abcdefghijklmnopqrstuvwxyz").fit(load_words("census").words)
 

@@ -36,7 +36,7 @@ def test_all_26_against_autograd_and_the_kernels(run_lesson: Callable[[str], str
 
 @pytest.mark.parametrize("unbiased", [True, False])
 def test_by_hand_against_nudged_parameters(unbiased: bool) -> None:
-    """Neither autograd nor kernels: the loss itself, with one parameter moved a little both ways."""
+    """Check without autograd and kernels: compute the loss with one parameter moved a little in both directions."""
     find_lessons()
     lesson = importlib.import_module(f"{PACKAGE}.backprop")
     generator = torch.Generator().manual_seed(0)

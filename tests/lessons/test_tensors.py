@@ -9,7 +9,7 @@ def test_what_it_says_is_so(run_lesson: Callable[[str], str]) -> None:
     rows = [[10 * column + row for column in range(4)] for row in range(3)]
     for row in rows:  # broadcasting (3, 1) + (4,)
         assert " ".join(f"{number:4d}" for number in row) in out
-    # [[1, 3], [6, 2]] by the sums of its rows, 4 and 8: rightly, and along the columns.
+    # [[1, 3], [6, 2]] divided by the sums of its rows, 4 and 8: first the rows, which is right, then the columns.
     assert "with keepdim=True the rows sum to [1.0, 1.0]" in out
     assert f"the rows sum to [{1 / 4 + 3 / 8}, {6 / 4 + 2 / 8}]" in out
     assert f"y[1, 3] = {3 * 2 + 4 * 0}; the sum over the inner size by hand: 6" in out

@@ -30,7 +30,7 @@ COMMAND = [sys.executable, "-m", "namegen_ext.bench"]
 
 @pytest.fixture(autouse=True)
 def no_rates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is printed first takes seconds to measure; the command in a process of its own measures it."""
+    """The rates that are printed first take seconds to measure. Only the command in its own process measures them."""
     monkeypatch.setattr(run_suites, "measure_rates", lambda threads: Rates(1e9, {2**20: 1e9}))
 
 
@@ -114,7 +114,7 @@ def test_losses_are_equal_and_rows_are_added(tmp_path: Path, capsys: pytest.Capt
 
 
 def check_losses_are_equal(rows: list[dict[str, str]]) -> None:
-    """Those of all peers of whole steps, in each case."""
+    """The losses of all peers agree in each case of whole steps."""
     losses = defaultdict(list)
     for row in rows:
         if row["mode"] == "step":

@@ -1,10 +1,12 @@
-"""How far results in bfloat16 and float16 may be off: what stock PyTorch gives away, or what rounding explains.
+"""How far results in bfloat16 and float16 may be off: as far as rounding explains, or as far as stock PyTorch is off.
 
 The kernels compute in float32 from inputs that are exact, and round each result once. So an output is off by the
-error of float32 arithmetic and one rounding. A gradient besides sees y as it was rounded: d = dy * (1 - y^2) is
-off by at most |dy| * 2 |y| * (eps / 2) |y| <= eps * |dy|, which passes on through the sums that the gradient is
-made of. The plain products of a large vocabulary round where PyTorch's own layers do, and are measured by those.
-Small tensors, where the stock layers may be exact by luck, need the former, the others the latter.
+error of float32 arithmetic and one rounding. A gradient also depends on y, which was rounded: d = dy * (1 - y^2) is
+off by at most |dy| * 2 |y| * (eps / 2) |y| <= eps * |dy|. This error passes on through the sums that the gradient is
+made of. The plain products of a large vocabulary round where PyTorch's own layers round, and are compared with those.
+
+A result may be off by the larger of the two bounds. Small tensors need the first, because the stock layers may be
+exact there by luck. The plain products need the second.
 """
 
 from __future__ import annotations
@@ -24,10 +26,10 @@ def check(
     low: torch.dtype,
     name: str,
 ) -> None:
-    """|computed - exact| <= the larger of the two bounds; `exact` with the error of float32 arithmetic.
+    """Check that |computed - exact| is at most the larger of the two bounds.
 
-    `low`: the type of the large tensors. `passed_on`: what an error of |dy| in d becomes in this result, or None
-    where d has no part in it.
+    ``exact`` comes with the error of float32 arithmetic, and ``low`` is the dtype of the large tensors. ``passed_on``
+    is what an error of |dy| in d becomes in this result; None where the result does not depend on d.
     """
     assert computed.dtype == stock.dtype, f"{name}: {computed.dtype} instead of {stock.dtype}"
     assert computed.shape == exact.value.shape
@@ -49,7 +51,7 @@ def check(
 def passed_on_by_embedding_concat_linear(
     tokens: Tensor, embedding: Tensor, weight: Tensor, dy: Tensor
 ) -> dict[str, Tensor]:
-    """What an error of |dy| in d becomes in each gradient: the sums of the magnitudes of their terms."""
+    """Return what an error of |dy| in d becomes in each gradient: the sums of the magnitudes of its terms."""
     sizes = op_bounds.embedding_concat_linear(
         tokens,
         embedding.detach().double().abs(),

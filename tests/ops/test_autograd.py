@@ -122,7 +122,7 @@ def test_batch_norm_gradcheck(activation: str, training: bool, affine: bool) -> 
 
 
 def second_derivatives(call: Callable[..., Tensor], inputs: list[Tensor], dy: Tensor) -> list[Tensor]:
-    """Of a gradient penalty: the sum of squares of the first gradients, by each input and by dy."""
+    """Return the gradients of a penalty, the sum of squares of the first gradients, with respect to inputs and dy."""
     leaves = [t.detach().clone().requires_grad_() for t in (*inputs, dy)]
     first = torch.autograd.grad(call(*leaves[:-1]), leaves[:-1], leaves[-1], create_graph=True)
     penalty = sum((g * g).sum() for g in first)

@@ -39,7 +39,7 @@ def linear_arguments() -> list[Any]:
     return [normal(5, 3), nn.Parameter(normal(4, 3, seed=1)), normal(4, seed=2)]
 
 
-# The call from Python, the straight call, the operator, and arguments of theirs.
+# For each operator: the Python function, the straight call, the registered operator, and arguments for them.
 Call = tuple[Callable[..., Tensor], Callable[..., Tensor], Callable[..., Tensor], Callable[[], list[Any]]]
 CALLS: dict[str, Call] = {
     "batch_norm": (

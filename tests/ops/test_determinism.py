@@ -22,7 +22,7 @@ EMBEDDING = {
     "product": (5000, 3, 20_000, 16, 100, torch.float32),
     "product, deep": (256, 8, 5000, 64, 512, torch.float32),
     "product in low precision": (256, 8, 5000, 64, 512, torch.bfloat16),
-    # oneDNN cuts such a sum, by the number of threads.
+    # oneDNN splits such a sum, in a way that depends on the number of threads.
     "deep product in low precision": (4096, 8, 5000, 80, 512, torch.bfloat16),
     "product without room": (200, 1, 5, 5000, 500, torch.float32),
     "product without room in low precision": (200, 1, 5, 5000, 500, torch.float16),

@@ -146,13 +146,13 @@ NAMED = {
     "product, many rows": Case((3000,), 2, 50_000, 6, 90),
     "product, wide embedding": Case((100,), 1, 3000, 300, 20),
     "product, more than a depth of 512": Case((700,), 1, 3000, 3, 5),
-    # Of so wide a layer low precision takes a slice at a time, here three.
+    # In low precision such a wide layer is computed in slices, here in three.
     "table, wide": Case((300,), 8, 20, 64, 300),
     "product, wide": Case((40,), 8, 3000, 64, 300),
     "table and product, wide": Case((90,), 8, 160, 64, 300),
     "product, block 64": Case((40,), 64, 10_000, 2, 3),
-    # Too many symbols to number, copies that are larger than what the stock layers hold: by torch's products,
-    # forward and backward, and backward alone.
+    # There are too many symbols to number, or copies would be larger than what the stock layers hold. So torch's
+    # products are taken, forward and backward, or backward only.
     "no room for numbers": Case((500,), 64, 50_000, 1, 2),
     "no room for a panel": Case((40,), 1, 3, 5000, 70),
     "no room for a transposed gradient": Case((2,), 1, 3, 2000, 1000),

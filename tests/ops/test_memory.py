@@ -142,14 +142,14 @@ def test_batch_norm(
         with torch.no_grad():
             return peak_bytes(lambda: op(x, mean, var, weight, bias, training, 0.1, 1e-5, activation))
 
-    # For an expanded gradient torch's batch norm has another way, in which some values a channel less are held.
+    # For an expanded gradient, torch's batch norm takes another path, which holds a few values less for each channel.
     spared = 3 * channels * max(dtype.itemsize, 4) if expanded and activation == "none" else 0
     for measure in (peak, inference_peak):
         fused, stock = measure(ops.batch_norm), measure(ops.batch_norm_reference)
         assert fused <= stock + spared, f"{measure.__name__}: {fused} bytes, the stock layers {stock}"
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # the others are torch's
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # torch computes the other dtypes
 @pytest.mark.parametrize(
     "size", [(8, 200, 27), (32, 64, 256), (100, 1024, 1024), (40, 5000, 300), (64, 300, 5000)]
 )
@@ -180,6 +180,6 @@ def test_linear(size: tuple[int, int, int], layout: str, dtype: torch.dtype) -> 
 
     for measure in (peak, inference_peak):
         fused, stock = measure(torch.ops.namegen_ext.linear), measure(torch.nn.functional.linear)
-        # An expanded gradient is copied for both products at once: torch copies it twice, and not for the sum.
+        # The operator copies an expanded gradient once for both products. torch copies it twice, but not for the sum.
         spared = bias.nbytes if layout == "dy" else 0
         assert fused <= stock + spared, f"{measure.__name__}: {fused} bytes, the stock layer {stock}"

@@ -147,7 +147,10 @@ def test_fake_kernels_agree(dtype: torch.dtype) -> None:
             LIBRARY.batch_norm_forward, (x, mean, var, scale, shift, training, 0.1, 1e-5, "none")
         )
         compute = torch.float64 if dtype == torch.float64 else torch.float32
-        for statistics in (compute, dtype):  # as batch_norm_forward gives them, and as else they may be given
+        for statistics in (
+            compute,
+            dtype,
+        ):  # the dtype that batch_norm_forward returns, and the other allowed one
             for weight in (scale, None):
                 arguments = (x, x, torch.tanh(x), weight, mean.to(statistics), var.to(statistics))
                 assert_fake_agrees(

@@ -161,7 +161,7 @@ def test_negative_zero_passes_batch_norm(dtype: torch.dtype) -> None:
 
 
 def test_output_of_tanh_never_exceeds_one() -> None:
-    # Else the derivative 1 - y^2 turns negative.
+    # Otherwise the derivative 1 - y^2 would be negative.
     z = torch.linspace(-12, 12, 200_001)
     y = ops.batch_norm(z[:, None], torch.zeros(1), torch.ones(1), None, None, False, 0.1, 0.0, "tanh")
     assert float(y.abs().max()) <= 1.0

@@ -85,7 +85,7 @@ def test_the_distance_of_the_two_tables(diagnosis: Diagnosis) -> None:
     exact = tuple(tuple(count / sum(row) for count in row) for row in diagnosis.bigram_counts)
     alike = draw(draw_model_bigrams, replace(diagnosis, model_bigrams=exact))
     assert "differ by 0.0% of the probability" in alike.alt
-    # The first row all on a pair that never occurs: it has nothing in common with the words.
+    # The first row gives all its probability to a pair that never occurs, so it has nothing in common with the words.
     assert diagnosis.bigram_counts[0][0] == 0
     disjoint = ((1.0, *[0.0] * (len(exact) - 1)), *exact[1:])
     apart = draw(draw_model_bigrams, replace(diagnosis, model_bigrams=disjoint))

@@ -1,4 +1,4 @@
-"""What the runnable references do when nobody reads on."""
+"""What the commands of the reference do when the reader of their output closes the pipe."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Real processes that run ``namegen ...`` at the price of a fork, to be killed, starved of room, or run as others.
+"""Real processes that run ``namegen ...``. Each costs a fork, and can be killed, denied room, or run as another user.
 
-A server process imports the package and runs a few commands once, in one thread, and then forks a child for each
-command that it is sent; Python and torch take seconds to start, a fork a few milliseconds.
+A server process imports the package and runs a few commands once, in one thread. Then it forks a child for each command
+that it is sent. Python and torch take seconds to start, but a fork takes a few milliseconds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NOBODY = 65534  # a user who owns nothing
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended: its exit status, or less than 0 for the signal that killed it; and what it wrote."""
+    """How a process ended: its exit status, or a negative number for the signal that killed it, and its output."""
 
     status: int
     output: str
@@ -36,17 +36,17 @@ class Ended:
 
 @dataclass(frozen=True)
 class Fate:
-    """What befalls a process.
+    """What happens to a process.
 
     Attributes:
-        kill_after: SIGKILL after so many seconds.
-        die_at: it kills itself just before its n-th change of the files under ``root``, counted from 1.
+        kill_after: SIGKILL is sent after this many seconds.
+        die_at: the process kills itself right before this change of the files under ``root``, counted from 1.
         root: see ``die_at``.
-        largest_file: bytes that a file of its can grow to.
-        torn: whether to kill it, in the middle of the write, when one would grow past that; else the write fails.
-        nobody: whether it runs as a user who owns nothing; for root only.
-        standard_output: a file to send it to.
-        slow_disk: seconds that each wait for the disk takes, as on one that turns; 0 for what it takes here.
+        largest_file: the most bytes that a file of the process can have.
+        torn: whether the process is killed in the middle of a write beyond that size; otherwise the write fails.
+        nobody: whether it runs as a user who owns nothing. This needs root.
+        standard_output: a file to send standard output to.
+        slow_disk: seconds that each wait for the disk takes, as on a disk that turns; 0 for the time it takes here.
 
     """
 

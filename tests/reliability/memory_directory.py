@@ -13,8 +13,9 @@ _MEMORY = Path("/dev/shm")
 
 @contextmanager
 def memory_directory(other: Path) -> Iterator[Path]:
-    """A new directory in memory, else another one: what a process that is killed has written stays there too, and
-    nothing needs to wait for a disk.
+    """Yield a new directory in memory, or ``other`` where there is no such place.
+
+    A process that is killed leaves its files there as on a disk, and nothing needs to wait for a disk.
     """
     if not os.access(_MEMORY, os.W_OK):
         yield other

@@ -1,4 +1,4 @@
-"""Runs to be changed, and what must become of them: the same as before, or one clear error in little time."""
+"""Runs to be changed at random. Each must then load as before, or end in one clear error in little time."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.saved_run import Run
 from namegen_ext.training import RunError, Trainer, load_run
 
-SECONDS = 2.0  # of the processor's time, as a busy machine is no fault
-PATIENCE = 30.0  # seconds by the clock, for what waits and never ends
+SECONDS = 2.0  # of processor time, so that a busy machine fails no test
+PATIENCE = 30.0  # seconds by the clock, against an attempt that waits and never ends
 MEMORY = 2**29
 _SMALL = ["--hidden-size", "8", "--embedding-dim", "3"]
 MODELS = {
@@ -92,7 +92,7 @@ def train_originals(base: Path, word_file: Path) -> dict[str, Original]:
 
 @contextlib.contextmanager
 def limits() -> Iterator[None]:
-    """No more memory than this beside what the process has, and no more time for each attempt."""
+    """Limit the memory beyond what the process has, and the time of each attempt."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, hard))
@@ -109,7 +109,7 @@ def limits() -> Iterator[None]:
 
 @contextlib.contextmanager
 def in_time(seconds: float = SECONDS) -> Iterator[None]:
-    """Fail what takes too long."""
+    """Fail an attempt that takes too long."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
     signal.setitimer(signal.ITIMER_REAL, PATIENCE)
     try:
@@ -120,7 +120,7 @@ def in_time(seconds: float = SECONDS) -> Iterator[None]:
 
 
 def attempt(action: Callable[[], Any], seconds: float = SECONDS) -> Any:
-    """Return what an action returns, or its RunError, of which the message must be one line of bearable length."""
+    """Return the result of an action, or its RunError, whose message must be one line that is not too long."""
     try:
         with in_time(seconds):
             return action()
@@ -137,7 +137,7 @@ def count(request: pytest.FixtureRequest, number: int) -> int:
 
 
 def seed_of(request: pytest.FixtureRequest) -> Any:
-    """The same mutations each time; others with --long."""
+    """Return a generator that gives the same mutations each time, and others with --long."""
     return None if request.config.getoption("--long") else request.node.name
 
 
@@ -180,7 +180,7 @@ def newest(original: Original) -> Path:
 
 
 def assert_restores_the_same_or_fails(original: Original, warnings: list[str]) -> None:
-    """Restore a run of which the newest checkpoint was changed: it, or with a warning the one before, or an error."""
+    """Restore a run whose newest checkpoint was changed: it, or with a warning the one before, or one clear error."""
     outcome = attempt(lambda: original.trainer.restore(RunDirectory(original.path), warn=warnings.append))
     if isinstance(outcome, RunError):
         return

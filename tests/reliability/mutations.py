@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# What else may stand in the place of a value. 10**400 is more than a float holds; 10**5000 more than Python reads.
+# Other values to put in the place of a value. 10**400 is too large for a float, 10**5000 too long for Python to read.
 VALUES: tuple[Any, ...] = (
     None,
     True,
@@ -123,7 +123,7 @@ def mutate_value(draw: random.Random, content: Any) -> Any:
             container[draw.choice(("", "extra", "\ud800\n", "__class__", "steps", "9"))] = draw.choice(VALUES)
         elif kind == 2:
             container[key] = _nested(draw.choice((3, 30, 300)))
-            break  # deep enough: the next turn would have to walk it
+            break  # it is nested deeply enough; another turn would have to walk through it
         elif kind == 3:
             other = draw.choice(keys)
             container[key], container[other] = container[other], container[key]

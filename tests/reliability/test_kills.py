@@ -78,7 +78,7 @@ def test_so_many_kills_and_some_of_them_in_the_middle_of_a_file() -> None:
 
 
 def test_killed_before_each_change_of_a_file(server: ForkServer, small: list[str], quick_path: Path) -> None:
-    """From the first file to the last: opening, seeing on the disk, renaming, removing, making a directory."""
+    """Kill the process before each change of its files: opening, syncing, renaming, removing, making a directory."""
     flags = [*small, "--fused=step", "--optimizer", "adamw", "--steps", "3", "--log-every", "1"]
     flags += ["--checkpoint-every", "1"]
     assert server.run("train", *flags, "--out", quick_path / "whole").status == 0

@@ -209,7 +209,7 @@ def test_words_that_were_changed(
 def test_metrics_that_were_changed(
     request: pytest.FixtureRequest, originals: dict[str, Original], model: str, mutation: Mutation
 ) -> None:
-    """They have no checksum, as they grow with the run: what is read are curves, or it fails."""
+    """The metrics have no checksum, because they grow with the run. Reading them gives curves, or one error."""
     original, draw = originals[model], random.Random(seed_of(request))
     path = original.path / "metrics.jsonl"
     content = path.read_bytes()
@@ -283,7 +283,7 @@ SIZES = {
 
 @pytest.mark.parametrize(("model", "option"), [(model, option) for model in SIZES for option in SIZES[model]])
 def test_a_config_of_vast_sizes(originals: dict[str, Original], model: str, option: str) -> None:
-    """Signed anew, and the same in both places: refused before a model of that size takes memory."""
+    """The checksum fits, and both places have the same size. It is refused before such a model takes memory."""
     original = originals[model]
     path = original.path / "config.json"
     for size in (1000, 4096, 2**20, 2**30, 2**31 - 1, 2**62, 10**400):

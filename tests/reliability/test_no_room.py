@@ -103,7 +103,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path, free_pages: int) -> Path:
-    """Leave so many pages free."""
+    """Fill the file system so that only some pages stay free."""
     ballast = disk / "ballast"
     with ballast.open("wb", buffering=0) as file:
         try:
@@ -116,7 +116,7 @@ def fill(disk: Path, free_pages: int) -> Path:
 
 
 def test_a_full_file_system(server: ForkServer, small: list[str], quick_path: Path, disk: Path) -> None:
-    """With as many free pages as it takes for one more file each time, until there is room for all."""
+    """Run with one more free page each time, until there is room for all files."""
     flags = [*small, "--steps", "12", "--log-every", "1", "--checkpoint-every", "2", "--hidden-size", "40"]
     assert server.run("train", *flags, "--out", quick_path / "whole").status == 0
     named = set()

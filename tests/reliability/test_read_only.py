@@ -77,7 +77,7 @@ def test_a_directory_that_may_not_be_read(server: ForkServer, run_path: Path, co
 
 
 def test_checkpoints_that_may_not_be_read(server: ForkServer, run_path: Path) -> None:
-    """They are not taken for none, from which a run would begin anew."""
+    """Checkpoints that cannot be read do not count as missing. Otherwise a run would begin again from nothing."""
     (run_path / "checkpoints").chmod(0)
     ended = server.run("train", "--resume", run_path, nobody=NOBODY)
     assert ended.status == 2

@@ -157,7 +157,7 @@ def test_a_config_that_does_not_hold_together(
 
 
 def test_a_vocabulary_that_the_words_do_not_fit(run_path: Path) -> None:
-    """Signed anew, of as many symbols as before."""
+    """The checksum fits, and there are as many symbols as before."""
 
     def replace_last_symbol(config: dict[str, Any]) -> None:
         del config["sha256"]

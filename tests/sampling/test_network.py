@@ -1,4 +1,4 @@
-"""Reading a network off a model's layers: what is covered computes what the model does, the rest is told why not."""
+"""Reading a network from a model's layers: it computes what the model computes, or says why it does not cover it."""
 
 from __future__ import annotations
 

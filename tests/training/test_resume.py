@@ -53,10 +53,10 @@ CASES = [
 def trained_in_parts(
     words: list[str], options: TrainOptions, path: Path, fused: str | None, stops: tuple[int, ...]
 ) -> TrainResult:
-    """Train, and stop and take the run up anew at the first saving at or after each of the steps."""
+    """Train. At the first saving at or after each of the steps, stop the run and resume it."""
     directory = RunDirectory.create(path)
     for stop in (*stops, None):
-        # 7 and 13 divide neither the line's distance nor each other, so that a stop is anywhere between two lines.
+        # 7 and 13 do not divide the number of steps between two lines, nor each other, so stops fall anywhere between.
         trainer = Trainer(
             words,
             options,

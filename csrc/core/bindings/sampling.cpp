@@ -70,6 +70,22 @@ PyNetwork make_network(nb::handle embeddings, const std::vector<Level>& levels) 
   return {std::make_shared<Network>(vocab, dim, to_vector(embedding), levels)};
 }
 
+PyNetwork make_table(int64_t block, nb::handle values) {
+  const auto logits = converted<float>("logits", values);
+  const bool is_matrix = logits.ndim() == 2;
+  const auto rows = is_matrix ? static_cast<int64_t>(logits.shape(0)) : 0;
+  const auto vocab = is_matrix ? static_cast<int64_t>(logits.shape(1)) : 0;
+  int64_t contexts = 1;
+  for (int64_t i = 0; i < block && vocab > 1 && contexts <= rows; ++i) contexts *= vocab;
+  if (vocab < 2 || contexts != rows) throw std::invalid_argument("logits must be (vocab_size**block_size, vocab_size)");
+  return {std::make_shared<Network>(Network::of_table(vocab, block, logits.data()))};
+}
+
+PyContextTable tabulate(const PyNetwork& network, double temperature, int64_t top_k) {
+  const nb::gil_scoped_release no_gil;
+  return {std::make_shared<ContextTable>(network.network, Shaping{temperature, top_k}, SignalPoll())};
+}
+
 nb::object logits(const PyNetwork& self, nb::handle values) {
   const std::shared_ptr<Network>& network = self.network;
   const auto tokens = converted<int64_t>("tokens", values);
@@ -204,9 +220,12 @@ void bind_sampling(nb::module_& module) {
             new (self) PyNetwork(make_network(embedding, levels));
           },
           arg("embedding"), arg("levels"))
+      .def_static("of_table", &make_table, arg("block_size"), arg("logits"))
       .def_prop_ro("vocab_size", [](const PyNetwork& self) { return self.network->vocab(); })
       .def_prop_ro("block_size", [](const PyNetwork& self) { return self.network->block(); })
       .def("logits", &logits, arg("tokens"));
+
+  m.def("tabulate", &tabulate, arg("network"), arg("temperature"), arg("top_k"));
 
   nb::class_<PySampler>(m, "Sampler").def("draw", &PySampler::draw, arg("seed"), arg("first"), arg("count"));
   m.def(

@@ -46,7 +46,7 @@ def test_the_rates_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         found = measure_rates(before + 1)
     finally:
-        rates._bandwidths.cache_clear()  # these sets are not for others
+        rates._bandwidths.cache_clear()  # so that other tests do not get the rates of these sets
     assert torch.get_num_threads() == before
     assert list(found.bandwidths) == [2 * MIB, 8 * MIB]
     # From a small board, on which others work meanwhile, to the fastest memory there is.

@@ -1,4 +1,4 @@
-"""Workers answer, and one that cannot says who it is and why."""
+"""Workers answer. A worker that cannot answer says who it is and why."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def test_a_larger_batch_holds_more_memory(data: TrainData) -> None:
                 pytest.skip("the system does not tell how much memory a process holds")
             return found
 
-    # The outputs of linear layer, batch norm and tanh, all kept for the backward pass, less what fits into memory
-    # that was held before.
+    # The outputs of the linear layer, batch norm and tanh are all kept for the backward pass. A part of them fits into
+    # memory that the process already held.
     assert peak(16384) - peak(8) > 2 * 16384 * 200 * 4
 
 

@@ -177,5 +177,9 @@ def test_large_batches_are_measured_with_all_numbers_of_threads(monkeypatch: pyt
     assert torch.get_num_threads() == before
     assert [(one.batch, one.peers[STOCK].threads) for one in comparisons] == [(512, 1), (1024, 1), (1024, 2)]
     assert during == [1, 1, 2]
-    assert [one.target for one in comparisons] == [1.0, 2.5, 1.0]  # more threads are never to be slower
+    assert [one.target for one in comparisons] == [
+        1.0,
+        2.5,
+        1.0,
+    ]  # with more threads, the target is to be no slower
     assert [one.peers[STOCK].peak_allocated is None for one in comparisons] == [False, False, True]

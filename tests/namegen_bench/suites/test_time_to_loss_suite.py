@@ -1,4 +1,4 @@
-"""The suite ``time-to-loss``: what it runs, and what it makes of the results. Whole runs are in test_bench."""
+"""The suite ``time-to-loss``: what it runs, and what it makes of the results. test_command.py has whole runs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 #include "engine/sampling/direct_sampler.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <stdexcept>
 
@@ -31,7 +30,6 @@ DirectSampler::DirectSampler(std::shared_ptr<const Network> network, Shaping sha
       last_(memo_.most_rows() + 1),
       rows_{thresholds_.data(), last_.data(), row_width(network_->vocab())},
       first_row_(static_cast<uint32_t>(memo_.most_rows())),
-      scratch_(2 * padded(network_->vocab())),
       words_(kTurn * kDirectBatch),
       slot_(kDirectBatch),
       place_(kDirectBatch),
@@ -40,12 +38,7 @@ DirectSampler::DirectSampler(std::shared_ptr<const Network> network, Shaping sha
       symbol_(kDirectBatch),
       context_(kDirectBatch) {
   if (network_->vocab() != spelling_.vocab()) throw std::invalid_argument("encodings must be as many as the network's");
-  if (!(shaping.temperature > 0) || !std::isfinite(shaping.temperature)) {
-    throw std::invalid_argument("temperature must be a finite number above 0");
-  }
-  if (shaping.top_k < 1 || shaping.top_k > network_->vocab()) {
-    throw std::invalid_argument("top_k must lie from 1 to the number of symbols");
-  }
+  check_shaping(shaping, network_->vocab());
   for (int32_t symbol : spelling_.prefix) start_ = network_->append(start_, static_cast<uint32_t>(symbol));
 }
 
@@ -126,12 +119,8 @@ void DirectSampler::find_rows(int64_t active, const Poll& poll) {
 }
 
 void DirectSampler::compute(const Key* contexts, const uint32_t* rows, int64_t count, bool without_end) {
-  if (evaluation_ == nullptr) evaluation_ = std::make_unique<Evaluation>(network_);
-  const float* logits = evaluation_->logits(contexts, count);
-  const bool finite =
-      kernels_.softmax({logits, padded(network_->vocab()), count, network_->vocab(), shaping_.temperature,
-                        shaping_.top_k, without_end, scratch_.data(), rows_, rows});
-  if (!finite) throw NonFiniteLogits();
+  if (context_rows_ == nullptr) context_rows_ = std::make_unique<ContextRows>(network_, shaping_);
+  context_rows_->compute(contexts, count, without_end, rows_, rows);
 }
 
 }  // namespace namegen::sampling

@@ -1,22 +1,11 @@
 // Names from a network that is asked for each context; for models with more contexts than a table could hold.
 #pragma once
 
+#include "engine/sampling/context_rows.h"
 #include "engine/sampling/name_cells.h"
-#include "engine/sampling/network.h"
 #include "engine/sampling/sampler.h"
 
 namespace namegen::sampling {
-
-// A logit was infinite or not a number.
-class NonFiniteLogits : public std::exception {
- public:
-  const char* what() const noexcept override { return "the network's logits are not all finite"; }
-};
-
-struct Shaping {
-  double temperature;  // above 0
-  int64_t top_k;       // 1 to vocab
-};
 
 // Contexts whose probabilities have been computed keep them, as far as memory allows: names share their beginnings.
 class DirectSampler final : public Sampler {
@@ -35,7 +24,7 @@ class DirectSampler final : public Sampler {
   Shaping shaping_;
   Spelling spelling_;
   const SamplingKernels& kernels_;
-  std::unique_ptr<Evaluation> evaluation_;  // made with the first name
+  std::unique_ptr<ContextRows> context_rows_;  // made with the first name
   Key start_ = 0;
   NameCells cells_;
 
@@ -45,7 +34,6 @@ class DirectSampler final : public Sampler {
   Rows rows_;
   uint32_t first_row_;
   bool has_first_row_ = false;
-  AlignedArray<double> scratch_;
 
   // By place among the active names.
   AlignedArray<uint32_t> words_;  // (kTurn, kDirectBatch) by place when they were drawn

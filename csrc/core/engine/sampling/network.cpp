@@ -19,17 +19,35 @@ void require(bool holds, const std::string& what) {
 
 }  // namespace
 
-Network::Network(int64_t vocab, int64_t embedding_dim, std::vector<float> embedding, std::vector<Level> levels)
-    : vocab_(vocab), embedding_stride_(padded(embedding_dim)), embedding_(vocab * padded(embedding_dim)) {
+Network::Network(int64_t vocab, int64_t block) : vocab_(vocab), block_(block) {
   require(vocab >= 2 && vocab <= 65536, "vocab must lie from 2 to 65,536, but is " + std::to_string(vocab));
+  require(block >= 1, "block must be at least 1, but is " + std::to_string(block));
+  while ((int64_t{1} << bits_) < vocab) ++bits_;
+}
+
+void Network::set_embedding(const float* embedding, int64_t rows, int64_t embedding_dim) {
+  embedding_stride_ = padded(embedding_dim);
+  embedding_ = AlignedArray<float>(rows * embedding_stride_);
+  std::fill_n(embedding_.data(), embedding_.size(), 0.0f);
+  for (int64_t row = 0; row < rows; ++row) {
+    std::copy_n(embedding + row * embedding_dim, embedding_dim, &embedding_[row * embedding_stride_]);
+  }
+}
+
+Network Network::of_table(int64_t vocab, int64_t block, const float* logits) {
+  Network network(vocab, block);
+  const int64_t contexts = network.num_contexts();
+  network.check_key();
+  network.set_embedding(logits, contexts, vocab);
+  return network;
+}
+
+Network::Network(int64_t vocab, int64_t embedding_dim, std::vector<float> embedding, std::vector<Level> levels)
+    : Network(vocab, 1) {
   require(embedding_dim >= 1 && static_cast<int64_t>(embedding.size()) == vocab * embedding_dim,
           "embedding must be (vocab, embedding_dim)");
   require(!levels.empty() && levels.back().out == vocab, "the last level must have an output for each symbol");
-  std::fill_n(embedding_.data(), embedding_.size(), 0.0f);
-  for (int64_t symbol = 0; symbol < vocab; ++symbol) {
-    std::copy_n(&embedding[symbol * embedding_dim], embedding_dim, &embedding_[symbol * embedding_stride_]);
-  }
-  while ((int64_t{1} << bits_) < vocab) ++bits_;
+  set_embedding(embedding.data(), vocab, embedding_dim);
 
   int64_t features = embedding_dim;
   for (const Level& level : levels) {
@@ -54,11 +72,42 @@ Network::Network(int64_t vocab, int64_t embedding_dim, std::vector<float> embedd
     parts_.push_back(std::move(part));
     block_ *= level.factor;
     features = level.out;
-    require(block_ * bits_ <= kKeyBits, "a context must fit into " + std::to_string(kKeyBits) + " bits, but has " +
-                                            std::to_string(block_ * bits_) + " or more");
+    check_key();
   }
-  mask_ = ~Key{0} >> (kKeyBits - block_ * bits_);
   while (joining_ < parts_.size() && parts_[joining_].span < block_) ++joining_;
+}
+
+void Network::check_key() {
+  require(block_ * bits_ <= kKeyBits, "a context must fit into " + std::to_string(kKeyBits) + " bits, but has " +
+                                          std::to_string(block_ * bits_) + " or more");
+  mask_ = ~Key{0} >> (kKeyBits - block_ * bits_);
+}
+
+int64_t Network::num_contexts() const {
+  int64_t contexts = 1;
+  for (int64_t i = 0; i < block_; ++i) {
+    require(contexts <= int64_t{kLargestWord - 1} / vocab_, "a table must have fewer than 2^32 contexts");
+    contexts *= vocab_;
+  }
+  return contexts;
+}
+
+Key Network::context_of(int64_t number) const {
+  Key context = 0;
+  for (int64_t position = 0; position < block_; ++position) {
+    context |= static_cast<Key>(number % vocab_) << (position * bits_);
+    number /= vocab_;
+  }
+  return context;
+}
+
+int64_t Network::number_of(Key context) const {
+  const Key symbol = (Key{1} << bits_) - 1;
+  int64_t number = 0;
+  for (int64_t position = block_ - 1; position >= 0; --position) {
+    number = number * vocab_ + static_cast<int64_t>(context >> (position * bits_) & symbol);
+  }
+  return number;
 }
 
 Evaluation::Evaluation(std::shared_ptr<const Network> network)
@@ -85,6 +134,7 @@ Evaluation::Evaluation(std::shared_ptr<const Network> network)
 
 const float* Evaluation::logits(const Key* contexts, int64_t count) {
   const std::vector<Network::Part>& parts = network_->parts_;
+  if (parts.empty()) return table_logits(contexts, count);
   const float* input = inputs_of(network_->joining_, contexts, count);
   int which = 0;
   // What is left has the whole context before it and joins nothing.
@@ -97,6 +147,15 @@ const float* Evaluation::logits(const Key* contexts, int64_t count) {
     input = hidden_[which].data();
   }
   return input;
+}
+
+// The rows of a table of logits.
+const float* Evaluation::table_logits(const Key* contexts, int64_t count) {
+  const int64_t stride = network_->embedding_stride_;
+  for (int64_t i = 0; i < count; ++i) {
+    std::copy_n(&network_->embedding_[network_->number_of(contexts[i]) * stride], stride, &products_[i * stride]);
+  }
+  return products_.data();
 }
 
 // What stands before a level, for groups of its span: (count, stride) features.

@@ -5,6 +5,8 @@
 // What a level makes of a group of symbols is the same wherever the group stands, and names share many groups. So a
 // level's products with the weights of the next level are kept: in a table of all groups where these are few, else in
 // a memo. A level is then a sum of kept rows; only where a level has the whole context before it is a product left.
+//
+// A table of logits is the network without levels: its embedding has a row for each context.
 #pragma once
 
 #include <memory>
@@ -29,14 +31,25 @@ class Network {
   // `embedding` is (vocab, embedding_dim). The last level's `out` is vocab; the factors' product is the block size.
   // Throws std::invalid_argument where sizes do not fit, or a context does not fit into a key.
   Network(int64_t vocab, int64_t embedding_dim, std::vector<float> embedding, std::vector<Level> levels);
+  // A counting model, or a bigram: the logits of each context stand in a table (vocab^block, vocab). A context is a
+  // number in base vocab, its oldest symbol first. Throws std::invalid_argument as above, and from 2^32 contexts on.
+  static Network of_table(int64_t vocab, int64_t block, const float* logits);
 
   int64_t vocab() const { return vocab_; }
   int64_t block() const { return block_; }
   int bits() const { return bits_; }  // of a symbol in a key
+  int64_t num_contexts() const;       // vocab^block; throws std::invalid_argument from 2^32 on
+  // The context that is a number, in base vocab, and its inverse.
+  Key context_of(int64_t number) const;
+  int64_t number_of(Key context) const;
   Key append(Key context, uint32_t symbol) const { return (context << bits_ | symbol) & mask_; }
 
  private:
   friend class Evaluation;
+
+  Network(int64_t vocab, int64_t block);
+  void check_key();  // throws where a context does not fit into a key; sets mask_
+  void set_embedding(const float* embedding, int64_t rows, int64_t embedding_dim);
 
   struct Part {
     int64_t factor;
@@ -52,10 +65,10 @@ class Network {
   int64_t vocab_;
   int64_t block_ = 1;
   int bits_ = 1;
-  Key mask_;
-  int64_t embedding_stride_;
-  AlignedArray<float> embedding_;  // (vocab, embedding_stride)
-  std::vector<Part> parts_;        // the levels
+  Key mask_ = 0;
+  int64_t embedding_stride_ = 0;
+  AlignedArray<float> embedding_;  // (vocab, embedding_stride); without levels (vocab^block, embedding_stride)
+  std::vector<Part> parts_;        // the levels; none for a table of logits
   size_t joining_ = 0;             // so many of them have less than the whole context before them
 };
 
@@ -84,6 +97,7 @@ class Evaluation {
     float* row(int64_t position, int64_t i) { return &rows[(position * capacity + i) * features]; }
   };
 
+  const float* table_logits(const Key* contexts, int64_t count);
   const float* inputs_of(size_t level, const Key* groups, int64_t count);
   void find_rows(size_t level, const Key* contexts, int64_t count);
   void fill(size_t level, int64_t position, const Key* groups, int64_t count, float* rows);

@@ -1,6 +1,7 @@
 // Names from a table of all contexts: a symbol is one random number and one row.
 #pragma once
 
+#include "engine/sampling/context_rows.h"
 #include "engine/sampling/name_cells.h"
 #include "engine/sampling/sampler.h"
 
@@ -12,6 +13,8 @@ class ContextTable {
  public:
   // Throws std::invalid_argument where that is 2^32 rows or more.
   ContextTable(int64_t vocab, int64_t block);
+  // The whole of a network. Throws NonFiniteLogits; what `poll` throws ends it.
+  ContextTable(const std::shared_ptr<const Network>& network, Shaping shaping, const Poll& poll);
 
   int64_t vocab() const { return vocab_; }
   int64_t num_rows() const { return num_contexts_ + 1; }

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from namegen_ext.reproduction import Check, Expectation, Outcome, Row
-from namegen_ext.reproduction.report import print_table, summarise, to_json, to_markdown
+from namegen_ext.reproduction.outcome_tables import print_table, summarise, to_json, to_markdown
 
 
 def make_outcome(recipe: str, verdict: str, note: str = "") -> Outcome:

@@ -1,4 +1,4 @@
-"""How the rows came out: a table for people, and JSON for programs."""
+"""The outcomes of the rows: as a table for people, and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _COLUMNS = ("steps", "parameters", "train", "dev", "unseen dev", "published", "m
 
 
 def print_table(outcomes: Sequence[Outcome], console: Console) -> None:
-    """Print a line for each row, with as many published figures as it has, and the notes below.
+    """Print a table with a line for each row and all its published figures, and the rows' notes below.
 
-    Losses are in nats per character; "unseen dev" is over the dev names that do not stand in train.
+    Losses are in nats per character. "unseen dev" is the loss over the dev names that are not among the training names.
     """
     table = Table(pad_edge=False)
     table.add_column("recipe", no_wrap=True)
@@ -79,7 +79,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
 
 
 def to_markdown(outcomes: Sequence[Outcome]) -> str:
-    """Return the table as Markdown: a line for each published figure, the row's other columns in the first."""
+    """Return the table as Markdown, with a line for each published figure. A row's first line has its other columns."""
     lines = [
         "| recipe | steps | parameters | train | dev | unseen dev | published | measured | tolerance | verdict | s |",
         "| --- | --: | --: | --: | --: | --: | --: | --: | --: | --- | --: |",
@@ -103,7 +103,7 @@ def _published(check: Check) -> str:
 
 
 def _digits(check: Check, value: float | None) -> str:
-    """Show as many digits as the tolerance is about."""
+    """Write a loss with as many digits as the tolerance needs."""
     if value is None:
         return "-"
     exact = check.expectation.high - check.expectation.low < 1e-5

@@ -1,0 +1,33 @@
+#include "engine/sampling/context_rows.h"
+
+#include <cmath>
+#include <stdexcept>
+
+namespace namegen::sampling {
+
+void check_shaping(const Shaping& shaping, int64_t vocab) {
+  if (!(shaping.temperature > 0) || !std::isfinite(shaping.temperature)) {
+    throw std::invalid_argument("temperature must be a finite number above 0");
+  }
+  if (shaping.top_k < 1 || shaping.top_k > vocab) {
+    throw std::invalid_argument("top_k must lie from 1 to the number of symbols");
+  }
+}
+
+ContextRows::ContextRows(std::shared_ptr<const Network> network, Shaping shaping)
+    : vocab_(network->vocab()),
+      shaping_(shaping),
+      kernels_(sampling_kernels()),
+      evaluation_(std::move(network)),
+      scratch_(2 * padded(vocab_)) {
+  check_shaping(shaping_, vocab_);
+}
+
+void ContextRows::compute(const Key* contexts, int64_t count, bool without_end, const Rows& rows, const uint32_t* row) {
+  const float* logits = evaluation_.logits(contexts, count);
+  const bool finite = kernels_.softmax({logits, padded(vocab_), count, vocab_, shaping_.temperature, shaping_.top_k,
+                                        without_end, scratch_.data(), rows, row});
+  if (!finite) throw NonFiniteLogits();
+}
+
+}  // namespace namegen::sampling

@@ -1,0 +1,43 @@
+// From contexts to the probabilities of the next symbol: a network is evaluated, and its logits are shaped. Drawing
+// directly and tabulating a whole network both do it here, so that they draw the same names to the bit.
+#pragma once
+
+#include <exception>
+#include <memory>
+
+#include "engine/sampling/aligned.h"
+#include "engine/sampling/network.h"
+
+namespace namegen::sampling {
+
+// A logit was infinite or not a number.
+class NonFiniteLogits : public std::exception {
+ public:
+  const char* what() const noexcept override { return "the network's logits are not all finite"; }
+};
+
+struct Shaping {
+  double temperature;  // above 0
+  int64_t top_k;       // 1 to vocab
+};
+
+// Throws std::invalid_argument, naming the field, for a shaping that cannot be.
+void check_shaping(const Shaping& shaping, int64_t vocab);
+
+class ContextRows {
+ public:
+  ContextRows(std::shared_ptr<const Network> network, Shaping shaping);
+
+  // Writes the row of each of up to Evaluation::kMostContexts contexts to rows[row[i]]. With `without_end`, symbol 0
+  // cannot be drawn. Throws NonFiniteLogits.
+  void compute(const Key* contexts, int64_t count, bool without_end, const Rows& rows, const uint32_t* row);
+
+ private:
+  int64_t vocab_;
+  Shaping shaping_;
+  const SamplingKernels& kernels_;
+  Evaluation evaluation_;
+  AlignedArray<double> scratch_;
+};
+
+}  // namespace namegen::sampling

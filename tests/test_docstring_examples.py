@@ -1,0 +1,52 @@
+"""The examples in the docstrings of the operators, the modules and fusing: each public name has one, and it runs."""
+
+from __future__ import annotations
+
+import doctest
+import inspect
+import re
+from typing import Any
+
+import pytest
+
+from namegen_ext import fusion, nn, ops
+
+# A constant has no docstring of its own; that of its class has the example.
+PUBLIC = [
+    (f"{room.__name__}.{name}", getattr(room, name))
+    for room in (ops, nn, fusion)
+    for name in room.__all__
+    if callable(getattr(room, name))
+]
+
+
+@pytest.mark.parametrize(("name", "thing"), PUBLIC, ids=[name for name, _ in PUBLIC])
+def test_the_example_of_a_public_name_runs(name: str, thing: Any) -> None:
+    text = inspect.getdoc(thing) or ""
+    found = doctest.DocTestParser().get_doctest(text, {}, name, None, None)
+    assert found.examples, f"{name} has no example"
+    told: list[str] = []
+    result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(found, out=told.append)
+    assert result.failed == 0, "".join(told)
+
+
+@pytest.mark.parametrize("name", [name for name in ops.__all__ if not name.startswith("why")])
+def test_an_operator_tells_shapes_dtypes_errors_and_source(name: str) -> None:
+    text = inspect.getdoc(getattr(ops, name)) or ""
+    if name.endswith("_reference"):
+        assert f"are those of :func:`{name.removesuffix('_reference')}`" in text
+        return
+    assert re.search(r"^Args:", text, re.MULTILINE)
+    assert re.search(r"\n    x|\n    tokens", text)
+    assert "(..., " in text
+    assert "float32" in text
+    assert re.search(r"^Raises:", text, re.MULTILINE)
+    assert re.search(r"^Sources?:", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", nn.__all__)
+def test_a_module_tells_shapes_errors_and_source(name: str) -> None:
+    text = inspect.getdoc(getattr(nn, name)) or ""
+    for heading in ("Args:", "Shape:", "Raises:"):
+        assert re.search(rf"^{heading}", text, re.MULTILINE), heading
+    assert re.search(r"^Sources?:", text, re.MULTILINE)
