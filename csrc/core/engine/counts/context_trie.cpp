@@ -1,18 +1,15 @@
 #include "engine/counts/context_trie.h"
 
 #include <algorithm>
-#include <stdexcept>
 #include <string>
+
+#include "engine/require.h"
 
 namespace namegen::counts {
 
 namespace {
 
 constexpr int64_t kMostCounts = int64_t{1} << 62;
-
-void require(bool holds, const std::string& what) {
-  if (!holds) throw std::invalid_argument(what);
-}
 
 // The place of a symbol among ascending ones; -1 where it is not among them.
 int64_t place_of(const int32_t* symbols, int64_t begin, int64_t end, int32_t symbol) {

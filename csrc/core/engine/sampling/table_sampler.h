@@ -13,8 +13,9 @@ class ContextTable {
  public:
   // Throws std::invalid_argument where that is 2^32 rows or more.
   ContextTable(int64_t vocab, int64_t block);
-  // The whole of a network. Throws NonFiniteLogits; what `poll` throws ends it.
-  ContextTable(const std::shared_ptr<const Network>& network, Shaping shaping, const Poll& poll);
+  // The whole of a predictor without states. Throws std::invalid_argument where it has some, and NonFiniteLogits; what
+  // `poll` throws ends it.
+  ContextTable(const std::shared_ptr<const Predictor>& predictor, Shaping shaping, const Poll& poll);
 
   int64_t vocab() const { return vocab_; }
   int64_t num_rows() const { return num_contexts_ + 1; }
