@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from namegen_ext.data import Splits, Vocabulary
 from namegen_ext.fitting.discounts import Discounts, tune_discounts
 from namegen_ext.fitting.held_out import Examples, Part, held_out_parts
-from namegen_ext.fitting.log_linear import fit_weights, mixture_loss
+from namegen_ext.fitting.log_linear import choose_components, fit_weights, mixture_loss
 from namegen_ext.fitting.networks import FURTHER, PRETRAINED, WAVENET, Network, predict, train_network
 from namegen_ext.fitting.pretraining import graft, pretrain, share_of_known_letters
 from namegen_ext.models import CountModel, Mixture
@@ -197,8 +197,7 @@ class Searcher:
             trials.append(candidate.trial)
             log_probabilities.append(candidate.predictions)
         stacked = torch.stack(log_probabilities)  # (C, n, V)
-        weights = fit_weights(stacked, self.targets)
-        held_out_loss = mixture_loss(stacked, weights, self.targets)
+        weights, held_out_loss = choose_components(stacked, self.targets)
         for trial, weight in zip(trials, weights.tolist(), strict=True):
             trial.weight = weight
         chosen = [candidate for candidate, weight in zip(candidates, weights[1:], strict=True) if weight > 0]

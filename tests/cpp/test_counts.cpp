@@ -138,13 +138,15 @@ void test_trie(int64_t vocab, int64_t order, Start start, const Text& text) {
         "the order of examples has no influence");
 }
 
-void test_estimator(const char* name, const ContextTrie& trie, Smoothed smoothed, const Counts& counts,
+void test_estimator(const char* name, const ContextTrie& trie, const Smoothed& smoothed, const Counts& counts,
                     const Text& held_out, const Own& own) {
-  const CountModel model(trie, std::move(smoothed));
+  const CountModel model(trie, smoothed);
   std::vector<int64_t> path(trie.order + 1);
   std::vector<double> probabilities(trie.vocab);
+  std::vector<float> in_float32(trie.vocab);
   for (const Example& example : held_out.examples) {
     model.distribution(example.context, path.data(), probabilities.data());
+    model.distribution(example.context, path.data(), in_float32.data());
     double total = 0;
     for (int32_t symbol = 0; symbol < trie.vocab; ++symbol) {
       const double expected =
@@ -152,6 +154,9 @@ void test_estimator(const char* name, const ContextTrie& trie, Smoothed smoothed
       check(close(probabilities[symbol], expected), std::string(name) + ": distribution");
       check(close(model.probability(example.context, symbol, path.data()), expected), std::string(name) + ": one");
       total += probabilities[symbol];
+      // A rounding for each length of context, of numbers up to 1.
+      check(std::abs(double(in_float32[symbol]) - expected) <= 0x1p-23 * double(trie.order + 2),
+            std::string(name) + ": float32");
     }
     check(close(total, 1), std::string(name) + ": the sum is 1");
   }

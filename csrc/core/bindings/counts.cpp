@@ -149,8 +149,8 @@ nb::object probabilities(const PyCountModel& self, nb::handle tokens, nb::handle
   return result.object;
 }
 
-PyCountModel model_of(const PyTrie& self, Smoothed smoothed) {
-  return {std::make_shared<const CountModel>(self.trie, std::move(smoothed))};
+PyCountModel model_of(const PyTrie& self, const Smoothed& smoothed) {
+  return {std::make_shared<const CountModel>(self.trie, smoothed)};
 }
 
 }  // namespace

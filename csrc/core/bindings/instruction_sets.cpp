@@ -21,8 +21,7 @@ int64_t multiply_adds(int64_t rounds) {
   const auto task = [&] { operations += cpu::kernels().multiply_adds(rounds); };
   threads::ThreadContext context;
   context.parallel(
-      context.threads(kMuchWork), kMuchWork,
-      [](void* state, int64_t) { (*static_cast<decltype(task)*>(state))(); },
+      context.threads(kMuchWork), kMuchWork, [](void* state, int64_t) { (*static_cast<decltype(task)*>(state))(); },
       const_cast<void*>(static_cast<const void*>(&task)));
   return operations;
 }

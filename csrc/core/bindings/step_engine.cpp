@@ -52,8 +52,8 @@ T setting(const char* argument, const nb::dict& settings, const char* name, cons
   const nb::object value = settings[name];
   T result{};
   if (!nb::try_cast(value, result)) {
-    const std::string text = std::string(argument) + ": " + name + ": expected " + expected + ", got " +
-                             nb::repr(value).c_str();
+    const std::string text =
+        std::string(argument) + ": " + name + ": expected " + expected + ", got " + nb::repr(value).c_str();
     throw nb::type_error(text.c_str());
   }
   return result;
@@ -163,7 +163,7 @@ class PyStepEngine {
     const auto targets = readable<int32_t>("targets", targets_array);  // (n)
     const int64_t n = examples(tokens);
     require(size_of(targets) == n, "targets: got " + std::to_string(targets.size()) + " for " + std::to_string(n) +
-                                     " examples, expected as many");
+                                       " examples, expected as many");
     check_symbols(tokens.data(), size_of(tokens), "tokens");
     check_symbols(targets.data(), size_of(targets), "targets");
     {
@@ -191,9 +191,9 @@ class PyStepEngine {
     require(batch > 1 || !has_batch_norm_ || has_positions(),
             "indices: got a batch of 1, expected more than 1 value per channel when training with batch norm");
     require(size_of(learning_rates) == count, "learning_rates: got " + std::to_string(learning_rates.size()) + " for " +
-                                                std::to_string(count) + " steps, expected as many");
+                                                  std::to_string(count) + " steps, expected as many");
     require(size_of(losses) == count, "losses: got room for " + std::to_string(losses.size()) + ", expected " +
-                                        std::to_string(count) + ", one a step");
+                                          std::to_string(count) + ", one a step");
     require_apart("losses", losses, "indices", indices);
     require_apart("losses", losses, "learning_rates", learning_rates);
     check_range(indices.data(), size_of(indices), num_examples_, "indices");
@@ -262,8 +262,8 @@ class PyStepEngine {
   }
   template <class Array>
   static void require_values(const char* name, const Array& array, int64_t size) {
-    require(size_of(array) == size, std::string(name) + ": expected " + std::to_string(size) + " values, got " +
-                                        std::to_string(array.size()));
+    require(size_of(array) == size,
+            std::string(name) + ": expected " + std::to_string(size) + " values, got " + std::to_string(array.size()));
   }
   Values values(const char* name, nb::handle array, int64_t size) const {
     const Values result = float64_ ? Values(readable<double>(name, array)) : Values(readable<float>(name, array));

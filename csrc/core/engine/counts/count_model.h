@@ -9,20 +9,33 @@ namespace namegen::counts {
 class CountModel {
  public:
   // Throws std::invalid_argument where the smoothed counts are not of the trie.
-  CountModel(ContextTrie trie, Smoothed smoothed);
+  CountModel(const ContextTrie& trie, const Smoothed& smoothed);
 
-  const ContextTrie& trie() const { return trie_; }
-  int64_t vocab() const { return trie_.vocab; }
-  int64_t order() const { return trie_.order; }
+  int64_t vocab() const { return vocab_; }
+  int64_t order() const { return order_; }
 
   // Writes P(c | context) for each symbol c to probabilities (vocab). `path` is scratch memory (order + 1).
-  void distribution(const Context& context, int64_t* path, double* probabilities) const;
+  template <class T>
+  void distribution(const Context& context, int64_t* path, T* probabilities) const;
   // P(target | context).
   double probability(const Context& context, int32_t target, int64_t* path) const;
 
  private:
-  ContextTrie trie_;
-  Smoothed smoothed_;
+  // What is read together stands together: most of the time goes with waiting for memory.
+  struct Node {
+    int64_t first_child, first_pair;
+    double backoff;
+  };
+  struct Pair {
+    double gain;
+    int32_t symbol;
+  };
+  int64_t find(const Context& context, int64_t* path) const;
+
+  int64_t vocab_, order_;
+  std::vector<Node> nodes_;  // (nodes + 1)
+  std::vector<int32_t> oldest_symbol_;
+  std::vector<Pair> pairs_;
 };
 
 // What each length of context knows of one symbol that was held out: from this the probability under any discounts and

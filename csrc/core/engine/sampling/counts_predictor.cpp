@@ -1,7 +1,6 @@
 #include "engine/sampling/counts_predictor.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "engine/sampling/aligned.h"
 #include "engine/sampling/kernels.h"
@@ -22,12 +21,12 @@ class CountPredictions final : public Predictions {
         logits_(kMostContexts * stride_),
         symbols_(predictor.block()),
         path_(predictor.block() + 1),
-        probabilities_(predictor.vocab()) {
+        kernels_(sampling_kernels()) {
     std::fill_n(logits_.data(), logits_.size(), 0.0f);
   }
 
   const float* logits(const Key* contexts, int64_t count) override {
-    const int64_t block = predictor_.block(), vocab = predictor_.vocab();
+    const int64_t block = predictor_.block();
     const int bits = predictor_.bits();
     const Key symbol = (Key{1} << bits) - 1;
     for (int64_t i = 0; i < count; ++i) {
@@ -36,12 +35,9 @@ class CountPredictions final : public Predictions {
         symbols_[place] = static_cast<int32_t>(left & symbol);
       }
       predictor_.model().distribution({symbols_.data() + block, static_cast<int32_t>(block)}, path_.data(),
-                                      probabilities_.data());
-      float* row = logits_.data() + i * stride_;
-      for (int64_t j = 0; j < vocab; ++j) {
-        row[j] = std::max(static_cast<float>(std::log(probabilities_[j])), kLogOfZero);
-      }
+                                      logits_.data() + i * stride_);
     }
+    kernels_.logarithms({logits_.data(), count * stride_, kLogOfZero});
     return logits_.data();
   }
 
@@ -52,7 +48,7 @@ class CountPredictions final : public Predictions {
   AlignedArray<float> logits_;
   std::vector<int32_t> symbols_;
   std::vector<int64_t> path_;
-  std::vector<double> probabilities_;
+  const SamplingKernels& kernels_;
 };
 
 }  // namespace

@@ -32,15 +32,14 @@ class MixturePredictions final : public Predictions {
         mixture_(mixture),
         stride_(padded(mixture.vocab())),
         logits_(kMostContexts * stride_),
-        sum_(mixture.vocab()) {
-    std::fill_n(logits_.data(), logits_.size(), 0.0f);
+        kernels_(sampling_kernels()) {
     for (const Mixture::Component& component : mixture.components_) {
       predictions_.push_back(component.predictor->start(component.predictor));
+      weights_.push_back(static_cast<float>(component.weight));
     }
   }
 
   const float* logits(const Key* contexts, int64_t count) override {
-    const int64_t vocab = mixture_.vocab();
     std::array<Key, kMostContexts> symbols, own;
     for (int64_t i = 0; i < count; ++i) {
       const Key context = mixture_.resolved(contexts[i]);
@@ -51,18 +50,11 @@ class MixturePredictions final : public Predictions {
       for (int64_t i = 0; i < count; ++i) own[i] = mixture_.components_[c].predictor->last_symbols(symbols[i]);
       found_.push_back(predictions_[c]->logits(own.data(), count));
     }
+    const auto parts = static_cast<int64_t>(found_.size());
+    kernels_.weighted_sum({found_.data(), weights_.data(), parts, count * stride_, logits_.data()});
     for (int64_t i = 0; i < count; ++i) {
-      std::fill(sum_.begin(), sum_.end(), 0.0);
-      for (size_t c = 0; c < found_.size(); ++c) {
-        const double weight = mixture_.components_[c].weight;
-        for (int64_t j = 0; j < vocab; ++j) sum_[j] += weight * double(found_[c][i * stride_ + j]);
-      }
-      // Near 0, where float32 is fine: what all logits have in common means nothing.
-      const double largest = *std::max_element(sum_.begin(), sum_.end());
-      float* row = logits_.data() + i * stride_;
-      for (int64_t j = 0; j < vocab; ++j) row[j] = static_cast<float>(sum_[j] - largest);
       const Key context = mixture_.resolved(contexts[i]);
-      if (Mixture::is_node(context)) adjust(Mixture::node_of(context), row);
+      if (Mixture::is_node(context)) adjust(Mixture::node_of(context), logits_.data() + i * stride_);
     }
     return logits_.data();
   }
@@ -79,9 +71,10 @@ class MixturePredictions final : public Predictions {
   const Mixture& mixture_;
   int64_t stride_;
   AlignedArray<float> logits_;
+  const SamplingKernels& kernels_;
   std::vector<std::unique_ptr<Predictions>> predictions_;
+  std::vector<float> weights_;
   std::vector<const float*> found_;
-  std::vector<double> sum_;
 };
 
 Mixture::Mixture(std::vector<Component> components, int64_t block, KnownNames known)
