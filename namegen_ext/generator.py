@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from namegen_ext.data import (
     DataError,
@@ -19,23 +18,20 @@ from namegen_ext.data import (
     load_words,
     split_words,
 )
-from namegen_ext.models.examples import build_examples
-from namegen_ext.runs.checkpoint import save_model
-from namegen_ext.runs.config import words_sha256
+from namegen_ext.options.recipes import DEFAULT_RECIPE, RECIPES
+from namegen_ext.options.train_options import TrainOptions
+from namegen_ext.runs.config import RunConfig, read_config, words_sha256
 from namegen_ext.runs.directory import RunDirectory
-from namegen_ext.sampling import NameStream, iter_names
+from namegen_ext.runs.saved_model import SavedModel, read_saved_model
+from namegen_ext.sampling.api import iter_names
+from namegen_ext.sampling.network import Network
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH
-from namegen_ext.training import (
-    DEFAULT_RECIPE,
-    RECIPES,
-    RunConfig,
-    Trainer,
-    TrainOptions,
-    choose_device,
-    evaluate,
-    load_run,
-)
-from namegen_ext.training.progress import reporter_for
+from namegen_ext.sampling.saved_network import saved_network
+from namegen_ext.sampling.stream import NameStream
+from namegen_ext.training.sizes import model_size
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # What `fit` calls a word list that came as an iterable.
 _GIVEN = "names"
@@ -76,6 +72,11 @@ def fit(
     train_options = _train_options(recipe, options)
     word_list = _word_list(names)
     fused_choice = _fused_choice(fused)
+    needs_torch("training")
+    from namegen_ext.training.backends import choose_device
+    from namegen_ext.training.progress import reporter_for
+    from namegen_ext.training.trainer import Trainer
+
     trainer = Trainer(
         word_list.words,
         train_options,
@@ -117,6 +118,9 @@ def load(run_dir: str | os.PathLike[str], device: str = "cpu") -> Generator:
 class Generator:
     """A trained model with its vocabulary and its names; made by `fit` or by `Generator.from_run`.
 
+    A generator that was read from a run directory draws its names natively from the arrays that stand there, and
+    needs no torch, as long as nobody asks for `model`. The names are the same either way.
+
     Args:
         model: the trained model.
         config: how it was trained, and on what.
@@ -124,7 +128,6 @@ class Generator:
         steps: how many steps it was trained for.
 
     Attributes:
-        model: as given.
         config: as given.
         vocabulary: the symbols.
         splits: the names it was trained on (``splits.train``), and those kept for ``dev`` and ``test``.
@@ -133,7 +136,10 @@ class Generator:
     """
 
     def __init__(self, model: nn.Module, config: RunConfig, words: list[str], *, steps: int) -> None:
+        self._set_up(config, words, steps)
         self.model = model
+
+    def _set_up(self, config: RunConfig, words: list[str], steps: int) -> None:
         self.config = config
         self.vocabulary: Vocabulary = config.vocabulary
         options = config.options
@@ -141,6 +147,10 @@ class Generator:
         self.steps = steps
         self._words = words
         self._training_names = frozenset(self.splits.train)
+        self._model: nn.Module | None = None
+        # What a model that is not built yet is built from, and what is drawn from until then.
+        self._saved: SavedModel | None = None
+        self._network: Network | None = None
 
     @classmethod
     def from_run(cls, path: str | os.PathLike[str], device: str = "cpu") -> Generator:
@@ -148,10 +158,55 @@ class Generator:
 
         Raises:
             RunError: it is not a run directory, or a file in it is missing or damaged.
+            ImportError: torch is needed, for a gpt or another device than the CPU, and is not installed.
 
         """
+        if device != "cpu":
+            return cls._from_torch(path, device)
+        directory = RunDirectory(Path(path))
+        config = read_config(directory)
+        saved = read_saved_model(directory, config)
+        if saved is None:
+            return cls._from_torch(path, device)
+        generator = cls.__new__(cls)
+        generator._set_up(config, config.load_words(directory), saved.step)
+        generator._saved = saved
+        generator._network = saved_network(saved.layout, saved.arrays)
+        return generator
+
+    @classmethod
+    def _from_torch(cls, path: str | os.PathLike[str], device: str) -> Generator:
+        needs_torch("this run")
+        from namegen_ext.runs.saved_run import load_run
+        from namegen_ext.training.backends import choose_device
+
         run = load_run(path, choose_device(device))
         return cls(run.model, run.config, run.words, steps=run.step)
+
+    @property
+    def model(self) -> nn.Module:
+        """The trained model, of stock layers, in evaluation mode.
+
+        It is built when it is first asked for, which needs torch. From then on names are drawn from it as it is at
+        that moment, so that whoever changes it draws from what it has become.
+
+        Raises:
+            ImportError: torch is not installed.
+
+        """
+        if self._model is None:
+            needs_torch("the model")
+            from namegen_ext.runs.saved_run import built_model
+
+            assert self._saved is not None  # a generator has the one or the other
+            self.model = built_model(self.config, self._saved)
+        assert self._model is not None
+        return self._model
+
+    @model.setter
+    def model(self, model: nn.Module) -> None:
+        self._model = model
+        self._saved = self._network = None
 
     def sample(
         self,
@@ -171,7 +226,8 @@ class Generator:
             temperature: below 1 the names become likelier, above 1 more varied.
             top_k: draw each letter among the k likeliest only; None for all.
             prefix: stands at the start of each name.
-            seed: the same seed draws the same names; None takes one from torch's global generator.
+            seed: the same seed draws the same names; None takes one from torch's global generator, or from the
+                system where torch is not loaded.
             novel: leave out the names that it was trained on.
             unique: leave out repeats.
 
@@ -198,7 +254,10 @@ class Generator:
 
         """
         options.setdefault("max_length", self.max_length)
-        return iter_names(self.model, self.vocabulary, n, training_names=self._training_names, **options)
+        # The Python backend asks torch.
+        network = None if options.get("backend") == "python" else self._network
+        model = self.model if network is None else network
+        return iter_names(model, self.vocabulary, n, training_names=self._training_names, **options)
 
     @property
     def max_length(self) -> int:
@@ -216,10 +275,14 @@ class Generator:
         words = _as_strings(names)
         if not words:
             raise ValueError("names must hold a name at least, but got none")
-        device = next(self.model.parameters()).device
+        model = self.model
+        from namegen_ext.training.corpus import build_examples
+        from namegen_ext.training.evaluation import evaluate
+
+        device = next(model.parameters()).device
         options = self.config.options
         tokens, targets = build_examples(options.model, words, self.vocabulary, options.block_size)
-        loss = evaluate(self.model, tokens.to(device), targets.to(device))
+        loss = evaluate(model, tokens.to(device), targets.to(device))
         assert loss is not None  # there are examples: every name has an end
         return loss
 
@@ -232,17 +295,34 @@ class Generator:
             RunError: it exists and is not empty, or cannot be written.
 
         """
+        model = self.model
+        from namegen_ext.runs.checkpoint import save_model
+
         directory = RunDirectory.create(Path(path))
         self.config.write(directory, self._words)
-        save_model(directory, self.model, self.steps)
+        save_model(directory, model, self.steps)
 
     def __repr__(self) -> str:
-        num_parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        if self._model is None:
+            num_parameters = model_size(self.config.options, len(self.vocabulary)).parameters
+        else:
+            num_parameters = sum(parameter.numel() for parameter in self._model.parameters())
         return (
             f"Generator({self.config.options.model}, {num_parameters:,} parameters, "
             f"{len(self.vocabulary)} symbols, {self.steps:,} steps on {len(self.splits.train):,} names of "
             f"{self.config.data_name!r})"
         )
+
+
+def needs_torch(what: str) -> None:
+    """Make sure that torch is there.
+
+    Raises:
+        ImportError: it is not installed; one line that says how to get it.
+
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise ImportError(f"{what} needs torch, which is not installed: pip install torch", name="torch")
 
 
 def _train_options(recipe: str, options: dict[str, Any]) -> TrainOptions:

@@ -35,7 +35,6 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="lessons to run in this order, or 'all' (default: list them)"
     )
-    parser.set_defaults(prog=prog)
     return run_command(parser, arguments, "namegen_ext.cli.run_lessons", check=_check, streams=True)
 
 

@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "diagnostics": {"_lazy", "data", "nn", "fusion", "models", "runs"},
     "plotting": {"_version", "_lazy", "data", "diagnostics"},
     "reproduction": {"_lazy", "training"},
-    "generator": {"data", "models", "sampling", "runs", "training"},
+    "generator": {"data", "sampling", "options", "runs", "training"},
     "__init__": {"_version", "_lazy", "_native", "fusion", "generator"},
     "__main__": {"__init__"},
     # The packages beside this one.
@@ -85,6 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "options",
         "training",
         "plotting",
+        "generator",
         "cli",
     },
     "bench": {"namegen_bench"},

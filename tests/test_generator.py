@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import math
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -255,3 +258,94 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
         Generator.from_run(tmp_path / "nowhere")
     with pytest.raises(RunError, match="is not a run directory"):
         Generator.from_run(tmp_path)
+
+
+@pytest.fixture
+def run_dir(generator: Generator, tmp_path: Path) -> Path:
+    generator.save(tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_the_model_of_a_run_is_built_when_it_is_asked_for(generator: Generator, run_dir: Path) -> None:
+    loaded = namegen_ext.load(run_dir)
+    before = repr(loaded)
+    names = loaded.sample(500, seed=4, novel=True)
+    assert loaded._model is None
+    assert loaded.steps == generator.steps
+    model = loaded.model
+    assert loaded.model is model
+    assert not model.training
+    for key, tensor in generator.model.state_dict().items():
+        assert torch.equal(model.state_dict()[key], tensor), key
+    assert loaded.sample(500, seed=4, novel=True) == names, "torch or not, the names are the same"
+    assert repr(loaded) == before == repr(generator)
+
+
+def test_what_is_done_to_the_model_shows_in_the_names(run_dir: Path) -> None:
+    loaded = namegen_ext.load(run_dir)
+    names = loaded.sample(50, seed=4)
+    with torch.no_grad():
+        loaded.model.net[-1].bias[1] += 20.0  # the first letter of the alphabet, from now on
+    assert loaded.sample(5, seed=4) == ["a" * loaded.max_length] * 5 != names[:5]
+    other = namegen_ext.load(run_dir)
+    other.model = loaded.model
+    assert other.sample(5, seed=4) == ["a" * other.max_length] * 5
+
+
+def test_python_draws_from_the_model(run_dir: Path) -> None:
+    loaded = namegen_ext.load(run_dir)
+    native = loaded.sample(200, seed=4)
+    # Logits differ by about 1e-6, so that one letter in a million is another one.
+    assert loaded.stream(200, seed=4, backend="python").to_list() == native
+    assert loaded._model is not None
+
+
+def test_a_seed_of_torchs_generator_or_of_the_system(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = namegen_ext.load(run_dir)
+    torch.manual_seed(8)
+    seeds = [loaded.stream(1).seed for _ in range(2)]
+    torch.manual_seed(8)
+    assert [loaded.stream(1).seed for _ in range(2)] == seeds
+    monkeypatch.setattr(
+        "namegen_ext.sampling.arguments.sys", SimpleNamespace(modules={})
+    )  # torch is not loaded
+    torch.manual_seed(8)
+    drawn = {loaded.stream(1).seed for _ in range(3)}
+    assert len(drawn) == 3
+    assert not drawn & set(seeds)
+    assert all(0 <= seed < 2**63 for seed in drawn)
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None
+import namegen_ext
+generator = namegen_ext.load(sys.argv[1])
+print(*generator.sample(20, seed=1, novel=True, unique=True), sep="\\n")
+print(repr(generator))
+for needs in (lambda: generator.model, lambda: generator.nll(["ba"]), lambda: generator.save("x"),
+              lambda: namegen_ext.fit("census"), lambda: namegen_ext.load(sys.argv[1], device="auto"),
+              lambda: generator.stream(3, backend="python")):
+    try:
+        needs()
+    except ImportError as error:
+        print(error)
+"""
+
+
+def test_names_are_drawn_where_torch_is_not_installed(generator: Generator, run_dir: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, str(run_dir)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    *names, shown, model, nll, save, fit_again, auto, python = done.stdout.splitlines()
+    assert names == generator.sample(20, seed=1, novel=True, unique=True)
+    assert shown == repr(generator)
+    needs = "needs torch, which is not installed: pip install torch"
+    assert model == nll == save == python == f"the model {needs}"
+    assert fit_again == f"training {needs}"
+    assert auto == f"this run {needs}"

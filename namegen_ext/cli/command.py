@@ -59,7 +59,8 @@ def run_command(
         arguments: what stands after the command's name; None takes those of the process.
         module: the name of the module that runs the command. Its function ``run`` takes what ``check`` returned, and
             returns the exit status.
-        check: what can be found out about the arguments without torch.
+        check: what can be found out about the arguments without torch. It is given the arguments, among which
+            ``prog`` is the command's name.
         streams: whether standard output is all that the command makes. Its reader may then leave at any time, and
             what is not written yet at Ctrl-C is dropped.
 
@@ -84,6 +85,12 @@ def run_command(
         if error.at_once:
             end_at_once(FAILED)
         return FAILED
+    except ImportError as error:
+        message = _missing(error)
+        if message is None:
+            raise
+        tell(parser.prog, f"error: {message}")
+        return FAILED
     except OSError as error:  # of a file that the command reads or writes, it is one of its own errors
         forget_standard_output()
         if streams and isinstance(error, BrokenPipeError):  # the reader has had enough
@@ -96,6 +103,14 @@ def run_command(
             forget_standard_output()
         tell(parser.prog, " ".join(["interrupted", *map(str, interrupt.args)]))
         return INTERRUPTED
+
+
+def _missing(error: ImportError) -> str | None:
+    """Say what is not installed, or was not built, in one line; None for an error that is a mistake of the code."""
+    if type(error) is ModuleNotFoundError and error.name == "torch":
+        return "torch is not installed: pip install torch"
+    is_own = error.name in (None, "torch") and "\n" not in str(error)
+    return str(error) if is_own else None
 
 
 def tell(prog: str, message: str) -> None:
@@ -116,7 +131,7 @@ def end_at_once(status: int) -> NoReturn:
 
 def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
     try:
-        return parser.parse_args(arguments)
+        return parser.parse_args(arguments, argparse.Namespace(prog=parser.prog))
     except SystemExit:
         sys.stdout.flush()  # --help was written: while it can still be told that it was not
         raise

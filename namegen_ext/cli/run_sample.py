@@ -6,9 +6,7 @@ import argparse
 import codecs
 import sys
 
-import torch
-
-from namegen_ext.cli.command import OK, ArgumentError, CommandError
+from namegen_ext.cli.command import OK, ArgumentError, CommandError, ended_by_interrupts
 from namegen_ext.generator import Generator
 from namegen_ext.runs.errors import RunError
 from namegen_ext.sampling import NameStream, SamplingError
@@ -38,9 +36,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _open_stream(options: argparse.Namespace) -> tuple[NameStream, int]:
     """Load the run; return its names and the number of those that it was trained on."""
-    # The tensors of a batch are small: a second thread gains nothing, and on a busy machine costs dearly.
-    torch.set_num_threads(1)
-    generator = Generator.from_run(options.run_dir)
+    with ended_by_interrupts(options.prog):  # where the run is a gpt, torch is imported
+        generator = Generator.from_run(options.run_dir)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        # The tensors of a batch are small: a second thread gains nothing, and on a busy machine costs dearly.
+        torch.set_num_threads(1)
     check_prefix(options.prefix, generator.vocabulary, generator.max_length, name="--prefix")
     if options.top_k is not None:
         check_top_k(options.top_k, len(generator.vocabulary), name="--top-k")

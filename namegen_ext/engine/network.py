@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
 
+from namegen_ext._native.core import _core
 from namegen_ext.engine.errors import UnsupportedModelError
 from namegen_ext.models.layers import Layers, Level, UnreadLayersError, check_plain, read_layers
 from namegen_ext.models.window_model import WindowModel
@@ -63,6 +64,32 @@ class NetworkDescription:
         for number, level in enumerate(self.levels):
             if level.batch_norm is not None:
                 yield number, level.batch_norm
+
+    def build(self, optimizer: dict[str, Any]) -> Any:
+        """Make the native engine, with an optimizer's settings."""
+        levels = []
+        for level in self.levels:
+            batch_norm = level.batch_norm
+            levels.append(
+                {
+                    "group": level.group,
+                    "size": level.linear.out_features,
+                    "bias": level.linear.bias is not None,
+                    "batch_norm": batch_norm is not None,
+                    "unbiased": getattr(batch_norm, "variance", "biased") == "unbiased",
+                    "eps": 0.0 if batch_norm is None else batch_norm.eps,
+                    "momentum": 0.0 if batch_norm is None else batch_norm.momentum,
+                }
+            )
+        return _core.StepEngine(
+            vocab=self.vocab_size,
+            block=self.block_size,
+            embed=self.embedding.embedding_dim,
+            levels=levels,
+            output_bias=self.output is not None and self.output.bias is not None,
+            optimizer=optimizer,
+            float64=self.dtype == torch.float64,
+        )
 
 
 def describe_network(model: nn.Module) -> NetworkDescription:

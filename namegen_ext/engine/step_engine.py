@@ -11,11 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import increment_version
 
-from namegen_ext._native.core import _core
+from namegen_ext.data import IGNORED
+from namegen_ext.engine.errors import UnsupportedModelError
 from namegen_ext.engine.evaluation import mean_loss
+from namegen_ext.engine.gpt_network import GPTDescription, describe_gpt
 from namegen_ext.engine.integers import check_integers, indices_array, symbols_array
-from namegen_ext.engine.network import describe_network, running_statistics
+from namegen_ext.engine.network import NetworkDescription, describe_network, running_statistics
 from namegen_ext.engine.optimizers import describe_optimizer, prepare_state, read_updates
+from namegen_ext.models.gpt import GPT
 
 _VALUE, _FIRST_STATE = (
     0,
@@ -36,7 +39,8 @@ class StepEngine:
     tensors that it was given.
 
     Args:
-        model: see :func:`describe_network` for what is covered; float32 or float64, on the CPU.
+        model: see :func:`describe_network` for what is covered, or a GPT of this package without dropout; float32 or
+            float64, on the CPU.
         optimizer: torch.optim.SGD (momentum, weight decay, nesterov) or torch.optim.AdamW, of the model's parameters.
 
     Raises:
@@ -45,7 +49,9 @@ class StepEngine:
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        self.network = describe_network(model)
+        self.network: NetworkDescription | GPTDescription = (
+            describe_gpt(model) if isinstance(model, GPT) else describe_network(model)
+        )
         self.parameters = self.network.parameters()
         self.optimizer = optimizer
         self._optimizer_description = describe_optimizer(optimizer, self.parameters)
@@ -63,7 +69,8 @@ class StepEngine:
 
         Args:
             tokens: integers (n, block_size), each in [0, vocab_size).
-            targets: integers (n,), each in [0, vocab_size).
+            targets: integers (n,), each in [0, vocab_size); of a GPT (n, block_size), -1 where nothing is to be
+                predicted.
             indices: int64 (K, B), each in [0, n): the examples of each step.
             learning_rates: K numbers.
 
@@ -135,7 +142,18 @@ class StepEngine:
         check_integers("targets", targets)
         with self._exclusively():
             self._read_model()
+            if isinstance(self.network, GPTDescription):
+                return self._mean_loss_of_sequences(tokens, targets)
             return mean_loss(self._logits, tokens, targets, self.network.vocab_size)
+
+    def _mean_loss_of_sequences(self, tokens: Tensor, targets: Tensor) -> float | None:
+        vocab_size = self.network.vocab_size
+        total = self._native.sum_of_losses(
+            tokens=symbols_array("tokens", tokens, vocab_size),
+            targets=symbols_array("targets", targets, vocab_size),
+        )
+        num_targets = int((targets != IGNORED).sum())
+        return total / num_targets if num_targets > 0 else None
 
     def logits(self, tokens: Tensor) -> Tensor:
         """Compute the logits of contexts in evaluation mode, from the parameters last read.
@@ -153,6 +171,8 @@ class StepEngine:
             ValueError: the shape does not fit, or the tensor is not on the CPU.
 
         """
+        if isinstance(self.network, GPTDescription):
+            raise UnsupportedModelError("logits: the engine gives none of a GPT; call the model itself")
         with self._exclusively():
             return self._logits(tokens)
 
@@ -178,30 +198,10 @@ class StepEngine:
     # ---- between torch and the native engine -------------------------------------------------------------------
 
     def _build(self) -> Any:
-        levels = []
-        for level in self.network.levels:
-            batch_norm = level.batch_norm
-            levels.append(
-                {
-                    "group": level.group,
-                    "size": level.linear.out_features,
-                    "bias": level.linear.bias is not None,
-                    "batch_norm": batch_norm is not None,
-                    "unbiased": getattr(batch_norm, "variance", "biased") == "unbiased",
-                    "eps": 0.0 if batch_norm is None else batch_norm.eps,
-                    "momentum": 0.0 if batch_norm is None else batch_norm.momentum,
-                }
-            )
-        output = self.network.output
-        return _core.StepEngine(
-            vocab=self.network.vocab_size,
-            block=self.network.block_size,
-            embed=self.network.embedding.embedding_dim,
-            levels=levels,
-            output_bias=output is not None and output.bias is not None,
-            optimizer=self._optimizer_description.settings,
-            float64=self.network.dtype == torch.float64,
-        )
+        return self.network.build(self._optimizer_description.settings)
+
+    def _batch_norms(self) -> Iterator[tuple[int, nn.BatchNorm1d]]:
+        return iter(()) if isinstance(self.network, GPTDescription) else self.network.batch_norms()
 
     def _set_examples(self, tokens: Tensor, targets: Tensor) -> None:
         """Give the native engine the examples, once for as long as they are the same tensors, unchanged."""
@@ -241,7 +241,7 @@ class StepEngine:
     def _read_model(self) -> None:
         for number, parameter in enumerate(self.parameters):
             self._native.take(number, _VALUE, parameter.detach().contiguous().numpy())
-        for number, batch_norm in self.network.batch_norms():
+        for number, batch_norm in self._batch_norms():
             mean, var = running_statistics(batch_norm)
             self._native.take_statistics(number, mean.numpy(), var.numpy())
 
@@ -256,7 +256,7 @@ class StepEngine:
             self._give(number, _VALUE, parameter)
             for slot, name in enumerate(description.state_names, start=_FIRST_STATE):
                 self._give(number, slot, self.optimizer.state[parameter][name])
-        for number, batch_norm in self.network.batch_norms():
+        for number, batch_norm in self._batch_norms():
             mean, var = running_statistics(batch_norm)
             new_mean, new_var = torch.empty_like(mean), torch.empty_like(var)
             self._native.give_statistics(number, new_mean.numpy(), new_var.numpy())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from namegen_ext.models.arguments import check_choice, check_sizes
 from namegen_ext.models.counting import add_k, context_numbers, count_windows, witten_bell
 from namegen_ext.models.initialisation import fill_embedding, unfilled
 from namegen_ext.models.schemes import COUNTS, SCHEMES, TABLE_SCHEMES
-from namegen_ext.models.specs import ESTIMATORS, MAX_TABLE_VALUES
+from namegen_ext.models.specs import ESTIMATORS, check_table_size
 from namegen_ext.models.window_model import WindowModel
 
 # The logarithm of a probability of 0, kept finite: exp(-10,000) is 0 in every floating-point type.
@@ -71,12 +70,7 @@ class NGram(WindowModel):
         super().__init__()
         check_sizes({"vocab_size": vocab_size, "block_size": block_size})
         check_choice("init", init, TABLE_SCHEMES)
-        # By logarithms, as the power itself may be a number of millions of digits.
-        if (block_size + 1) * math.log2(vocab_size) > math.log2(MAX_TABLE_VALUES):
-            raise ValueError(
-                f"block_size must leave a table of at most {MAX_TABLE_VALUES:,} values, but got {block_size}:"
-                f" {vocab_size} symbols make {vocab_size}**{block_size + 1}"
-            )
+        check_table_size(vocab_size, block_size)
         self.vocab_size = vocab_size
         self.block_size = block_size
         self.init = init

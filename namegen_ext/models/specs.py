@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -120,3 +121,18 @@ def model_spec(name: str) -> ModelSpec:
     if name in MODELS:
         return MODELS[name]
     raise ValueError(f"model must be one of {', '.join(MODELS)}, but got {name!r}")
+
+
+def check_table_size(vocab_size: int, block_size: int) -> None:
+    """Accept sizes whose table of logits, V**(block_size + 1) values, is not too large.
+
+    Raises:
+        ValueError: it would have more than :data:`MAX_TABLE_VALUES`.
+
+    """
+    # By logarithms, as the power itself may be a number of millions of digits.
+    if (block_size + 1) * math.log2(vocab_size) > math.log2(MAX_TABLE_VALUES):
+        raise ValueError(
+            f"block_size must leave a table of at most {MAX_TABLE_VALUES:,} values, but got {block_size}:"
+            f" {vocab_size} symbols make {vocab_size}**{block_size + 1}"
+        )

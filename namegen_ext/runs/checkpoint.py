@@ -18,8 +18,10 @@ from torch import Tensor, nn
 from namegen_ext.runs import checkpoint_checks as checks
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError
-from namegen_ext.runs.files import is_file, remove
+from namegen_ext.runs.files import remove
 from namegen_ext.runs.generator_states import generator_states
+from namegen_ext.runs.model_checks import whole_number
+from namegen_ext.runs.saved_model import check_is_trained
 from namegen_ext.runs.tensor_file import read_tensors, write_tensors
 
 FORMAT = 1
@@ -128,11 +130,10 @@ def load_model_state(
         RunError: the file is missing or damaged, or does not fit.
 
     """
-    if not is_file(directory.model):
-        raise RunError(f"{directory.path}: holds no trained model yet (no model.safetensors)")
+    check_is_trained(directory)
     tensors, metadata = read_tensors(directory.model)
     checks.check_fit(directory.model, tensors, expected)
-    return tensors, checks.whole_number(directory.model, metadata, "step")
+    return tensors, whole_number(directory.model, metadata, "step")
 
 
 def newest_checkpoint(directory: RunDirectory, warn: Callable[[str], None]) -> Checkpoint | None:
@@ -201,10 +202,10 @@ def _read(path: Path) -> Checkpoint:
     if not isinstance(backend, str) or not isinstance(config, dict):
         raise RunError(f"{path}: is not a checkpoint: it has no backend or no config")
     state = RunState(
-        step=checks.whole_number(path, content, "step"),
+        step=whole_number(path, content, "step"),
         train_seconds=checks.seconds(path, content, "train_seconds"),
         backend=backend,
-        metrics_bytes=checks.whole_number(path, content, "metrics_bytes"),
+        metrics_bytes=whole_number(path, content, "metrics_bytes"),
         losses=checks.losses(path, tensors.get(_LOSSES)),
     )
     checkpoint = Checkpoint(

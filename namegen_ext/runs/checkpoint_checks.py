@@ -15,22 +15,10 @@ import torch
 from torch import Tensor
 
 from namegen_ext.runs.errors import RunError
+from namegen_ext.runs.model_checks import NOTHING, check_descriptions
 
 _DEVICE = re.compile(r"cpu|cuda:[0-9]{1,4}")
 _ADAMW_ENTRIES = ("exp_avg", "exp_avg_sq", "step")
-
-
-def whole_number(path: Path, content: Mapping[str, Any], key: str) -> int:
-    """Return an entry that counts something.
-
-    Raises:
-        RunError: it is missing, or no whole number from 0 to 2**63 - 1.
-
-    """
-    value = content.get(key)
-    if type(value) is not int or not 0 <= value < 2**63:
-        raise RunError(f"{path}: {key} is {reprlib.repr(value)}, expected a whole number from 0")
-    return value
 
 
 def seconds(path: Path, content: Mapping[str, Any], key: str) -> float:
@@ -138,15 +126,16 @@ def check_fit(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, 
         RunError: one is missing, too many, or another.
 
     """
-    for name in sorted(expected.keys() | tensors.keys()):
-        found, wanted = describe(tensors.get(name)), describe(expected.get(name))
-        if found != wanted:
-            raise RunError(f"{path}: {name}: got {found}, expected {wanted} by config.json")
+    check_descriptions(
+        path,
+        {name: describe(tensor) for name, tensor in tensors.items()},
+        {name: describe(tensor) for name, tensor in expected.items()},
+    )
 
 
 def describe(tensor: Tensor | None) -> str:
     """Return a tensor's dtype and shape, in words."""
     if tensor is None:
-        return "nothing"
+        return NOTHING
     dtype = str(tensor.dtype).removeprefix("torch.")
     return f"{dtype} {tuple(tensor.shape)}"

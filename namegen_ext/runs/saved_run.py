@@ -16,6 +16,7 @@ from namegen_ext.runs.checkpoint import load_model_state
 from namegen_ext.runs.config import RunConfig, read_config
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError, one_line
+from namegen_ext.runs.saved_model import SavedModel
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,13 @@ def load_run(path: str | os.PathLike[str], device: torch.device | str = "cpu") -
     model = _build(directory, config, "cpu")
     model.load_state_dict(tensors)
     return Run(directory.path, model.to(device).eval(), config.vocabulary, config, step)
+
+
+def built_model(config: RunConfig, saved: SavedModel) -> nn.Module:
+    """Build the model of a run that was read without torch: of stock layers, in evaluation mode, on the CPU."""
+    model = build_model(config.options.model, config.model_config, torch.Generator())
+    model.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in saved.arrays.items()})
+    return model.eval()
 
 
 def _build(directory: RunDirectory, config: RunConfig, device: str) -> nn.Module:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from namegen_ext.data import Vocabulary
-from namegen_ext.sampling.arguments import check_count, check_seed
+from namegen_ext.sampling.arguments import check_count, check_seed, fresh_seed
+from namegen_ext.sampling.network import Network
 from namegen_ext.sampling.plan import Backend, Method
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH, NameSampler
 from namegen_ext.sampling.stream import DEFAULT_PATIENCE, NameStream
 
+if TYPE_CHECKING:
+    from torch import nn
+
 
 def iter_names(
-    model: nn.Module,
+    model: nn.Module | Network,
     vocabulary: Vocabulary,
     n: int,
     *,
@@ -46,7 +48,7 @@ def iter_names(
 
     Args:
         model: maps (N, block_size) int64 tokens to logits (N, len(vocabulary)), or to a tuple that starts
-            with them.
+            with them. Or a `namegen_ext.sampling.network.Network`, which needs no torch.
         vocabulary: the symbols; 0 starts the context and ends a name.
         n: how many names.
         block_size: the number of symbols in a context; None takes ``model.block_size``.
@@ -54,7 +56,8 @@ def iter_names(
             1 more varied. 0 is refused: ``top_k=1`` draws the likeliest symbol each time.
         top_k: draw among the k likeliest symbols only, 1 to len(vocabulary); None for all.
         prefix: stands at the start of each name; letters of the vocabulary.
-        seed: 0 to 2**64 - 1; None takes one from torch's global generator, which `torch.manual_seed` seeds.
+        seed: 0 to 2**64 - 1; None takes one from torch's global generator, which `torch.manual_seed` seeds, or
+            from the system where torch is not loaded.
         max_length: a name, its prefix included, is cut after so many letters.
         training_names: what counts as not new.
         novel: leave out names that stand in ``training_names``.
@@ -81,7 +84,7 @@ def iter_names(
     if batch_size is not None:
         batch_size = check_count(batch_size, minimum=1, name="batch_size")
     threads = check_count(threads, minimum=1, name="threads")
-    seed = int(torch.randint(2**63 - 1, ())) if seed is None else check_seed(seed)
+    seed = fresh_seed() if seed is None else check_seed(seed)
     sampler = NameSampler(
         model,
         vocabulary,
@@ -109,7 +112,7 @@ def iter_names(
 
 
 def sample_names(
-    model: nn.Module,
+    model: nn.Module | Network,
     vocabulary: Vocabulary,
     n: int,
     *,

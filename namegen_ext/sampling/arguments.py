@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 from typing import Any
 
 from namegen_ext.data import Vocabulary
-from namegen_ext.sampling.philox import SEED_LIMIT
+
+SEED_LIMIT = 2**64  # a seed is the 64-bit key of the random numbers
 
 
 def check_count(value: Any, *, minimum: int, name: str) -> int:
@@ -24,6 +27,14 @@ def check_seed(value: Any, name: str = "seed") -> int:
     if not _is_integer(value) or not 0 <= value < SEED_LIMIT:
         raise ValueError(f"{name} must be an integer from 0 to 2**64 - 1, but got {value!r}")
     return int(value)
+
+
+def fresh_seed() -> int:
+    """Take a seed from torch's global generator, which `torch.manual_seed` seeds; without torch, from the system."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return int.from_bytes(os.urandom(8), "little") >> 1
+    return int(torch.randint(2**63 - 1, ()))
 
 
 def check_choice(value: Any, choices: tuple[str, ...], *, name: str) -> None:

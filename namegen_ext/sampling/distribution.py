@@ -7,52 +7,19 @@ probabilities, or another loop, can take the place of either.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from namegen_ext.models.evaluation_mode import evaluating
-from namegen_ext.sampling.errors import SamplingError
-
-NOT_FINITE = "the model's logits are not all finite: its training has diverged; train it anew"
+from namegen_ext.sampling.errors import NOT_FINITE, SamplingError
+from namegen_ext.sampling.plan import row_width
+from namegen_ext.sampling.shaping import Shaping
 
 # Contexts per forward pass when the whole model is tabulated. Fixed, so that the table never depends on the
 # batch.
 _TABLE_CHUNK = 2048
-
-
-@dataclass(frozen=True)
-class Shaping:
-    """How logits become probabilities.
-
-    Args:
-        temperature: the logits are divided by it; below 1 likely symbols become likelier. Greater than 0.
-        top_k: only the k likeliest symbols can be drawn (of equal ones, those that come first in the
-            vocabulary); None keeps all.
-
-    """
-
-    temperature: float = 1.0
-    top_k: int | None = None
-
-    def probabilities(self, logits: Tensor, *, allow_end: bool = True) -> Tensor:
-        """Turn logits (N, V) into probabilities (N, V) float64.
-
-        Without ``allow_end`` symbol 0 cannot be drawn; it is excluded before the k likeliest are chosen.
-        """
-        logits = logits.double()  # (N, V)
-        if not allow_end:
-            logits = logits.clone()
-            logits[:, 0] = -torch.inf
-        if self.top_k is not None and self.top_k < logits.shape[1]:
-            order = logits.sort(dim=1, descending=True, stable=True).indices  # (N, V)
-            logits = logits.scatter(1, order[:, self.top_k :], -torch.inf)
-        # The largest logit is taken off first: a small temperature then sends the others to -inf, none to
-        # +inf.
-        logits = logits - logits.max(dim=1, keepdim=True).values
-        return torch.softmax(logits / self.temperature, dim=1)  # (N, V)
 
 
 class NextSymbolDistribution(Protocol):
@@ -177,15 +144,10 @@ class TableDistribution:
         self.block_size = model.block_size
         self.device = model.device
         self._powers = _powers(model)  # (block_size,)
-        self._width = _row_width(self.vocab_size)
+        self._width = row_width(self.vocab_size)
         table = self._tabulate(model)  # (contexts + 1, width)
         self._first_row_start = table.numel() - self._width
         self._table = table.flatten()
-
-    @staticmethod
-    def num_bytes(vocab_size: int, block_size: int) -> int:
-        """Tell how much memory a table takes."""
-        return 8 * (vocab_size**block_size + 1) * _row_width(vocab_size)
 
     def _tabulate(self, model: ModelDistribution) -> Tensor:
         num_contexts = self.vocab_size**self.block_size
@@ -243,11 +205,6 @@ def _powers(model: ModelDistribution) -> Tensor:
     """Return what each position counts in a context's number: (block_size,) int64."""
     powers = [model.vocab_size**position for position in reversed(range(model.block_size))]
     return torch.tensor(powers, device=model.device)
-
-
-def _row_width(vocab_size: int) -> int:
-    """Return the power of two that the binary search needs; the padding is above every uniform number."""
-    return 1 << (vocab_size - 1).bit_length()
 
 
 def cumulative_rows(probabilities: Tensor) -> Tensor:

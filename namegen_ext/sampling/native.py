@@ -1,24 +1,29 @@
-"""The native sampler: csrc/core/engine/sampling made ready for a model.
+"""The native sampler: csrc/core/engine/sampling made ready for a model. Torch is not needed.
 
 It draws what the Python of draw.py and stream.py draws, which defines it: the same random numbers by the same
-counters, inverted through the same cumulative probabilities. From a table the names are equal to the letter,
-as it is built from the same float64 numbers. Where a network is evaluated for each context, that is done in
-float32 with another order of summation than torch's: the logits agree to about 1e-6 of the largest, so about
-one letter in a million is another one.
+counters, inverted through the same cumulative probabilities.
+
+A network is evaluated in float32, a table of logits in float64; from there to the names all is float64 or integers.
+The table of all contexts is made by the arithmetic that draws from a network directly, so that both methods give the
+same names to the bit. Python asks torch, whose order of summation is another one: the logits agree to about 1e-6 of
+the largest, so about one letter in a million is another one. For a model whose layers are not covered, the native
+sampler draws from a table that torch makes; its names are then those of Python, to the letter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
-from torch import Tensor
+import numpy as np
 
 from namegen_ext._native.core import _core
 from namegen_ext.data import Vocabulary
-from namegen_ext.sampling.distribution import NOT_FINITE, ModelDistribution, Shaping, cumulative_table
-from namegen_ext.sampling.errors import SamplingError
-from namegen_ext.sampling.network import Network, NotCoveredError
+from namegen_ext.sampling.errors import NOT_FINITE, NotCoveredError, SamplingError
+from namegen_ext.sampling.network import Array, Network
+from namegen_ext.sampling.shaping import Shaping
+
+_Result = TypeVar("_Result")
 
 
 class Spelling:
@@ -37,31 +42,6 @@ class Spelling:
         self.max_steps = min(max_steps, 2**62)  # fits 64 bits
 
 
-def table_sampler(direct: ModelDistribution, spelling: Spelling) -> Any:
-    """Tabulate a model, and make the sampler that draws from the table.
-
-    Raises:
-        SamplingError: the model's logits are not all finite.
-
-    """
-    table = _core.sampling.ContextTable(direct.vocab_size, direct.block_size)
-    for first, cumulative in cumulative_table(direct):
-        table.set_rows(first, cumulative.cpu().numpy())
-    return _core.sampling.table_sampler(table, spelling.encodings, spelling.prefix, spelling.max_steps)
-
-
-def direct_sampler(network: Any, shaping: Shaping, spelling: Spelling) -> Any:
-    """Make the sampler that evaluates a network, that of `native_network`, for each context."""
-    return _core.sampling.direct_sampler(
-        network,
-        shaping.temperature,
-        network.vocab_size if shaping.top_k is None else shaping.top_k,
-        spelling.encodings,
-        spelling.prefix,
-        spelling.max_steps,
-    )
-
-
 def native_network(network: Network) -> Any:
     """Hand a network to the native sampler.
 
@@ -69,25 +49,70 @@ def native_network(network: Network) -> Any:
         NotCoveredError: the context or the vocabulary is too large.
 
     """
-    levels = [
-        _core.sampling.Level(level.factor, _numpy(level.weight), _numpy(level.bias), level.tanh)
-        for level in network.levels
-    ]
+    sampling = _core.sampling
     try:
-        return _core.sampling.Network(_numpy(network.embedding), levels)
+        if not network.levels:
+            return sampling.Network.of_table(network.block_size, network.embedding)
+        levels = [
+            sampling.Level(level.factor, _float32(level.weight), _float32(level.bias), level.tanh)
+            for level in network.levels
+        ]
+        return sampling.Network(network.embedding, levels)
     except ValueError as error:
         raise NotCoveredError(str(error)) from None
 
 
-def draw_text(draw: Callable[[], bytes]) -> bytes:
-    """Call a native function that draws names.
+def direct_sampler(network: Any, shaping: Shaping, spelling: Spelling) -> Any:
+    """Make the sampler that evaluates a network, that of `native_network`, for each context."""
+    return _core.sampling.direct_sampler(
+        network,
+        shaping.temperature,
+        _top_k(network, shaping),
+        spelling.encodings,
+        spelling.prefix,
+        spelling.max_steps,
+    )
+
+
+def network_table_sampler(network: Any, shaping: Shaping, spelling: Spelling) -> Any:
+    """Tabulate a network, that of `native_network`, and make the sampler that draws from the table.
+
+    Raises:
+        SamplingError: the network's logits are not all finite.
+
+    """
+    table = checked(lambda: _core.sampling.tabulate(network, shaping.temperature, _top_k(network, shaping)))
+    return _table_sampler(table, spelling)
+
+
+def rows_table_sampler(
+    rows: Iterable[tuple[int, Array]], vocab_size: int, block_size: int, spelling: Spelling
+) -> Any:
+    """Make the sampler that draws from a table of given rows.
+
+    Args:
+        rows: the number of a first row, and the cumulative probabilities (rows, V) float64 from there on; see
+            `namegen_ext.sampling.distribution.cumulative_table`.
+        vocab_size: V.
+        block_size: the number of symbols in a context.
+        spelling: what the names are written with.
+
+    """
+    table = _core.sampling.ContextTable(vocab_size, block_size)
+    for first, cumulative in rows:
+        table.set_rows(first, cumulative)
+    return _table_sampler(table, spelling)
+
+
+def checked(call: Callable[[], _Result]) -> _Result:
+    """Call a native function that evaluates a network.
 
     Raises:
         SamplingError: the network's logits are not all finite.
 
     """
     try:
-        return draw()
+        return call()
     except _core.sampling.NonFiniteLogitsError:
         raise SamplingError(NOT_FINITE) from None
 
@@ -99,5 +124,15 @@ def lines(text: bytes) -> list[str]:
     return names
 
 
-def _numpy(tensor: Tensor) -> Any:
-    return tensor.float().contiguous().numpy()
+def _table_sampler(table: Any, spelling: Spelling) -> Any:
+    return _core.sampling.table_sampler(table, spelling.encodings, spelling.prefix, spelling.max_steps)
+
+
+def _top_k(network: Any, shaping: Shaping) -> int:
+    vocab_size: int = network.vocab_size
+    return vocab_size if shaping.top_k is None else shaping.top_k
+
+
+def _float32(array: Array) -> Array:
+    with np.errstate(over="ignore"):  # what is not finite is told of by whoever draws
+        return array.astype(np.float32)

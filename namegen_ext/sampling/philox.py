@@ -15,7 +15,6 @@ from torch import Tensor
 
 ROUNDS = 10
 WORDS_PER_BLOCK = 4
-SEED_LIMIT = 2**64  # a seed is the 64-bit key
 
 _MASK = 0xFFFFFFFF
 _MULTIPLIER_0 = 0xD2511F53

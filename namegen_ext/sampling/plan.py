@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
-
-from namegen_ext.sampling.distribution import ModelDistribution, TableDistribution
-from namegen_ext.sampling.native import native_network
-from namegen_ext.sampling.network import NotCoveredError, read_network
+from typing import Literal
 
 Method = Literal["auto", "direct", "table"]
 METHODS: tuple[Method, ...] = ("auto", "direct", "table")
@@ -34,55 +30,67 @@ class Plan:
     Attributes:
         method: "direct" or "table".
         why_not_native: None where the native sampler draws, else why it is Python.
-        network: what the native sampler evaluates, for "direct"; else None.
 
     """
 
     method: Literal["direct", "table"]
     why_not_native: str | None = None
-    network: Any = None
 
 
-def make_plan(direct: ModelDistribution, expected_names: int, *, method: Method, backend: Backend) -> Plan:
+def make_plan(
+    vocab_size: int,
+    block_size: int,
+    expected_names: int,
+    *,
+    why_no_network: str | None,
+    method: Method,
+    backend: Backend,
+) -> Plan:
     """Choose how to sample a model.
 
     Args:
-        direct: the model, with its sizes.
+        vocab_size: V, the number of symbols, the end marker included.
+        block_size: the number of symbols in a context.
         expected_names: about how many names will be drawn.
+        why_no_network: None where the native sampler can evaluate the model itself, else why it cannot.
         method: what was asked for; see `NameSampler`.
         backend: the same.
 
     Raises:
         ValueError: what was asked for can't be had; the message names the argument.
-        SamplingError: the model's logits are not all finite.
 
     """
-    network, why_not = None, "Python was asked for"
-    if backend != "python" and method != "table":
-        try:
-            network, why_not = native_network(read_network(direct)), ""
-        except NotCoveredError as error:
-            why_not = str(error)
-    per_name = TABLE_CONTEXTS_PER_NAME if network is None else NATIVE_TABLE_CONTEXTS_PER_NAME
-    if _takes_table(direct, per_name * expected_names, method):
-        # A table is made by asking the model, whatever it is.
-        return Plan("table", why_not if backend == "python" else None)
-    if backend == "native" and network is None:
+    per_name = TABLE_CONTEXTS_PER_NAME if why_no_network is not None else NATIVE_TABLE_CONTEXTS_PER_NAME
+    if _takes_table(vocab_size, block_size, per_name * expected_names, method):
+        # The native sampler draws from the table of any model.
+        return Plan("table", why_no_network if backend == "python" else None)
+    if backend == "native" and why_no_network is not None:
         raise ValueError(
-            f"backend must be 'auto' or 'python' for this model without a table, but got 'native': {why_not}"
+            "backend must be 'auto' or 'python' for this model without a table, but got 'native': "
+            f"{why_no_network}"
         )
-    return Plan("direct", None if network is not None else why_not, network)
+    return Plan("direct", why_no_network)
 
 
-def _takes_table(direct: ModelDistribution, most_contexts: float, method: Method) -> bool:
-    num_contexts = direct.vocab_size**direct.block_size
-    table_bytes = TableDistribution.num_bytes(direct.vocab_size, direct.block_size)
-    if method == "table" and table_bytes > MAX_TABLE_BYTES:
+def table_bytes(vocab_size: int, block_size: int) -> int:
+    """Tell how much memory a table of all contexts takes, in float64."""
+    return 8 * (vocab_size**block_size + 1) * row_width(vocab_size)
+
+
+def row_width(vocab_size: int) -> int:
+    """Return the power of two that the binary search needs; the padding is above every uniform number."""
+    return 1 << (vocab_size - 1).bit_length()
+
+
+def _takes_table(vocab_size: int, block_size: int, most_contexts: float, method: Method) -> bool:
+    num_contexts = vocab_size**block_size
+    num_bytes = table_bytes(vocab_size, block_size)
+    if method == "table" and num_bytes > MAX_TABLE_BYTES:
         raise ValueError(
-            f"method 'table' must need at most {MAX_TABLE_BYTES // 2**20} MiB, but {direct.vocab_size} symbols "
-            f"and block_size {direct.block_size} make {num_contexts:,} contexts and "
-            f"{table_bytes // 2**20:,} MiB"
+            f"method 'table' must need at most {MAX_TABLE_BYTES // 2**20} MiB, but {vocab_size} symbols "
+            f"and block_size {block_size} make {num_contexts:,} contexts and "
+            f"{num_bytes // 2**20:,} MiB"
         )
     if method == "auto":
-        return table_bytes <= MAX_TABLE_BYTES and num_contexts <= most_contexts
+        return num_bytes <= MAX_TABLE_BYTES and num_contexts <= most_contexts
     return method == "table"

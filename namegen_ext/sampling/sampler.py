@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-
-from namegen_ext.data import END_MARKER, Vocabulary
+from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.arguments import (
     check_choice,
     check_count,
@@ -18,32 +12,40 @@ from namegen_ext.sampling.arguments import (
     check_temperature,
     check_top_k,
 )
-from namegen_ext.sampling.cached import CACHED_NAMES, CachedDistribution
-from namegen_ext.sampling.distribution import (
-    ModelDistribution,
-    NextSymbolDistribution,
-    Shaping,
-    TableDistribution,
+from namegen_ext.sampling.errors import NOT_FINITE, NotCoveredError, SamplingError
+from namegen_ext.sampling.native import (
+    Spelling,
+    checked,
+    direct_sampler,
+    lines,
+    native_network,
+    network_table_sampler,
+    rows_table_sampler,
 )
-from namegen_ext.sampling.draw import draw_symbols
-from namegen_ext.sampling.native import Spelling, direct_sampler, draw_text, lines, table_sampler
+from namegen_ext.sampling.network import Network
 from namegen_ext.sampling.plan import BACKENDS, METHODS, Backend, Method, make_plan
+from namegen_ext.sampling.shaping import Shaping
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from namegen_ext.sampling.distribution import ModelDistribution, NextSymbolDistribution
+    from namegen_ext.sampling.python_names import PythonNames
 
 DEFAULT_MAX_LENGTH = 64
-
-_UTF32 = "utf-32-le" if sys.byteorder == "little" else "utf-32-be"
 
 
 class NameSampler:
     """Draws the names of a seed's stream; each depends on the seed and on its place in the stream alone.
 
-    That holds to the bit where the model is tabulated, and where the native sampler evaluates its network. Where
-    torch is asked each time, a matrix product may round differently for another number of rows, which changes
-    about one drawn letter in a million; as many differ between the two ways, and between instruction sets.
+    That holds to the bit where the native sampler evaluates the model's network, whatever the method, and where the
+    model is tabulated. Where torch is asked each time, a matrix product may round differently for another number of
+    rows, which changes about one drawn letter in a million; as many differ between Python and the native sampler of
+    a network, and between instruction sets.
 
     Args:
         model: maps (N, block_size) int64 tokens to logits (N, len(vocabulary)), or to a tuple that starts
-            with them.
+            with them. Or a `namegen_ext.sampling.network.Network`, which needs no torch.
         vocabulary: the symbols.
         expected_names: about how many names will be drawn; "auto" chooses the method by it.
         block_size: the number of symbols in a context; None takes ``model.block_size``.
@@ -53,17 +55,17 @@ class NameSampler:
         max_length: a name, its prefix included, is cut after so many letters.
         method: "direct" asks the model for each symbol; "table" asks it once for every context there is;
             "auto" takes the table where it has few contexts against the names to be drawn. Both draw the
-            same names, up to float rounding.
+            same names: to the bit where the native sampler evaluates the network, else up to float rounding.
         use_cache: whether "direct" keeps the keys and values of the symbols before, where the model can.
         backend: "native" draws with csrc/core/engine/sampling, "python" with this package's Python, which is
             slower and easier to read; "auto" takes the native one where it covers the model: every model that
-            is tabulated, and networks of the layers in network.py.
+            is tabulated, and networks of the layers in module_network.py.
 
     Attributes:
         method: "table" or "direct", as chosen.
         native: the native sampler, or None where Python draws.
         why_not_native: None, or why it is Python that draws.
-        distribution: what Python draws from, where it does.
+        distribution: what Python draws from, or would; None for a `Network`.
 
     Raises:
         ValueError: an argument that cannot be; the message names it.
@@ -73,7 +75,7 @@ class NameSampler:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: nn.Module | Network,
         vocabulary: Vocabulary,
         expected_names: int,
         *,
@@ -91,71 +93,105 @@ class NameSampler:
             temperature=check_temperature(temperature),
             top_k=None if top_k is None else check_top_k(top_k, len(vocabulary)),
         )
-        self._prefix = prefix
-        self._prefix_symbols = check_prefix(prefix, vocabulary, max_length)
-        self._max_steps = max_length - len(prefix)
+        prefix_symbols = check_prefix(prefix, vocabulary, max_length)
+        max_steps = max_length - len(prefix)
         check_choice(method, METHODS, name="method")
         check_choice(backend, BACKENDS, name="backend")
-        direct = ModelDistribution(model, len(vocabulary), _block_size(model, block_size), shaping)
-        self.distribution: NextSymbolDistribution = direct
-        plan = make_plan(direct, expected_names, method=method, backend=backend)
+        block_size = _block_size(model, block_size)
+        direct: ModelDistribution | None = None
+        if isinstance(model, Network):
+            network, why_no_network = _of_network(model, vocabulary, block_size, backend), None
+        else:
+            direct = _distribution(model, len(vocabulary), block_size, shaping)
+            network, why_no_network = _of_module(direct, backend)
+        self.distribution: NextSymbolDistribution | None = direct
+        plan = make_plan(
+            len(vocabulary),
+            block_size,
+            expected_names,
+            why_no_network=why_no_network,
+            method=method,
+            backend=backend,
+        )
         self.method = plan.method
         self.why_not_native = plan.why_not_native
         self.native: Any = None
-        spelling = Spelling(vocabulary, self._prefix_symbols, self._max_steps)
-        if plan.why_not_native is not None:
-            if plan.method == "table":
-                self.distribution = TableDistribution(direct)
-        elif plan.network is not None:
-            self.native = direct_sampler(plan.network, direct.shaping, spelling)
-        else:
-            self.native = table_sampler(direct, spelling)
-        self._direct = direct if use_cache and CachedDistribution.serves(direct) else None
-        code_points = [ord(symbol) for symbol in (END_MARKER, *vocabulary.symbols)]
-        self._code_points = torch.tensor(code_points, dtype=torch.int32)  # (V,)
+        self._python: PythonNames | None = None
+        spelling = Spelling(vocabulary, prefix_symbols, max_steps)
+        if network is not None:
+            make = direct_sampler if plan.method == "direct" else network_table_sampler
+            self.native = make(network, shaping, spelling)
+            return
+        assert direct is not None  # a Network has a native one
+        if plan.why_not_native is None:
+            self.native = _sampler_of_rows(direct, spelling)
+            return
+        from namegen_ext.sampling.python_names import PythonNames
+
+        self._python = PythonNames(
+            direct, vocabulary, prefix, max_steps, method=plan.method, use_cache=use_cache
+        )
+        self.distribution = self._python.distribution
 
     def draw(self, seed: int, first: int, count: int) -> list[str]:
         """Draw names number ``first`` to ``first + count - 1`` of the seed's stream."""
         if count == 0:
             return []
-        if self.native is not None:
-            return lines(draw_text(lambda: self.native.draw(seed, first, count)))
-        names: list[str] = []
-        for distribution, start, size in self._parts(first, count):
-            symbols = draw_symbols(
-                distribution,
-                self._prefix_symbols,
-                seed=seed,
-                first_sample=start,
-                count=size,
-                max_steps=self._max_steps,
-            )  # (N, L)
-            names += self._to_text(symbols.cpu()).split(END_MARKER)[:-1]
-        return [self._prefix + name for name in names] if self._prefix else names
-
-    def _parts(self, first: int, count: int) -> Iterator[tuple[NextSymbolDistribution, int, int]]:
-        """Yield what to draw from, the number of the first name, and how many: all, or a cache's worth."""
-        if self._direct is None or self.distribution is not self._direct:
-            yield self.distribution, first, count
-            return
-        for start in range(first, first + count, CACHED_NAMES):
-            size = min(CACHED_NAMES, first + count - start)
-            yield CachedDistribution(self._direct), start, size
-
-    def _to_text(self, symbols: Tensor) -> str:
-        """Write rows of symbols (N, L), each ending in zeros, as one text: an end marker after each row."""
-        is_letter = symbols != 0  # (N, L)
-        # A row is written up to its first zero: the letters, and whatever follows a letter.
-        is_written = torch.cat([torch.ones_like(is_letter[:, :1]), is_letter[:, :-1]], dim=1)  # (N, L)
-        written = symbols.masked_select(is_written)  # (characters,), row by row
-        code_points = self._code_points.index_select(0, written)  # (characters,) int32
-        # The int32 code points are the UTF-32 text as it stands in memory; letter by letter takes four
-        # times as long.
-        data = ctypes.string_at(code_points.data_ptr(), 4 * len(code_points))
-        return data.decode(_UTF32)
+        if self._python is not None:
+            return self._python.draw(seed, first, count)
+        text: bytes = checked(lambda: self.native.draw(seed, first, count))
+        return lines(text)
 
 
-def _block_size(model: nn.Module, block_size: int | None) -> int:
+def _of_network(network: Network, vocabulary: Vocabulary, block_size: int, backend: Backend) -> Any:
+    """Hand a network to the native sampler."""
+    if backend == "python":
+        raise ValueError(
+            "backend must be 'auto' or 'native' for a network without a module, but got 'python'"
+        )
+    if (network.vocab_size, network.block_size) != (len(vocabulary), block_size):
+        raise ValueError(
+            f"model must be a network of {len(vocabulary)} symbols and block_size {block_size}, but has "
+            f"{network.vocab_size} and {network.block_size}"
+        )
+    if not network.is_finite():
+        raise SamplingError(NOT_FINITE)
+    try:
+        return native_network(network)
+    except NotCoveredError as error:
+        raise ValueError(f"model must be a network that the native sampler covers: {error}") from None
+
+
+# The functions that need torch import it; a network without a module needs none of them.
+
+
+def _distribution(model: nn.Module, vocab_size: int, block_size: int, shaping: Shaping) -> ModelDistribution:
+    from namegen_ext.sampling.distribution import ModelDistribution
+
+    return ModelDistribution(model, vocab_size, block_size, shaping)
+
+
+def _of_module(direct: ModelDistribution, backend: Backend) -> tuple[Any, str | None]:
+    """Read a module's network and hand it to the native sampler; or return None, and why not."""
+    if backend == "python":
+        return None, "Python was asked for"
+    from namegen_ext.sampling.module_network import read_network
+
+    try:
+        return native_network(read_network(direct)), None
+    except NotCoveredError as error:
+        return None, str(error)
+
+
+def _sampler_of_rows(direct: ModelDistribution, spelling: Spelling) -> Any:
+    """Tabulate a model through torch, and make the native sampler of the table."""
+    from namegen_ext.sampling.distribution import cumulative_table
+
+    rows = ((first, cumulative.cpu().numpy()) for first, cumulative in cumulative_table(direct))
+    return rows_table_sampler(rows, direct.vocab_size, direct.block_size, spelling)
+
+
+def _block_size(model: nn.Module | Network, block_size: int | None) -> int:
     if block_size is None:
         block_size = getattr(model, "block_size", None)
         if block_size is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from namegen_ext._native.core import _core
 from namegen_ext.sampling.errors import SamplingError
-from namegen_ext.sampling.native import draw_text, lines
+from namegen_ext.sampling.native import checked, lines
 from namegen_ext.sampling.sampler import NameSampler
 
 DEFAULT_BATCH_SIZE = 8192
@@ -139,7 +139,7 @@ class NameStream(Iterator[str]):
             self._threads,
         )
         while not native.ended:
-            text = draw_text(native.next)
+            text: bytes = checked(native.next)
             self._take_counts(native)
             yield text
         if native.gave_up:

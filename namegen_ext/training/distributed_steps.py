@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from namegen_ext.data import IGNORED
 from namegen_ext.training.evaluation import evaluate
 from namegen_ext.training.process_group import ProcessGroup, lost_processes
 from namegen_ext.training.steps import AutogradSteps
@@ -18,13 +19,14 @@ class DistributedSteps:
     """The steps of one process on the whole batch, up to rounding: gradients and losses are those of all examples.
 
     DistributedDataParallel averages the gradients of the processes. So each loss, a mean over a share of the batch,
-    is weighted by how large that share is, which need not be even.
+    is weighted by how large that share is, which need not be even: by its examples, or for a model over sequences by
+    the targets that are not ignored.
 
     Args:
         model: of stock or fused layers, whose batch norms are synchronised; called as ``model(tokens, targets)``.
         optimizer: of the model's parameters.
         tokens: int64 (n, block_size), all examples, on the model's device.
-        targets: int64 (n,).
+        targets: int64 (n,), or (n, block_size) with -1 where nothing is to be predicted.
         group: this process among the others.
 
     """
@@ -39,6 +41,8 @@ class DistributedSteps:
     ) -> None:
         self.model = model
         self.group = group
+        # How many targets each example has, on the CPU as the indices are.
+        self._counts = (targets != IGNORED).reshape(len(targets), -1).sum(dim=1).cpu()  # (n,)
         with warnings.catch_warnings(), lost_processes():
             # It tells that buffers are not sent either at the start: they are the same everywhere already.
             warnings.simplefilter("ignore", FutureWarning)
@@ -53,10 +57,10 @@ class DistributedSteps:
             ProcessLostError: another process has ended.
 
         """
-        batch_size = indices.shape[1]
-        share = self.group.share_of(batch_size)
-        weight = len(share) * self.group.size / batch_size
-        self._weighted.weight = weight
+        share = self.group.share_of(indices.shape[1])
+        counts = self._counts[indices].double()  # (K, B)
+        weights = counts[:, share.start : share.stop].sum(dim=1) * self.group.size / counts.sum(dim=1)  # (K,)
+        self._weighted.weights = iter(weights.tolist())
         with lost_processes():
             losses = self._steps.run(indices[:, share.start : share.stop], learning_rates)  # (K,)
         return self.group.add_up(losses) / self.group.size  # (K,)
@@ -67,13 +71,13 @@ class DistributedSteps:
 
 
 class _WeightedLoss(nn.Module):
-    """A model whose loss is multiplied by a number."""
+    """A model whose loss is multiplied by a number, another one in each step."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
-        self.weight = 1.0
+        self.weights: Iterator[float] = iter(())
 
     def forward(self, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         logits, loss = self.model(tokens, targets)
-        return logits, loss * self.weight
+        return logits, loss * next(self.weights)

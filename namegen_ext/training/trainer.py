@@ -187,9 +187,6 @@ class Trainer:
         if options.dropout > 0:
             expected = "0 with more than one process, as each would drop others than one process does"
             raise OptionError("dropout", f"got {options.dropout:g}, expected {expected}")
-        if options.model == "gpt":
-            # A share's mean is over its own targets, of which shares have different numbers.
-            raise OptionError("model", "got 'gpt', which trains in one process alone")
 
     def restore(self, directory: RunDirectory, warn: Callable[[str], None] = lambda line: None) -> int:
         """Take up the run that was saved in a directory; return the number of steps done.

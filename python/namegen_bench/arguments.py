@@ -21,7 +21,7 @@ suites:
   train         whole training steps of the bigram, the MLP, the WaveNet and the GPT: minibatch, forward, backward,
                 update; each peer in a process of its own, at its best of one and all threads
   scaling       time and peak memory of a step of the MLP with batch norm over batch, hidden size and threads
-  sample        drawing names, the making of tables included, at the best of one and all threads
+  sample        drawing names, the making of tables included, at the best of one and all threads; whole processes
   time-to-loss  from the start of a process to a trained MLP of a given dev loss, by each backend of train
   gpu           each operator on a CUDA device, timed by CUDA events, and the bandwidth of a copy"""
 

@@ -35,7 +35,6 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
 
     """
     parser = build_parser(prog)
-    parser.set_defaults(prog=prog)
 
     def check(options: argparse.Namespace) -> tuple[argparse.Namespace, Report]:
         check_together(parser, options)

@@ -24,8 +24,9 @@ def test_no_weak_symbols_outside_the_instruction_sets_namespace(isa: str) -> Non
     nm = shutil.which("nm")
     if nm is None:
         pytest.skip("nm (binutils) is not installed")
-    builds = ROOT.glob(f"build/*/CMakeFiles/namegen_kernels_{isa}.dir")
-    objects = [path for build in builds for path in build.rglob("*.o")]
+    # The targets that cmake/InstructionSets.cmake makes: namegen_cpu_kernels_avx2, namegen_training_avx2 ...
+    targets = ROOT.glob(f"build/*/CMakeFiles/namegen_*_{isa}.dir")
+    objects = [path for target in targets for path in target.rglob("*.o")]
     if not objects:
         pytest.skip(
             f"there are no object files of {isa} under build/: this is no checkout that was built in place"

@@ -353,9 +353,20 @@ def test_every_model_trains_and_is_loaded_again(model: str, word_file: Path, tmp
     assert generator.sample(5, seed=generator.config.options.seed) == summary["samples"]
 
 
+@pytest.mark.parametrize("fused", ["off", "step"])
 @pytest.mark.parametrize("name", ["wavenet", "gpt"])
-def test_every_model_is_resumed_exactly(name: str, word_file: Path, tmp_path: Path) -> None:
-    small = ["--embedding-dim", "8", "--schedule", "constant", "--data", str(word_file), "--samples", "2"]
+def test_every_model_is_resumed_exactly(name: str, fused: str, word_file: Path, tmp_path: Path) -> None:
+    small = [
+        f"--fused={fused}",
+        "--embedding-dim",
+        "8",
+        "--schedule",
+        "constant",
+        "--data",
+        str(word_file),
+        "--samples",
+        "2",
+    ]
     flags = ["--model", name, *small]
     assert main([*flags, "--steps", "10", "--out", str(tmp_path / "parted")]) == 0
     assert main(["--resume", str(tmp_path / "parted"), "--steps", "15"]) == 0

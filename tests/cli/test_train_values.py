@@ -229,7 +229,11 @@ WAVENET, GPT, BIGRAM, NGRAM = (["--model", name] for name in ("wavenet", "gpt", 
         (["--steps", "0"], "--steps", "got 0, expected a whole number from 1"),
         (["--init", "counts"], "--init", "expected --model bigram or ngram with it"),
         ([*GPT, "--init", "counts"], "--init", "expected --model bigram or ngram with it"),
-        ([*GPT, "--fused", "step"], "--fused", "got 'step', but the step engine does not cover this model"),
+        (
+            [*GPT, "--dropout", "0.1", "--fused", "step"],
+            "--fused",
+            "got 'step', but the step engine does not cover this model: its dropout is 0.1",
+        ),
         # what the model has not
         (
             [*BIGRAM, "--embedding-dim", "4"],

@@ -1,11 +1,11 @@
 // Which rows are equal: a table of a data set's rows, and those of minibatches drawn from it, against maps of the
 // standard library.
-#include "engine/training/distinct_rows.h"
+#include "engine/training/cpu/distinct_rows.h"
 
 #include <algorithm>
 #include <map>
 
-#include "engine/training/minibatch.h"
+#include "engine/training/cpu/minibatch.h"
 #include "support.h"
 
 namespace distinct = namegen::cpu::NAMEGEN_ISA;

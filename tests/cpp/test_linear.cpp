@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/cpu_kernels.h"
 #include "support.h"
 
 namespace {

@@ -228,6 +228,74 @@ void test_direct_sampler(std::mt19937& generator) {
   }
 }
 
+// Whether two sets of rows are the same for one row each.
+bool same_row(const Rows& a, int64_t i, const Rows& b, int64_t j) {
+  const uint32_t *first = a.thresholds + i * a.width, *second = b.thresholds + j * b.width;
+  return a.width == b.width && a.last[i] == b.last[j] && std::equal(first, first + a.width, second);
+}
+
+// The table of a network: every row is what drawing directly computes, to the bit, whatever is computed beside it.
+void test_tabulated_network(std::mt19937& generator) {
+  std::vector<std::shared_ptr<const Network>> networks;
+  for (const auto& [vocab, block] : {std::pair<int64_t, int64_t>{7, 3}, {2, 1}, {40, 2}}) {
+    const std::vector<Level> levels = {random_level(block, 5, 19, true, generator),
+                                       random_level(1, 19, vocab, false, generator)};
+    networks.push_back(std::make_shared<Network>(vocab, 5, random_values<float>(vocab * 5, generator), levels));
+    int64_t contexts = 1;
+    for (int64_t i = 0; i < block; ++i) contexts *= vocab;
+    const std::vector<float> logits = random_values<float>(contexts * vocab, generator);
+    networks.push_back(std::make_shared<Network>(Network::of_table(vocab, block, logits.data())));
+
+    const auto& table = networks.back();
+    check(table->num_contexts() == contexts && table->block() == block, "sizes of a table of logits");
+    Evaluation evaluation(table);
+    for (int64_t i = 0; i < contexts; ++i) {
+      const Key context = table->context_of(i);
+      check(table->number_of(context) == i, "a context's number");
+      const float* found = evaluation.logits(&context, 1);
+      check(std::equal(found, found + vocab, &logits[i * vocab]), "the logits of a table are its rows");
+    }
+  }
+  for (const auto& network : networks) {
+    const int64_t vocab = network->vocab();
+    for (const Shaping shaping : {Shaping{1.0, vocab}, Shaping{0.7, std::max<int64_t>(1, vocab - 2)}}) {
+      const ContextTable table(network, shaping, kNoPoll);
+      ContextRows context_rows(network, shaping);
+      std::vector<uint32_t> thresholds(row_width(vocab));
+      int32_t last = 0;
+      const Rows one{thresholds.data(), &last, row_width(vocab)};
+      const uint32_t place = 0;
+      for (int64_t i = 0; i < table.num_rows(); ++i) {
+        const bool is_first = i == table.num_rows() - 1;
+        const Key context = network->context_of(is_first ? 0 : i);
+        context_rows.compute(&context, 1, is_first, one, &place);
+        check(same_row(table.rows(), i, one, 0), "a row of the table is that of its context alone");
+      }
+      const Spelling spelling = spelling_of(vocab, false, {}, 30);
+      std::string by_table, directly;
+      TableSampler(std::make_shared<ContextTable>(network, shaping, kNoPoll), spelling)
+          .draw(5, 7, 3000, by_table, kNoPoll);
+      DirectSampler(network, shaping, spelling).draw(5, 7, 3000, directly, kNoPoll);
+      check(by_table == directly, "table and direct drawing give the same names");
+    }
+    bool stopped = false;
+    try {
+      ContextTable(network, {1.0, vocab}, [] { throw std::runtime_error("stop"); });
+    } catch (const std::runtime_error&) {
+      stopped = true;
+    }
+    check(stopped, "what poll throws ends the tabulating");
+  }
+  const std::vector<float> diverged = {0, 1, 2, NAN};
+  bool refused = false;
+  try {
+    ContextTable(std::make_shared<Network>(Network::of_table(2, 1, diverged.data())), {1.0, 2}, kNoPoll);
+  } catch (const NonFiniteLogits&) {
+    refused = true;
+  }
+  check(refused, "logits that are not finite make no table");
+}
+
 void test_interrupted_sampler(std::mt19937& generator) {
   std::vector<Level> levels = {random_level(2, 4, 8, true, generator), random_level(1, 8, 10, false, generator)};
   const auto network = std::make_shared<Network>(10, 4, random_values<float>(40, generator), levels);
@@ -380,6 +448,11 @@ void test_refusals(std::mt19937& generator) {
       "a context of 135 bits");
   check_refused([&] { Network(5, 2, random_values<float>(10, generator), {random_level(2, 3, 5, false, generator)}); },
                 "levels that do not follow on each other");
+  const auto network = std::make_shared<Network>(Network::of_table(2, 1, std::vector<float>(4).data()));
+  check_refused([] { Network::of_table(2, 0, nullptr); }, "a block of nothing");
+  check_refused([] { Network::of_table(2, 33, nullptr); }, "a table of logits of too many contexts");
+  check_refused([&] { ContextTable(network, {0.0, 2}, kNoPoll); }, "a temperature of 0");
+  check_refused([&] { ContextTable(network, {1.0, 3}, kNoPoll); }, "more likeliest symbols than there are");
 }
 
 }  // namespace
@@ -390,6 +463,7 @@ int main() {
   test_name_set(generator);
   test_table_sampler(generator);
   test_direct_sampler(generator);
+  test_tabulated_network(generator);
   test_interrupted_sampler(generator);
   test_name_stream(generator);
   test_refusals(generator);

@@ -2,7 +2,7 @@
 // thresholds, sums and products.
 #include <algorithm>
 
-#include "engine/sampling/kernels.h"
+#include "engine/sampling/sampling_kernels.h"
 #include "support.h"
 
 using namespace namegen;

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "engine/training/dispatch.h"
+#include "engine/training/step_engine.h"
 #include "support.h"
 
 using namegen::DType;

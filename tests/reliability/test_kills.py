@@ -21,8 +21,12 @@ from namegen_ext.runs.directory import RunDirectory
 
 STEPS = 24
 BACKENDS = ([], ["--fused=layers"], ["--fused=step"])
-OPTIMIZERS = ("sgd", "adamw")
-KILLS = 17  # in each of the six cases: 102
+GPT = ["--model", "gpt", "--block-size", "4", "--embedding-dim", "4", "--num-layers", "1", "--num-heads", "2"]
+CASES = [
+    *(("mlp", backend, optimizer) for backend in BACKENDS for optimizer in ("sgd", "adamw")),
+    *(("gpt", backend, "adamw") for backend in BACKENDS),
+]
+KILLS = 17  # in each of the nine cases: 153
 
 SLOW_DISK = 0.001  # so that a good part of the time is spent in writing
 
@@ -30,14 +34,14 @@ SLOW_DISK = 0.001  # so that a good part of the time is spent in writing
 _kills: list[bool] = []
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("backend", BACKENDS, ids=lambda flags: flags[0] if flags else "stock")
+@pytest.mark.parametrize(("model", "backend", "optimizer"), CASES, ids=str)
 def test_killed_at_random_moments(
-    server: ForkServer, small: list[str], quick_path: Path, backend: list[str], optimizer: str
+    server: ForkServer, small: list[str], quick_path: Path, model: str, backend: list[str], optimizer: str
 ) -> None:
-    draw = random.Random(f"{backend} {optimizer}")
+    draw = random.Random(f"{model} {backend} {optimizer}")
     every = 1 if optimizer == "sgd" else 3
-    flags = [*small, *backend, "--optimizer", optimizer, "--steps", str(STEPS), "--log-every", "1"]
+    sizes = small if model == "mlp" else [*small[:2], *GPT, "--samples", "5"]
+    flags = [*sizes, *backend, "--optimizer", optimizer, "--steps", str(STEPS), "--log-every", "1"]
     flags += ["--eval-every", "7", "--checkpoint-every", str(every)]
     whole = server.run("train", *flags, "--out", quick_path / "whole", slow_disk=SLOW_DISK)
     assert whole.status == 0, whole.errors
@@ -70,7 +74,7 @@ def test_killed_at_random_moments(
 
 
 def test_so_many_kills_and_some_of_them_in_the_middle_of_a_file() -> None:
-    if len(_kills) < KILLS * len(BACKENDS) * len(OPTIMIZERS):
+    if len(_kills) < KILLS * len(CASES):
         pytest.skip("counts the kills of the tests before it, of which not all were run")
     print(f"{len(_kills)} kills at random moments, {sum(_kills)} of them with a file half written")
     assert len(_kills) >= 100

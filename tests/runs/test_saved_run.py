@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from namegen_ext.data import load_words
+from namegen_ext.generator import Generator
 from namegen_ext.runs.config import _sha256
 from namegen_ext.train import main
 from namegen_ext.training import RunError, load_run
@@ -48,6 +49,10 @@ def error_of(path: Path) -> str:
     with pytest.raises(RunError) as caught:
         load_run(path)
     assert "\n" not in str(caught.value)
+    # What reads the run without torch says the same.
+    with pytest.raises(RunError) as without_torch:
+        Generator.from_run(path)
+    assert str(without_torch.value) == str(caught.value)
     return str(caught.value)
 
 

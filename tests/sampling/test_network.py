@@ -14,11 +14,13 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from namegen_ext import fuse
-from namegen_ext.models import MLP, WaveNet
+from namegen_ext.models import MLP, Bigram, NGram, WaveNet
 from namegen_ext.nn import ChannelsLastBatchNorm1d, FlattenConsecutive, FusedBatchNorm1d
 from namegen_ext.sampling.distribution import ModelDistribution, Shaping
+from namegen_ext.sampling.errors import NotCoveredError
+from namegen_ext.sampling.module_network import read_network
 from namegen_ext.sampling.native import native_network
-from namegen_ext.sampling.network import NotCoveredError, logits, read_network
+from namegen_ext.sampling.network import logits
 
 V = 6
 
@@ -44,7 +46,7 @@ def check_covered(model: nn.Module, block_size: int = 4, vocab_size: int = V) ->
     contexts = torch.randint(vocab_size, (300, block_size))
     expected = direct.logits(contexts).double()  # (N, V), by torch in float32
     network = read_network(direct)
-    exact = logits(network, contexts)  # (N, V), in float64
+    exact = torch.from_numpy(logits(network, contexts.numpy()))  # (N, V), in float64
     found = torch.from_numpy(native_network(network).logits(contexts.numpy())).double()
     largest = 1 + exact.abs().max()
     assert (expected - exact).abs().max() < 1e-5 * largest  # the layers were read right
@@ -113,6 +115,30 @@ COVERED: dict[str, Callable[[], nn.Module]] = {
 
 def _fused(model: nn.Module) -> nn.Module:
     assert any(site.fused for site in fuse(model).sites)
+    return model
+
+
+def test_tables_of_logits() -> None:
+    """Counting models and bigrams are networks without levels: their logits come out as they stand in the table."""
+    models = [
+        (Bigram(V, init="plain"), 1),
+        (NGram(V, 3, init="plain"), 3),
+        (nn.Sequential(nn.Embedding(V, V), nn.Flatten()), 1),
+        (fused_bigram(), 1),
+    ]
+    for model, block_size in models:
+        direct = distribution(model, block_size)
+        network = read_network(direct)
+        assert network.levels == ()
+        contexts = torch.randint(V, (300, block_size))
+        expected = direct.logits(contexts).numpy()  # (N, V)
+        assert (logits(network, contexts.numpy()) == expected).all()
+        assert (native_network(network).logits(contexts.numpy()) == expected).all()
+
+
+def fused_bigram() -> nn.Module:
+    model = Bigram(V, init="plain")
+    fuse(model)
     return model
 
 
@@ -187,6 +213,7 @@ NOT_COVERED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         "nn.Linear is expected, but there stands Tanh",
     ),
     "no linear layer": (_sequential(nn.Flatten()), "do not end with a linear layer"),
+    "a table of other sizes": (lambda: NGram(V, 3, init="plain"), r"is \(216, 6\), not \(1296, 6\)"),
     "several positions left": (
         _sequential(FlattenConsecutive(2), nn.Linear(6, V)),
         "do not end with a linear layer over the whole context",

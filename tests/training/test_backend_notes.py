@@ -8,6 +8,7 @@ from torch import nn
 
 from namegen_ext.models import GPT
 from namegen_ext.training import BackendError, choose_backend
+from namegen_ext.training.backends import Backend
 
 
 class Deep(nn.Module):
@@ -32,9 +33,17 @@ def test_a_deep_model_is_told_about_in_few_words() -> None:
 
 
 def test_the_fused_layers_of_a_deep_model_share_a_line() -> None:
-    model = GPT(27, num_layers=6)
+    model = GPT(27, num_layers=6, dropout=0.1)
     backend = choose_backend("auto", model, torch.optim.AdamW(model.parameters()))
     assert backend.name == "fused-layers"
     line = "blocks.0.attention.projections.0 to blocks.5.network.2 (24 sites): Linear -> linear"
     assert line in backend.note
     assert len(backend.note.splitlines()) <= 6
+    assert backend.note.startswith(
+        "the step engine does not cover this model: its dropout is 0.1, and the engine"
+    )
+
+
+def test_a_gpt_without_dropout_runs_in_the_engine() -> None:
+    model = GPT(27)
+    assert choose_backend("auto", model, torch.optim.AdamW(model.parameters())) == Backend("fused-step")

@@ -47,6 +47,8 @@ CASES = [
         if (name, fused) != ("bigram", "layers")
     ),
     ("gpt", None),
+    ("gpt", "layers"),
+    *(("gpt without dropout", fused) for fused in (None, "layers", "step")),
 ]
 
 
@@ -79,7 +81,8 @@ def trained_in_parts(
 def test_the_bits_are_those_of_a_run_that_was_never_stopped(
     words: list[str], small_options: Options, tmp_path: Path, name: str, fused: str | None
 ) -> None:
-    options = small_options(**{"steps": 90, **(GPT if name == "gpt" else WINDOWED[name])})
+    gpts = {"gpt": GPT, "gpt without dropout": {**GPT, "dropout": 0.0}}
+    options = small_options(**{"steps": 90, **({**WINDOWED, **gpts}[name])})
     whole = trained_in_parts(words, options, tmp_path / "whole", fused, ())
     parted = trained_in_parts(words, options, tmp_path / "parted", fused, (5, 23, 24, 60))
 

@@ -7,8 +7,8 @@
 
 namespace namegen::bindings {
 
-// Holds `busy` while it lives. A second call is refused with std::runtime_error and does not wait, so that a process may
-// fork at any time.
+// Holds `busy` while it lives. A second call is refused with std::runtime_error and does not wait, so that a process
+// may fork at any time.
 class Exclusive {
  public:
   Exclusive(std::atomic_flag& busy, const char* what) : busy_(busy) {

@@ -5,9 +5,10 @@
 
 namespace namegen::bindings {
 
+void bind_machine(nanobind::module_& m);
 void bind_counts(nanobind::module_& m);
-void bind_instruction_sets(nanobind::module_& m);
 void bind_step_engine(nanobind::module_& m);
+void bind_gpt_engine(nanobind::module_& m);
 void bind_sampling(nanobind::module_& m);
 
 }  // namespace namegen::bindings

@@ -23,6 +23,19 @@ struct EmbeddingConcatLinearShape {
   int64_t hidden;  // H, outputs
 };
 
+enum class OptimizerKind : int { kSgd = 0, kAdamW = 1 };
+
+// With the semantics of torch.optim.SGD (dampening 0) and torch.optim.AdamW.
+struct Optimizer {
+  OptimizerKind kind;
+  double weight_decay;
+  double momentum;  // SGD
+  bool nesterov;    // SGD
+  double beta1;     // AdamW
+  double beta2;     // AdamW
+  double eps;       // AdamW
+};
+
 struct BFloat16 {
   uint16_t bits;
 };

@@ -9,7 +9,7 @@
 #include <cmath>
 #include <cstddef>
 
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/cpu_kernels.h"
 #include "ops/autograd.h"
 #include "ops/batch_norm.h"
 

@@ -9,7 +9,7 @@
 #include <cmath>
 #include <sstream>
 
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/large_pages.h"
 #include "threads/arena.h"
 #include "threads/thread_context.h"

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/cpu_kernels.h"
 #include "ops/autograd.h"
 #include "ops/embedding_concat_linear.h"
 #include "ops/products.h"

@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/cpu_kernels.h"
 #include "ops/embedding_concat_linear.h"
 
 namespace namegen::ops::embedding_concat_linear {

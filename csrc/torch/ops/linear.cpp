@@ -9,7 +9,7 @@
 #include <array>
 #include <tuple>
 
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/cpu_kernels.h"
 #include "ops/autograd.h"
 #include "ops/linear.h"
 #include "ops/products.h"

@@ -1,5 +1,5 @@
-// CUDA as far as csrc/core/kernels/cuda uses it, on the CPU: a kernel's threads are fibers of one thread, which take turns
-// at the barriers. So the kernels' own sources are tested where there is no GPU: indices, barriers, orders of
+// CUDA as far as csrc/core/kernels/cuda uses it, on the CPU: a kernel's threads are fibers of one thread, which take
+// turns at the barriers. So the kernels' own sources are tested where there is no GPU: indices, barriers, orders of
 // summation, and, under AddressSanitizer and UndefinedBehaviorSanitizer, every access of global and shared memory and
 // its alignment. Not tested are what the compiler for the GPU makes of them, their speed, and what comes of real
 // concurrency: for a part of the last, fibers can be run in another order, and the results must not change.

@@ -1,7 +1,7 @@
 // The CUDA kernels of batch_norm against the CPU's in float64: every data type, training and evaluation, rows that fit
 // into shared memory and rows that do not, one chunk and several that wait for each other, channels far from zero; the
 // same bits on every run, whatever the order of threads.
-#include "support.h"
+#include "cuda_support.h"
 
 using namespace namegen;
 using namespace namegen::test;

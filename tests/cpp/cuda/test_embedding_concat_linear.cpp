@@ -1,6 +1,6 @@
 // The CUDA kernels of embedding_concat_linear against the CPU's in float64: every data type, both kinds of table, odd
 // and size-one shapes, small and large devices; the same bits on every run, whatever the order of threads.
-#include "support.h"
+#include "cuda_support.h"
 
 using namespace namegen;
 using namespace namegen::test;

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from namegen_bench.suites.train.operation_counts import (
+    distinct_prefixes,
     forward_operations,
     gpt_operations_per_step,
     operations_per_step,
@@ -81,15 +82,17 @@ def test_a_bigram_works_on_the_rows_that_occur() -> None:
     assert operations_per_step(weights, [tokens]) == 4 + 2 * (2 * V) + 2 * V * V
 
 
-def test_a_gpt_needs_no_position_behind_a_words_end() -> None:
+def test_a_gpt_needs_no_position_behind_a_words_end_and_equal_prefixes_once() -> None:
     model = GPT(V, block_size=4, embedding_dim=8, num_layers=2, num_heads=2)
-    targets = torch.tensor([[1, 0, -1, -1], [1, 2, 3, 0]])  # 2 and 4 positions
+    tokens = torch.tensor([[0, 1, 0, 0], [0, 1, 2, 3], [0, 4, 2, 3]])
+    targets = torch.tensor([[1, 0, -1, -1], [1, 2, 3, 0], [4, 2, 3, -1]])  # 2, 4 and 3 positions
+    assert distinct_prefixes(tokens, targets) == [1, 2, 2, 1]
     # Queries, keys, values, output, and two matrices of 8 by 32, in two layers; and the head.
     dense = 2 * (4 * 8 * 8 + 2 * 8 * 32) + 8 * V
-    pairs = 3 + 10  # 1 + 2, and 1 + 2 + 3 + 4
+    pairs = 1 * 1 + 2 * 2 + 2 * 3 + 1 * 4
     parameters = sum(parameter.numel() for parameter in model.parameters())
     expected = 3 * 2 * (6 * dense + pairs * 2 * (2 * 8)) + 2 * parameters
-    assert gpt_operations_per_step(model, [targets]) == expected
+    assert gpt_operations_per_step(model, [tokens], [targets]) == expected
 
 
 def test_the_bytes_of_a_step_are_those_of_the_minibatch_and_the_parameters() -> None:

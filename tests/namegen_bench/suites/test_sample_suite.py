@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import sys
+from dataclasses import replace
 
 import pytest
 import torch
 
+from namegen_bench.errors import BenchError
 from namegen_bench.measuring.agreement import DisagreementError
 from namegen_bench.measuring.settings import QUICK
 from namegen_bench.names import SAMPLE, SUITE_PEERS
-from namegen_bench.suites.sample import run_sample, sample_suite
+from namegen_bench.suites.sample import process_cases, run_sample, sample_suite
 from namegen_bench.suites.sample.eager_loops import batched, one_at_a_time
 from namegen_bench.suites.sample.sampling_work import work
 from namegen_bench.suites.train.operation_counts import forward_operations
@@ -24,9 +27,12 @@ WORDS = ["anna", "ana", "hannah", "nana", "han", "ann"] * 5
 
 
 def test_a_quick_run() -> None:
-    comparisons = list(run_sample(QUICK, (1,), None, lambda what: None))
+    *comparisons, process = run_sample(QUICK, (1,), None, lambda what: None)
     assert [comparison.case for comparison in comparisons] == ["mlp", "wavenet"]
+    assert (process.case, process.mode, process.batch) == ("mlp", "process", 20)
+    assert tuple(process.peers) == ("stock", "native")
     for comparison in comparisons:
+        assert comparison.mode == "name"
         assert tuple(comparison.peers) == SUITE_PEERS[SAMPLE]
         for found in comparison.peers.values():
             assert 0 < found.timing.seconds.median < 1
@@ -72,3 +78,42 @@ def test_other_names_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sample_suite, "sample_names", shifted)
     with pytest.raises(DisagreementError, match=r"mlp: .* of the names are the same, expected 99%"):
         list(run_sample(QUICK, (1,), None, lambda what: None))
+
+
+def test_whole_processes_are_measured_to_their_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    real = process_cases._run
+
+    def noted(command: tuple[str, ...]) -> bytes:
+        output = real(command)
+        ran.append("torch" if "import torch" in command else f"{len(output.splitlines())} names")
+        return output
+
+    monkeypatch.setattr(process_cases, "_run", noted)
+    monkeypatch.setattr(process_cases, "AIMS", {20: 0.35, 300: 0.6})
+    options = {"steps": 20, "hidden_size": 8}
+    settings = replace(QUICK, quick=False, rounds=2)
+    few, many = process_cases.measure_processes("mlp", options, settings, lambda what: None)
+    assert (few.batch, many.batch) == (20, 300)
+    assert {"torch", "20 names", "300 names"} == set(ran)
+    assert ran.count("20 names") >= 3, "one to count the names, and two that are timed"
+    for comparison in (few, many):
+        assert comparison.peers["stock"].timing.seconds.median > 0
+        assert "aim: " in comparison.notes[0]
+    # Importing torch takes far longer than the whole command, on any machine.
+    assert few.speedup("native").median > 1
+
+
+@pytest.mark.parametrize(
+    ("program", "error", "message"),
+    [
+        ("import sys; sys.exit('no such run')", BenchError, "no such run"),
+        ("print('anna')", DisagreementError, "mlp: the command wrote 1 names, expected 20"),
+    ],
+)
+def test_a_process_that_does_not_draw_is_found_out(
+    program: str, error: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_cases, "_SAMPLE", (sys.executable, "-c", program))
+    with pytest.raises(error, match=message):
+        list(process_cases.measure_processes("mlp", {"steps": 2, "hidden_size": 8}, QUICK, lambda what: None))

@@ -5,9 +5,9 @@
 #include <exception>
 #include <memory>
 
-#include "engine/sampling/aligned.h"
-#include "engine/sampling/kernels.h"
+#include "engine/sampling/aligned_array.h"
 #include "engine/sampling/predictor.h"
+#include "engine/sampling/sampling_kernels.h"
 
 namespace namegen::sampling {
 

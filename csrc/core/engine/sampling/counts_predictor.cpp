@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "engine/sampling/aligned.h"
-#include "engine/sampling/kernels.h"
+#include "engine/sampling/aligned_array.h"
+#include "engine/sampling/sampling_kernels.h"
 
 namespace namegen::sampling {
 

@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "engine/require.h"
-#include "engine/sampling/aligned.h"
-#include "engine/sampling/kernels.h"
+#include "engine/sampling/aligned_array.h"
+#include "engine/sampling/sampling_kernels.h"
 
 namespace namegen::sampling {
 

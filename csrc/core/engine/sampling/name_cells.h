@@ -1,7 +1,7 @@
 // The symbols of a batch of names while they are drawn, and how they become text.
 #pragma once
 
-#include "engine/sampling/aligned.h"
+#include "engine/sampling/aligned_array.h"
 #include "engine/sampling/sampler.h"
 
 namespace namegen::sampling {

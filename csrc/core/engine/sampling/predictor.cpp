@@ -3,7 +3,7 @@
 #include <stdexcept>
 
 #include "engine/require.h"
-#include "engine/sampling/kernels.h"
+#include "engine/sampling/sampling_kernels.h"
 
 namespace namegen::sampling {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/sampling/kernels.h"
+#include "engine/sampling/sampling_kernels.h"
 
 namespace namegen::sampling {
 

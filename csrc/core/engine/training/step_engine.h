@@ -1,10 +1,13 @@
 // Whole training steps in one call: minibatch gather, forward, softmax cross-entropy, backward and update, K times.
-// Free of torch. One class per instruction set and type behind this interface (see dispatch.h).
+// Free of torch. Behind this interface stands one class per instruction set and type (cpu/cpu_step_engine.cpp).
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <string>
 
 #include "kernels/cpu/context.h"
+#include "kernels/types.h"
 
 namespace namegen::engine {
 
@@ -31,18 +34,8 @@ struct Network {
   bool output_bias;
 };
 
-enum class OptimizerKind : int { kSgd = 0, kAdamW = 1 };
-
-// With the semantics of torch.optim.SGD (dampening 0) and torch.optim.AdamW.
-struct Optimizer {
-  OptimizerKind kind;
-  double weight_decay;
-  double momentum;  // SGD
-  bool nesterov;    // SGD
-  double beta1;     // AdamW
-  double beta2;     // AdamW
-  double eps;       // AdamW
-};
+using namegen::Optimizer;
+using namegen::OptimizerKind;
 
 // One array per parameter and state in torch's layout: rows x columns (a vector has one row).
 struct ParameterShape {
@@ -94,5 +87,11 @@ class StepEngine {
   // Logits (n, V) in evaluation mode of tokens (n, block).
   virtual void logits(const int32_t* tokens, int64_t n, void* logits, cpu::Context& context) = 0;
 };
+
+// For float32 or float64, with the instruction set in use or a named one (see kernels/cpu/instruction_sets.h). Throws
+// std::runtime_error where that cannot be had.
+std::unique_ptr<StepEngine> make_step_engine(const Network& network, const Optimizer& optimizer, DType dtype);
+std::unique_ptr<StepEngine> make_step_engine(const Network& network, const Optimizer& optimizer, DType dtype,
+                                             const std::string& isa);
 
 }  // namespace namegen::engine

@@ -4,8 +4,8 @@
 //   db = sum dz,  dw = sum dz * xhat,
 //   dx = g * (dz - db / N - xhat * dw / N)   in training, where mean and invstd depend on x (Ioffe and Szegedy 2015),
 //   dx = g * dz                              in evaluation.
-#include "kernels/cpu/batch_norm.h"
-#include "kernels/cpu/functions.h"
+#include "kernels/cpu/batch_norm_chunks.h"
+#include "kernels/cpu/kernel_table.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {

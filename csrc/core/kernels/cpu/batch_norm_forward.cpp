@@ -2,8 +2,8 @@
 //
 // Training: the mean of a piece of rows, then the sum of squared deviations from it, both exact to rounding; pieces and
 // chunks merge by Chan, Golub and LeVeque (1979): M = M_a + M_b + delta^2 n_a n_b / n.
-#include "kernels/cpu/batch_norm.h"
-#include "kernels/cpu/functions.h"
+#include "kernels/cpu/batch_norm_chunks.h"
+#include "kernels/cpu/kernel_table.h"
 #include "kernels/cpu/tanh.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
@@ -50,11 +50,8 @@ void chunk_statistics(const BatchNormForward& p, int64_t first, int64_t end, Com
       const Vec<T> delta = x - load(piece_mean + c);
       return delta * delta;
     });
-    for (int64_t c = 0; n > first && c < padded; c += kWidth<T>) {
-      Vec<T> m = load(mean + c), d = load(deviations + c);
-      merge_statistics(T(n - first), m, d, T(rows), load(piece_mean + c), load(piece_deviations + c));
-      store(mean + c, m);
-      store(deviations + c, d);
+    if (n > first) {
+      merge_statistics(padded, T(n - first), mean, deviations, T(rows), piece_mean, piece_deviations);
     }
   }
 }

@@ -7,8 +7,8 @@
 
 namespace namegen::cpu {
 
-// Its functions are defined in context.cpp: inline ones would be compiled for each instruction set, and the linker would
-// keep one of these for every CPU.
+// Its functions are defined in context.cpp: inline ones would be compiled for each instruction set, and the linker
+// would keep one of these for every CPU.
 class Context {
  public:
   using Task = void (*)(void* state, int64_t task);

@@ -7,9 +7,10 @@
 // products over the examples themselves. Sums are cut into chunks that depend on the shapes alone and are merged in
 // order, so the bits are the same for any number of threads.
 #include "kernels/cpu/add_arrays.h"
-#include "kernels/cpu/embedding_concat_linear.h"
-#include "kernels/cpu/functions.h"
+#include "kernels/cpu/embedding_concat_linear_choice.h"
+#include "kernels/cpu/kernel_table.h"
 #include "kernels/cpu/row_blocks.h"
+#include "kernels/cpu/symbol_rows.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {

@@ -3,9 +3,10 @@
 // By table: a token takes one of V values, so position t adds one of V rows, P[t, s] = C[s] @ W_t^T. Only the rows of
 // symbols that occur are formed; an example is then the sum of `block` rows. By plain product where symbols hardly
 // repeat. Both form the same sums in another order.
-#include "kernels/cpu/embedding_concat_linear.h"
+#include "kernels/cpu/embedding_concat_linear_choice.h"
+#include "kernels/cpu/symbol_rows.h"
 
-#include "kernels/cpu/functions.h"
+#include "kernels/cpu/kernel_table.h"
 #include "kernels/cpu/tanh.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {

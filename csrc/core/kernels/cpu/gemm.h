@@ -6,25 +6,17 @@
 // order of summation depends on the shapes alone.
 #pragma once
 
+#include "kernels/cpu/panels.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/transpose.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-inline constexpr int kTileVectors = 4;
-template <class T>
-inline constexpr int kPanel = kTileVectors * kWidth<T>;
-
-// The most rows of a tile of NV vectors: as many as leave registers for a row of B and a value of A.
+// The most rows of a tile of NV vectors, by NV: as many as leave registers for a row of B and a value of A.
+inline constexpr int kTileRowsOf16Registers[kTileVectors] = {8, 5, 4, 3};
+inline constexpr int kTileRowsOf32Registers[kTileVectors] = {14, 12, 8, 6};
 template <int NV>
-inline constexpr int kTileRows = kRegisters == 32 ? (NV == 4   ? 6
-                                                     : NV == 3 ? 8
-                                                     : NV == 2 ? 12
-                                                               : 14)
-                                                  : (NV == 4   ? 3
-                                                     : NV == 3 ? 4
-                                                     : NV == 2 ? 5
-                                                               : 8);
+inline constexpr int kTileRows = kRegisters == 32 ? kTileRowsOf32Registers[NV - 1] : kTileRowsOf16Registers[NV - 1];
 inline constexpr int kMostTileRows = 14;
 
 // ---- accessors ------------------------------------------------------------------------------------------------------
@@ -122,39 +114,6 @@ inline RowsOfA<T> rows_of_a(int64_t rows, const RowAt& row_at) {
   for (int i = 0; i < kMostTileRows; ++i) a.row[i] = row_at(smaller(i, rows - 1));
   return a;
 }
-
-// Calls body with the number of vectors, 1 to kTileVectors, as a compile-time constant.
-template <int N>
-struct Constant {
-  static constexpr int value = N;
-};
-template <class Body>
-inline void with_vectors(int64_t vectors, const Body& body) {
-  static_assert(kTileVectors == 4);
-  switch (vectors) {
-    case 1:
-      return body(Constant<1>{});
-    case 2:
-      return body(Constant<2>{});
-    case 3:
-      return body(Constant<3>{});
-    default:
-      return body(Constant<4>{});
-  }
-}
-
-// How n columns fall into panels of kTileVectors vectors, the last one only as wide as it needs to be.
-template <class T>
-struct Panels {
-  int64_t columns;
-  int64_t count() const { return ceil_div(columns, kPanel<T>); }
-  int64_t padded() const { return ceil_div(columns, kWidth<T>) * kWidth<T>; }
-  int64_t first(int64_t panel) const { return panel * kPanel<T>; }
-  int64_t width(int64_t panel) const { return smaller(kPanel<T>, columns - first(panel)); }
-  int64_t vectors(int64_t panel) const { return ceil_div(width(panel), kWidth<T>); }
-  // Lanes in use of the panel's last vector.
-  int64_t last(int64_t panel) const { return width(panel) - (vectors(panel) - 1) * kWidth<T>; }
-};
 
 // ---- layouts --------------------------------------------------------------------------------------------------------
 

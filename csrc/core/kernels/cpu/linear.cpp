@@ -2,9 +2,9 @@
 //
 // All three products go through the same register tiles: one operand packed into panels of columns, the other read
 // where it lies, by rows or by columns. Sums run in the order of k, in one go or, for dW, in pieces of N.
-#include "kernels/cpu/functions.h"
+#include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/gemm.h"
-#include "kernels/cpu/kernels.h"
+#include "kernels/cpu/kernel_table.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {

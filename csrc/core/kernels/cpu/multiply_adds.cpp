@@ -1,5 +1,5 @@
 // Multiplications and additions in registers and nothing else: their rate is what no kernel can exceed.
-#include "kernels/cpu/functions.h"
+#include "kernels/cpu/kernel_table.h"
 #include "kernels/cpu/simd.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {

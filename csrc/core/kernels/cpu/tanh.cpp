@@ -1,7 +1,7 @@
 // tanh over an array: what the activation of every operator computes, by itself, for tests.
 #include "kernels/cpu/tanh.h"
 
-#include "kernels/cpu/functions.h"
+#include "kernels/cpu/kernel_table.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 

@@ -44,4 +44,19 @@ inline void transpose(const T* source, int64_t source_stride, int64_t rows, int6
   }
 }
 
+// target (columns, rows) = source (rows, columns) transposed. The rows of the target are written up to the next whole
+// vector, with 0, where it is `padded`.
+template <class T>
+inline void transpose_matrix(const T* source, int64_t source_stride, int64_t rows, int64_t columns, T* target,
+                             int64_t target_stride, bool padded) {
+  constexpr int64_t kW = kWidth<T>;
+  for (int64_t r = 0; r < rows; r += kW) {
+    const int64_t row_count = smaller(kW, rows - r);
+    for (int64_t c = 0; c < columns; c += kW) {
+      transpose<T>(source + r * source_stride + c, source_stride, row_count, smaller(kW, columns - c),
+                   target + c * target_stride + r, target_stride, padded ? kW : row_count);
+    }
+  }
+}
+
 }  // namespace namegen::cpu::NAMEGEN_ISA

@@ -7,7 +7,7 @@
 //
 // The first pass forms the two sums, the second dx. In between dz and x stay in shared memory as far as they fit, and
 // what does not is read again, the last rows first.
-#include "kernels/cuda/batch_norm.h"
+#include "kernels/cuda/batch_norm_slabs.h"
 
 namespace namegen::cuda {
 namespace {

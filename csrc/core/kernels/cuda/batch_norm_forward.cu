@@ -4,7 +4,7 @@
 // deviations of a few rows at a time, by two passes over registers, and merges such pieces, then threads, then chunks,
 // in a fixed order. Rows are kept in shared memory until all statistics are known; those that do not fit are read
 // again, the last ones first, which the L2 cache still has.
-#include "kernels/cuda/batch_norm.h"
+#include "kernels/cuda/batch_norm_slabs.h"
 
 namespace namegen::cuda {
 namespace {

@@ -8,7 +8,7 @@
 // those of the chunks, are merged in their order. Three launches: the sums, their merging where there are several
 // chunks, and the products. Symbols that don't occur at a position take no part, as in the unfused layers: their
 // embedding may be infinite or NaN.
-#include "kernels/cuda/kernels.h"
+#include "kernels/cuda/cuda_kernels.h"
 #include "kernels/cuda/values.h"
 
 namespace namegen::cuda {

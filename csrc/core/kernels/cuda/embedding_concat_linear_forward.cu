@@ -3,7 +3,7 @@
 // A block takes a slab of columns and a chunk of examples. Where the slab's part of P fits in its shared memory it
 // forms that part by itself and then adds up rows: one launch, x is never formed, y is written once. Else P is formed
 // in scratch memory first, and its rows are read through the L2 cache.
-#include "kernels/cuda/kernels.h"
+#include "kernels/cuda/cuda_kernels.h"
 #include "kernels/cuda/values.h"
 
 namespace namegen::cuda {

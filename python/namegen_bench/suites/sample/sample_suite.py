@@ -21,6 +21,7 @@ from namegen_bench.measuring.settings import Settings
 from namegen_bench.measuring.timing import Timing, measure
 from namegen_bench.names import NATIVE, ONE_AT_A_TIME, PYTHON, SAMPLE, STOCK, SUITE_PEERS
 from namegen_bench.suites.sample.eager_loops import batched, one_at_a_time
+from namegen_bench.suites.sample.process_cases import measure_processes
 from namegen_bench.suites.sample.sampling_work import work
 from namegen_ext.data import Vocabulary, load_words
 from namegen_ext.sampling import sample_names
@@ -87,7 +88,9 @@ def run_sample(
     only_peers: frozenset[str] | None,
     tell: Callable[[str], None],
 ) -> Iterator[Comparison]:
-    """Measure each case in seconds per name. The time includes making the tables that are drawn from.
+    """Measure each case in seconds per name, and the command that draws names in seconds per process.
+
+    The time per name includes making the tables that are drawn from.
 
     Args:
         settings: how long and how often each peer is measured.
@@ -96,7 +99,8 @@ def run_sample(
         tell: is called with what is being measured.
 
     Raises:
-        DisagreementError: Python and the native sampler do not draw the same names.
+        BenchError: a process failed.
+        DisagreementError: Python and the native sampler do not draw the same names, or the command draws too few.
 
     """
     words = load_words("census").words
@@ -106,6 +110,9 @@ def run_sample(
         trained = Trainer(words, RECIPES["default"].train_options(case.options), fused="auto").run()
         tell(case.name)
         yield _compare(case, trained, settings, rates, only_peers)
+    if only_peers is None or NATIVE in only_peers:
+        mlp = sample_cases(settings.quick)[0]
+        yield from measure_processes(mlp.name, mlp.options, settings, tell)
 
 
 def _compare(

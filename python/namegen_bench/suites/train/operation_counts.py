@@ -13,8 +13,8 @@ The positions of a minibatch repeat themselves. Two positions that hold the same
 activations: these need to be computed only once, and their gradients can be added up first. So the distinct rows of
 each level are counted.
 
-A GPT does not need the positions after the end of a word. Its attention joins each position with itself and with the
-positions before it.
+A GPT does not need the positions after the end of a word, and it needs equal prefixes of several rows only once: the
+distinct prefixes are counted. Attention joins each of them with itself and with those before it.
 
 Activations do not count as bytes that must be moved, because they can be computed again. The minibatch and the
 parameters count: the step reads the minibatch's indices, tokens and targets, and it reads and writes each parameter.
@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from namegen_bench.measuring.floor import Work
@@ -47,7 +48,9 @@ def work_per_step(case: TrainCase, data: TrainData) -> Work:
     minibatches = case.build_indices(len(data.targets)).steps(0, min(case.steps, _COUNTED_STEPS))  # (K, B)
     model = case.build_model(data.vocab_size)
     if isinstance(model, GPT):
-        operations = gpt_operations_per_step(model, list(data.targets[minibatches]))
+        operations = gpt_operations_per_step(
+            model, list(data.tokens[minibatches]), list(data.targets[minibatches])
+        )
     else:
         operations = operations_per_step(read_weights(model), list(data.tokens[minibatches]))
     example = (
@@ -57,29 +60,42 @@ def work_per_step(case: TrainCase, data: TrainData) -> Work:
     return Work(operations, moved)
 
 
-def gpt_operations_per_step(model: GPT, minibatches: Sequence[Tensor]) -> float:
-    """Count the operations of a step of a GPT, as the mean over minibatches.
+def gpt_operations_per_step(model: GPT, tokens: Sequence[Tensor], targets: Sequence[Tensor]) -> float:
+    """Count the operations of a step of a GPT, on average over minibatches.
 
     Args:
-        model: the model, which gives the sizes.
-        minibatches: the targets (B, block_size) of each minibatch.
+        model: gives the sizes.
+        tokens: (B, block_size) of each minibatch.
+        targets: (B, block_size) of each, -1 where nothing is to be predicted.
 
     """
     width, layers = model.embedding_dim, model.num_layers
     total = 0.0
-    for targets in minibatches:
-        lengths = (targets != IGNORED).sum(1)  # (B,)
-        rows = int(lengths.sum())
-        pairs = int(
-            (lengths * (lengths + 1) // 2).sum()
-        )  # pairs of a position with itself and each one before it
-        # Products of E * E for a position in a layer: 3 for queries, keys and values, 1 for the output, and 4 + 4 for
-        # the two layers of the network, which makes 12.
+    for rows, following in zip(tokens, targets, strict=True):
+        prefixes = distinct_prefixes(rows, following)
+        pairs = sum(count * length for length, count in enumerate(prefixes, start=1))
+        # Of a layer and a position: queries, keys and values 3, the output 1, and the network 4 + 4 times E * E.
         dense = layers * 12 * width**2 + width * model.vocab_size
-        # For a pair in a layer: the score sums E products, and E values are added up with their weight.
+        # Of a layer and a pair: the score sums E products, and E values are added up with their weight.
         attention = layers * 2 * width
-        total += _PRODUCTS * (rows * dense + pairs * attention)
-    return total / len(minibatches) + _UPDATE * _size(model)
+        total += _PRODUCTS * (sum(prefixes) * dense + pairs * attention)
+    return total / len(tokens) + _UPDATE * _size(model)
+
+
+def distinct_prefixes(tokens: Tensor, targets: Tensor) -> list[int]:
+    """Count the distinct prefixes of each length, up to each row's last target.
+
+    Args:
+        tokens: (B, block_size).
+        targets: (B, block_size), -1 where nothing is to be predicted.
+
+    Returns:
+        The numbers for lengths 1 to block_size.
+
+    """
+    places = torch.arange(1, targets.shape[1] + 1)  # (block_size,)
+    lengths = ((targets != IGNORED) * places).amax(dim=1)  # (B,)
+    return [len(tokens[lengths >= length, :length].unique(dim=0)) for length in places.tolist()]
 
 
 def operations_per_step(weights: Weights, minibatches: Sequence[Tensor]) -> float:

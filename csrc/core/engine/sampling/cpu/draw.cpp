@@ -1,7 +1,7 @@
 // Drawing symbols from rows of thresholds. No branch depends on what is drawn: names that have ended draw on to the end
 // of their four symbols, into cells that nobody reads, so that the CPU works at several names at once.
-#include "engine/sampling/cpu/functions.h"
 #include "engine/sampling/cpu/pick.h"
+#include "engine/sampling/cpu/sampling_kernel_table.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 

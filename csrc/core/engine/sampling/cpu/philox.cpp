@@ -1,7 +1,7 @@
 // Philox4x32-10, a vector of samples at a time (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2,
 // 3", SC 2011). Each 32-bit word lies in a lane of 64 bits, whose upper half is never read: a product of two lower
 // halves is one instruction, and its halves are the next round's words.
-#include "engine/sampling/cpu/functions.h"
+#include "engine/sampling/cpu/sampling_kernel_table.h"
 #include "kernels/cpu/simd.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {

@@ -1,7 +1,7 @@
 // Inversion: how many thresholds of a row are at most a word.
 #pragma once
 
-#include "engine/sampling/kernels.h"
+#include "engine/sampling/sampling_kernels.h"
 #include "kernels/cpu/simd.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {

@@ -1,0 +1,64 @@
+# The instruction sets that the CPU's arithmetic is compiled for, from the narrowest to the widest. This is the only list
+# of them: the compiler's flags, the check of the CPU and the tables of functions all follow from it. One more
+# instruction set is one more line. Sources that are compiled once per set stand in the folders csrc/core/**/cpu.
+#
+#   namegen_instruction_set(NAME [ON PROCESSORS] [FEATURES FEATURE...] [OPTIONS OPTION...])
+#
+# ON: a regular expression; on other processors the set is not compiled. FEATURES: each is a flag, -mFEATURE, of the
+# compiler, and what the CPU must have for the set to be used (csrc/core/kernels/cpu/instruction_sets.cpp knows how to
+# ask the CPU for it). OPTIONS: further flags.
+
+set(NAMEGEN_INSTRUCTION_SETS "")
+set(namegen_instruction_set_lines "")
+
+macro(namegen_instruction_set name)
+  cmake_parse_arguments(namegen_isa "" "ON" "FEATURES;OPTIONS" ${ARGN})
+  if(NOT namegen_isa_ON OR (NAMEGEN_WIDE_ISAS AND CMAKE_SYSTEM_PROCESSOR MATCHES "${namegen_isa_ON}"))
+    list(APPEND NAMEGEN_INSTRUCTION_SETS ${name})
+    list(TRANSFORM namegen_isa_FEATURES PREPEND "-m" OUTPUT_VARIABLE NAMEGEN_FLAGS_${name})
+    list(APPEND NAMEGEN_FLAGS_${name} ${namegen_isa_OPTIONS})
+    string(REPLACE ";" " " namegen_isa_features "${namegen_isa_FEATURES}")
+    string(APPEND namegen_instruction_set_lines "NAMEGEN_INSTRUCTION_SET(${name}, \"${namegen_isa_features}\")\n")
+  endif()
+endmacro()
+
+set(namegen_x86_64 "^(x86_64|AMD64|amd64)$")
+namegen_instruction_set(baseline)
+namegen_instruction_set(avx2 ON ${namegen_x86_64} FEATURES avx2 fma f16c)
+namegen_instruction_set(avx512 ON ${namegen_x86_64} FEATURES avx2 fma f16c avx512f avx512bw avx512dq avx512vl
+  OPTIONS -mprefer-vector-width=512)
+
+list(LENGTH NAMEGEN_INSTRUCTION_SETS namegen_instruction_set_count)
+if(namegen_instruction_set_count GREATER 1)
+  # Where there are wider sets, the baseline is for CPUs from before 2013: -O2 compiles in four fifths of the time.
+  list(APPEND NAMEGEN_FLAGS_baseline $<$<CONFIG:Release>:-O2>)
+endif()
+
+# The same list for C++, as lines that a file expands by a macro of its own.
+set(NAMEGEN_GENERATED_INCLUDES ${CMAKE_CURRENT_BINARY_DIR}/generated)
+file(CONFIGURE OUTPUT ${NAMEGEN_GENERATED_INCLUDES}/kernels/cpu/instruction_sets.inc @ONLY CONTENT
+"// Written by cmake/InstructionSets.cmake: NAMEGEN_INSTRUCTION_SET(name, features), from the narrowest to the widest.
+@namegen_instruction_set_lines@#undef NAMEGEN_INSTRUCTION_SET
+")
+
+set(NAMEGEN_ARITHMETIC_FLAGS
+  -ffp-contract=fast  # a * b + c in one instruction where there is one
+  -fno-math-errno -Wall -Wextra
+  -Wno-psabi  # vectors never cross the boundary of a translation unit
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> -Wno-uninitialized)  # false alarms in gcc 12's AVX-512 header
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  list(APPEND NAMEGEN_ARITHMETIC_FLAGS -O3)
+endif()
+
+# Adds the sources to a library, each compiled once per instruction set. The objects of a set are the target
+# LIBRARY_SET, e.g. namegen_cpu_kernels_avx2.
+function(namegen_add_arithmetic library)
+  foreach(isa ${NAMEGEN_INSTRUCTION_SETS})
+    add_library(${library}_${isa} OBJECT ${ARGN})
+    set_target_properties(${library}_${isa} PROPERTIES UNITY_BUILD ON)
+    target_include_directories(${library}_${isa} PRIVATE csrc/core)
+    target_compile_definitions(${library}_${isa} PRIVATE NAMEGEN_ISA=${isa})
+    target_compile_options(${library}_${isa} PRIVATE ${NAMEGEN_ARITHMETIC_FLAGS} ${NAMEGEN_FLAGS_${isa}})
+    target_sources(${library} PRIVATE $<TARGET_OBJECTS:${library}_${isa}>)
+  endforeach()
+endfunction()

@@ -1,0 +1,120 @@
+// The GPT's forward pass over a piece of the forest, layer by layer.
+#include "engine/gpt/cpu/gpt_passes.h"
+#include "engine/gpt/cpu/layer_norm.h"
+#include "kernels/cpu/gelu.h"
+
+namespace namegen::cpu::NAMEGEN_ISA {
+namespace {
+
+template <class T>
+void embed_nodes(const GptParameters<T>& p, const engine::ForestPiece& piece, const Rows<T>& x) {
+  const int64_t stride = padded<T>(p.network.embed);
+  for (int64_t i = 0; i < piece.nodes; ++i) {
+    const T* token = p.values + p.layout.token + piece.symbol[i] * stride;
+    const T* position = p.values + p.layout.position + piece.depth[i] * stride;
+    for (int64_t c = 0; c < stride; c += kWidth<T>) store(x.row(i) + c, load(token + c) + load(position + c));
+  }
+}
+
+// store_at(row, column, value): the vectors of x @ weight + bias.
+template <class T, class Store>
+void linear_rows(const GptParameters<T>& p, const GptLinear& linear, const Rows<T>& x, int64_t count,
+                 const Store& store_at) {
+  const T* bias = p.values + linear.bias;
+  multiply_panels<T>(x, count, {linear.inputs, linear.outputs}, p.values + linear.weight,
+                     [=](int64_t r, int64_t column, auto nv, const Vec<T>* sums) {
+#pragma GCC unroll 4
+                       for (int v = 0; v < decltype(nv)::value; ++v) {
+                         const int64_t at = column + v * kWidth<T>;
+                         store_at(r, at, sums[v] + load(bias + at));
+                       }
+                     });
+}
+
+template <class T>
+void add_linear_rows(const GptParameters<T>& p, const GptLinear& linear, const Rows<T>& x, int64_t count,
+                     const Rows<T>& sum) {
+  linear_rows(p, linear, x, count, [=](int64_t r, int64_t c, Vec<T> value) {
+    T* at = sum.row(r) + c;
+    store(at, load(at) + value);
+  });
+}
+
+template <class T>
+void gelu_rows(const Rows<T>& x, int64_t count, int64_t columns, const Rows<T>& slope, bool training) {
+  for (int64_t r = 0; r < count; ++r) {
+    for (int64_t c = 0; c < columns; c += kWidth<T>) {
+      const ValueAndSlope<T> result = gelu_with_slope<T>(load(x.row(r) + c));
+      store(x.row(r) + c, result.value);
+      if (training) store(slope.row(r) + c, result.slope);
+    }
+  }
+}
+
+template <class T>
+void attend_nodes(const GptParameters<T>& p, const engine::ForestPiece& piece, int64_t first, int64_t end,
+                  PieceMemory<T>& m, LayerActivations<T>& layer) {
+  const int64_t head_size = p.network.embed / p.network.heads;
+  const AttentionShape shape{p.network.embed, p.network.heads, head_size};
+  const AttentionRows<T> rows{layer.projections, layer.attended,         {},
+                              layer.p.data(),    m.p_begin.data(),       m.keys.data(),
+                              m.values.data(),   m.key_gradients.data(), m.value_gradients.data()};
+  switch (head_vectors<T>(head_size)) {
+    case HeadVectors::kOne:
+      attention_forward<HeadVectors::kOne>(piece, first, end, shape, rows);
+      break;
+    case HeadVectors::kWhole:
+      attention_forward<HeadVectors::kWhole>(piece, first, end, shape, rows);
+      break;
+    case HeadVectors::kPartial:
+      attention_forward<HeadVectors::kPartial>(piece, first, end, shape, rows);
+      break;
+  }
+}
+
+// One layer of nodes [first, end) of a piece.
+template <class T>
+void layer_forward(const GptParameters<T>& p, const GptLayer& layer, const engine::ForestPiece& piece, int64_t first,
+                   int64_t end, PieceMemory<T>& m, LayerActivations<T>& kept, bool training) {
+  const int64_t embed = p.network.embed, count = end - first;
+  const double eps = p.network.eps;
+  const auto block = [=](const Rows<T>& rows) { return rows.from(first); };
+  const Rows<T> x = block(m.x), y = m.y, projections = block(kept.projections), hidden = block(kept.hidden);
+  layer_norm<T>(x, count, embed, eps, p.values + layer.norm_1.weight, p.values + layer.norm_1.bias, block(kept.xhat_1),
+                kept.rstd_1.data() + first, y);
+  linear_rows<T>(p, layer.projections, y, count,
+                 [=](int64_t r, int64_t c, Vec<T> value) { store(projections.row(r) + c, value); });
+  attend_nodes(p, piece, first, end, m, kept);
+  add_linear_rows<T>(p, layer.output, block(kept.attended), count, x);
+  layer_norm<T>(x, count, embed, eps, p.values + layer.norm_2.weight, p.values + layer.norm_2.bias, block(kept.xhat_2),
+                kept.rstd_2.data() + first, y);
+  linear_rows<T>(p, layer.linear_1, y, count,
+                 [=](int64_t r, int64_t c, Vec<T> value) { store(hidden.row(r) + c, value); });
+  gelu_rows<T>(hidden, count, p.network.hidden, block(kept.slope), training);
+  add_linear_rows<T>(p, layer.linear_2, hidden, count, x);
+}
+
+}  // namespace
+
+template <class T>
+void gpt_forward(const GptParameters<T>& p, const engine::ForestPiece& piece, PieceMemory<T>& m, bool training) {
+  const int64_t embed = p.network.embed, nodes = piece.nodes;
+  m.begin_piece(p.network, piece);
+  embed_nodes<T>(p, piece, m.x);
+  for (int64_t l = 0; l < p.network.layers; ++l) {
+    for (int64_t first = 0; first < nodes; first += kBlockNodes) {
+      layer_forward(p, p.layout.layers.data()[l], piece, first, smaller(first + kBlockNodes, nodes), m,
+                    *m.layers.data()[training ? l : 0], training);
+    }
+  }
+  layer_norm<T>(m.x, nodes, embed, p.network.eps, p.values + p.layout.norm.weight, p.values + p.layout.norm.bias,
+                m.xhat, m.rstd.data(), m.normed);
+  const Rows<T> normed = m.normed, logits = m.logits;
+  multiply_rows<T>(normed.data, normed.stride, nodes, p.values + p.layout.head, padded<T>(embed), p.network.vocab,
+                   embed, [=](int64_t r, int64_t symbol, T product) { logits.row(r)[symbol] = product; });
+}
+
+template void gpt_forward(const GptParameters<float>&, const engine::ForestPiece&, PieceMemory<float>&, bool);
+template void gpt_forward(const GptParameters<double>&, const engine::ForestPiece&, PieceMemory<double>&, bool);
+
+}  // namespace namegen::cpu::NAMEGEN_ISA

@@ -1,0 +1,25 @@
+// The functions of one instruction set, for its table in sampling_kernel_table.cpp.
+#pragma once
+
+#include "engine/sampling/sampling_kernels.h"
+
+#if !defined(NAMEGEN_ISA)
+#define NAMEGEN_ISA baseline
+#endif
+
+namespace namegen::cpu::NAMEGEN_ISA {
+
+void philox_words(const sampling::PhiloxWords& p);
+int64_t table_turn(const sampling::TableTurn& p);
+void draw_from_rows(const sampling::RowDraws& p);
+void cumulative_to_rows(const sampling::Cumulative& p);
+void gathered_sum(const sampling::GatheredSum& p);
+void pack_weight(const float* weight, int64_t depth, int64_t columns, float* packed);
+void product(const sampling::Product& p);
+bool softmax(const sampling::Softmax& p);
+void logarithms(const sampling::Logarithms& p);
+void weighted_sum(const sampling::WeightedSum& p);
+
+extern const sampling::SamplingKernels kSamplingKernels;
+
+}  // namespace namegen::cpu::NAMEGEN_ISA

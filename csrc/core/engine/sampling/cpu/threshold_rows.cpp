@@ -1,0 +1,93 @@
+// From logits, or from probabilities, to rows of thresholds; in float64.
+#include "engine/sampling/cpu/sampling_kernel_table.h"
+#include "kernels/cpu/exp.h"
+
+namespace namegen::cpu::NAMEGEN_ISA {
+
+namespace {
+
+// Sets all but the k largest of x to -inf; of equal ones, those that come first stay.
+inline void keep_largest(double* x, int64_t count, int64_t k, double* copy) {
+  for (int64_t j = 0; j < count; ++j) copy[j] = x[j];
+  for (int64_t j = 0; j < count; ++j) {
+    int64_t before = 0;
+    for (int64_t i = 0; i < count; ++i) before += (copy[i] > copy[j]) | ((copy[i] == copy[j]) & (i < j));
+    if (before >= k) x[j] = -__builtin_inf();
+  }
+}
+
+// One row: thresholds ceil(c_j * 2^32 / total) of the cumulative weights c_j, whose last is the total. However its
+// product is rounded, its threshold comes out as 2^32 or more, which no word passes.
+inline void write_row(const double* cumulative, double total, int64_t vocab, const sampling::Rows& rows, int64_t row) {
+  const double scale = 4294967296.0 / total;
+  uint32_t* thresholds = rows.thresholds + row * rows.width;
+  const int64_t stored = smaller(vocab, rows.width);
+  int64_t passed_by_largest = 0;
+  for (int64_t j = 0; j < vocab; ++j) {
+    const double scaled = cumulative[j] * scale;
+    int64_t threshold = static_cast<int64_t>(scaled);
+    threshold += static_cast<double>(threshold) < scaled;
+    passed_by_largest += threshold <= int64_t{sampling::kLargestWord};
+    if (j < stored) thresholds[j] = static_cast<uint32_t>(smaller(threshold, sampling::kLargestWord));
+  }
+  for (int64_t j = stored; j < rows.width; ++j) thresholds[j] = sampling::kLargestWord;
+  rows.last[row] = static_cast<int32_t>(passed_by_largest);
+}
+
+// Whether all numbers of a row, which is padded with zeros to whole vectors, are finite.
+inline bool all_finite(const float* x, int64_t count) {
+  constexpr int kLanes = kWidth<float>;
+  Vec<float> sum = {};  // of x - x: 0, or NaN
+  for (int64_t j = 0; j < count; j += kLanes) sum += load(x + j) - load(x + j);
+  return sum_lanes<float>(sum) == 0;
+}
+
+inline double largest_of(const double* x, int64_t end) {
+  constexpr int kLanes = kWidth<double>;
+  Vec<double> largest = load(x);
+  for (int64_t j = kLanes; j < end; j += kLanes) {
+    const Vec<double> next = load(x + j);
+    largest = largest < next ? next : largest;
+  }
+  double result = largest[0];
+  for (int lane = 1; lane < kLanes; ++lane) result = result < largest[lane] ? largest[lane] : result;
+  return result;
+}
+
+}  // namespace
+
+void cumulative_to_rows(const sampling::Cumulative& p) {
+  for (int64_t i = 0; i < p.count; ++i) {
+    write_row(p.cumulative + i * p.vocab, 1.0, p.vocab, p.rows, p.first_row + i);
+  }
+}
+
+bool softmax(const sampling::Softmax& p) {
+  constexpr int kLanes = kWidth<double>;
+  const double infinity = __builtin_inf();
+  double* x = p.scratch;  // padded with -inf, so that whole vectors can be read
+  double* weight = p.scratch + sampling::padded(p.vocab);
+  const int64_t end = ceil_div(p.vocab, kLanes) * kLanes;
+  for (int64_t j = p.vocab; j < end; ++j) x[j] = -infinity;
+  for (int64_t i = 0; i < p.count; ++i) {
+    const float* logits = p.logits + i * p.stride;
+    if (!all_finite(logits, p.vocab)) return false;
+    for (int64_t j = 0; j < p.vocab; ++j) x[j] = logits[j];
+    if (p.without_end) x[0] = -infinity;
+    const double largest = largest_of(x, end);
+    if (p.top_k < p.vocab) keep_largest(x, p.vocab, p.top_k, weight);
+    for (int64_t j = 0; j < end; j += kLanes) {
+      const Vec<double> below = load(x + j) - largest;
+      store(weight + j, exp(p.temperature == 1 ? below : below / p.temperature));
+    }
+    double total = 0;
+    for (int64_t j = 0; j < p.vocab; ++j) {
+      total += weight[j];
+      weight[j] = total;  // cumulative from here on
+    }
+    write_row(weight, total, p.vocab, p.rows, p.row[i]);
+  }
+  return true;
+}
+
+}  // namespace namegen::cpu::NAMEGEN_ISA

@@ -1,0 +1,165 @@
+// What the passes of a step work on: the parameters, one minibatch at every level, and where threads and scratch memory
+// come from.
+#pragma once
+
+#include "engine/training/cpu/minibatch.h"
+#include "engine/training/cpu/parameters.h"
+
+namespace namegen::cpu::NAMEGEN_ISA {
+
+using engine::Optimizer;
+using engine::OptimizerKind;
+using engine::Slot;
+
+// The rows of a level that belong to a chunk.
+struct RowRange {
+  int64_t chunk;
+  int64_t share;      // which thread's share of the chunks it is in
+  bool begins_share;  // as the first of them
+  int64_t first;
+  int64_t end;
+  int64_t count() const { return end - first; }
+};
+
+// What a minibatch needs at one level. All arrays of activations have a row for each distinct row (distinct_rows.h).
+template <class T>
+struct LevelState {
+  int64_t positions = 0;  // T, after grouping
+  Array<T> x;             // what the linear reads where it joins rows of the level below, then the gradient of that
+  Array<T> z;             // before batch norm; unused without
+  Array<T> y;             // after tanh
+  Array<T> dz;            // gradient before tanh, then of z
+  Array<T> mean, invstd;  // of the minibatch
+  Array<T> scale;         // of batch norm: weight * invstd
+  Array<T> running_mean, running_var;
+  // In scratch memory:
+  T* weights = nullptr;                  // of each row, for batch norm: at how many places it occurs
+  T* chunk_sums = nullptr;               // of batch norm
+  T *shift = nullptr, *slope = nullptr;  // of batch norm's backward pass, by channel
+};
+
+template <class T>
+struct StepState {
+  const Network network;
+  const Optimizer optimizer;
+  const ParameterLayout<T> layout;
+  Array<T> arena[3];   // by Slot; states that the optimizer lacks are empty
+  Array<T> gradients;  // laid out as the values; of chunked parameters, the first chunk's share
+  Array<T> partial;    // the shares of the other chunks
+  Array<T> transposed;
+  int64_t updates = 0;
+  double learning_rate = 0;     // of the present step
+  bool update_at_once = false;  // whether SGD moves a weight as soon as its gradient is known
+
+  int64_t capacity = 0;  // examples
+  Minibatch minibatches[2];
+  const Minibatch* now = &minibatches[0];  // of the present step
+  Array<T> logits;                         // (outputs, padded V); then their gradients
+  LevelState<T> levels[Network::kMostLevels];
+  // In scratch memory:
+  const T* embedding_rows = nullptr;  // the embedding of each row of symbols
+  T* table = nullptr;                 // the first level's linear of each row of symbols
+  int64_t table_stride = 0;           // from the table of one share of the chunks to the next; 0: all read one
+  T* symbol_sums = nullptr;           // see symbol_sums.h
+  int64_t symbol_sums_stride = 0;     // from one chunk's to the next one's
+  StepContext context;
+
+  StepState(const Network& the_network, const Optimizer& the_optimizer)
+      : network(the_network), optimizer(the_optimizer), layout(the_network) {
+    const int64_t states = optimizer.kind == OptimizerKind::kAdamW ? 2 : optimizer.momentum != 0 ? 1 : 0;
+    for (int64_t slot = 0; slot <= states; ++slot) arena[slot].resize(layout.size);
+    gradients.resize(layout.size);
+    transposed.resize(layout.transposed_size);
+    int64_t positions = network.block;
+    for (int64_t l = 0; l < num_levels(); ++l) {
+      positions /= network.levels[l].group;
+      levels[l].positions = positions;
+      for (Array<T>* array :
+           {&levels[l].mean, &levels[l].invstd, &levels[l].scale, &levels[l].running_mean, &levels[l].running_var}) {
+        array->resize(stride(l));
+      }
+    }
+  }
+
+  int64_t num_levels() const { return network.level_count; }
+  int64_t stride(int64_t level) const { return layout.levels[level].linear.weight_stride; }
+  T* value(int64_t offset) const { return arena[0].data() + offset; }
+  T* state_at(Slot slot, int64_t offset) const {
+    const Array<T>& array = arena[static_cast<int>(slot)];
+    return array.size() == 0 ? nullptr : array.data() + offset;
+  }
+  T* gradient(int64_t offset) const { return gradients.data() + offset; }
+  // Where a chunk puts its share of the gradient of a parameter at `offset` (not a shared one).
+  T* chunk_gradient(int64_t chunk, int64_t offset) const {
+    if (chunk == 0) return gradient(offset);
+    return partial.data() + (chunk - 1) * (layout.size - layout.shared) + offset - layout.shared;
+  }
+
+  // Room for a minibatch of `batch` examples.
+  void reserve(int64_t batch) {
+    if (batch <= capacity) return;
+    for (Minibatch& minibatch : minibatches) minibatch.reserve(batch);
+    const int64_t vocab = padded<T>(network.vocab);
+    logits.resize(batch * vocab);
+    for (int64_t l = 0; l < num_levels(); ++l) {
+      LevelState<T>& level = levels[l];
+      const int64_t size = batch * level.positions * stride(l);
+      level.y.resize(size);
+      level.dz.resize(size);
+      if (network.levels[l].batch_norm) level.z.resize(size);
+      if (joins(l)) {
+        const int64_t row = layout.levels[l].linear.transposed_stride();
+        level.x.resize(batch * level.positions * row);
+      }
+    }
+    partial.resize((ExampleChunks{batch}.count() - 1) * (layout.size - layout.shared));
+    capacity = batch;
+  }
+
+  // No fewer than the rows of symbols of any minibatch with as many rows. Each thread's tables and sums have room for
+  // so many, and so lie at the same place in every step: never where another thread has written in the one before (two
+  // CPUs without a shared cache, MLP at batch 1,024: 103 to 98 us).
+  int64_t most_symbol_rows() const { return smaller(network.vocab, rows(0)) * now->symbols.block; }
+
+  bool joins(int64_t l) const { return joins_rows(network, l); }
+  int64_t chunks() const { return ExampleChunks{now->size}.count(); }
+  int64_t rows(int64_t l) const { return now->rows[l].count; }
+  int64_t places(int64_t l) const { return now->size * levels[l].positions; }
+  // What the linear of level l > 0 reads: (R, segments * padded inputs).
+  T* input(int64_t l) const { return joins(l) ? levels[l].x.data() : levels[l - 1].y.data(); }
+
+  RowRange range(int64_t count, int64_t chunk) const {
+    return {chunk, 0, chunk == 0, count * chunk / chunks(), count * (chunk + 1) / chunks()};
+  }
+  // Into how many shares the chunks are cut for work of so many microseconds.
+  int64_t shares(double micros) const { return smaller(chunks(), context.threads(micros)); }
+  // body(range) for every chunk of `count` rows; `flops` is the work of all. One thread does a share of the chunks, one
+  // after the other.
+  template <class Body>
+  void for_chunks(int64_t count, double flops, const Body& body) {
+    const double micros = flops / kFlopsPerMicro;
+    const int64_t share_count = shares(micros);
+    parallel_for(context, share_count, micros, [&](int64_t share) {
+      const int64_t begin = chunks() * share / share_count, end = chunks() * (share + 1) / share_count;
+      for (int64_t chunk = begin; chunk < end; ++chunk) {
+        RowRange rows = range(count, chunk);
+        rows.share = share;
+        rows.begins_share = chunk == begin;
+        body(rows);
+      }
+    });
+  }
+
+  bool norm(int64_t l) const { return network.levels[l].batch_norm; }
+  // Whether what follows level l needs all of its rows, not those of the same chunk alone: batch norm forms statistics,
+  // and rows that are joined come from anywhere.
+  bool is_waited_for(int64_t l) const { return norm(l) || (l + 1 < num_levels() && joins(l + 1)); }
+  // The first level of the last pass, which goes on to the logits.
+  int64_t last_pass() const {
+    int64_t l = num_levels();
+    while (l > 0 && !is_waited_for(l - 1)) --l;
+    return l;
+  }
+};
+
+}  // namespace namegen::cpu::NAMEGEN_ISA

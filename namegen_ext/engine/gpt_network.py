@@ -1,0 +1,209 @@
+"""From a GPT of the package to the network that the engine trains, or the reason why it cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, nn
+from torch.nn import Parameter
+
+from namegen_ext._native.core import _core
+from namegen_ext.engine.errors import UnsupportedModelError
+from namegen_ext.fusion import FusedSequential
+from namegen_ext.models.gpt import GPT
+from namegen_ext.models.gpt_block import Block, CausalSelfAttention
+from namegen_ext.models.layers import UnreadLayersError, check_plain
+
+_DTYPES = (torch.float32, torch.float64)
+_SEQUENTIAL = (nn.Sequential, FusedSequential)
+
+
+@dataclass(frozen=True)
+class GPTDescription:
+    """What the engine trains: a GPT as :class:`namegen_ext.models.GPT` builds it.
+
+    Attributes:
+        model: the GPT itself.
+        eps: of all its layer norms.
+
+    """
+
+    model: GPT
+    eps: float
+
+    @property
+    def block_size(self) -> int:
+        """The longest sequence T."""
+        return self.model.block_size
+
+    @property
+    def vocab_size(self) -> int:
+        """The number V of symbols."""
+        return self.model.vocab_size
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """That of all parameters."""
+        return self.model.token_embedding.weight.dtype
+
+    def parameters(self) -> list[Tensor]:
+        """All parameters, in the order in which the engine takes them."""
+        model = self.model
+        found: list[Tensor] = [model.token_embedding.weight, model.position_embedding.weight]
+        for block in _blocks(model):
+            for layer in _layers(block):
+                found += [layer.weight, layer.bias]
+        found += [model.norm.weight, model.norm.bias]
+        if not model.tied:
+            found.append(model.head.weight)
+        return found
+
+    def build(self, optimizer: dict[str, Any]) -> Any:
+        """Make the native engine, with an optimizer's settings."""
+        return _core.GptEngine(
+            vocab=self.vocab_size,
+            block=self.block_size,
+            embed=self.model.embedding_dim,
+            layers=self.model.num_layers,
+            heads=self.model.num_heads,
+            hidden=_blocks(self.model)[0].network[0].out_features,
+            tied=self.model.tied,
+            eps=self.eps,
+            optimizer=optimizer,
+            float64=self.dtype == torch.float64,
+        )
+
+
+def describe_gpt(model: GPT) -> GPTDescription:
+    """Read the network that a GPT is.
+
+    Raises:
+        UnsupportedModelError: the engine does not cover the model; the message says why.
+
+    """
+    try:
+        check_plain(model)
+    except UnreadLayersError as error:
+        _refuse(str(error))
+    if type(model) is not GPT:
+        _refuse(f"{type(model).__name__} is a subclass of GPT")
+    if model.dropout > 0:
+        _refuse(
+            f"its dropout is {model.dropout:g}, and the engine, which computes equal prefixes once, drops nothing"
+        )
+    _check_layers(model)
+    norms = [layer for layer in model.modules() if isinstance(layer, nn.LayerNorm)]
+    network = GPTDescription(model, norms[0].eps)
+    if any(norm.eps != network.eps or not norm.eps > 0 for norm in norms):
+        _refuse("its layer norms have different eps, or one that is not positive")
+    _check_tensors(network)
+    return network
+
+
+def _blocks(model: GPT) -> list[Any]:
+    return list(model.blocks)
+
+
+def _layers(block: Block) -> tuple[Any, ...]:
+    """The layers of a block that have parameters, in the order in which the engine takes them."""
+    attention = block.attention
+    return (
+        block.norm_1,
+        attention.projections[0],
+        attention.output[0],
+        block.norm_2,
+        block.network[0],
+        block.network[2],
+    )
+
+
+def _check_layers(model: Any) -> None:
+    """Check that the layers are those that the GPT's constructor makes, with the same sizes."""
+    width = model.embedding_dim
+    expected: list[tuple[Any, type[nn.Module], tuple[int, ...]]] = [
+        (model.token_embedding, nn.Embedding, (model.vocab_size, width)),
+        (model.position_embedding, nn.Embedding, (model.block_size, width)),
+        (model.norm, nn.LayerNorm, (width,)),
+        (model.head, nn.Linear, (model.vocab_size, width)),
+    ]
+    if len(model.blocks) != model.num_layers:
+        _refuse(f"it has {len(model.blocks)} blocks, and its num_layers is {model.num_layers}")
+    for block in _blocks(model):
+        if type(block) is not Block or type(block.attention) is not CausalSelfAttention:
+            _refuse(f"a block is a {type(block).__name__}, or its attention another than the GPT's own")
+        attention: Any = block.attention
+        network: Any = block.network
+        _check_sequential(attention.projections, nn.Linear, nn.Unflatten)
+        _check_sequential(attention.output, nn.Linear, nn.Dropout)
+        _check_sequential(network, nn.Linear, nn.GELU, nn.Linear, nn.Dropout)
+        if network[1].approximate != "none":
+            _refuse(f"a GELU is approximated ({network[1].approximate}), and the engine's is exact")
+        hidden = network[0].out_features
+        expected += [
+            (block.norm_1, nn.LayerNorm, (width,)),
+            (attention.projections[0], nn.Linear, (3 * width, width)),
+            (attention.output[0], nn.Linear, (width, width)),
+            (block.norm_2, nn.LayerNorm, (width,)),
+            (network[0], nn.Linear, (hidden, width)),
+            (network[2], nn.Linear, (width, hidden)),
+        ]
+        if hidden != _blocks(model)[0].network[0].out_features:
+            _refuse("its blocks have different sizes")
+        heads = tuple(attention.projections[1].unflattened_size)
+        if heads != (3, model.num_heads, width // model.num_heads):
+            _refuse(f"an attention's projections are split into {heads}")
+        if attention.dropout > 0 or attention.output[1].p > 0 or network[3].p > 0:
+            _refuse("a block has dropout, and the engine, which computes equal prefixes once, drops nothing")
+    if model.drop.p > 0:
+        _refuse("it has dropout, and the engine, which computes equal prefixes once, drops nothing")
+    for layer, kind, size in expected:
+        if type(layer) is not kind:
+            _refuse(f"a layer is a {type(layer).__name__}, where a {kind.__name__} is expected")
+        weight: Any = layer.weight
+        if weight is None or (kind is nn.LayerNorm and layer.bias is None):
+            _refuse("a layer norm has no weight or no bias")
+        if tuple(weight.shape) != size:
+            _refuse(f"a {kind.__name__} has a weight {tuple(weight.shape)}, where {size} is expected")
+        if kind is nn.Linear and (layer.bias is None) != (layer is model.head):
+            _refuse("a linear layer of a block has no bias, or the head has one")
+        if kind is nn.Embedding and (
+            layer.padding_idx is not None
+            or layer.max_norm is not None
+            or layer.scale_grad_by_freq
+            or layer.sparse
+        ):
+            _refuse("an embedding has padding_idx, max_norm, scale_grad_by_freq or sparse gradients")
+    if (model.head.weight is model.token_embedding.weight) != model.tied:
+        _refuse(f"its tied is {model.tied}, and its head's weight is another than that says")
+
+
+def _check_sequential(layers: Any, *kinds: type[nn.Module]) -> None:
+    if type(layers) not in _SEQUENTIAL or tuple(type(layer) for layer in layers) != kinds:
+        _refuse(f"a block has other layers than {', '.join(kind.__name__ for kind in kinds)}")
+
+
+def _check_tensors(network: GPTDescription) -> None:
+    parameters = network.parameters()
+    if network.dtype not in _DTYPES:
+        _refuse(f"its parameters are {network.dtype}; the engine takes float32 and float64")
+    for parameter in parameters:
+        if parameter.device.type != "cpu":
+            _refuse(f"it is on {parameter.device}; the engine runs on the CPU")
+        if parameter.dtype != network.dtype:
+            _refuse(f"its tensors are of several dtypes, {network.dtype} and {parameter.dtype}")
+        if parameter.layout is not torch.strided or not parameter.is_contiguous():
+            _refuse("a parameter is not contiguous")
+        if not parameter.requires_grad:
+            _refuse("a parameter does not require gradients")
+        if type(parameter) is not Parameter:
+            _refuse(f"a parameter is a {type(parameter).__name__}")
+    if len({id(parameter) for parameter in parameters}) != len(parameters):
+        _refuse("two of its layers share a parameter")
+    if len(list(network.model.parameters())) != len(parameters):
+        _refuse("it has parameters beside those of its layers")
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise UnsupportedModelError(f"the step engine does not cover this model: {reason}")

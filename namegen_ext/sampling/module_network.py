@@ -1,0 +1,145 @@
+"""Reading a network off the layers of a module.
+
+The layers are read as models/layers.py says; batch norms in evaluation are folded into the linear layers before them.
+Whether the model computes what its layers say is then tried out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from namegen_ext.models import layers
+from namegen_ext.models.ngram import ContextNumber
+from namegen_ext.nn.plain_calls import stock_class
+from namegen_ext.sampling.distribution import ModelDistribution
+from namegen_ext.sampling.errors import NotCoveredError
+from namegen_ext.sampling.network import BatchNorm, Level, Network, folded_level, logits
+
+_TRIED_CONTEXTS = 64
+# Two orders of summation in float32 differ by about 1e-6 of the largest logit; another function by about 1.
+_TOLERANCE = 1e-4
+
+_WITHOUT_EFFECT = (nn.Dropout, nn.Identity)  # in evaluation
+
+
+def read_network(direct: ModelDistribution) -> Network:
+    """Read a model's layers, and try whether they are what it computes.
+
+    Raises:
+        NotCoveredError: they are not, or there are some that are not covered.
+        SamplingError: the model's logits are not all finite.
+
+    """
+    model = direct.model
+    try:
+        layers.check_plain(model)
+        if any(tensor.device.type != "cpu" for tensor in model.state_dict().values()):
+            raise NotCoveredError("the model is not on the CPU")
+        network = _read(_sequential(model), direct)
+    except layers.UnreadLayersError as error:
+        raise NotCoveredError(str(error)) from None
+    _try_out(network, direct)
+    return network
+
+
+def _sequential(model: nn.Module) -> nn.Sequential:
+    """Find the nn.Sequential: the model itself, or the one child of a model with nothing beside it."""
+    children = list(model.children())
+    alone = len(children) == 1 and not model._parameters and not model._buffers
+    for candidate in (model, children[0] if alone else None):
+        if candidate is not None and stock_class(candidate) is nn.Sequential:
+            assert isinstance(candidate, nn.Sequential)
+            return candidate
+    raise NotCoveredError(f"{type(model).__name__} is not one nn.Sequential of layers")
+
+
+def _read(sequential: nn.Sequential, direct: ModelDistribution) -> Network:
+    first, *rest = sequential or [None]
+    if type(first) is ContextNumber:
+        if len(rest) != 1 or type(rest[0]) is not nn.Embedding:
+            raise NotCoveredError("the numbers of contexts are not followed by one nn.Embedding")
+        return _table(rest[0], direct)
+    read = layers.read_layers(sequential, direct.block_size, ignored=_WITHOUT_EFFECT)
+    _check_embedding(read.embedding)
+    if not read.levels:
+        if direct.block_size != 1:
+            raise NotCoveredError("its layers do not end with a linear layer over the whole context")
+        return _table(read.embedding, direct)
+    network = Network(
+        direct.block_size,
+        _float32(read.embedding.weight, "the embedding"),
+        tuple(_folded(level) for level in read.levels),
+    )
+    if len(network.embedding) != direct.vocab_size or len(network.levels[-1].bias) != direct.vocab_size:
+        raise NotCoveredError(f"its embedding or its last layer is not made for {direct.vocab_size} symbols")
+    return network
+
+
+def _table(embedding: nn.Embedding, direct: ModelDistribution) -> Network:
+    """Read an embedding of contexts whose rows are the logits."""
+    _check_embedding(embedding)
+    shape = (direct.vocab_size**direct.block_size, direct.vocab_size)
+    if tuple(embedding.weight.shape) != shape:
+        raise NotCoveredError(
+            f"its embedding alone gives no logits: it is {tuple(embedding.weight.shape)}, not {shape}"
+        )
+    return Network(direct.block_size, _float32(embedding.weight, "the embedding"))
+
+
+def _check_embedding(embedding: nn.Embedding) -> None:
+    if embedding.max_norm is not None:
+        raise NotCoveredError("its first layer is not an nn.Embedding without max_norm")
+
+
+def _folded(level: layers.Level) -> Level:
+    """Read one level, its batch norm folded in."""
+    linear = level.linear
+    return folded_level(
+        level.group,
+        _float32(linear.weight, "a linear layer"),
+        None if linear.bias is None else _array(linear.bias),
+        tanh=level.tanh,
+        batch_norm=None if level.batch_norm is None else _batch_norm(level.batch_norm),
+    )
+
+
+def _batch_norm(norm: nn.BatchNorm1d) -> BatchNorm:
+    if norm.running_mean is None or norm.running_var is None:
+        raise NotCoveredError("a batch norm keeps no running statistics")
+    return BatchNorm(
+        mean=_array(norm.running_mean),
+        var=_array(norm.running_var),
+        eps=norm.eps,
+        weight=None if norm.weight is None else _array(norm.weight),
+        bias=None if norm.bias is None else _array(norm.bias),
+    )
+
+
+def _float32(weight: Tensor, what: str) -> Any:
+    if weight.dtype != torch.float32:
+        raise NotCoveredError(f"{what} is {str(weight.dtype).removeprefix('torch.')}, not float32")
+    return _array(weight)
+
+
+def _array(tensor: Tensor) -> Any:
+    # A copy: what is drawn next does not change with a model that goes on training.
+    values = tensor.detach()
+    if values.dtype not in (torch.float32, torch.float64):  # numpy has no bfloat16
+        values = values.double()
+    return np.array(values.numpy())
+
+
+def _try_out(network: Network, direct: ModelDistribution) -> None:
+    generator = torch.Generator().manual_seed(0)
+    contexts = torch.randint(direct.vocab_size, (_TRIED_CONTEXTS, direct.block_size), generator=generator)
+    expected = direct.logits(contexts).double().numpy()  # (N, V)
+    try:
+        found = logits(network, contexts.numpy())  # (N, V)
+    except ValueError as error:  # shapes that do not fit
+        raise NotCoveredError(f"its layers do not follow on each other ({error})") from None
+    if not np.allclose(found, expected, rtol=0, atol=_TOLERANCE * (1 + float(np.abs(expected).max()))):
+        raise NotCoveredError("it computes something else than its layers one after another")

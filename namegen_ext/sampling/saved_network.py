@@ -1,0 +1,42 @@
+"""A network of the arrays that a run directory holds; torch is not needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from namegen_ext.models.layouts import BATCH_NORM_EPS, LevelLayout, NetworkLayout
+from namegen_ext.sampling.network import Array, BatchNorm, Level, Network, folded_level
+
+
+def saved_network(layout: NetworkLayout, arrays: Mapping[str, Array]) -> Network:
+    """Make the network of a saved model.
+
+    Args:
+        layout: of the model.
+        arrays: its parameters and buffers, of the names, dtypes and shapes of ``layout.state()``.
+
+    """
+    return Network(
+        layout.block_size,
+        arrays[f"{layout.embedding}.weight"],
+        tuple(_level(level, arrays) for level in layout.levels),
+    )
+
+
+def _level(layout: LevelLayout, arrays: Mapping[str, Array]) -> Level:
+    batch_norm = None
+    if layout.batch_norm is not None:
+        batch_norm = BatchNorm(
+            mean=arrays[f"{layout.batch_norm}.running_mean"],
+            var=arrays[f"{layout.batch_norm}.running_var"],
+            eps=BATCH_NORM_EPS,
+            weight=arrays[f"{layout.batch_norm}.weight"],
+            bias=arrays[f"{layout.batch_norm}.bias"],
+        )
+    return folded_level(
+        layout.factor,
+        arrays[f"{layout.linear}.weight"],
+        arrays[f"{layout.linear}.bias"] if layout.bias else None,
+        tanh=layout.tanh,
+        batch_norm=batch_norm,
+    )
