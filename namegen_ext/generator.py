@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import fields
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +19,17 @@ from namegen_ext.data import (
     load_words,
     split_words,
 )
-from namegen_ext.options.recipes import DEFAULT_RECIPE, RECIPES
+from namegen_ext.models.specs import MODELS
+from namegen_ext.options.recipes import BEST_RECIPE, DEFAULT_RECIPE, RECIPES
 from namegen_ext.options.train_options import TrainOptions
 from namegen_ext.runs.config import RunConfig, read_config, words_sha256
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.saved_model import SavedModel, read_saved_model
 from namegen_ext.sampling.api import iter_names
-from namegen_ext.sampling.network import Network
+from namegen_ext.sampling.predictors import Predictor
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH
-from namegen_ext.sampling.saved_network import saved_network
+from namegen_ext.sampling.saved_network import saved_predictor
 from namegen_ext.sampling.stream import NameStream
-from namegen_ext.training.sizes import model_size
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,7 +41,7 @@ _GIVEN = "names"
 def fit(
     names: Iterable[str] | str | os.PathLike[str],
     *,
-    recipe: str = DEFAULT_RECIPE,
+    recipe: str | None = None,
     fused: bool | str = False,
     device: str = "cpu",
     progress: bool = False,
@@ -51,7 +52,9 @@ def fit(
     Args:
         names: the names, or the name of a list ("census", "surnames", "makemore"), or the path of a UTF-8
             file with a name on each line.
-        recipe: a named set of options, see `namegen_ext.training.RECIPES`.
+        recipe: a named set of options, see `namegen_ext.training.RECIPES`. None takes "best", which finds the best
+            model for the names by itself; or "default", the lecture's perceptron, where an option says how a model is
+            to be trained.
         fused: True or "auto" for the fastest kernels that can be had, "layers" or "step" for these and
             nothing else, False for the stock torch.nn layers.
         device: "cpu", "cuda" or "auto".
@@ -69,8 +72,11 @@ def fit(
         TrainingDivergedError: the loss is no longer finite.
 
     """
+    recipe = _recipe(recipe, options)
     train_options = _train_options(recipe, options)
     word_list = _word_list(names)
+    if MODELS[train_options.model].found:
+        return _fit_mixture(word_list, train_options, recipe, progress)
     fused_choice = _fused_choice(fused)
     needs_torch("training")
     from namegen_ext.training.backends import choose_device
@@ -99,6 +105,17 @@ def fit(
         device=device,
     )
     return Generator(result.model, config, word_list.words, steps=result.steps)
+
+
+def _fit_mixture(words: WordList, options: TrainOptions, recipe: str, progress: bool) -> Generator:
+    from namegen_ext.fitting.mixture_run import fit_mixture
+    from namegen_ext.fitting.report import describe_search
+
+    tell = (lambda what, share: print(f"{share:4.0%}  {what}")) if progress else (lambda what, share: None)
+    fitted = fit_mixture(words, options, recipe=recipe, progress=tell)
+    if progress:
+        print(describe_search(fitted.search))
+    return Generator(fitted.search.model, fitted.config, words.words, steps=fitted.search.steps)
 
 
 def load(run_dir: str | os.PathLike[str], device: str = "cpu") -> Generator:
@@ -146,11 +163,12 @@ class Generator:
         self.splits: Splits = split_words(words, options.split_seed, options.split)
         self.steps = steps
         self._words = words
-        self._training_names = frozenset(self.splits.train)
+        # A mixture has learnt all names where it was trained on them in the end.
+        self._training_names = frozenset(words if options.refit else self.splits.train)
         self._model: nn.Module | None = None
         # What a model that is not built yet is built from, and what is drawn from until then.
         self._saved: SavedModel | None = None
-        self._network: Network | None = None
+        self._network: Predictor | None = None
 
     @classmethod
     def from_run(cls, path: str | os.PathLike[str], device: str = "cpu") -> Generator:
@@ -171,7 +189,7 @@ class Generator:
         generator = cls.__new__(cls)
         generator._set_up(config, config.load_words(directory), saved.step)
         generator._saved = saved
-        generator._network = saved_network(saved.layout, saved.arrays)
+        generator._network = saved_predictor(saved.layout, saved.arrays)
         return generator
 
     @classmethod
@@ -279,7 +297,7 @@ class Generator:
         from namegen_ext.training.corpus import build_examples
         from namegen_ext.training.evaluation import evaluate
 
-        device = next(model.parameters()).device
+        device = next(chain(model.parameters(), model.buffers())).device
         options = self.config.options
         tokens, targets = build_examples(options.model, words, self.vocabulary, options.block_size)
         loss = evaluate(model, tokens.to(device), targets.to(device))
@@ -303,12 +321,14 @@ class Generator:
         save_model(directory, model, self.steps)
 
     def __repr__(self) -> str:
-        if self._model is None:
-            num_parameters = model_size(self.config.options, len(self.vocabulary)).parameters
+        if self._saved is not None:
+            num_values = self._saved.num_values
         else:
-            num_parameters = sum(parameter.numel() for parameter in self._model.parameters())
+            from namegen_ext.models.number_of_values import number_of_values
+
+            num_values = number_of_values(self.model)
         return (
-            f"Generator({self.config.options.model}, {num_parameters:,} parameters, "
+            f"Generator({self.config.options.model}, {num_values:,} parameters, "
             f"{len(self.vocabulary)} symbols, {self.steps:,} steps on {len(self.splits.train):,} names of "
             f"{self.config.data_name!r})"
         )
@@ -325,6 +345,18 @@ def needs_torch(what: str) -> None:
         raise ImportError(f"{what} needs torch, which is not installed: pip install torch", name="torch")
 
 
+# What may be asked of the search for a model, and leaves open which one it is.
+_OF_SEARCHES = {"seed", "split_seed", "split", "budget", "refit"}
+
+
+def _recipe(recipe: str | None, options: dict[str, Any]) -> str:
+    if recipe is not None:
+        return recipe
+    model = options.get("model")
+    is_open = _OF_SEARCHES.issuperset(options.keys() - {"model"})
+    return BEST_RECIPE if model == "mixture" or (model is None and is_open) else DEFAULT_RECIPE
+
+
 def _train_options(recipe: str, options: dict[str, Any]) -> TrainOptions:
     known = [field.name for field in fields(TrainOptions)]
     for name in options:
@@ -333,6 +365,11 @@ def _train_options(recipe: str, options: dict[str, Any]) -> TrainOptions:
             raise TypeError(f"fit() got an unknown option {name!r}; the options are {expected}")
     if recipe not in RECIPES:
         raise ValueError(f"recipe must be one of {', '.join(RECIPES)}, but got {recipe!r}")
+    if recipe == BEST_RECIPE:
+        options = {"refit": True, **options}
+    options = {name: 0.0 if name == "budget" and value is None else value for name, value in options.items()}
+    if isinstance(options.get("budget"), int) and not isinstance(options["budget"], bool):
+        options["budget"] = float(options["budget"])
     return RECIPES[recipe].train_options(options)
 
 

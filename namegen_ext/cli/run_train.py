@@ -10,6 +10,7 @@ import torch
 from namegen_ext.cli.command import OK, ArgumentError, CommandError, end_at_once
 from namegen_ext.cli.train_plan import TrainPlan, blamed
 from namegen_ext.data import DataError
+from namegen_ext.models.specs import MODELS
 from namegen_ext.options.train_options import TrainOptions
 from namegen_ext.runs.checkpoint import newest_checkpoint
 from namegen_ext.runs.config import RunConfig, directory_stem, words_sha256
@@ -39,6 +40,10 @@ def run(plan: TrainPlan) -> int:
         CommandError: training diverged, memory ran out, or a file cannot be written.
 
     """
+    if MODELS[plan.options.model].found:
+        from namegen_ext.cli import run_fit
+
+        return run_fit.run(plan)
     try:
         return _train(plan)
     except ProcessLostError as error:

@@ -16,13 +16,13 @@ from namegen_ext.cli.train_flags import (
     given_options,
     given_settings,
 )
-from namegen_ext.data import DataError, load_words
+from namegen_ext.data import DataError, WordList, load_words
 from namegen_ext.options.effects import check_effects
 from namegen_ext.options.ranges import shown
 from namegen_ext.options.recipes import DEFAULT_RECIPE, RECIPES
 from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.options.train_options import OptionError, TrainOptions
-from namegen_ext.runs.config import read_config
+from namegen_ext.runs.config import read_config, words_sha256
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError
 
@@ -69,6 +69,11 @@ class TrainPlan:
     resumed: RunDirectory | None = None
     planned_steps: int | None = None
 
+    def word_list(self) -> WordList:
+        """Return the words with where they came from."""
+        sha256 = words_sha256(self.words)
+        return WordList(name=self.data_name, words=self.words, source=self.data_source, sha256=sha256)
+
 
 def train_plan(parsed: argparse.Namespace) -> TrainPlan:
     """Find out what the arguments ask for.
@@ -90,17 +95,37 @@ def _new_run(parsed: argparse.Namespace) -> TrainPlan:
         options = RECIPES[name].train_options(given)
         check_effects(given, options)
     with blamed("--data", DataError):
-        words = load_words(DEFAULT_DATA if parsed.data is None else parsed.data)
+        words = named_list(DEFAULT_DATA if parsed.data is None else parsed.data)
+    plan = plan_of_words(
+        words, recipe=name, options=options, out=parsed.out, settings=RunSettings(**given_settings(parsed))
+    )
+    return replace(plan, fused=parsed.fused, device=parsed.device or DEFAULT_DEVICE)
+
+
+def named_list(source: str) -> WordList:
+    """Load a list by its name or from a file.
+
+    Raises:
+        DataError: it cannot be had.
+
+    """
+    return load_words(source)
+
+
+def plan_of_words(
+    words: WordList, *, recipe: str, options: TrainOptions, out: Path | None, settings: RunSettings
+) -> TrainPlan:
+    """Plan a new run, on the CPU and by stock layers."""
     return TrainPlan(
-        out=parsed.out,
-        recipe=name,
+        out=out,
+        recipe=recipe,
         options=options,
         words=words.words,
         data_name=_as_utf8(words.name),
         data_source=_as_utf8(words.source),
-        fused=parsed.fused,
-        device=parsed.device or DEFAULT_DEVICE,
-        settings=RunSettings(**given_settings(parsed)),
+        fused=None,
+        device=DEFAULT_DEVICE,
+        settings=settings,
     )
 
 

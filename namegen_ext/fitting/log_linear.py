@@ -18,7 +18,9 @@ LEAST_GAIN = 0.004
 
 def combined(log_probabilities: Tensor, weights: Tensor) -> Tensor:
     """Combine the log-probabilities of models: (C, n, V) and (C,) -> (n, V), normalised."""
-    return torch.einsum("cnv,c->nv", log_probabilities, weights.to(log_probabilities.dtype)).log_softmax(dim=1)
+    return torch.einsum("cnv,c->nv", log_probabilities, weights.to(log_probabilities.dtype)).log_softmax(
+        dim=1
+    )
 
 
 def mixture_loss(log_probabilities: Tensor, weights: Tensor, targets: Tensor) -> float:

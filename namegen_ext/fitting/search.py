@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from namegen_ext.data import Splits, Vocabulary
 from namegen_ext.fitting.discounts import Discounts, tune_discounts
-from namegen_ext.fitting.held_out import Examples, Part, held_out_parts
+from namegen_ext.fitting.held_out import Examples, held_out_parts
 from namegen_ext.fitting.log_linear import choose_components, fit_weights, mixture_loss
 from namegen_ext.fitting.networks import FURTHER, PRETRAINED, WAVENET, Network, predict, train_network
 from namegen_ext.fitting.pretraining import graft, pretrain, share_of_known_letters
 from namegen_ext.models import CountModel, Mixture
 from namegen_ext.models.specs import KNESER_NEY
+from namegen_ext.training.evaluation import evaluate
 
 COUNT_ORDER = 6
 _BLOCK_SIZE = 16
@@ -89,7 +90,11 @@ class Search:
         known_mass: how much of all probability the mixture gave to the names that it was trained on.
         known_factor: what that was multiplied by.
         cross_fitted: whether training names were held out in turn.
+        losses: of the model before the refit, "train", "dev", "unseen_dev" and "test", in nats a character; None for a
+            split without names. No test name, and for "dev" no weight and no number of steps but by dev, is known to it.
         refit: whether the model was trained on all names in the end.
+        steps: training steps of the networks in it, together.
+        budget: seconds that it was given.
         seconds: all in all.
         notes: what else is to be told, a line each.
 
@@ -103,7 +108,10 @@ class Search:
     known_mass: float
     known_factor: float
     cross_fitted: bool
+    losses: dict[str, float | None]
     refit: bool
+    steps: int
+    budget: float
     seconds: float
     notes: list[str] = field(default_factory=list)
 
@@ -114,6 +122,7 @@ class _Candidate:
 
     network: Network
     steps: int
+    start: Callable[[], nn.Module]  # makes it as it was before its first step
     predictions: Tensor  # (n, V) float32
     model: nn.Module
     trial: Trial
@@ -179,7 +188,9 @@ class Searcher:
     def _is_late(self, needed: float) -> bool:
         """Whether so many seconds more, and the refit of what was found, would go beyond the budget."""
         late = self.seconds() + needed > self.budget
-        note = "the budget ended the search: with more time, or on a faster machine, more would have been tried"
+        note = (
+            "the budget ended the search: with more time, or on a faster machine, more would have been tried"
+        )
         if late and note not in self.notes:
             self.notes.append(note)
         return late
@@ -201,8 +212,14 @@ class Searcher:
         for trial, weight in zip(trials, weights.tolist(), strict=True):
             trial.weight = weight
         chosen = [candidate for candidate, weight in zip(candidates, weights[1:], strict=True) if weight > 0]
-        model = self._mixture(discounts, weights, chosen)
-        known_share, known_factor, mass = self._leave_out_known(model)
+        model = self._mixture(
+            self.parts[-1].train, [candidate.model for candidate in chosen], discounts, weights, chosen
+        )
+        known_share, known_factor, mass = self._leave_out_known(model, self.splits.train)
+        losses = self._losses(model)
+        if self.refit:
+            model = self._refitted(discounts, weights, chosen)
+            _, known_factor, mass = self._leave_out_known(model, self.all_words)
         return Search(
             model=model.eval(),
             trials=trials,
@@ -212,7 +229,10 @@ class Searcher:
             known_mass=mass,
             known_factor=known_factor,
             cross_fitted=self.cross_fitted,
+            losses=losses,
             refit=self.refit,
+            steps=sum(candidate.steps for candidate in chosen),
+            budget=self.budget,
             seconds=self.seconds(),
             notes=self.notes,
         )
@@ -340,9 +360,8 @@ class Searcher:
         loss = mixture_loss(together[None], torch.ones(1), self.targets)
         pair = torch.stack([counts, together])  # (2, n, V)
         mixed = mixture_loss(pair, fit_weights(pair, self.targets), self.targets)
-        candidate = _Candidate(network, steps, together, model, Trial(network.label, steps, loss, mixed))
-        candidate.start = start  # type: ignore[attr-defined]
-        return candidate
+        trial = Trial(network.label, steps, loss, mixed)
+        return _Candidate(network, steps, start, together, model, trial)
 
     def _trained(self, network: Network, model: nn.Module, examples: Examples, steps: int) -> nn.Module:
         return train_network(
@@ -356,35 +375,42 @@ class Searcher:
 
     # ---- the model -----------------------------------------------------------------------------------------------
 
-    def _mixture(self, discounts: Discounts, weights: Tensor, chosen: Sequence[_Candidate]) -> Mixture:
-        """Train what was chosen, on all names where they are to be learnt too."""
-        last = self.parts[-1]
-        examples = Examples.of(self.all_words, self.vocabulary, self.block_size) if self.refit else last.train
-        configs: list[dict[str, Any]] = []
-        models: list[nn.Module] = []
+    def _refitted(self, discounts: Discounts, weights: Tensor, chosen: Sequence[_Candidate]) -> Mixture:
+        """Train what was chosen once more, on all names."""
+        examples = Examples.of(self.all_words, self.vocabulary, self.block_size)
+        models = []
+        for candidate in chosen:
+            self._tell(f"{candidate.network.label}, on all names")
+            models.append(self._trained(candidate.network, candidate.start(), examples, candidate.steps))
+        return self._mixture(examples, models, discounts, weights, chosen)
+
+    def _mixture(
+        self,
+        examples: Examples,
+        models: Sequence[nn.Module],
+        discounts: Discounts,
+        weights: Tensor,
+        chosen: Sequence[_Candidate],
+    ) -> Mixture:
+        """Put counts of some names, and networks that were trained on them, together."""
+        components: list[tuple[dict[str, Any], nn.Module]] = []
         if weights[0] > 0:
             counted = self._counted(examples)
             counted.set_discounts(discounts.discounts, discounts.concentrations)
-            configs.append({"name": "ngram", **counted.config})
-            models.append(counted)
-        for candidate in chosen:
-            model = candidate.model
-            if self.refit:
-                self._tell(f"{candidate.network.label}, on all names")
-                start = candidate.start  # type: ignore[attr-defined]
-                model = self._trained(candidate.network, start(), examples, candidate.steps)
-            configs.append(candidate.network.config)
-            models.append(model)
-        for config in configs:
-            config.pop("vocab_size", None)
+            options = {name: value for name, value in counted.config.items() if name != "vocab_size"}
+            components.append(({"name": "ngram", **options}, counted))
+        components += [
+            (candidate.network.config, model) for candidate, model in zip(chosen, models, strict=True)
+        ]
+        configs = [config for config, _ in components]
         mixture = Mixture(len(self.vocabulary), self.block_size, configs)
-        for component, model in zip(mixture.components, models, strict=True):
+        for component, (_, model) in zip(mixture.components, components, strict=True):
             component.load_state_dict(model.state_dict())
         mixture.register_buffer("weights", weights[weights > 0])
         return mixture.eval()
 
-    def _leave_out_known(self, model: Mixture) -> tuple[float, float, float]:
-        """Have the model draw names of the list as often as they stand among held-out ones, and no oftener."""
+    def _leave_out_known(self, model: Mixture, words: Sequence[str]) -> tuple[float, float, float]:
+        """Have the model draw names that it has learnt as often as they stand among held-out ones, and no oftener."""
         self._tell("names of the list")
         known = held_out = 0
         for part in self.parts:
@@ -392,13 +418,26 @@ class Searcher:
             known += sum(word in learnt for word in part.held_out.words)
             held_out += len(part.held_out.words)
         share = (known + 0.5) / (held_out + 1)
-        words = self.all_words if self.refit else self.splits.train
         symbols = _symbols(list(dict.fromkeys(words)), self.vocabulary)
         mass = float(model.known_mass(symbols)[0])
         factor = min(1.0, share * (1 - mass) / max((1 - share) * mass, 1e-300))
         if factor < 1:
             model.leave_out(symbols, factor)
         return known / held_out, factor, mass
+
+    def _losses(self, model: Mixture) -> dict[str, float | None]:
+        self._tell("losses")
+        words = {
+            "train": self.splits.train,
+            "dev": self.splits.dev,
+            "unseen_dev": self.splits.unseen_dev,
+            "test": self.splits.test,
+        }
+        losses: dict[str, float | None] = {}
+        for name, of_split in words.items():
+            examples = Examples.of(of_split, self.vocabulary, self.block_size)
+            losses[name] = evaluate(model, examples.tokens, examples.targets)
+        return losses
 
 
 def _symbols(words: Sequence[str], vocabulary: Vocabulary) -> Tensor:

@@ -31,10 +31,11 @@ def build_model(name: str, config: Mapping[str, Any], generator: torch.Generator
         raise ValueError(
             f"the configuration of model {name!r} must hold vocab_size, but got {sorted(config)}"
         )
-    unknown = sorted(set(config) - {"vocab_size", *spec.options})
+    options = spec.found or spec.options
+    unknown = sorted(set(config) - {"vocab_size", *options})
     if unknown:
         raise ValueError(
-            f"model {name!r} takes vocab_size, {', '.join(spec.options)}, but got {', '.join(unknown)}"
+            f"model {name!r} takes vocab_size, {', '.join(options)}, but got {', '.join(unknown)}"
         )
     build = spec.build
     if name == "ngram" and "estimator" in config:

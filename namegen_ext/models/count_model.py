@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from namegen_ext._native.core import _core
 from namegen_ext.models.arguments import check_choice, check_sizes
+from namegen_ext.models.count_arrays import TRIE_DTYPES, native_count_model, native_trie, start_of
 from namegen_ext.models.schemes import COUNTS
 from namegen_ext.models.specs import ESTIMATORS, KNESER_NEY
 
@@ -21,15 +22,6 @@ LOG_OF_ZERO = -1e4
 # Of Kneser and Ney's estimator, before they are tuned: discounts of counts of 1, 2 and 3 or more, and the concentration.
 DEFAULT_DISCOUNTS = (0.7, 1.1, 1.4)
 DEFAULT_CONCENTRATION = 0.5
-
-# The arrays of csrc/core/engine/counts/context_trie.h, with the dtypes that the native side takes.
-_TRIE = {
-    "oldest_symbol": torch.int32,
-    "first_child": torch.int64,
-    "first_pair": torch.int64,
-    "pair_symbol": torch.int32,
-    "pair_count": torch.int64,
-}
 
 
 class CountModel(nn.Module):
@@ -94,7 +86,9 @@ class CountModel(nn.Module):
             self.register_buffer(name, torch.tensor(values, dtype=torch.int32))
         if estimator == KNESER_NEY:
             lengths = block_size + 1
-            discounts = torch.tensor(DEFAULT_DISCOUNTS, dtype=torch.float64).repeat(lengths, 1)  # (lengths, 3)
+            discounts = torch.tensor(DEFAULT_DISCOUNTS, dtype=torch.float64).repeat(
+                lengths, 1
+            )  # (lengths, 3)
             self.register_buffer("discounts", discounts)
             concentrations = torch.full((lengths,), DEFAULT_CONCENTRATION, dtype=torch.float64)  # (lengths,)
             self.register_buffer("concentrations", concentrations)
@@ -103,11 +97,6 @@ class CountModel(nn.Module):
     def num_values(self) -> int:
         """How many counts the model holds; it has no parameters."""
         return int(self.get_buffer("pair_count").numel())
-
-    @property
-    def start(self) -> str:
-        """How contexts treat the start of a name: see csrc/core/engine/counts/context_trie.h."""
-        return "once" if self.estimator == KNESER_NEY else "padded"
 
     def count(self, tokens: Tensor, targets: Tensor, counts: Tensor | None = None) -> None:
         """Count examples, in place of those counted before.
@@ -133,7 +122,7 @@ class CountModel(nn.Module):
             None if counts is None else _numpy(counts),
             self.vocab_size,
             self.block_size,
-            self.start,
+            start_of(self.estimator),
         )
         for name, values in trie.arrays().items():
             self._set(name, _narrowed(torch.from_numpy(values)))
@@ -211,32 +200,22 @@ class CountModel(nn.Module):
         """
         made_of = [(id(buffer), buffer._version) for buffer in self.buffers()]
         if self._native is None or self._native[1] != made_of:
-            trie = self._trie()
-            if self.estimator == KNESER_NEY:
-                discounts, concentrations = self.get_buffer("discounts"), self.get_buffer("concentrations")
-                # In a row, as the native side takes them: (3 * lengths,), (lengths,).
-                native = _core.counts.kneser_ney(trie, _values(discounts), _values(concentrations))
-            elif self.estimator == "add-k":
-                native = _core.counts.add_k(trie, self.smoothing)
-            else:
-                native = _core.counts.witten_bell(trie)
+            arrays = {name: _numpy(buffer) for name, buffer in self.named_buffers()}
+            native = native_count_model(
+                self.vocab_size, self.block_size, self.estimator, self.smoothing, arrays
+            )
             self._native = (native, made_of)
         return self._native[0]
 
     def _trie(self) -> Any:
-        arrays = {name: _values(self.get_buffer(name).to(dtype)) for name, dtype in _TRIE.items()}
-        return _core.counts.ContextTrie(self.vocab_size, self.block_size, self.start, **arrays)
+        arrays = {name: _numpy(self.get_buffer(name)) for name in TRIE_DTYPES}
+        return native_trie(self.vocab_size, self.block_size, self.estimator, arrays)
 
     def _set(self, name: str, values: Tensor) -> None:
         self.register_buffer(name, values.to(self.get_buffer(name).device))
 
-    @classmethod
-    def sized_by_file(cls, name: str) -> bool:
-        """Tell whether a buffer's size and integer type are those of the words, which no configuration holds."""
-        return name in _TRIE
-
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *arguments: Any) -> None:
-        for name in _TRIE:
+        for name in TRIE_DTYPES:
             found = state_dict.get(prefix + name)
             if isinstance(found, Tensor):
                 self._set(name, torch.empty_like(found, device="cpu"))
@@ -264,10 +243,6 @@ class CountModel(nn.Module):
 
 def _numpy(tensor: Tensor) -> np.ndarray:
     return tensor.detach().cpu().numpy()
-
-
-def _values(tensor: Tensor) -> np.ndarray:
-    return _numpy(tensor).reshape(-1)
 
 
 def _narrowed(values: Tensor) -> Tensor:

@@ -36,7 +36,9 @@ def prefix_keys(symbols: Tensor, vocab_size: int) -> Tensor:
     num_nodes = 1
     for place in range(symbols.shape[1]):
         going_on = symbols[:, place]  # (n,)
-        level, rank = torch.unique(node * vocab_size + going_on, return_inverse=True)  # (nodes of the level,), (n,)
+        level, rank = torch.unique(
+            node * vocab_size + going_on, return_inverse=True
+        )  # (nodes of the level,), (n,)
         keys.append(level)
         node = num_nodes + rank  # (n,)
         num_nodes += len(level)

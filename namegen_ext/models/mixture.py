@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from namegen_ext.models import known_names
 from namegen_ext.models.arguments import check_sizes
 from namegen_ext.models.build import build_model
+from namegen_ext.models.number_of_values import number_of_values
 from namegen_ext.models.specs import MODELS
 
 # Contexts that go through the components at a time.
 _CHUNK = 8192
 
-# Buffers whose size is that of the names, which no configuration holds.
+# Buffers whose size is that of the names, which no configuration tells.
 _KNOWN = ("known_keys", "known_adjustments")
 
 
@@ -66,9 +67,8 @@ class Mixture(nn.Module):
             raise ValueError("components must hold one model at least, but got none")
         self.vocab_size = vocab_size
         self.block_size = block_size
-        self._configs = [dict(config) for config in components]
         self.components = nn.ModuleList(
-            _build_component(config, vocab_size, block_size, generator) for config in self._configs
+            _build_component(config, vocab_size, block_size, generator) for config in components
         )
         even = torch.full((len(self.components),), 1 / len(self.components), dtype=torch.float64)
         self.register_buffer("weights", even)  # (C,)
@@ -98,12 +98,16 @@ class Mixture(nn.Module):
             )
         flat = tokens.reshape(-1, self.block_size)  # (n, block_size)
         chunks = [self._log_probabilities(chunk) for chunk in flat.split(_CHUNK)]
-        logits = torch.cat(chunks) if chunks else flat.new_zeros(0, self.vocab_size, dtype=torch.float64)  # (n, V)
+        logits = (
+            torch.cat(chunks) if chunks else flat.new_zeros(0, self.vocab_size, dtype=torch.float64)
+        )  # (n, V)
         loss = None if targets is None else F.cross_entropy(logits, targets.reshape(-1))
         return logits.view(*tokens.shape[:-1], self.vocab_size), loss
 
     def _log_probabilities(self, tokens: Tensor) -> Tensor:
-        logits = torch.zeros(len(tokens), self.vocab_size, dtype=torch.float64, device=tokens.device)  # (n, V)
+        logits = torch.zeros(
+            len(tokens), self.vocab_size, dtype=torch.float64, device=tokens.device
+        )  # (n, V)
         for component, weight in zip(self.components, self.get_buffer("weights"), strict=True):
             logits += weight * component_log_probabilities(component, tokens)
         keys = self.get_buffer("known_keys")
@@ -159,11 +163,6 @@ class Mixture(nn.Module):
         """Parameters of the networks and counts, together."""
         return sum(number_of_values(component) for component in self.components)
 
-    @classmethod
-    def sized_by_file(cls, name: str) -> bool:
-        """Tell whether a buffer's size is that of the words, which no configuration holds."""
-        return name in _KNOWN
-
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *arguments: Any) -> None:
         for name in _KNOWN:
             found = state_dict.get(prefix + name)
@@ -177,7 +176,7 @@ class Mixture(nn.Module):
         return {
             "vocab_size": self.vocab_size,
             "block_size": self.block_size,
-            "components": [dict(config) for config in self._configs],
+            "components": [_component_config(component) for component in self.components],
         }
 
 
@@ -198,6 +197,12 @@ def _build_component(
     return component
 
 
+def _component_config(component: nn.Module) -> dict[str, Any]:
+    config: dict[str, Any] = component.config  # type: ignore[assignment]
+    options = {name: value for name, value in config.items() if name != "vocab_size"}
+    return {"name": component.name, **options}
+
+
 def component_log_probabilities(component: nn.Module, tokens: Tensor) -> Tensor:
     """Ask one model: tokens (n, block_size or more) -> log-probabilities (n, V), float64."""
     own = tokens[:, tokens.shape[1] - int(component.block_size) :]  # type: ignore[arg-type]  # (n, its block_size)
@@ -205,9 +210,3 @@ def component_log_probabilities(component: nn.Module, tokens: Tensor) -> Tensor:
     output = getattr(component, "next_logits", component)(own)
     logits = output[0] if isinstance(output, tuple) else output  # (n, V)
     return logits.double().log_softmax(dim=1)
-
-
-def number_of_values(model: nn.Module) -> int:
-    """Count what a model has learnt: its parameters, and the counts of counting models."""
-    own = getattr(model, "num_values", None)
-    return sum(parameter.numel() for parameter in model.parameters()) if own is None else int(own)

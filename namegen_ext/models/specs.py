@@ -22,7 +22,8 @@ class ModelSpec:
         summary: one line for ``--help``.
         sequences: whether it predicts all characters of a sequence at once, with targets (B, T); else the one
             character that follows a window, with targets (B,).
-        counts: whether its method ``set_from_windows`` can set it from counts, with ``init="counts"``.
+        counts: whether it can be set from counts, with ``init="counts"``.
+        found: what its configuration holds in place of the options, where a search finds that for each list.
 
     """
 
@@ -32,6 +33,7 @@ class ModelSpec:
     summary: str
     sequences: bool = False
     counts: bool = False
+    found: tuple[str, ...] = ()
 
     @property
     def build(self) -> type[nn.Module]:
@@ -103,8 +105,9 @@ _SPECS = (
     ModelSpec(
         name="mixture",
         origin="namegen_ext.models.mixture:Mixture",
-        options=("block_size", "components"),
-        summary="counts and networks combined, chosen for the list: namegen fit",
+        options=("budget", "refit"),
+        found=("block_size", "components"),
+        summary="counts and networks combined, chosen for the list: as namegen fit does",
     ),
 )
 

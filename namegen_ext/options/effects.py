@@ -24,6 +24,10 @@ _OF_STEPS = (
 )
 
 
+# What a model that is found by a search is told.
+_OF_SEARCHES = ("model", "budget", "refit", "seed", "split", "split_seed")
+
+
 def check_effects(given: Iterable[str], options: TrainOptions) -> None:
     """Make sure that everything that was asked for has an effect.
 
@@ -47,6 +51,9 @@ def check_effects(given: Iterable[str], options: TrainOptions) -> None:
 
 def _needs(name: str, options: TrainOptions) -> Iterator[str]:
     """Yield what an option would need to have an effect."""
+    if MODELS[options.model].found and name not in _OF_SEARCHES:
+        yield "another model, as a search finds it out"
+        return
     models = [model for model, spec in MODELS.items() if name in spec.options]
     is_one = options.model == "bigram" and name == "block_size"  # where 1 is the one value that it can have
     if models and options.model not in models and not is_one:

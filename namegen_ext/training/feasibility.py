@@ -50,7 +50,8 @@ def _check_block(options: TrainOptions, longest: int) -> None:
 
 
 def _check_table(options: TrainOptions, vocab_size: int) -> None:
-    if options.model not in ("bigram", "ngram") or vocab_size ** (options.block_size + 1) <= MAX_TABLE_VALUES:
+    is_table = options.model in ("bigram", "ngram") and not options.is_counted
+    if not is_table or vocab_size ** (options.block_size + 1) <= MAX_TABLE_VALUES:
         return
     most = 0
     while vocab_size ** (most + 2) <= MAX_TABLE_VALUES:

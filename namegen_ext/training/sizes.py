@@ -67,6 +67,8 @@ def training_bytes(options: TrainOptions, vocab_size: int, num_characters: int) 
         num_characters: of all the words, their ends included.
 
     """
+    if options.is_counted:  # the windows, and what is counted of them: a context of each length for each
+        return (8 + 24) * num_characters * options.block_size
     size = model_size(options, vocab_size)
     copies = 1  # the weights
     if options.steps > 0:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from namegen_ext.models.number_of_values import number_of_values
 from namegen_ext.options.train_options import TrainOptions
 from namegen_ext.training.trainer import TrainResult
 
@@ -17,13 +18,12 @@ def summarize(
     ``*_loss`` are in nats per character over whole splits, None (null) for a split without words;
     ``train_seconds`` is the time spent in training steps, without evaluating and saving.
     """
-    parameters = list(result.model.parameters())
     return {
         "model": options.model,
         "recipe": recipe,
         "backend": result.backend.name,
-        "device": parameters[0].device.type,
-        "parameters": sum(parameter.numel() for parameter in parameters),
+        "device": result.corpus.train[0].device.type,
+        "parameters": number_of_values(result.model),
         "steps": result.steps,
         "batch_size": len(result.corpus.train[1]) if options.full_batch else options.batch_size,
         "train_loss": result.train_loss,
@@ -41,15 +41,27 @@ def summarize(
 
 def describe_result(result: TrainResult) -> str:
     """Return the losses and the speed, as two lines of text."""
-    losses = (
-        f"train loss {_number(result.train_loss)}, dev {_number(result.dev_loss)}"
-        f" (names not in train: {_number(result.unseen_dev_loss)}), test {_number(result.test_loss)}"
+    losses = describe_losses(
+        {
+            "train": result.train_loss,
+            "dev": result.dev_loss,
+            "unseen_dev": result.unseen_dev_loss,
+            "test": result.test_loss,
+        }
     )
     speed = (
         f"{result.steps:,} steps in {result.train_seconds:.1f} s, {result.steps_per_second:,.0f} steps/s"
         f" ({result.backend.name})"
     )
     return f"{losses}\n{speed}"
+
+
+def describe_losses(losses: Mapping[str, float | None]) -> str:
+    """Return the losses "train", "dev", "unseen_dev" and "test" as a line of text."""
+    return (
+        f"train loss {_number(losses['train'])}, dev {_number(losses['dev'])}"
+        f" (names not in train: {_number(losses['unseen_dev'])}), test {_number(losses['test'])}"
+    )
 
 
 def describe_samples(samples: Sequence[str], width: int = 78) -> str:

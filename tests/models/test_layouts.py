@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from namegen_ext.models import MODELS, build_model
-from namegen_ext.models.layouts import BATCH_NORM_EPS, network_layout
+from namegen_ext.models.layouts import BATCH_NORM_EPS, model_layout
 from namegen_ext.nn import ChannelsLastBatchNorm1d
 
 
@@ -38,7 +38,7 @@ def configurations(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 @given(configurations())
 def test_a_layout_is_the_state_of_the_model(case: tuple[str, dict[str, Any]]) -> None:
     name, config = case
-    layout = network_layout(name, config)
+    layout = model_layout(name, config)
     assert layout is not None
     model = build_model(name, config)
     assert model.config == config, "every option was given"
@@ -53,7 +53,7 @@ def test_a_layout_is_the_state_of_the_model(case: tuple[str, dict[str, Any]]) ->
 def test_every_model_has_a_layout_but_the_gpt() -> None:
     for name in MODELS:
         config = build_model(name, {"vocab_size": 5}).config
-        assert (network_layout(name, config) is None) == (name == "gpt")
+        assert (model_layout(name, config) is None) == (name == "gpt")
 
 
 @pytest.mark.parametrize("norm", [nn.BatchNorm1d(3), ChannelsLastBatchNorm1d(3)])
@@ -69,7 +69,7 @@ def test_a_table_that_is_too_large_is_refused_as_the_model_refuses_it(
     name: str, config: dict[str, Any]
 ) -> None:
     with pytest.raises(ValueError, match="table of at most") as by_layout:
-        network_layout(name, config)
+        model_layout(name, config)
     with pytest.raises(ValueError, match="table of at most") as by_model:
         build_model(name, config)
     assert str(by_layout.value) == str(by_model.value)
