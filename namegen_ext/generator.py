@@ -20,6 +20,7 @@ from namegen_ext.data import (
     split_words,
 )
 from namegen_ext.models.specs import MODELS
+from namegen_ext.options.choices import FUSED_CHOICES
 from namegen_ext.options.recipes import BEST_RECIPE, DEFAULT_RECIPE, RECIPES
 from namegen_ext.options.train_options import TrainOptions
 from namegen_ext.runs.config import RunConfig, read_config, words_sha256
@@ -75,11 +76,12 @@ def fit(
     recipe = _recipe(recipe, options)
     train_options = _train_options(recipe, options)
     word_list = _word_list(names)
-    if MODELS[train_options.model].found:
-        return _fit_mixture(word_list, train_options, recipe, progress)
     fused_choice = _fused_choice(fused)
     needs_torch("training")
     from namegen_ext.training.backends import choose_device
+
+    if MODELS[train_options.model].found:
+        return _fit_mixture(word_list, train_options, recipe, progress, device)
     from namegen_ext.training.progress import reporter_for
     from namegen_ext.training.trainer import Trainer
 
@@ -107,7 +109,12 @@ def fit(
     return Generator(result.model, config, word_list.words, steps=result.steps)
 
 
-def _fit_mixture(words: WordList, options: TrainOptions, recipe: str, progress: bool) -> Generator:
+def _fit_mixture(
+    words: WordList, options: TrainOptions, recipe: str, progress: bool, device: str
+) -> Generator:
+    from namegen_ext.training.backends import choose_device
+
+    chosen = choose_device(device)
     from namegen_ext.fitting.mixture_run import fit_mixture
     from namegen_ext.fitting.report import describe_search
 
@@ -115,7 +122,8 @@ def _fit_mixture(words: WordList, options: TrainOptions, recipe: str, progress: 
     fitted = fit_mixture(words, options, recipe=recipe, progress=tell)
     if progress:
         print(describe_search(fitted.search))
-    return Generator(fitted.search.model, fitted.config, words.words, steps=fitted.search.steps)
+    model = fitted.search.model.to(chosen)
+    return Generator(model, fitted.config, words.words, steps=fitted.search.steps)
 
 
 def load(run_dir: str | os.PathLike[str], device: str = "cpu") -> Generator:
@@ -376,6 +384,8 @@ def _train_options(recipe: str, options: dict[str, Any]) -> TrainOptions:
 def _fused_choice(fused: bool | str) -> str | None:
     if isinstance(fused, bool):
         return "auto" if fused else None
+    if fused not in FUSED_CHOICES:
+        raise ValueError(f"fused must be True, False or one of {', '.join(FUSED_CHOICES)}, but got {fused!r}")
     return fused
 
 

@@ -1,7 +1,7 @@
 """``namegen fit LIST``: the best model for a list of names, found by itself.
 
-Exit status: 0 when the model was found and written; 1 when memory ran out, or a file could not be written; 2 for a wrong
-argument; 130 after Ctrl-C.
+Exit status: 0 when the model was found and written; 1 when memory ran out, or a file could not be written; 2 for a
+wrong argument; 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from namegen_ext.options.recipes import BEST_RECIPE, RECIPES
 from namegen_ext.options.run_settings import RunSettings
 
 _DESCRIPTION = """\
-Find the best model for a list of names, and write a run directory from which `namegen sample` draws new ones. Counts and
-networks are tried, and combined by how they do on names that are held out; what was tried is told in a table, with the
-loss on test names that no choice was made by. In the end the model is trained on all names, unless told otherwise."""
+Find the best model for a list of names, and write a run directory from which `namegen sample` draws new ones. Counts
+and networks are tried, and combined by how they do on names that are held out; what was tried is told in a table, with
+the loss on test names that no choice was made by. In the end the model is trained on all names, unless told
+otherwise."""
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "namegen fit") -> int:

@@ -91,7 +91,7 @@ class Search:
         known_factor: what that was multiplied by.
         cross_fitted: whether training names were held out in turn.
         losses: of the model before the refit, "train", "dev", "unseen_dev" and "test", in nats a character; None for a
-            split without names. No test name, and for "dev" no weight and no number of steps but by dev, is known to it.
+            split without names. Weights and steps were chosen by dev; nothing was by test.
         refit: whether the model was trained on all names in the end.
         steps: training steps of the networks in it, together.
         budget: seconds that it was given.
@@ -320,7 +320,7 @@ class Searcher:
         trainings = len(self.parts) + self.refit
         found = []
         epoch_steps = self.num_windows / self.batch_size
-        wanted = [network for network in (*networks, *FURTHER)]
+        wanted = (*networks, *FURTHER)
         chosen: list[Network] = []
         spent = 0.0
         for network in wanted:

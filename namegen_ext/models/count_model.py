@@ -19,7 +19,7 @@ from namegen_ext.models.specs import ESTIMATORS, KNESER_NEY
 # The logarithm of a probability of 0, kept finite: exp(-10,000) is 0 in every floating-point type.
 LOG_OF_ZERO = -1e4
 
-# Of Kneser and Ney's estimator, before they are tuned: discounts of counts of 1, 2 and 3 or more, and the concentration.
+# Of Kneser and Ney's estimator, before they are tuned: discounts of counts of 1, 2 and 3 or more, the concentration.
 DEFAULT_DISCOUNTS = (0.7, 1.1, 1.4)
 DEFAULT_CONCENTRATION = 0.5
 

@@ -8,10 +8,11 @@ seen: of a list without repeats these are none at all. Where P is the model and 
 has them as often as wanted, by the choice of the factor f, and is right for everything else. It is a model of next
 symbols like any other: behind a beginning u that names of K go on from,
 
-    P'(c | u) = P(c | u) (1 - (1 - f) m(uc)) / (1 - (1 - f) m(u)),    m(u) = sum over names of K that begin with u of P(name | u),
+    P'(c | u) = P(c | u) (1 - (1 - f) m(uc)) / (1 - (1 - f) m(u)),
 
-and P'(c | u) = P(c | u) behind all others. The beginnings are the nodes of a prefix tree. Its nodes are numbered breadth
-first, and node n > 0 is the n-th of the ascending keys ``parent * V + symbol``: the keys alone are the tree.
+where m(u) is the sum of P(name | u) over the names of K that begin with u; and P'(c | u) = P(c | u) behind all others.
+The beginnings are the nodes of a prefix tree. Its nodes are numbered breadth first, and node n > 0 is the n-th of the
+ascending keys ``parent * V + symbol``: the keys alone are the tree.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def find_nodes(keys: Tensor, tokens: Tensor, vocab_size: int) -> Tensor:
         int64 (n,), -1 for a beginning that no name of the list has.
 
     """
-    outside = torch.full((len(tokens),), -1, dtype=torch.int64)
+    outside = torch.full_like(tokens[:, 0], -1)  # (n,)
     node = outside
     for symbols in tokens.T:  # (n,)
         wanted = node * vocab_size + symbols  # (n,)
@@ -147,6 +148,6 @@ def adjust(logits: Tensor, nodes: Tensor, keys: Tensor, adjustments: Tensor, voc
     counts = last - first
     row = torch.repeat_interleave(rows, counts)  # (children,)
     begin = torch.repeat_interleave(first - (counts.cumsum(0) - counts), counts)  # (children,)
-    key = begin + torch.arange(len(row))  # (children,)
+    key = begin + torch.arange(len(row), device=row.device)  # (children,)
     logits[row, keys[key] % vocab_size] += adjustments[key]
     return logits

@@ -20,8 +20,8 @@ from namegen_ext.models.specs import KNESER_NEY, MODELS, check_table_size
 # Of nn.BatchNorm1d, which no option changes.
 BATCH_NORM_EPS = 1e-5
 
-# The dtype and the shape of each entry of a state_dict: ("float32", (27, 10)). A size of ANY goes with the words, and so
-# does which type INTEGERS are: int32 or int64.
+# The dtype and the shape of each entry of a state_dict: ("float32", (27, 10)). A size of ANY goes with the words, and
+# so does which type INTEGERS are: int32 or int64.
 StateLayout = dict[str, tuple[str, tuple[int, ...]]]
 ANY = -1
 INTEGERS = "integers"
@@ -298,7 +298,9 @@ def _mixture(config: Mapping[str, Any]) -> MixtureLayout | None:
     for options in config["components"]:
         try:
             name = options["name"]
-            component = None if name == "mixture" else model_layout(name, {**options, "vocab_size": vocab_size})
+            component = (
+                None if name == "mixture" else model_layout(name, {**options, "vocab_size": vocab_size})
+            )
         except (KeyError, TypeError) as error:  # what came from a file that another program wrote
             raise ValueError(f"components must hold the options of models: {error!r}") from None
         if name not in MODELS or name == "mixture":

@@ -25,9 +25,9 @@ _KNOWN = ("known_keys", "known_adjustments")
 class Mixture(nn.Module):
     """Predicts the next character by several models, combined.
 
-    P(c | context) is proportional to the product over the models k of P_k(c | context) ** w_k. Such a combination is
-    right where a plain average of them is, and it may be more certain than each of them, where the weights' sum is above
-    1. The names of a list may be left out of it in part: see :mod:`namegen_ext.models.known_names`.
+    P(c | context) is proportional to the product over the models k of P_k(c | context) ** w_k. Where the weights' sum
+    is above 1, it is more certain than an average of the models. The names of a list may be left out of it in part: see
+    :mod:`namegen_ext.models.known_names`.
 
     Args:
         vocab_size: number of symbols V, the end marker included.

@@ -46,6 +46,7 @@ class ModelSpec:
 # How counts become probabilities; see csrc/core/engine/counts/smoothing.h.
 KNESER_NEY = "kneser-ney"
 ESTIMATORS = ("add-k", "witten-bell", KNESER_NEY)
+TABLE_ESTIMATORS = ("add-k", "witten-bell")  # of a table that is trained on from there
 
 # The largest table of a bigram or an n-gram: 256 MiB of float32.
 MAX_TABLE_VALUES = 2**26

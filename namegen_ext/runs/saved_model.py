@@ -31,7 +31,7 @@ class SavedModel:
 
     @property
     def num_values(self) -> int:
-        """How many parameters it has, or counts: as :func:`namegen_ext.models.number_of_values.number_of_values` says."""
+        """How many parameters it has, or counts; see :mod:`namegen_ext.models.number_of_values`."""
         return self.layout.num_values(self.arrays)
 
 
