@@ -175,6 +175,7 @@ class Searcher:
         self.batch_size = _LARGE_BATCH if windows >= _LARGE_LIST else _SMALL_BATCH
         self.num_windows = windows
         self.notes: list[str] = []
+        self.planned_seconds = self.trained_seconds = 0.0  # of the trainings so far
 
     # ---- the clock -----------------------------------------------------------------------------------------------
 
@@ -186,8 +187,9 @@ class Searcher:
         self.progress(what, min(1.0, self.seconds() / self.budget))
 
     def _is_late(self, needed: float) -> bool:
-        """Whether so many seconds more, and the refit of what was found, would go beyond the budget."""
-        late = self.seconds() + needed > self.budget
+        """Whether so many planned seconds more, as long as they last here, would go beyond the budget."""
+        slowness = max(1.0, self.trained_seconds / self.planned_seconds) if self.planned_seconds > 0 else 1.0
+        late = self.seconds() + slowness * needed > self.budget
         note = (
             "the budget ended the search: with more time, or on a faster machine, more would have been tried"
         )
@@ -272,6 +274,9 @@ class Searcher:
         if len(words) < _PRETRAINED_BELOW and share_of_known_letters(words) >= _KNOWN_LETTERS:
             networks.append(PRETRAINED)
         seconds = _PLANNED_SHARE * self.budget - _PRETRAINING_SECONDS * (len(networks) - 1)
+        if seconds <= 0:
+            self._is_late(self.budget)
+            return []
         ladder = 2 * 8 * self.num_windows * len(self.parts) * len(networks)
         if ladder / self.batch_size * self._step_seconds(WAVENET) <= seconds:
             return self._climb_all(networks, counts, seconds / len(networks))
@@ -333,7 +338,7 @@ class Searcher:
         for network in chosen:
             began = time.perf_counter()
             steps = max(_FIRST_STEPS, int(epochs * epoch_steps))
-            if found and self._is_late(steps * self._step_seconds(network) * trainings):
+            if self._is_late(steps * self._step_seconds(network) * trainings):
                 break
             self._tell(f"{network.label}, {steps:,} steps")
             candidate = self._tried(network, self._starts(network), steps, counts)
@@ -364,7 +369,8 @@ class Searcher:
         return _Candidate(network, steps, start, together, model, trial)
 
     def _trained(self, network: Network, model: nn.Module, examples: Examples, steps: int) -> nn.Module:
-        return train_network(
+        began = time.perf_counter()
+        trained = train_network(
             model,
             examples,
             steps=steps,
@@ -372,6 +378,9 @@ class Searcher:
             learning_rate=network.learning_rate,
             seed=self.seed,
         )
+        self.planned_seconds += steps * self._step_seconds(network)
+        self.trained_seconds += time.perf_counter() - began
+        return trained
 
     # ---- the model -----------------------------------------------------------------------------------------------
 

@@ -38,6 +38,8 @@ def model_size(options: TrainOptions, vocab_size: int) -> ModelSize:
     """Compute the size of the model that some options describe, for V symbols."""
     v, t = vocab_size, options.block_size
     e, h = options.embedding_dim, options.hidden_size
+    if options.is_counted:
+        return ModelSize(0, ())
     if options.model in ("bigram", "ngram"):
         return ModelSize(v ** (t + 1), ())
     if options.model == "gpt":
