@@ -1,5 +1,5 @@
-# The CUDA kernels, which need nvcc and nothing of torch: target namegen_cuda_kernels where NAMEGEN_CUDA_ARCHITECTURES
-# says what to compile for, and target cuda_kernels_check wherever there is an nvcc.
+# The CUDA kernels, which need nvcc and nothing of torch. There is the target namegen_cuda_kernels where
+# NAMEGEN_CUDA_ARCHITECTURES says what to compile for, and the target cuda_kernels_check wherever there is an nvcc.
 set(NAMEGEN_CUDA_KERNELS
   ${CMAKE_CURRENT_SOURCE_DIR}/csrc/core/kernels/cuda/batch_norm_backward.cu
   ${CMAKE_CURRENT_SOURCE_DIR}/csrc/core/kernels/cuda/batch_norm_forward.cu
@@ -16,8 +16,8 @@ if(NAMEGEN_CUDA_ARCHITECTURES)
     CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON CUDA_VISIBILITY_PRESET hidden CUDA_RUNTIME_LIBRARY Shared)
 endif()
 
-# Compiles every kernel for three generations and looks at what the assembler reports: no register may be spilled and no
-# array may fall into local memory.
+# The check compiles every kernel for three generations of GPUs and reads the assembler's report: no register may be
+# spilled, and no array may lie in local memory.
 find_program(NAMEGEN_NVCC nvcc HINTS $ENV{CUDA_HOME}/bin $ENV{CUDA_PATH}/bin /usr/local/cuda/bin)
 find_program(NAMEGEN_PYTHON NAMES python3 python)
 if(NAMEGEN_NVCC AND NAMEGEN_PYTHON)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import sys
 
 from namegen_ext import build_info
+from namegen_ext.cli.command import OK, WRONG_ARGUMENT, ended_by_interrupts, tell
 
 
 def main() -> int:
     """Print the build information, one fact a line."""
     try:
-        info = build_info()
+        with ended_by_interrupts("namegen_ext"):  # torch is imported for its version
+            info = build_info()
     except (ImportError, RuntimeError) as error:
-        print(f"namegen_ext: {error}", file=sys.stderr)
-        return 2
+        tell("namegen_ext", str(error))
+        return WRONG_ARGUMENT
     for key, value in info.items():
         text = ", ".join(value) if isinstance(value, list) else value
         print(f"{key:22} {text if text not in ('', None) else '-'}")
-    return 0
+    return OK
 
 
 if __name__ == "__main__":

@@ -1,29 +1,37 @@
-"""Two lines from a list of names to new ones: ``fit(names).sample(20)``."""
+"""From a list of names to new ones in two lines: ``fit(names).sample(20)``."""
 
 from __future__ import annotations
 
 import importlib.util
+import io
+import math
+import numbers
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from namegen_ext.data import (
     DataError,
+    ListFormat,
     Splits,
     Vocabulary,
     WordList,
     load_words,
     split_words,
 )
+from namegen_ext.data.prepared_words import prepare_words
 from namegen_ext.models.specs import MODELS
+from namegen_ext.options.block_size import fitted_block_size
 from namegen_ext.options.choices import FUSED_CHOICES
 from namegen_ext.options.recipes import BEST_RECIPE, DEFAULT_RECIPE, RECIPES
+from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.options.train_options import TrainOptions
-from namegen_ext.runs.config import RunConfig, read_config, words_sha256
+from namegen_ext.runs.config import RunConfig, read_config, weights_sha256, words_sha256
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.saved_model import SavedModel, read_saved_model
 from namegen_ext.sampling.api import iter_names
@@ -35,24 +43,50 @@ from namegen_ext.sampling.stream import NameStream
 if TYPE_CHECKING:
     from torch import nn
 
-# What `fit` calls a word list that came as an iterable.
+# The name of a word list that `fit` was given as an iterable.
 _GIVEN = "names"
+
+_FIT_PARAMETERS = (
+    "recipe",
+    "fused",
+    "device",
+    "progress",
+    "keep",
+    "patience",
+    "eval_every",
+    "column",
+    "count_column",
+    "comment",
+    "case",
+    "normalize",
+    "rare",
+)
 
 
 def fit(
-    names: Iterable[str] | str | os.PathLike[str],
+    names: Iterable[str] | Mapping[str, float] | str | os.PathLike[str],
     *,
     recipe: str | None = None,
     fused: bool | str = False,
     device: str = "cpu",
     progress: bool = False,
+    keep: str = RunSettings.keep,
+    patience: int = RunSettings.patience,
+    eval_every: int = RunSettings.eval_every,
+    column: str | int | None = None,
+    count_column: str | int | None = None,
+    comment: str | None = None,
+    case: str = ListFormat.case,
+    normalize: str = ListFormat.normalize,
+    rare: int = ListFormat.rare,
     **options: Any,
 ) -> Generator:
     """Train a name generator.
 
     Args:
-        names: the names, or the name of a list ("census", "surnames", "makemore"), or the path of a UTF-8
-            file with a name on each line.
+        names: the names, or an open text file with a name on each line; a mapping from names to how often each counts,
+            such as a `collections.Counter`; or the name of a list ("census", "surnames", "makemore"), or the path of
+            a UTF-8 file with a name on each line or of a table (.csv, .tsv), which gzip may have packed.
         recipe: a named set of options, see `namegen_ext.training.RECIPES`. None takes "best", which finds the best
             model for the names by itself; or "default", the lecture's perceptron, where an option says how a model is
             to be trained.
@@ -60,6 +94,17 @@ def fit(
             nothing else, False for the stock torch.nn layers.
         device: "cpu", "cuda" or "auto".
         progress: whether to show the progress on standard output.
+        keep: "best" for the model that had the least dev loss at an evaluation, "last" for that of the last step.
+        patience: end once so many evaluations in a row brought no lower dev loss; 0 for never.
+        eval_every: evaluate on the dev names every so many steps, and before the first time after a half, a quarter
+            and so on of these, down to 100; 0 only at the end.
+        column: of a table, the name or the number (from 1) of the column with the names; None for the one called
+            "name" or the like, else the first.
+        count_column: of a table, the column with how often each name counts; None for once each.
+        comment: lines of a file that begin with this are passed over.
+        case: "lower" learns names in lower case; "title" does too, and draws them with capital initials.
+        normalize: the Unicode normal form that names are brought to: "none", "nfc" or "nfkc".
+        rare: leave out the names with a character that fewer names than this have.
         options: the options of `namegen_ext.training.TrainOptions`, which are the flags of
             ``python -m namegen_ext.train``: steps, seed, model, hidden_size, learning_rate and so on. They
             take precedence over the recipe's.
@@ -68,30 +113,55 @@ def fit(
         The trained generator.
 
     Raises:
-        TypeError: an option that there is not, or names that are not strings.
-        ValueError: an option or the names have a value that cannot be; the message says which.
+        TypeError: an option does not exist, or names are not strings.
+        ValueError: an option, or the names, have a value that is not allowed; the message names it.
         TrainingDivergedError: the loss is no longer finite.
+        ImportError: torch is not installed.
+
+    Example:
+        >>> generator = fit("census", steps=50, fused=True)
+        >>> generator
+        Generator(mlp, 12,297 parameters, 27 symbols, 50 steps on 4,130 names of 'census')
 
     """
-    recipe = _recipe(recipe, options)
+    kept = (keep, patience, eval_every)
+    is_searched = kept == (RunSettings.keep, RunSettings.patience, RunSettings.eval_every)
+    recipe = _recipe(recipe, options, is_searched=is_searched)
     train_options = _train_options(recipe, options)
-    word_list = _word_list(names)
+    settings = _settings(keep=keep, patience=patience, eval_every=eval_every)
+    reading = ListFormat(
+        column=_column(column, "column"),
+        count_column=_column(count_column, "count_column"),
+        comment=comment,
+        case=case,
+        normalize=normalize,
+        rare=rare,
+    )
+    word_list = _word_list(names, reading)
+    train_options, block_notes = fitted_block_size(train_options, options, word_list.words)
+    if progress:
+        for note in (*word_list.notes, *block_notes):
+            print(note)
     fused_choice = _fused_choice(fused)
     needs_torch("training")
     from namegen_ext.training.backends import choose_device
 
     if MODELS[train_options.model].found:
-        return _fit_mixture(word_list, train_options, recipe, progress, device)
+        return _fit_mixture(word_list, train_options, recipe, reading, progress, device)
     from namegen_ext.training.progress import reporter_for
+    from namegen_ext.training.summary import describe_result
     from namegen_ext.training.trainer import Trainer
 
     trainer = Trainer(
         word_list.words,
         train_options,
+        weights=word_list.weights,
         fused=fused_choice,
         device=choose_device(device),
         reporter=reporter_for(sys.stdout) if progress else None,
-        eval_every=0,
+        eval_every=settings.eval_every,
+        keep=settings.keep,
+        patience=settings.patience,
     )
     result = trainer.run()
     vocabulary = trainer.corpus.vocabulary
@@ -103,14 +173,19 @@ def fit(
         data_name=word_list.name,
         data_source=word_list.source,
         words_sha256=words_sha256(word_list.words),
+        weights_sha256=weights_sha256(word_list.weights),
+        reading=reading,
         fused=fused_choice,
         device=device,
+        run=settings,
     )
-    return Generator(result.model, config, word_list.words, steps=result.steps)
+    if progress:
+        print(describe_result(result))
+    return Generator(result.model, config, word_list.words, steps=result.kept_step, weights=word_list.weights)
 
 
 def _fit_mixture(
-    words: WordList, options: TrainOptions, recipe: str, progress: bool, device: str
+    words: WordList, options: TrainOptions, recipe: str, reading: ListFormat, progress: bool, device: str
 ) -> Generator:
     from namegen_ext.training.backends import choose_device
 
@@ -119,11 +194,11 @@ def _fit_mixture(
     from namegen_ext.fitting.report import describe_search
 
     tell = (lambda what, share: print(f"{share:4.0%}  {what}")) if progress else (lambda what, share: None)
-    fitted = fit_mixture(words, options, recipe=recipe, progress=tell)
+    fitted = fit_mixture(words, options, recipe=recipe, reading=reading, progress=tell)
     if progress:
         print(describe_search(fitted.search))
     model = fitted.search.model.to(chosen)
-    return Generator(model, fitted.config, words.words, steps=fitted.search.steps)
+    return Generator(model, fitted.config, words.words, steps=fitted.search.steps, weights=words.weights)
 
 
 def load(run_dir: str | os.PathLike[str], device: str = "cpu") -> Generator:
@@ -135,6 +210,15 @@ def load(run_dir: str | os.PathLike[str], device: str = "cpu") -> Generator:
 
     Raises:
         RunError: it is not a run directory, or a file in it is missing or damaged.
+        ImportError: torch is needed, for a gpt or another device than the CPU, and is not installed.
+
+    Example:
+        >>> import tempfile
+        >>> generator = fit("census", steps=5)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     generator.save(folder)
+        ...     load(folder).sample(10, seed=1) == generator.sample(10, seed=1)
+        True
 
     """
     return Generator.from_run(run_dir, device)
@@ -143,40 +227,62 @@ def load(run_dir: str | os.PathLike[str], device: str = "cpu") -> Generator:
 class Generator:
     """A trained model with its vocabulary and its names; made by `fit` or by `Generator.from_run`.
 
-    A generator that was read from a run directory draws its names natively from the arrays that stand there, and
-    needs no torch, as long as nobody asks for `model`. The names are the same either way.
+    A generator that was read from a run directory draws its names natively from the arrays of that directory. It needs
+    no torch until `model` is asked for. The names are the same either way.
 
     Args:
         model: the trained model.
         config: how it was trained, and on what.
         words: all names, the dev and test ones included.
         steps: how many steps it was trained for.
+        weights: how often each name counts; None for once each.
 
     Attributes:
         config: as given.
         vocabulary: the symbols.
-        splits: the names it was trained on (``splits.train``), and those kept for ``dev`` and ``test``.
         steps: as given.
+
+    Example:
+        >>> generator = fit(["anna", "ben", "cleo", "dan", "eva", "finn", "gail"], steps=5)
+        >>> names = generator.sample(3, seed=1, prefix="b")
+        >>> len(names), generator.steps, len(generator.splits.train)
+        (3, 5, 5)
 
     """
 
-    def __init__(self, model: nn.Module, config: RunConfig, words: list[str], *, steps: int) -> None:
-        self._set_up(config, words, steps)
+    def __init__(
+        self,
+        model: nn.Module,
+        config: RunConfig,
+        words: list[str],
+        *,
+        steps: int,
+        weights: list[float] | None = None,
+    ) -> None:
+        self._set_up(config, words, steps, weights)
         self.model = model
 
-    def _set_up(self, config: RunConfig, words: list[str], steps: int) -> None:
+    def _set_up(self, config: RunConfig, words: list[str], steps: int, weights: list[float] | None) -> None:
         self.config = config
         self.vocabulary: Vocabulary = config.vocabulary
-        options = config.options
-        self.splits: Splits = split_words(words, options.split_seed, options.split)
         self.steps = steps
         self._words = words
-        # A mixture has learnt all names where it was trained on them in the end.
-        self._training_names = frozenset(words if options.refit else self.splits.train)
+        self._weights = weights
         self._model: nn.Module | None = None
-        # What a model that is not built yet is built from, and what is drawn from until then.
+        # The model is built from the first when it is asked for. Until then names are drawn from the second.
         self._saved: SavedModel | None = None
         self._network: Predictor | None = None
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The names it was trained on (``splits.train``), and those kept for ``dev`` and ``test``."""
+        options = self.config.options
+        return split_words(self._words, options.split_seed, options.split, self._weights)
+
+    @property
+    def num_names(self) -> int:
+        """How many names its list has, those of ``dev`` and ``test`` among them."""
+        return len(self._words)
 
     @classmethod
     def from_run(cls, path: str | os.PathLike[str], device: str = "cpu") -> Generator:
@@ -195,7 +301,8 @@ class Generator:
         if saved is None:
             return cls._from_torch(path, device)
         generator = cls.__new__(cls)
-        generator._set_up(config, config.load_words(directory), saved.step)
+        words, weights = config.load_weighted_words(directory)
+        generator._set_up(config, words, saved.step, weights)
         generator._saved = saved
         generator._network = saved_predictor(saved.layout, saved.arrays)
         return generator
@@ -207,14 +314,14 @@ class Generator:
         from namegen_ext.training.backends import choose_device
 
         run = load_run(path, choose_device(device))
-        return cls(run.model, run.config, run.words, steps=run.step)
+        return cls(run.model, run.config, run.words, steps=run.step, weights=run.weights)
 
     @property
     def model(self) -> nn.Module:
         """The trained model, of stock layers, in evaluation mode.
 
-        It is built when it is first asked for, which needs torch. From then on names are drawn from it as it is at
-        that moment, so that whoever changes it draws from what it has become.
+        It is built when it is first asked for, which needs torch. From then on names are drawn from the model as it
+        is when they are drawn, so that a change to it shows in the names.
 
         Raises:
             ImportError: torch is not installed.
@@ -242,7 +349,7 @@ class Generator:
         top_k: int | None = None,
         prefix: str = "",
         seed: int | None = None,
-        novel: bool = False,
+        novel: bool | str = False,
         unique: bool = False,
     ) -> list[str]:
         """Draw n names; the arguments are those of `namegen_ext.sampling.iter_names`.
@@ -251,15 +358,16 @@ class Generator:
             n: how many names.
             temperature: below 1 the names become likelier, above 1 more varied.
             top_k: draw each letter among the k likeliest only; None for all.
-            prefix: stands at the start of each name.
+            prefix: stands at the start of each name; in any case, where the names were learnt in lower case.
             seed: the same seed draws the same names; None takes one from torch's global generator, or from the
                 system where torch is not loaded.
-            novel: leave out the names that it was trained on.
+            novel: leave out all names of its list, the dev and test names too, whatever their case and the writing of
+                their accents; "train" leaves out the names that it was trained on, and only these.
             unique: leave out repeats.
 
         Raises:
             ValueError: an argument that cannot be; the message names it.
-            SamplingError: there are not so many novel or unique names to be found.
+            SamplingError: not so many novel or unique names can be found.
 
         """
         return self.stream(
@@ -272,33 +380,48 @@ class Generator:
             unique=unique,
         ).to_list()
 
-    def stream(self, n: int, **options: Any) -> NameStream:
+    def stream(self, n: int, *, novel: bool | str = False, **options: Any) -> NameStream:
         """Draw names one after another, with the options of `sample` or `namegen_ext.sampling.iter_names`.
 
         Returns:
-            An iterator; its ``counts`` tell how many of the names are not among those that it was trained on.
+            An iterator; its ``counts`` tell how many of the names are not in the list, or, with novel="train", not
+            among those that it was trained on.
+
+        Raises:
+            ValueError: an argument that cannot be; the message names it.
 
         """
+        if novel not in (False, True, "train"):
+            raise ValueError(f"novel must be True, False or 'train', but got {novel!r}")
         options.setdefault("max_length", self.max_length)
+        reading = self.config.reading
+        if isinstance(options.get("prefix"), str):
+            options["prefix"] = reading.as_learnt(options["prefix"])
+        options.setdefault("case", reading.case)
+        known = self.splits.train if novel == "train" else self._words
         # The Python backend asks torch.
         network = None if options.get("backend") == "python" else self._network
         model = self.model if network is None else network
-        return iter_names(model, self.vocabulary, n, training_names=self._training_names, **options)
+        return iter_names(
+            model, self.vocabulary, n, training_names=known, novel=novel is not False, **options
+        )
 
     @property
     def max_length(self) -> int:
-        """After so many letters a name is cut: as many as the longest training name has, and 64 at least."""
-        return max(DEFAULT_MAX_LENGTH, *map(len, self._training_names))
+        """The number of letters after which a name is cut: that of the longest name of the list, and at least 64."""
+        return max(DEFAULT_MAX_LENGTH, max(map(len, self._words), default=0))
 
     def nll(self, names: Iterable[str]) -> float:
-        """Compute the mean negative log-likelihood per character, in nats; the end of a name counts as one.
+        """Compute the mean negative log-likelihood per character, in nats. The end of a name counts as a character.
+
+        Names are brought to the case and the normal form in which they were learnt.
 
         Raises:
             TypeError: ``names`` is one string, or holds something else than strings.
             ValueError: there are no names, or one has a letter that the model does not know.
 
         """
-        words = _as_strings(names)
+        words = [self.config.reading.as_learnt(name) for name in _as_strings(names)]
         if not words:
             raise ValueError("names must hold a name at least, but got none")
         model = self.model
@@ -309,13 +432,14 @@ class Generator:
         options = self.config.options
         tokens, targets = build_examples(options.model, words, self.vocabulary, options.block_size)
         loss = evaluate(model, tokens.to(device), targets.to(device))
-        assert loss is not None  # there are examples: every name has an end
+        assert loss is not None  # every name has an end, so there are examples
         return loss
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a run directory that `from_run` and ``python -m namegen_ext.sample`` read.
 
-        It holds config.json, model.safetensors and, where the names do not come with the package, words.txt.
+        It holds config.json, model.safetensors and, where the names do not come with the package, words.txt; where they
+        have counts, weights.txt.
 
         Raises:
             RunError: it exists and is not empty, or cannot be written.
@@ -325,8 +449,8 @@ class Generator:
         from namegen_ext.runs.checkpoint import save_model
 
         directory = RunDirectory.create(Path(path))
-        self.config.write(directory, self._words)
-        save_model(directory, model, self.steps)
+        self.config.write(directory, self._words, self._weights)
+        save_model(directory, model.state_dict(), self.steps)
 
     def __repr__(self) -> str:
         if self._saved is not None:
@@ -357,11 +481,11 @@ def needs_torch(what: str) -> None:
 _OF_SEARCHES = {"seed", "split_seed", "split", "budget", "refit"}
 
 
-def _recipe(recipe: str | None, options: dict[str, Any]) -> str:
+def _recipe(recipe: str | None, options: dict[str, Any], *, is_searched: bool) -> str:
     if recipe is not None:
         return recipe
     model = options.get("model")
-    is_open = _OF_SEARCHES.issuperset(options.keys() - {"model"})
+    is_open = is_searched and _OF_SEARCHES.issuperset(options.keys() - {"model"})
     return BEST_RECIPE if model == "mixture" or (model is None and is_open) else DEFAULT_RECIPE
 
 
@@ -369,7 +493,7 @@ def _train_options(recipe: str, options: dict[str, Any]) -> TrainOptions:
     known = [field.name for field in fields(TrainOptions)]
     for name in options:
         if name not in known:
-            expected = ", ".join(["recipe", "fused", "device", "progress", *known])
+            expected = ", ".join([*_FIT_PARAMETERS, *known])
             raise TypeError(f"fit() got an unknown option {name!r}; the options are {expected}")
     if recipe not in RECIPES:
         raise ValueError(f"recipe must be one of {', '.join(RECIPES)}, but got {recipe!r}")
@@ -381,6 +505,11 @@ def _train_options(recipe: str, options: dict[str, Any]) -> TrainOptions:
     return RECIPES[recipe].train_options(options)
 
 
+def _settings(**settings: Any) -> RunSettings:
+    """Check the settings of a run as those of config.json are checked."""
+    return RunSettings.from_json({**RunSettings().to_json(), **settings})
+
+
 def _fused_choice(fused: bool | str) -> str | None:
     if isinstance(fused, bool):
         return "auto" if fused else None
@@ -389,15 +518,48 @@ def _fused_choice(fused: bool | str) -> str | None:
     return fused
 
 
-def _word_list(names: Iterable[str] | str | os.PathLike[str]) -> WordList:
+def _column(column: str | int | None, name: str) -> str | None:
+    if isinstance(column, int) and not isinstance(column, bool):
+        return str(column)
+    if column is not None and not isinstance(column, str):
+        raise TypeError(f"{name} must be the name of a column or its number from 1, but got {column!r}")
+    return column
+
+
+def _word_list(
+    names: Iterable[str] | Mapping[str, float] | str | os.PathLike[str], reading: ListFormat
+) -> WordList:
     if isinstance(names, (str, os.PathLike)):
-        return load_words(names)
+        return load_words(names, reading)
+    if reading.is_table or reading.comment is not None:
+        which = "column" if reading.column is not None else "count_column"
+        which = which if reading.is_table else "comment"
+        raise ValueError(f"{which} is for names in a file, expected a path with it, but got {type(names)}")
+    if isinstance(names, io.TextIOBase):  # its lines are meant
+        names = [name for line in names if (name := line.strip())]
     words = _as_strings(names)
     if len(set(words)) < 2:
         raise DataError(f"names must hold at least two distinct names, but got {len(set(words))}")
     if "" in words:
         raise DataError(f"names must not be empty, but names[{words.index('')}] is")
-    return WordList(name=_GIVEN, words=words, source="given to fit", sha256=words_sha256(words))
+    if all(word.endswith("\n") for word in words):
+        raise DataError(
+            f"names must not end with a line feed, but names[0] is {words[0]!r}; of the lines of a file, give the path"
+            " or the open text file"
+        )
+    weights = _as_weights(names) if isinstance(names, Mapping) else None
+    words, weights, notes = prepare_words(words, weights, reading, "names")
+    return WordList(_GIVEN, words, "given to fit", words_sha256(words), weights, notes)
+
+
+def _as_weights(names: Mapping[str, float]) -> list[float]:
+    weights = []
+    for name, count in names.items():
+        is_number = isinstance(count, numbers.Real) and not isinstance(count, bool)
+        if not is_number or not 0 <= float(count) < math.inf:
+            raise DataError(f"the counts of names must be numbers of at least 0, but {name!r} has {count!r}")
+        weights.append(float(count))
+    return weights
 
 
 def _as_strings(names: Iterable[str]) -> list[str]:

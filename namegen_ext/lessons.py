@@ -1,6 +1,7 @@
 """List and run the lessons: ``python -m namegen_ext.lessons [NAME ...]``.
 
-Exit status: 0; 2 for a name that is no lesson; 130 after Ctrl-C.
+Exit status: 0, also when the reader of a pipe had enough; 1 when standard output cannot be written; 2 for a name that
+is no lesson; 130 after Ctrl-C.
 """
 
 from __future__ import annotations

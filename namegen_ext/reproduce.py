@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
 
 
 def _check(options: argparse.Namespace) -> tuple[argparse.Namespace, WordList]:
-    """Find out what can be without torch, and read the words."""
+    """Check what can be checked without torch, and read the words."""
     _check_files(options)
     _check_rows(options)
     try:
@@ -54,7 +54,7 @@ def _check(options: argparse.Namespace) -> tuple[argparse.Namespace, WordList]:
 
 
 def _check_files(options: argparse.Namespace) -> None:
-    """Find out before the first row, which may be hours before the last, whether the files can be written."""
+    """Find out before the first row is trained whether the files can be written. All rows may take hours."""
     for flag, file in (("--json", options.json), ("--markdown", options.markdown)):
         problem = None if file is None else problem_with_file(file)
         if problem is not None:

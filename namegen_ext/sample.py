@@ -1,6 +1,6 @@
 """Draw names from a trained model: ``python -m namegen_ext.sample RUN_DIR``.
 
-The names go to standard output, one a line, as they are drawn; what they are like goes to standard error.
+The names go to standard output, one a line, as they are drawn. How many of them are new goes to standard error.
 
 Exit status: 0 when all names were written, or the reader of a pipe had enough; 1 when the model cannot give
 the names asked for, or they can't be written; 2 for a wrong argument; 130 after Ctrl-C.
@@ -18,11 +18,11 @@ from namegen_ext.options.ranges import SEEDS, Numbers, WholeNumbers
 
 DEFAULT_COUNT = 20
 DEFAULT_TEMPERATURE = 1.0
-# A thousand billion names take a day or more.
+# 10**12 names take a day or more.
 _COUNTS = WholeNumbers(1, 10**12)
 _SYMBOLS = WholeNumbers(
     1, 0x110000
-)  # as many as Unicode has; a model's own number is known once it is loaded
+)  # as many as Unicode has; the number of a model's symbols is known when it is loaded
 _TEMPERATURES = Numbers(0.0, 1e38, low_is_open=True)
 
 
@@ -81,7 +81,9 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         help="the same seed draws the same names (default: a new one each time, named on standard error)",
     )
     parser.add_argument(
-        "--novel", action="store_true", help="leave out the names that it was trained on (default: keep them)"
+        "--novel",
+        action="store_true",
+        help="leave out every name of its list, the dev and test names too, whatever its case (default: keep them)",
     )
     parser.add_argument("--unique", action="store_true", help="leave out repeats (default: keep them)")
     return parser

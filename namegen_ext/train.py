@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
         SystemExit: with status 0 after --help, with 2 after a wrong argument.
 
     """
-    if hasattr(sys.stdout, "reconfigure"):  # names may hold letters that the terminal's encoding lacks
+    if hasattr(sys.stdout, "reconfigure"):  # a name may have a letter that the terminal's encoding lacks
         sys.stdout.reconfigure(errors="backslashreplace")
     return run_command(build_parser(prog), arguments, "namegen_ext.cli.run_train", check=train_plan)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the extension under AddressSanitizer and runs the tests of what it does: operators, layers, engine, sampling
-# and the fuzzer. Wants the package's test requirements, cmake, ninja and gcc. Arguments go to pytest, in place of the
-# folders of tests:
+# Builds both modules of the extension under AddressSanitizer and runs the tests of what it does: operators, layers, engine, sampling
+# and the fuzzer. Wants the package's test requirements, cmake, ninja, nanobind and gcc. Arguments go to pytest, in place
+# of the folders of tests:
 #
 #     tests/sanitize_extension.sh                    # about a quarter of an hour on two cores
 #     tests/sanitize_extension.sh tests/fuzz --long
@@ -12,11 +12,11 @@ build=build-sanitize-extension
 cmake --preset sanitize-extension -DPython_EXECUTABLE="$(command -v python)"
 cmake --build --preset sanitize-extension
 
-# A copy of the sources with this extension in it, so that none of the tests' own processes finds another one.
+# A copy of the sources with these modules in it, so that none of the tests' own processes finds others.
 rm -rf "$build/tree"
 mkdir "$build/tree"
 git ls-files -z --cached --others --exclude-standard | tar --null --files-from=- --create | tar --extract --directory "$build/tree"
-cp "$build"/_C.*.so "$build/tree/namegen_ext/"
+cp "$build"/_C.*.so "$build"/_core.*.so "$build/tree/namegen_ext/"
 cd "$build/tree"
 export PYTHONPATH=$PWD:$PWD/python
 
@@ -31,8 +31,10 @@ python - <<'CHECK'
 from namegen_ext._native.core import _core
 from namegen_ext._native.operators import _C
 
-assert "build-sanitize-extension/tree" in _C.__file__, f"another extension was loaded: {_C.__file__}"
-assert b"__asan_" in open(_C.__file__, "rb").read(), "the extension is not built under AddressSanitizer"
+for module in (_core, _C):
+    assert "build-sanitize-extension/tree" in module.__file__, f"another module was loaded: {module.__file__}"
+    with open(module.__file__, "rb") as file:
+        assert b"__asan_" in file.read(), f"{module.__name__} is not built under AddressSanitizer"
 CHECK
 if [ $# -eq 0 ]; then
   set -- tests/ops tests/nn tests/engine tests/sampling tests/fuzz tests/concurrency

@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn": {"_lazy", "_native", "ops"},
     "fusion": {"ops", "nn"},
     "models": {"_lazy", "_native", "data", "nn"},
-    "engine": {"_native", "nn", "models"},
+    "engine": {"_native", "data", "nn", "models"},
     "sampling": {"_lazy", "_native", "data", "nn", "models"},
     # What can be asked for, what a run leaves behind, training.
     "options": {"data", "nn", "models"},
@@ -44,12 +44,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"_lazy", "data", "nn", "fusion", "models", "engine", "sampling", "options", "runs"},
     "fitting": {"data", "models", "engine", "options", "runs", "training"},
     # What is made of runs.
-    "diagnostics": {"_lazy", "data", "nn", "fusion", "models", "runs"},
-    "plotting": {"_version", "_lazy", "data", "diagnostics"},
+    "diagnostics": {"_lazy", "data", "fusion", "models", "runs"},
+    "plotting": {"_version", "_lazy", "diagnostics"},
     "reproduction": {"_lazy", "training"},
     "generator": {"data", "models", "sampling", "options", "runs", "training", "fitting"},
     "__init__": {"_version", "_lazy", "_native", "fusion", "generator"},
-    "__main__": {"__init__"},
     # The packages beside this one.
     "namegen_reference": set(),
     "namegen_lessons": {"data", "ops", "models", "namegen_reference"},
@@ -69,6 +68,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "reproduction",
         "generator",
     },
+    "__main__": {"__init__", "cli"},
     "train": {"cli"},
     "sample": {"options", "cli"},
     "plot": {"options", "runs", "diagnostics", "cli"},

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of the operators, the modules and fusing: each public name has one, and it runs."""
+"""The examples in the docstrings: each public function and class has one, and it runs. Errors need none."""
 
 from __future__ import annotations
 
@@ -9,21 +9,30 @@ from typing import Any
 
 import pytest
 
-from namegen_ext import fusion, nn, ops
+import namegen_ext
+from namegen_ext import data, engine, fusion, models, nn, ops, sampling, training
+
+
+def is_error(thing: Any) -> bool:
+    return inspect.isclass(thing) and issubclass(thing, Exception)
+
 
 # A constant has no docstring of its own; that of its class has the example.
 PUBLIC = [
     (f"{room.__name__}.{name}", getattr(room, name))
-    for room in (ops, nn, fusion)
+    for room in (namegen_ext, ops, nn, fusion, data, models, engine, sampling, training)
     for name in room.__all__
-    if callable(getattr(room, name))
+    if callable(getattr(room, name)) and not is_error(getattr(room, name))
 ]
 
 
 @pytest.mark.parametrize(("name", "thing"), PUBLIC, ids=[name for name, _ in PUBLIC])
 def test_the_example_of_a_public_name_runs(name: str, thing: Any) -> None:
     text = inspect.getdoc(thing) or ""
-    found = doctest.DocTestParser().get_doctest(text, {}, name, None, None)
+    module = inspect.getmodule(thing)
+    # An example uses what is defined in its own module without an import.
+    names = {} if module is None else dict(vars(module))
+    found = doctest.DocTestParser().get_doctest(text, names, name, None, None)
     assert found.examples, f"{name} has no example"
     told: list[str] = []
     result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(found, out=told.append)

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -157,7 +159,10 @@ def test_names_must_be_strings(names: list[Any]) -> None:
         (["anna"] * 9, "names must hold at least two distinct names, but got 1"),
         (["anna", "otto", "", "eva"] * 3, r"names must not be empty, but names\[2\] is"),
         (["anna", "otto"], "at least 6 words, but got 2"),
-        (["anna", "o.to"] * 5, "the end marker"),
+        (["anna\n", "otto\n"] * 5, "names must not end with a line feed"),
+        ({"anna": 3, "otto": -1}, "counts of names must be numbers of at least 0, but 'otto' has -1"),
+        ({"anna": 3, "otto": "4"}, "but 'otto' has '4'"),
+        ({"anna": 3, "otto": 0}, "1 distinct words are left"),
         (["anna", "ot\nto"] * 5, "control character"),
     ],
 )
@@ -204,7 +209,13 @@ def test_sample_options(generator: Generator) -> None:
     assert training_names & set(generator.sample(300, seed=3))
     novel = generator.sample(300, seed=3, novel=True, unique=True)
     assert len(set(novel)) == 300
-    assert not training_names & set(novel)
+    assert not set(NAMES) & set(novel)
+    held_out = set(generator.splits.dev + generator.splits.test) - training_names
+    new_to_training = generator.sample(2000, seed=3, novel="train")
+    assert not training_names & set(new_to_training)
+    assert held_out & set(new_to_training)
+    with pytest.raises(ValueError, match=r"^novel must be True, False or 'train', but got 'dev'$"):
+        generator.sample(3, novel="dev")
     with pytest.raises(ValueError, match=r"^prefix must be made of letters"):
         generator.sample(3, prefix="zoe")
     with pytest.raises(TypeError):
@@ -217,8 +228,11 @@ def test_stream_counts_what_is_new(generator: Generator) -> None:
     stream = generator.stream(200, seed=3)
     names = list(stream)
     assert names == generator.sample(200, seed=3)
-    assert stream.counts.new == sum(name not in generator.splits.train for name in names)
+    assert stream.counts.new == sum(name not in NAMES for name in names)
     assert 0 < stream.counts.new < 200
+    stream = generator.stream(200, seed=3, novel="train")
+    assert list(stream) == generator.sample(200, seed=3, novel="train")
+    assert stream.counts.new == 200
 
 
 def test_long_names_are_not_cut() -> None:
@@ -349,3 +363,57 @@ def test_names_are_drawn_where_torch_is_not_installed(generator: Generator, run_
     assert model == nll == save == python == f"the model {needs}"
     assert fit_again == f"training {needs}"
     assert auto == f"this run {needs}"
+
+
+def test_counts_weigh_names() -> None:
+    counts = Counter({name: 1 + 50 * (number == 0) for number, name in enumerate(sorted(set(NAMES)))})
+    first = sorted(set(NAMES))[0]
+    options = {**SMALL, "split": "all"}
+    weighted, plain = fit(counts, **options), fit(list(counts), **options)
+    assert weighted.splits.train_weights == list(map(float, counts.values()))
+    assert plain.splits.train_weights is None
+    assert weighted.nll([first]) < plain.nll([first]) - 0.5
+
+
+def test_counts_are_kept_with_a_run(tmp_path: Path) -> None:
+    counts = {name: 0.5 + number for number, name in enumerate(dict.fromkeys(NAMES))}
+    generator = fit(counts, model="ngram", block_size=2)
+    generator.save(tmp_path / "run")
+    loaded = Generator.from_run(tmp_path / "run")
+    assert loaded.splits == generator.splits
+    assert loaded.sample(20, seed=1) == generator.sample(20, seed=1)
+    with pytest.raises(ValueError, match="full_batch: got True, expected False with counts"):
+        fit(counts, model="bigram")
+
+
+def test_lines_of_an_open_file_are_names(tmp_path: Path, generator: Generator) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text("\n".join(NAMES) + "\n\n", encoding="utf-8")
+    with path.open(encoding="utf-8") as file:
+        assert fit(file, **SMALL).nll(NAMES) == generator.nll(NAMES)
+
+
+def test_names_come_out_in_title_case() -> None:
+    names = [name.upper() for name in NAMES]
+    generator = fit(names, case="title", **SMALL)
+    assert generator.vocabulary.symbols == tuple(sorted(set("".join(NAMES))))
+    drawn = generator.sample(50, seed=1, prefix="BA")
+    assert all(name.startswith("Ba") and name == name.title() for name in drawn)
+    assert drawn == generator.sample(50, seed=1, prefix="ba")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep": "worst"}, "keep is 'worst', expected one of best, last"),
+        ({"patience": -1}, "patience is -1, expected 0 at least"),
+        ({"eval_every": 1.5}, "eval_every is 1.5, expected int"),
+        ({"case": "UPPER"}, "case must be one of keep, lower, title, but got 'UPPER'"),
+        ({"rare": -1}, "rare must be a whole number from 0"),
+        ({"column": 1}, "column is for names in a file, expected a path"),
+        ({"comment": "#"}, "comment is for names in a file, expected a path"),
+    ],
+)
+def test_how_names_are_read_is_checked(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        fit(NAMES, steps=2, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import os
 import platform
 import re
@@ -80,6 +81,28 @@ def test_the_command_prints_one_fact_a_line() -> None:
     assert printed["cpu_isa"] == namegen_ext.build_info()["cpu_isas_supported"][-1]
 
 
+BLOCKED = "import sys; sys.modules['torch'] = None  # its import fails from here on\n"
+
+
+def test_without_torch_the_package_tells_what_it_is() -> None:
+    program = BLOCKED + "import json, namegen_ext; print(json.dumps(namegen_ext.build_info()))"
+    done = run("-c", program)
+    assert done.returncode == 0, done.stderr
+    info, expected = json.loads(done.stdout), namegen_ext.build_info()
+    assert list(info) == list(KEYS)
+    same = ("version", "built_against_torch", "python", "cpu_isas_compiled", "cpu_isas_supported", "cpu_isa")
+    assert {name: info[name] for name in same} == {name: expected[name] for name in same}
+    assert info["torch"] is None
+    assert info["cuda"] is False
+    assert info["cuda_note"] == "there are no operators: torch is not installed"
+
+    done = run("-c", BLOCKED + "import runpy; runpy.run_module('namegen_ext', run_name='__main__')")
+    assert done.returncode == 0, done.stderr
+    printed = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert list(printed) == list(KEYS)
+    assert printed["torch"] == "-"
+
+
 def test_the_override_is_obeyed() -> None:
     done = run("-m", "namegen_ext", isa="baseline")
     assert done.returncode == 0, done.stderr
@@ -120,6 +143,7 @@ TORCH_FREE = [
     "namegen_ext.data.makemore",
     "namegen_ext.models",
     "namegen_ext.models.arguments",
+    "namegen_ext.models.layouts",
     "namegen_ext.models.schemes",
     "namegen_ext.models.specs",
     "namegen_ext.nn.variances",
@@ -149,6 +173,21 @@ def test_importing_brings_in_nothing_that_is_not_needed(module: str) -> None:
     loaded = set(done.stdout.split())
     assert "namegen_ext" in loaded
     assert not {"torch", "numpy", "rich", "safetensors", "matplotlib"} & loaded
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "namegen_ext.cli.run_sample",
+        "namegen_ext.generator",
+        "namegen_ext.runs.saved_model",
+        "namegen_ext.sampling.api",
+        "namegen_ext.sampling.saved_network",
+    ],
+)
+def test_what_draws_names_needs_numpy_and_no_torch(module: str) -> None:
+    done = run("-c", f"import sys, {module}; print('torch' in sys.modules, 'rich' in sys.modules)")
+    assert (done.stdout, done.stderr) == ("False False\n", "")
 
 
 def test_with_torch_loaded_importing_registers_the_operators() -> None:

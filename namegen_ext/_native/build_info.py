@@ -31,10 +31,11 @@ def build_info() -> dict[str, Any]:
     from namegen_ext._native.core import _core
     from namegen_ext._native.note import read_note
 
+    note = read_note()
     info: dict[str, Any] = {
         "version": __version__,
         "torch": None,
-        "built_against_torch": read_note().get("torch"),
+        "built_against_torch": None if note is None else note.torch,
         "compiler": _core.COMPILER,
         "python": platform.python_version(),
         "cpu_isas_compiled": list(_core.compiled_isas()),

@@ -13,7 +13,7 @@ def _load() -> ModuleType:
     try:
         import namegen_ext._core as _core
     except ImportError as error:
-        if not read_note():
+        if read_note() is None:
             raise ImportError(
                 f"namegen_ext's compiled module _core is missing: build it with {REBUILD}"
             ) from error

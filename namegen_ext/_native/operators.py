@@ -20,13 +20,14 @@ def _release(version: str) -> str:
     return version.partition("+")[0]
 
 
-def _built_against() -> str | None:
-    torch_version = read_note().get("torch")
-    return None if torch_version is None else str(torch_version)
-
-
 def _load() -> ModuleType:
-    built = _built_against()
+    note = read_note()
+    built = None if note is None else note.torch
+    if note is not None and not note.has_operators:
+        raise ImportError(
+            "namegen_ext was built without its operators (NAMEGEN_TORCH=0): where torch is installed, build them with "
+            f"{REBUILD}"
+        )
     if built is not None and _release(built) != _release(torch.__version__):
         raise ImportError(
             f"namegen_ext's operators were compiled against torch {built}, but torch {torch.__version__} is "
@@ -36,10 +37,7 @@ def _load() -> ModuleType:
         import namegen_ext._C as _C
     except ImportError as error:
         if built is None:
-            raise ImportError(
-                f"namegen_ext's operators are missing, as they were not built for torch {torch.__version__}: build "
-                f"them with {REBUILD}"
-            ) from error
+            raise ImportError(f"namegen_ext's operators are missing: build them with {REBUILD}") from error
         raise ImportError(
             f"namegen_ext's operators, compiled against torch {built}, do not load with torch {torch.__version__} on "
             f"Python {platform.python_version()} ({error}): rebuild them with {REBUILD}"

@@ -1,6 +1,7 @@
 """The scaffold of every command: read the arguments, import what is heavy, run, and end with an exit status.
 
-The exit statuses stand here, and so does what happens to Ctrl-C and to standard output that cannot be written.
+The exit statuses are defined here. So is what happens at Ctrl-C, where standard output cannot be written, and where
+torch is missing.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def run_command(
             raise
         tell(parser.prog, f"error: {message}")
         return FAILED
-    except OSError as error:  # of a file that the command reads or writes, it is one of its own errors
+    except OSError as error:  # the command itself turns an error of its files into one of its own
         forget_standard_output()
         if streams and isinstance(error, BrokenPipeError):  # the reader has had enough
             return OK
@@ -106,7 +107,7 @@ def run_command(
 
 
 def _missing(error: ImportError) -> str | None:
-    """Say what is not installed, or was not built, in one line; None for an error that is a mistake of the code."""
+    """Say in one line what is not installed or was not built; return None for any other error."""
     if type(error) is ModuleNotFoundError and error.name == "torch":
         return "torch is not installed: pip install torch"
     is_own = error.name in (None, "torch") and "\n" not in str(error)
@@ -133,19 +134,20 @@ def _parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> 
     try:
         return parser.parse_args(arguments, argparse.Namespace(prog=parser.prog))
     except SystemExit:
-        sys.stdout.flush()  # --help was written: while it can still be told that it was not
+        sys.stdout.flush()  # of --help, as long as a failure can still be reported
         raise
 
 
 @contextmanager
 def ended_by_interrupts(prog: str) -> Iterator[None]:
-    """Let Ctrl-C end the process at once, with one line: for the time of an import.
+    """Let Ctrl-C end the process at once, with one line, while something is imported inside the context.
 
-    A KeyboardInterrupt in the middle of an import may become another error, be passed over, or be told of in many
-    lines: native modules turn it into an ImportError, and torch passes over it where it looks for numpy. Nothing is
-    lost, as nothing was begun. Nor could the process go on: a torch that was imported in part cannot be imported anew.
+    A KeyboardInterrupt in the middle of an import can become another error, be ignored, or print many lines: native
+    modules turn it into an ImportError, and torch ignores it where it looks for numpy. Ending the process loses
+    nothing, because nothing was begun. It could not go on anyway: a torch that was imported in part cannot be
+    imported again.
 
-    Nothing is changed in other threads than the main one, nor where the program that calls this handles SIGINT itself.
+    Nothing is changed outside the main thread, nor in a program that handles SIGINT itself.
     """
     if (
         threading.current_thread() is not threading.main_thread()
@@ -156,7 +158,7 @@ def ended_by_interrupts(prog: str) -> Iterator[None]:
 
     def end(signal_number: int, frame: FrameType | None) -> None:
         with suppress(OSError):
-            # Not by print: the import may be writing to standard error at this moment.
+            # print is not used, because the import may be writing to standard error at this moment.
             os.write(2, f"{prog}: interrupted\n".encode())
         os._exit(INTERRUPTED)
 

@@ -17,7 +17,7 @@ def find_lessons() -> ModuleType:
         return sys.modules[PACKAGE]
     if importlib.util.find_spec(PACKAGE) is not None:
         return importlib.import_module(PACKAGE)
-    # In a checkout that is not installed, it stands under another name; namegen_reference stands beside it.
+    # In a checkout that is not installed, the folder has another name. namegen_reference stands beside it.
     folder = Path(__file__).resolve().parents[2] / "python" / "lessons"
     spec = importlib.util.spec_from_file_location(
         PACKAGE, folder / "__init__.py", submodule_search_locations=[str(folder)]

@@ -12,9 +12,16 @@ from collections.abc import Sequence
 
 from namegen_ext.cli.command import run_command
 from namegen_ext.cli.parser import Parser, path
-from namegen_ext.cli.train_flags import add_option, add_threads, given_options, given_settings
-from namegen_ext.cli.train_plan import TrainPlan, blamed, named_list, plan_of_words
-from namegen_ext.data import DataError
+from namegen_ext.cli.train_flags import (
+    add_format_flags,
+    add_option,
+    add_threads,
+    given_format,
+    given_options,
+    given_settings,
+)
+from namegen_ext.cli.train_plan import TrainPlan, blamed, plan_of_words
+from namegen_ext.data import DataError, ListFormat, load_words
 from namegen_ext.options.recipes import BEST_RECIPE, RECIPES
 from namegen_ext.options.run_settings import RunSettings
 
@@ -48,8 +55,10 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
     parser = Parser(prog=prog, description=_DESCRIPTION, allow_abbrev=False)
     parser.add_argument(
         "list",
+        nargs="+",
         metavar="LIST",
-        help="census|surnames|makemore, or a UTF-8 file with a name on each line",
+        help="census|surnames|makemore, a UTF-8 file with a name on each line, a table (.csv, .tsv), either of them"
+        " packed by gzip, or - for standard input; several make one list",
     )
     parser.add_argument(
         "--out", type=path, metavar="DIR", help="new run directory (default: runs/mixture-DATA-NUMBER)"
@@ -68,12 +77,14 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
     add_option(parser, "seed", "of the weights and the minibatches")
     add_option(parser, "split_seed", "of the split into train, dev and test")
     add_threads(parser)
+    add_format_flags(parser)
     return parser
 
 
 def _plan(parsed: argparse.Namespace) -> TrainPlan:
+    reading = ListFormat(**given_format(parsed))
     with blamed("LIST", DataError):
-        words = named_list(parsed.list)
+        words = load_words(parsed.list, reading)
     options = RECIPES[BEST_RECIPE].train_options(given_options(parsed))
     return plan_of_words(
         words,
@@ -81,6 +92,7 @@ def _plan(parsed: argparse.Namespace) -> TrainPlan:
         options=options,
         out=parsed.out,
         settings=RunSettings(**given_settings(parsed)),
+        reading=reading,
     )
 
 

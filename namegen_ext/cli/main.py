@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from namegen_ext._version import __version__
 
-# Each is a module of the package whose main(arguments, prog) runs the command; imported when asked for.
+# Each is a module of the package. Its main(arguments, prog) runs the command. It is imported when it is asked for.
 COMMANDS = {
     "fit": "find the best model for a list of names",
     "train": "train a name generator on a list of words",

@@ -1,6 +1,6 @@
 """What all commands share: a parser whose errors are one line, and the values that flags take.
 
-Nothing here needs torch: a wrong flag is told of at once.
+Nothing here needs torch, so that a wrong flag is reported at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Write the line to standard error and exit with status 2."""
-        # argparse quotes some values as they came, line ends and all.
+        # argparse quotes some values as they came, with their line ends.
         line = "".join(part if part.isprintable() else repr(part)[1:-1] for part in message)
         self.exit(2, f"{self.prog}: error: {line}\n")
 
@@ -68,7 +68,7 @@ def path(text: str) -> Path:
 
 
 def problem_with_file(file: Path) -> str | None:
-    """Say why a file cannot be written, before anything is computed for it; None where nothing speaks against it."""
+    """Say why a file cannot be written, before anything is computed for it; return None where it seems possible."""
     folder = file.absolute().parent
     if file.is_dir():
         return f"got {str(file)!r}, which is a directory, expected a file"

@@ -66,18 +66,26 @@ def _new_directory(plan: TrainPlan) -> RunDirectory:
 
 
 def _search(plan: TrainPlan, directory: RunDirectory) -> int:
+    for note in plan.notes:
+        print(note)
     print(f"{plan.data_name}: {len(plan.words):,} names")
     with blamed("LIST", DataError, OptionError), _Progress() as progress:
         fitted = fit_mixture(
-            plan.word_list(), plan.options, recipe=plan.recipe, settings=plan.settings, progress=progress
+            plan.word_list(),
+            plan.options,
+            recipe=plan.recipe,
+            reading=plan.reading,
+            settings=plan.settings,
+            progress=progress,
         )
-    fitted.config.write(directory, plan.words)
-    save_model(directory, fitted.search.model, fitted.search.steps)
+    fitted.config.write(directory, plan.words, plan.weights)
+    save_model(directory, fitted.search.model.state_dict(), fitted.search.steps)
     samples = sample_names(
         fitted.search.model,
         fitted.config.vocabulary,
         plan.settings.samples,
         seed=plan.options.seed,
+        case=plan.reading.case,
     )
     directory.write_summary(mixture_summary(fitted, samples))
     _tell(fitted, directory, samples)

@@ -1,4 +1,4 @@
-"""Runs ``plot``: looks at the run, draws it, and writes the pictures and the page."""
+"""Runs ``plot``: examines the run, draws it, and writes the pictures and the page."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _draw(options: argparse.Namespace) -> int:
-    torch.set_num_threads(1)  # one batch of a small model: a second thread gains nothing
+    torch.set_num_threads(1)  # one batch of a small model does not gain from a second thread
     try:
         saved = load_run(options.run_dir)
         diagnosis = diagnose(saved, fused=options.fused, examples=options.examples, seed=options.seed)

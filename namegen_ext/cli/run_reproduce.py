@@ -51,7 +51,7 @@ def run(checked: tuple[argparse.Namespace, WordList]) -> int:
         raise ArgumentError(f"argument --fused: {error}") from None
     except DataError as error:
         raise ArgumentError(f"argument --data: {error}") from None
-    except OptionError as error:  # the rows' own options; of these words, one asks too much
+    except OptionError as error:  # an option of a row's recipe asks too much of these words
         raise ArgumentError(f"argument --data: the words do not suit the rows: {error}") from None
     except RunError as error:
         raise CommandError(str(error)) from None
@@ -78,7 +78,7 @@ def _run_rows(
     for number, row in enumerate(rows, start=1):
         print(f"{number} of {len(rows)}: {row.recipe}", file=sys.stderr, flush=True)
         outcomes.append(run_row(row, words.words, fused=options.fused, seed=options.seed))
-        if options.json is not None:  # after each row, so that a long run can be looked at, or stopped
+        if options.json is not None:  # after each row, so that a long run can be watched, or stopped
             write_json(options.json, _content(outcomes, options, words, finished=number == len(rows)))
     if options.markdown is not None:
         write_bytes(options.markdown, to_markdown(outcomes).encode())
@@ -104,6 +104,6 @@ def _content(
 
 
 def _chosen(options: argparse.Namespace) -> list[Row]:
-    """The rows asked for, in the order of the table."""
+    """Return the rows that were asked for, in the order of the table."""
     names = set(ROWS) if options.only is None else set(options.only)
     return [row for name, row in ROWS.items() if name in names and (row.quick or not options.quick)]

@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
 
     """
     try:
-        stream, num_training_names = _open_stream(options)
+        stream, num_names = _open_stream(options)
     except RunError as error:
         raise ArgumentError(f"argument RUN_DIR: {error}") from None
     except ValueError as error:
@@ -30,19 +30,24 @@ def run(options: argparse.Namespace) -> int:
     except SamplingError as error:
         raise CommandError(str(error)) from None
     _write(stream)
-    print(_describe(stream, options, num_training_names), file=sys.stderr)
+    print(_describe(stream, options, num_names), file=sys.stderr)
     return OK
 
 
 def _open_stream(options: argparse.Namespace) -> tuple[NameStream, int]:
-    """Load the run; return its names and the number of those that it was trained on."""
+    """Load the run; return the names that are drawn, and the number of those in its list."""
     with ended_by_interrupts(options.prog):  # where the run is a gpt, torch is imported
         generator = Generator.from_run(options.run_dir)
     torch = sys.modules.get("torch")
     if torch is not None:
-        # The tensors of a batch are small: a second thread gains nothing, and on a busy machine costs dearly.
+        # The tensors of a batch are small. A second thread gains nothing, and on a busy machine it costs much.
         torch.set_num_threads(1)
-    check_prefix(options.prefix, generator.vocabulary, generator.max_length, name="--prefix")
+    check_prefix(
+        generator.config.reading.as_learnt(options.prefix),
+        generator.vocabulary,
+        generator.max_length,
+        name="--prefix",
+    )
     if options.top_k is not None:
         check_top_k(options.top_k, len(generator.vocabulary), name="--top-k")
     stream = generator.stream(
@@ -54,14 +59,14 @@ def _open_stream(options: argparse.Namespace) -> tuple[NameStream, int]:
         novel=options.novel,
         unique=options.unique,
     )
-    return stream, len(generator.splits.train)
+    return stream, generator.num_names
 
 
 def _write(stream: NameStream) -> None:
     """Write the names as they come.
 
     Raises:
-        CommandError: there are no more where there should be, which is told after those there are.
+        CommandError: fewer names were found than asked for; those found were written before.
 
     """
     failure = None
@@ -82,12 +87,10 @@ def _write(stream: NameStream) -> None:
         raise CommandError(failure)
 
 
-def _describe(stream: NameStream, options: argparse.Namespace, num_training_names: int) -> str:
+def _describe(stream: NameStream, options: argparse.Namespace, num_names: int) -> str:
     counts = stream.counts
     noun = "name" if counts.names == 1 else "names"
-    text = (
-        f"{counts.names:,} {noun}, {counts.new:,} new (not among the {num_training_names:,} training names)"
-    )
+    text = f"{counts.names:,} {noun}, {counts.new:,} new (not among the {num_names:,} names of its list)"
     if options.novel or options.unique:
         text += f"; drawn {counts.drawn:,}, of them {counts.drawn_new:,} new"
         if counts.drawn_distinct is not None:

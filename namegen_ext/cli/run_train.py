@@ -1,4 +1,4 @@
-"""Runs ``train``: the run directory, the training, and what is told of it."""
+"""Runs ``train``: makes the run directory, trains, and prints what came of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from namegen_ext.data import DataError
 from namegen_ext.models.specs import MODELS
 from namegen_ext.options.train_options import TrainOptions
 from namegen_ext.runs.checkpoint import newest_checkpoint
-from namegen_ext.runs.config import RunConfig, directory_stem, words_sha256
+from namegen_ext.runs.config import RunConfig, directory_stem, weights_sha256, words_sha256
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import is_file
@@ -24,7 +24,12 @@ from namegen_ext.training.errors import BackendError, ProcessLostError, Training
 from namegen_ext.training.interrupt import StopRequest, stop_on_signal
 from namegen_ext.training.process_group import joined_processes
 from namegen_ext.training.progress import reporter_for
-from namegen_ext.training.summary import describe_result, describe_samples, summarize
+from namegen_ext.training.summary import (
+    describe_result,
+    describe_samples,
+    describe_small_split,
+    summarize,
+)
 from namegen_ext.training.tensorboard import check_tensorboard
 from namegen_ext.training.trainer import Trainer
 
@@ -73,11 +78,14 @@ def _train(plan: TrainPlan) -> int:
             trainer = Trainer(
                 plan.words,
                 plan.options,
+                weights=plan.weights,
                 fused=plan.fused,
                 device=group.device,
                 reporter=reporter_for(sys.stdout),
                 log_every=plan.settings.log_every,
                 eval_every=plan.settings.eval_every,
+                keep=plan.settings.keep,
+                patience=plan.settings.patience,
                 checkpoint_every=plan.settings.checkpoint_every,
                 should_stop=stop,
                 record_updates=plan.settings.record_updates,
@@ -117,15 +125,21 @@ def _assist(trainer: Trainer, resumed: RunDirectory | None, stop: StopRequest) -
 
 
 def _check_steps(plan: TrainPlan, directory: RunDirectory) -> None:
-    """See that steps are left to do, and tell where their learning rates are others than was planned."""
+    """Make sure that steps are left to do; tell it where their learning rates are not the planned ones."""
     with blamed("--resume", RunError):
-        checkpoint = newest_checkpoint(directory, warn=lambda line: None)  # told when it is taken up
+        checkpoint = newest_checkpoint(directory, warn=lambda line: None)  # Trainer.restore reports it
     done = 0 if checkpoint is None else checkpoint.state.step
     steps = plan.options.steps
     # A run that was killed while it was evaluated at its end has no summary yet.
     if done > steps or (done == steps and is_file(directory.summary)):
         problem = f"{done:,} steps are done in {directory.path}, expected more with --resume"
         raise ArgumentError(f"argument --steps: got {steps:,}, but {problem}")
+    best, patience = None if checkpoint is None else checkpoint.state.best, plan.settings.patience
+    if best is not None and 0 < patience <= best.evaluations_since and is_file(directory.summary):
+        problem = f"{best.evaluations_since:,} evaluations brought no lower dev loss in {directory.path}"
+        raise ArgumentError(
+            f"argument --patience: got {patience:,}, but {problem}, expected more with --resume, or 0"
+        )
     if steps != plan.planned_steps and plan.options.schedule != "constant":
         print(
             f"{steps:,} steps in place of {plan.planned_steps:,}: the learning rates that are left follow"
@@ -143,21 +157,30 @@ def _write_config(trainer: Trainer, plan: TrainPlan, directory: RunDirectory) ->
         data_name=plan.data_name,
         data_source=plan.data_source,
         words_sha256=words_sha256(plan.words),
+        weights_sha256=weights_sha256(plan.weights),
+        reading=plan.reading,
         fused=plan.fused,
         device=plan.device,
         run=plan.settings,
     )
-    config.write(directory, plan.words)
+    config.write(directory, plan.words, plan.weights)
 
 
 def _run_steps(trainer: Trainer, plan: TrainPlan, directory: RunDirectory, stop: StopRequest) -> int:
     _write_config(trainer, plan, directory)
     splits = trainer.corpus.splits
+    for note in plan.notes:
+        print(note)
     print(
         f"{plan.options.model}, {trainer.num_parameters:,} parameters, recipe {plan.recipe};"
         f" {plan.data_name}: {len(splits.train):,} names to train on, {len(splits.dev):,} dev,"
         f" {len(splits.test):,} test"
     )
+    if plan.weights is not None:
+        print(f"training counts each name as often as the list says, {sum(plan.weights):,.0f} times in all")
+    small = describe_small_split(len(plan.words), len(splits.dev), len(splits.test))
+    if small:
+        print(small)
     if trainer.group.size > 1:
         print(f"{trainer.group.size} processes, each on its share of every batch")
     if trainer.backend.note:
@@ -169,7 +192,11 @@ def _run_steps(trainer: Trainer, plan: TrainPlan, directory: RunDirectory, stop:
     except ProcessLostError as error:
         raise ProcessLostError(f"{error}; start all again with --resume {directory.path}") from None
     samples = sample_names(
-        result.model, result.corpus.vocabulary, plan.settings.samples, seed=plan.options.seed
+        result.model,
+        result.corpus.vocabulary,
+        plan.settings.samples,
+        seed=plan.options.seed,
+        case=plan.reading.case,
     )
     directory.write_summary(
         summarize(result, plan.options, recipe=plan.recipe, data_name=plan.data_name, samples=samples)
@@ -177,6 +204,9 @@ def _run_steps(trainer: Trainer, plan: TrainPlan, directory: RunDirectory, stop:
     if result.interrupted:
         steps = f"{result.steps:,} of {plan.options.steps:,} steps"
         print(f"interrupted after {steps}; go on with --resume {directory.path}")
+    if result.out_of_patience:
+        steps = f"{result.steps:,} of {plan.options.steps:,} steps"
+        print(f"ended after {steps}: {plan.settings.patience:,} evaluations brought no lower dev loss")
     print(describe_result(result))
     print(f"run directory: {directory.path}")
     if samples:
@@ -202,6 +232,6 @@ def _warn(line: str) -> None:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    # On the CPU, torch tells of both by a plain RuntimeError.
+    # On the CPU, torch reports both by a plain RuntimeError.
     told = ("can't allocate memory", "Storage size calculation overflowed")
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(text in str(error) for text in told)

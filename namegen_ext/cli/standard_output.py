@@ -7,7 +7,7 @@ import sys
 
 
 def forget_standard_output() -> None:
-    """Send what is still buffered for standard output nowhere, so that its flush at exit does not fail."""
+    """Send what is still buffered for standard output to /dev/null, so that its flush at exit does not fail."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -1,4 +1,4 @@
-"""The command line of ``python -m namegen_ext.train``: its flags, and what they say about wrong values."""
+"""The flags of ``python -m namegen_ext.train``, and their messages about wrong values."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from dataclasses import fields
 from typing import Any
 
 from namegen_ext.cli.parser import Parser, number, one_of, path, whole_number
-from namegen_ext.data import SPLITS
+from namegen_ext.data import SPLITS, ListFormat
+from namegen_ext.data.list_format import CASES, NORMAL_FORMS, is_comment_mark
 from namegen_ext.models import COUNTS, MODELS, SCHEMES
 from namegen_ext.models.specs import ESTIMATORS
 from namegen_ext.nn.variances import VARIANCES
 from namegen_ext.options.checkpoint_interval import CheckpointInterval
-from namegen_ext.options.choices import FUSED_CHOICES, OPTIMIZERS
+from namegen_ext.options.choices import FUSED_CHOICES, KEPT_MODELS, OPTIMIZERS
 from namegen_ext.options.limits import LIMITS, MOST_STEPS
-from namegen_ext.options.ranges import THREADS, Numbers, WholeNumbers
+from namegen_ext.options.ranges import THREADS, Numbers, WholeNumbers, shown
 from namegen_ext.options.recipes import ADAMW_LEARNING_RATE, DEFAULT_RECIPE, RECIPES
 from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.options.schedules import SCHEDULES
@@ -38,7 +39,7 @@ def flag_of(option: str) -> str:
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
-    """Build the parser; an option of TrainOptions or RunSettings that is not given is absent from the result."""
+    """Build the parser. An option of TrainOptions or RunSettings that is not given is absent from its result."""
     recipes = "".join(f"\n  {recipe.name:<24}{recipe.summary}" for recipe in RECIPES.values())
     models = "".join(f"\n  {spec.name:<24}{spec.summary}" for spec in MODELS.values())
     parser = Parser(
@@ -49,6 +50,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_run_flags(parser)
+    add_format_flags(parser)
     _add_model_flags(parser)
     _add_optimization_flags(parser)
     return parser
@@ -66,21 +68,30 @@ def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
 
 
+def given_format(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the fields of ListFormat that were given on the command line."""
+    names = [field.name for field in fields(ListFormat)]
+    return {name: getattr(arguments, name) for name in names if hasattr(arguments, name)}
+
+
 def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the run")
     add = group.add_argument
     add(
         "--recipe",
         nargs="?",
-        const="",  # no name, which lists them
+        const="",  # without a name, the error lists the recipes
         metavar="NAME",
         help=f"a named set of options, see below (default: {DEFAULT_RECIPE})",
     )
     add(
         "--data",
-        metavar="census|surnames|makemore|PATH",
-        help=f"word list: one that comes with the package, the makemore names (downloaded once), or a UTF-8 "
-        f"file with a word on each line (default: {DEFAULT_DATA})",
+        nargs="+",
+        action="extend",
+        metavar="census|surnames|makemore|PATH|-",
+        help=f"word list: one that comes with the package, the makemore names (downloaded once), a UTF-8 "
+        f"file with a word on each line, a table (.csv, .tsv), either of them packed by gzip, or - for standard input; "
+        f"several make one list (default: {DEFAULT_DATA})",
     )
     add(
         "--fused",
@@ -124,7 +135,24 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     _setting(
         group,
         "eval_every",
-        "evaluate on dev, and save, every N steps; 0: only at the end",
+        "evaluate on dev, and save, every N steps, and before that after a half, a quarter and so on of N, down to 100;"
+        " 0: only at the end",
+        type=whole_number(WholeNumbers(0, MOST_STEPS)),
+        metavar="N",
+    )
+    _setting(
+        group,
+        "keep",
+        "which model model.safetensors holds: the one with the least dev loss at an evaluation, or that of the last"
+        " step",
+        type=one_of(KEPT_MODELS),
+        metavar="|".join(KEPT_MODELS),
+    )
+    _setting(
+        group,
+        "patience",
+        "end once N evaluations in a row brought no lower dev loss, "
+        f"{WholeNumbers(0, MOST_STEPS).limits}; 0: never",
         type=whole_number(WholeNumbers(0, MOST_STEPS)),
         metavar="N",
     )
@@ -154,6 +182,62 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         "how many names to generate at the end",
         type=whole_number(WholeNumbers(0, 10_000)),
         metavar="N",
+    )
+
+
+def add_format_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ListFormat."""
+    group = parser.add_argument_group("the word list")
+    column = "its name in the header, or its number from 1"
+    _format(
+        group,
+        "column",
+        f"the words are this column of a table: {column}",
+        type=_column,
+        metavar="NAME|NUMBER",
+        default='the one called "name" or the like, else the first',
+    )
+    _format(
+        group,
+        "count_column",
+        f"each word counts as often as this column of a table says: {column}; minibatches are drawn and n-grams are"
+        " counted by it",
+        type=_column,
+        metavar="NAME|NUMBER",
+        default="once each",
+    )
+    _format(
+        group,
+        "comment",
+        "lines that begin with this, such as '#', are passed over",
+        type=_comment,
+        metavar="C",
+        default="none",
+    )
+    _format(
+        group,
+        "case",
+        "lower: words are learnt and drawn in lower case; title: they are learnt so, and drawn with capital initials",
+        type=one_of(CASES),
+        metavar="|".join(CASES),
+        default=ListFormat.case,
+    )
+    _format(
+        group,
+        "normalize",
+        "the Unicode normal form that words are brought to; nfkc also replaces compatible characters",
+        type=one_of(NORMAL_FORMS),
+        metavar="|".join(NORMAL_FORMS),
+        default=ListFormat.normalize,
+    )
+    rare = WholeNumbers(0, 10**9)
+    _format(
+        group,
+        "rare",
+        f"leave out the words with a character that fewer than N words have, {rare.limits}; which, is said",
+        type=whole_number(rare),
+        metavar="N",
+        default=ListFormat.rare,
     )
 
 
@@ -237,6 +321,13 @@ def add_threads(group: Any) -> None:
     )
 
 
+def _format(group: Any, name: str, description: str, *, default: object, **arguments: Any) -> None:
+    """Add the flag of a field of ListFormat."""
+    group.add_argument(
+        flag_of(name), default=argparse.SUPPRESS, help=f"{description} (default: {default})", **arguments
+    )
+
+
 def add_option(
     group: Any, name: str, description: str, *, choices: Collection[str] = (), metavar: str | None = None
 ) -> None:
@@ -268,6 +359,19 @@ def _flag(group: Any, name: str, description: str) -> None:
         default=argparse.SUPPRESS,
         help=f"{description} (default: {default})",
     )
+
+
+def _column(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        expected = "expected the name of a column, or its number from 1"
+        raise argparse.ArgumentTypeError(f"got {shown(text)}, {expected}")
+    return text
+
+
+def _comment(text: str) -> str:
+    if not is_comment_mark(text):
+        raise argparse.ArgumentTypeError(f"got {shown(text)}, expected a few characters such as #")
+    return text
 
 
 def _interval(text: str) -> CheckpointInterval:

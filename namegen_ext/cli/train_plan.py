@@ -1,11 +1,11 @@
-"""What the arguments of ``train`` ask for, found out without torch; what is wrong with them is told of at once."""
+"""Finds out without torch what the arguments of ``train`` ask for, so that a wrong one is reported at once."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from namegen_ext.cli.command import ArgumentError
@@ -13,10 +13,13 @@ from namegen_ext.cli.train_flags import (
     DEFAULT_DATA,
     DEFAULT_DEVICE,
     flag_of,
+    given_format,
     given_options,
     given_settings,
 )
-from namegen_ext.data import DataError, WordList, load_words
+from namegen_ext.data import DataError, ListFormat, WordList, load_words
+from namegen_ext.models.specs import MODELS
+from namegen_ext.options.block_size import fitted_block_size
 from namegen_ext.options.effects import check_effects
 from namegen_ext.options.ranges import shown
 from namegen_ext.options.recipes import DEFAULT_RECIPE, RECIPES
@@ -29,7 +32,7 @@ from namegen_ext.runs.errors import RunError
 
 @contextmanager
 def blamed(flag: str, *errors: type[Exception]) -> Iterator[None]:
-    """Turn errors within into a wrong value of a flag."""
+    """Turn errors inside the context into a wrong value of a flag."""
     try:
         yield
     except OptionError as error:
@@ -43,15 +46,18 @@ class TrainPlan:
     """What the arguments ask for.
 
     Attributes:
-        out: the new run directory that was asked for; None for one of the default's names.
+        out: the new run directory that was asked for; None for one with a default name.
         recipe: name of the recipe.
         options: the recipe's options, with the flags' in their place.
         words: the whole word list.
+        weights: how often each word counts; None for once each.
+        reading: how the list was read.
+        notes: what is to be told before the training, a sentence each.
         data_name: its name.
         data_source: where it came from.
         fused: None, "auto", "layers" or "step".
         device: "cpu", "cuda" or "auto".
-        settings: what is told and saved.
+        settings: what is reported and saved.
         resumed: the directory to go on in; None for a new run.
         planned_steps: how many steps a resumed run was to have; None for a new run.
 
@@ -66,13 +72,22 @@ class TrainPlan:
     fused: str | None
     device: str
     settings: RunSettings
+    weights: list[float] | None = None
+    reading: ListFormat = field(default_factory=ListFormat)
+    notes: tuple[str, ...] = ()
     resumed: RunDirectory | None = None
     planned_steps: int | None = None
 
     def word_list(self) -> WordList:
         """Return the words with where they came from."""
         sha256 = words_sha256(self.words)
-        return WordList(name=self.data_name, words=self.words, source=self.data_source, sha256=sha256)
+        return WordList(
+            name=self.data_name,
+            words=self.words,
+            source=self.data_source,
+            sha256=sha256,
+            weights=self.weights,
+        )
 
 
 def train_plan(parsed: argparse.Namespace) -> TrainPlan:
@@ -94,26 +109,33 @@ def _new_run(parsed: argparse.Namespace) -> TrainPlan:
         given = given_options(parsed)
         options = RECIPES[name].train_options(given)
         check_effects(given, options)
+    settings = RunSettings(**given_settings(parsed))
+    _check_settings(parsed, settings, options)
+    reading = ListFormat(**given_format(parsed))
     with blamed("--data", DataError):
-        words = named_list(DEFAULT_DATA if parsed.data is None else parsed.data)
+        words = load_words(parsed.data or DEFAULT_DATA, reading)
+    options, block_notes = fitted_block_size(options, given, words.words)
     plan = plan_of_words(
-        words, recipe=name, options=options, out=parsed.out, settings=RunSettings(**given_settings(parsed))
+        words,
+        recipe=name,
+        options=options,
+        out=parsed.out,
+        settings=settings,
+        reading=reading,
+        notes=block_notes,
     )
     return replace(plan, fused=parsed.fused, device=parsed.device or DEFAULT_DEVICE)
 
 
-def named_list(source: str) -> WordList:
-    """Load a list by its name or from a file.
-
-    Raises:
-        DataError: it cannot be had.
-
-    """
-    return load_words(source)
-
-
 def plan_of_words(
-    words: WordList, *, recipe: str, options: TrainOptions, out: Path | None, settings: RunSettings
+    words: WordList,
+    *,
+    recipe: str,
+    options: TrainOptions,
+    out: Path | None,
+    settings: RunSettings,
+    reading: ListFormat,
+    notes: Sequence[str] = (),
 ) -> TrainPlan:
     """Plan a new run, on the CPU and by stock layers."""
     return TrainPlan(
@@ -126,11 +148,42 @@ def plan_of_words(
         fused=None,
         device=DEFAULT_DEVICE,
         settings=settings,
+        weights=words.weights,
+        reading=reading,
+        notes=tuple(map(_as_utf8, (*words.notes, *notes))),
+    )
+
+
+def _check_settings(parsed: argparse.Namespace, settings: RunSettings, options: TrainOptions) -> None:
+    """See that evaluations on dev were not asked for something where there are none.
+
+    Raises:
+        ArgumentError: there are none.
+
+    """
+    needed = ""
+    if MODELS[options.model].found:
+        needed = "another model"
+    elif options.steps == 0:
+        needed = "--steps above 0"
+    elif settings.eval_every == 0:
+        needed = "--eval-every above 0"
+    elif options.split != "80-10-10":
+        needed = "--split 80-10-10"
+    if needed and settings.patience > 0:
+        _refuse_useless("--patience", settings.patience, needed)
+    if needed and getattr(parsed, "keep", None) == "best":
+        _refuse_useless("--keep", "best", needed)
+
+
+def _refuse_useless(flag: str, value: object, needed: str) -> None:
+    raise ArgumentError(
+        f"argument {flag}: got {value}, which changes nothing here, expected {needed} with it"
     )
 
 
 def _as_utf8(name: str) -> str:
-    """Escape what a file's name may hold and a text in UTF-8 may not."""
+    """Escape the bytes of a file's name that are not UTF-8."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
@@ -138,13 +191,16 @@ def _resumed_run(parsed: argparse.Namespace) -> TrainPlan:
     given = given_options(parsed)
     fixed = [flag_of(option) for option in given if option != "steps"]
     fixed += [f"--{name}" for name in ("recipe", "data", "out") if getattr(parsed, name) is not None]
+    fixed += [flag_of(name) for name in given_format(parsed)]
     if fixed:
         raise ArgumentError(f"argument {fixed[0]}: a run that is resumed keeps its own; leave it out")
     directory = RunDirectory(parsed.resume)
     with blamed("--resume", RunError):
         config = read_config(directory)
-        words = config.load_words(directory)
+        words, weights = config.load_weighted_words(directory)
         options = replace(config.options, **given)
+    settings = replace(config.run, **given_settings(parsed))
+    _check_settings(parsed, settings, options)
     return TrainPlan(
         out=parsed.out,
         recipe=config.recipe,
@@ -154,7 +210,9 @@ def _resumed_run(parsed: argparse.Namespace) -> TrainPlan:
         data_source=config.data_source,
         fused=parsed.fused or config.fused,
         device=parsed.device or config.device,
-        settings=replace(config.run, **given_settings(parsed)),
+        settings=settings,
+        weights=weights,
+        reading=config.reading,
         resumed=directory,
         planned_steps=config.options.steps,
     )

@@ -1,11 +1,15 @@
-"""Which characters a word may be made of: all but the end marker and those that never belong to a word."""
+"""The characters that a word may be made of: all but those that never belong to a word."""
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 
-# Symbol 0 of every vocabulary: it fills the context before a word begins, and it ends the word.
+# What texts for people show for symbol 0 of every vocabulary, which fills the context before a word begins, and ends
+# the word. It is no character: a word may hold a full stop, which then is a symbol of its own.
 END_MARKER = "."
+# What they show where the full stop is a symbol.
+_OTHER_END_MARKER = "\N{SYMBOL FOR END OF TEXT}"
 
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -19,13 +23,16 @@ _FORBIDDEN_CATEGORIES = {
 }
 
 
+def shown_end_marker(symbols: Iterable[str]) -> str:
+    """Return what stands for the end of a word beside some symbols: "." where that is none of them."""
+    return _OTHER_END_MARKER if END_MARKER in symbols else END_MARKER
+
+
 def describe_forbidden(character: str) -> str | None:
-    """Say what a character is that cannot stand in a word; None for every other character.
+    """Describe a character that cannot stand in a word; return None for every other character.
 
     Spaces, hyphens, apostrophes, combining marks and joiners may stand in words.
     """
-    if character == END_MARKER:
-        return f"the end marker {END_MARKER!r}"
     if character == _BYTE_ORDER_MARK:
         return "the byte-order mark U+FEFF"
     kind = _FORBIDDEN_CATEGORIES.get(unicodedata.category(character))

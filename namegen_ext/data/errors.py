@@ -1,4 +1,4 @@
-"""What can be wrong with the data, told in one line."""
+"""The error for data that cannot be used, and how its messages quote a text."""
 
 from __future__ import annotations
 

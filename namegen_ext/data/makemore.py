@@ -1,4 +1,4 @@
-"""The names.txt of the makemore project: downloaded once, checked, and kept in a cache directory."""
+"""The names.txt of the makemore project. It is downloaded once, checked, and kept in a cache directory."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ def cache_directory() -> Path:
     if own:
         return Path(own)
     shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # The XDG base directory specification has a relative path ignored.
+    # The XDG base directory specification says that a relative path is ignored.
     return (shared if shared.is_absolute() else Path("~/.cache").expanduser()) / "namegen_ext"
 
 
 def read_or_download(url: str | None = None, timeout: float = TIMEOUT_SECONDS) -> bytes:
-    """Return the file's bytes, from the cache where it holds them whole, else downloaded and kept there.
+    """Return the file's bytes: from the cache, or downloaded and then kept there.
+
+    A file in the cache that is damaged is downloaded anew.
 
     Args:
         url: where it is downloaded from; None for `URL`.
@@ -57,13 +59,15 @@ def _is_right(content: bytes) -> bool:
 
 
 def _download(url: str, timeout: float) -> bytes:
-    # Imported here: they take as long as all the rest of a command's --help.
+    # Imported here because they take as long as everything else that a command's --help loads.
     import http.client
     import urllib.request
 
     try:
         with urllib.request.urlopen(url, timeout=timeout) as response:
-            content: bytes = response.read(NUM_BYTES + 1)  # one byte more shows that it is too long
+            content: bytes = response.read(
+                NUM_BYTES + 1
+            )  # one byte more, which shows a file that is too long
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise DataError(f"makemore: {url} cannot be downloaded ({_reason(error)}); {_WAY_OUT}") from None
     if not _is_right(content):
@@ -76,11 +80,11 @@ def _reason(error: Exception) -> str:
     import urllib.error
 
     if isinstance(error, urllib.error.HTTPError):
-        error.close()  # it holds the answer's body open
+        error.close()  # else the body of the answer stays open
         return str(error)
     if isinstance(error, urllib.error.URLError):
         return str(error.reason)
-    if isinstance(error, http.client.HTTPException):  # may quote what the server sent
+    if isinstance(error, http.client.HTTPException):  # its text may quote what the server sent
         return f"{type(error).__name__}: {shorten(str(error))}"
     return str(error) or type(error).__name__
 

@@ -1,4 +1,4 @@
-"""Words as sequences: every character of a word predicted at once, each from all characters before it."""
+"""Words as sequences, for models that predict every character of a word at once from those before it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 from namegen_ext.data.vocabulary import Vocabulary
 from namegen_ext.data.windows import build_windows
 
-# The target of a position that predicts nothing.
+# The target of a position where nothing is predicted.
 IGNORED = -1
 
 
 def build_sequences(words: Sequence[str], vocabulary: Vocabulary, block_size: int) -> tuple[Tensor, Tensor]:
-    """Turn each word into one sequence, and what is longer than ``block_size`` into windows besides.
+    """Turn each word into one sequence, and the rest of a word longer than ``block_size`` into windows.
 
     With block_size 6 the word "emma" gives the tokens ``.emma.`` and the targets ``emma.`` and one ignored
     position: a word begins with the end marker, and its end is predicted too. With block_size 3 it gives
@@ -38,6 +38,11 @@ def build_sequences(words: Sequence[str], vocabulary: Vocabulary, block_size: in
         TypeError: ``words`` is one string, or holds something else than strings.
         ValueError: block_size is below 1 or not an integer.
         DataError: a word has a character that is not in the vocabulary; the message names both.
+
+    Example:
+        >>> tokens, targets = build_sequences(["ab"], Vocabulary("ab"), block_size=4)
+        >>> tokens.tolist(), targets.tolist()
+        ([[0, 1, 2, 0]], [[1, 2, 0, -1]])
 
     """
     windows, following = build_windows(words, vocabulary, block_size)  # (n, block_size), (n,)

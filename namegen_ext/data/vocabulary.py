@@ -10,19 +10,28 @@ from namegen_ext.data.errors import DataError, shorten
 
 
 class Vocabulary:
-    """Numbers for characters: 0 is the end marker, 1 and up are the symbols by ascending code point.
+    """The numbers of characters: 0 is the end marker, and the symbols follow from 1 by ascending code point.
 
     Args:
-        symbols: distinct single characters in ascending order of their code points, without the end marker. A
-            string will do: ``Vocabulary("abc")``.
+        symbols: distinct single characters in ascending order of their code points. The end marker is none of them: a
+            full stop is a symbol like others. A string will do: ``Vocabulary("abc")``.
 
     Attributes:
         symbols: the characters as a tuple, without the end marker. ``symbols[i]`` has the number i + 1.
 
     Raises:
         TypeError: the symbols are not strings.
-        DataError: there are none; one is not a single character, or cannot stand in a word (the end marker,
-            control characters, line separators, surrogates); or they are not distinct and in ascending order.
+        DataError: there are none; one is not a single character, or cannot stand in a word (control characters, line
+            separators, surrogates); or they are not distinct and in ascending order.
+
+    Example:
+        >>> vocabulary = Vocabulary.from_words(["anna", "ben"])
+        >>> vocabulary
+        Vocabulary('aben')
+        >>> vocabulary.encode("ben")
+        [2, 3, 4]
+        >>> vocabulary.decode([1, 4, 4, 1, 0])
+        'anna'
 
     """
 
@@ -50,7 +59,7 @@ class Vocabulary:
             if not isinstance(word, str):
                 raise TypeError(f"words[{index}] must be a string, but got {word!r}")
             symbols.update(word)
-            if len(symbols) > len(checked):  # rare after the first words
+            if len(symbols) > len(checked):  # a new symbol, which is rare after the first words
                 _check_characters(symbols - checked, f"words[{index}], {shorten(word)},")
                 checked.update(symbols)
         return cls(sorted(symbols))
@@ -95,8 +104,14 @@ class Vocabulary:
         )
 
     def to_json(self) -> dict[str, str]:
-        """Return ``{"end_marker": ".", "symbols": "abc"}``, ready for `json.dumps`."""
-        return {"end_marker": END_MARKER, "symbols": "".join(self.symbols)}
+        """Return ``{"end_marker": ".", "symbols": "abc"}``, ready for `json.dumps`.
+
+        The end marker is for people and for earlier versions; it is "" where the full stop is a symbol.
+        """
+        return {"end_marker": self._end_marker(), "symbols": "".join(self.symbols)}
+
+    def _end_marker(self) -> str:
+        return "" if END_MARKER in self._numbers else END_MARKER
 
     @classmethod
     def from_json(cls, content: Any) -> Vocabulary:
@@ -114,11 +129,13 @@ class Vocabulary:
         for key, value in content.items():
             if not isinstance(value, str):
                 raise DataError(f"the vocabulary's {key} must be a string, but is {value!r}")
-        if content["end_marker"] != END_MARKER:
+        vocabulary = cls(content["symbols"])
+        if content["end_marker"] != vocabulary._end_marker():
             raise DataError(
-                f"the vocabulary's end_marker must be {END_MARKER!r}, but is {content['end_marker']!r}"
+                f"the vocabulary's end_marker must be {vocabulary._end_marker()!r},"
+                f" but is {content['end_marker']!r}"
             )
-        return cls(content["symbols"])
+        return vocabulary
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Vocabulary) and self.symbols == other.symbols

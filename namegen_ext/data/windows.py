@@ -1,4 +1,4 @@
-"""Words cut into training examples: some characters of context, and the character that comes next."""
+"""Cuts words into training examples: some characters of context, and the character that follows them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from namegen_ext.data.characters import END_MARKER
 from namegen_ext.data.errors import shorten
 from namegen_ext.data.vocabulary import Vocabulary
 
-# Four bytes a character in the machine's own order, so that an int32 tensor can read them.
+# Four bytes a character in the machine's own byte order, which an int32 tensor reads as code points.
 _UTF32 = "utf-32-le" if sys.byteorder == "little" else "utf-32-be"
+
+
+# Stands between words while they are numbered; no word of a vocabulary's symbols holds it.
+_END = "\n"
 
 
 def build_windows(words: Sequence[str], vocabulary: Vocabulary, block_size: int) -> tuple[Tensor, Tensor]:
@@ -38,6 +41,11 @@ def build_windows(words: Sequence[str], vocabulary: Vocabulary, block_size: int)
         ValueError: block_size is below 1 or not an integer.
         DataError: a word has a character that is not in the vocabulary; the message names both.
 
+    Example:
+        >>> tokens, targets = build_windows(["ab"], Vocabulary("ab"), block_size=3)
+        >>> tokens.tolist(), targets.tolist()
+        ([[0, 0, 0], [0, 0, 1], [0, 1, 2]], [1, 2, 0])
+
     """
     if isinstance(block_size, bool) or not isinstance(block_size, int) or block_size < 1:
         raise ValueError(f"block_size must be an integer of at least 1, but got {block_size!r}")
@@ -50,14 +58,14 @@ def build_windows(words: Sequence[str], vocabulary: Vocabulary, block_size: int)
     n = len(targets)
     ends = torch.nonzero(targets == 0).squeeze(1)  # (num_words,) where each word ends
     begins = torch.cat([ends.new_zeros(1), ends[:-1] + 1])  # (num_words,) where each begins
-    lengths = ends - begins + 1  # (num_words,) the end counted
-    # How far each character is into its word.
+    lengths = ends - begins + 1  # (num_words,), the end included
+    # The place of each character in its word.
     places = torch.arange(n, device="cpu") - torch.repeat_interleave(begins, lengths)  # (n,)
 
     tokens = targets.new_zeros(n, block_size)  # (n, block_size)
     farthest = min(block_size, int(lengths.max()) - 1)
     for back in range(1, farthest + 1):
-        # The character `back` places earlier, where that is still a character of the same word.
+        # The character `back` places earlier, where it belongs to the same word.
         tokens[back:, block_size - back] = torch.where(places[back:] >= back, targets[:-back], 0)
     return tokens, targets
 
@@ -72,15 +80,15 @@ def _check_words(words: Sequence[str]) -> None:
 
 def _encode(words: Sequence[str], vocabulary: Vocabulary) -> Tensor:
     """Return the numbers of all words, each followed by a 0: int64 (n,)."""
-    text = END_MARKER.join(words) + END_MARKER
-    # A surrogate passes here so that it is found below, as any other character outside the vocabulary.
+    text = _END.join(words) + _END
+    # A surrogate is let through here. It is found below, like any other character outside the vocabulary.
     buffer = bytearray(text.encode(_UTF32, "surrogatepass"))
     code_points = torch.frombuffer(buffer, dtype=torch.int32)  # (n,)
     symbol_code_points = [ord(symbol) for symbol in vocabulary.symbols]
     symbols = torch.tensor(symbol_code_points, dtype=torch.int32, device="cpu")  # (V - 1,), ascending
 
     indices = torch.searchsorted(symbols, code_points).clamp_(max=len(symbols) - 1)  # (n,)
-    is_end = code_points == ord(END_MARKER)  # (n,)
+    is_end = code_points == ord(_END)  # (n,)
     is_known = symbols[indices] == code_points  # (n,)
     if int(is_end.sum()) != len(words) or not bool((is_known | is_end).all()):
         for word in words:

@@ -10,7 +10,9 @@ from namegen_ext.data.errors import DataError, shorten
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def parse_words(content: bytes, origin: str) -> list[str]:
+def parse_words(
+    content: bytes, origin: str, *, comment: str | None = None, distinct: bool = True
+) -> list[str]:
     """Return the words of a UTF-8 text, in their order, with their repeats and their case.
 
     Lines end in LF, CRLF or CR. A byte-order mark at the start is passed over, and so are blank lines and
@@ -20,21 +22,32 @@ def parse_words(content: bytes, origin: str) -> list[str]:
     Args:
         content: the bytes of the file.
         origin: what messages call the file: its path.
+        comment: lines that begin with this, white space before it aside, are passed over; None for none.
+        distinct: whether there must be two distinct words.
 
     Raises:
         DataError: the text is not UTF-8, an entry has a character that cannot stand in a word (see
             `namegen_ext.data.characters`), or there are not two distinct words. The message names the line.
 
     """
-    text = _decode(content, origin).removeprefix("\ufeff")
+    text = decode_text(content, origin).removeprefix("\ufeff")
     lines = _split_lines(text)
+    if comment is not None:
+        lines = ["" if line.lstrip().startswith(comment) else line for line in lines]
     words = [word for line in lines if (word := line.strip())]
     _check_characters(lines, words, origin)
-    _check_distinct(lines, words, origin)
+    if distinct:
+        _check_distinct(lines, words, origin)
     return words
 
 
-def _decode(content: bytes, origin: str) -> str:
+def decode_text(content: bytes, origin: str) -> str:
+    """Decode UTF-8.
+
+    Raises:
+        DataError: it is something else; the message names the line.
+
+    """
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -53,17 +66,18 @@ def _split_lines(text: str) -> list[str]:
 
 
 def _check_characters(lines: list[str], words: Iterable[str], origin: str) -> None:
-    # One pass over the distinct characters of the whole; the line is looked for only where there is an error.
-    forbidden = {c for c in set().union(*words) if describe_forbidden(c) is not None}
+    # The distinct characters of the whole file are checked once. The line is looked for only where one is wrong.
+    forbidden = {c for c in set("".join(words)) if describe_forbidden(c) is not None}
     if not forbidden:
         return
     for number, line in enumerate(lines, start=1):
         for character in line.strip():
             if character in forbidden:
                 what = describe_forbidden(character)
+                hint = "; of a table, name the words' --column" if character == "\t" else ""
                 raise DataError(
                     f"{origin}: line {number}: {shorten(line.strip())} contains {what}, "
-                    "which cannot stand in a word"
+                    f"which cannot stand in a word{hint}"
                 )
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from namegen_ext.data import END_MARKER, build_windows
+from namegen_ext.data import build_windows
+from namegen_ext.data.characters import shown_end_marker
 from namegen_ext.diagnostics.activations import ActivationStatistics, activation_statistics
 from namegen_ext.diagnostics.bigrams import bigram_counts, next_symbol_probabilities
 from namegen_ext.diagnostics.embedding import EmbeddingMap, embedding_map
 from namegen_ext.diagnostics.examples import DEFAULT_EXAMPLES
 from namegen_ext.diagnostics.gradients import GradientStatistics, parameter_gradients
 from namegen_ext.diagnostics.history import RunHistory, read_history
-from namegen_ext.fusion import fuse
 from namegen_ext.models.examples import build_examples
 from namegen_ext.models.number_of_values import number_of_values
 from namegen_ext.runs.directory import RunDirectory
@@ -94,7 +94,11 @@ def diagnose(run: Run, *, fused: bool = False, examples: int = DEFAULT_EXAMPLES,
     model, vocabulary, options = run.model, run.vocabulary, run.config.options
     history = read_history(RunDirectory(run.path))
     words = run.splits.train
-    report = fuse(model) if fused else None
+    report = None
+    if fused:
+        from namegen_ext.fusion import fuse  # it needs the operators, which a look at stock layers does not
+
+        report = fuse(model)
     device = _device_of(model)
     tokens, targets = build_examples(options.model, words, vocabulary, options.block_size)
     order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(seed))[:examples]  # (B,)
@@ -117,7 +121,7 @@ def diagnose(run: Run, *, fused: bool = False, examples: int = DEFAULT_EXAMPLES,
         block_size=options.block_size,
         words=len(words),
         examples=len(batch[1]),
-        symbols=(END_MARKER, *vocabulary.symbols),
+        symbols=(shown_end_marker(vocabulary.symbols), *vocabulary.symbols),
         activations=activation_statistics(model, *batch, seed=seed),
         gradients=parameter_gradients(model, *batch, seed=seed),
         embedding=embedding_map(model, len(vocabulary)),

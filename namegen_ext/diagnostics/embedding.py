@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from namegen_ext.nn import FusedEmbeddingConcatLinear
-
 
 @dataclass(frozen=True)
 class EmbeddingMap:
@@ -44,7 +42,8 @@ def embedding_map(model: nn.Module, vocab_size: int) -> EmbeddingMap | None:
     for name, module in model.named_modules():
         if isinstance(module, nn.Embedding):
             own, table = "weight", module.weight
-        elif isinstance(module, FusedEmbeddingConcatLinear):
+        elif isinstance(getattr(module, "embedding_weight", None), nn.Parameter):
+            # nn.FusedEmbeddingConcatLinear. Its class is not asked for, because importing it needs the operators.
             own, table = "embedding_weight", module.embedding_weight
         else:
             continue

@@ -1,9 +1,11 @@
 """The native engine: whole training steps in one call, without Python or autograd between them.
 
-network.py reads what the engine needs to know from a model made of torch.nn layers, and says why where it does not
-cover one; gpt_network.py reads it from the package's GPT. optimizers.py does the same for an optimizer. step_engine.py
-runs the steps. evaluation.py is the loss over a whole split. The C++ is in csrc/core/engine/training, that of the GPT
-in csrc/core/engine/gpt.
+- network.py: reads what the engine needs from a model made of torch.nn layers, or says why it does not cover one.
+- gpt_network.py: reads it from the package's GPT.
+- optimizers.py: does the same for an optimizer.
+- step_engine.py: runs the steps. evaluation.py: computes the loss over a whole split.
+
+The C++ is in csrc/core/engine/training, that of the GPT in csrc/core/engine/gpt.
 """
 
 from namegen_ext.engine.errors import UnsupportedModelError

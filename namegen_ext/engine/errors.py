@@ -1,4 +1,4 @@
-"""What the engine raises."""
+"""The error of the engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loss over many examples, each distinct context computed once."""
+"""Computes the loss over many examples. Each distinct context is computed once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def mean_loss(
                 f"{name} must be in [0, {vocab_size}), but got {symbols.min()} to {symbols.max()}"
             )
     contexts, numbers = distinct_contexts(tokens, vocab_size)  # (m, block_size), (n,)
-    # How often each target follows each context.
+    # The pairs of a context and a target that occur, and how often each does.
     pairs, counts = torch.unique(numbers * vocab_size + targets, return_counts=True)  # (p,), (p,)
     following = pairs // vocab_size  # (p,): the context's number, ascending
     total = 0.0
@@ -58,12 +58,12 @@ def distinct_contexts(tokens: Tensor, vocab_size: int) -> tuple[Tensor, Tensor]:
         vocab_size: V.
 
     Returns:
-        The distinct rows (m, block_size), and the number of each row's among them: int64 (n,).
+        The distinct rows (m, block_size), and for each row its number among them: int64 (n,).
 
     """
     block_size = tokens.shape[1]
     if vocab_size**block_size < 2**63:
-        # Rows read as numbers in base V: sorting these is several times faster than sorting rows.
+        # Rows are read as numbers in base V, because sorting numbers is several times faster than sorting rows.
         powers = torch.tensor([vocab_size**position for position in reversed(range(block_size))])
         keys, numbers = torch.unique((tokens * powers).sum(dim=1), return_inverse=True)  # (m,), (n,)
         return keys[:, None] // powers % vocab_size, numbers

@@ -11,13 +11,12 @@ from torch.nn import Parameter
 
 from namegen_ext._native.core import _core
 from namegen_ext.engine.errors import UnsupportedModelError
-from namegen_ext.fusion import FusedSequential
 from namegen_ext.models.gpt import GPT
 from namegen_ext.models.gpt_block import Block, CausalSelfAttention
 from namegen_ext.models.layers import UnreadLayersError, check_plain
+from namegen_ext.nn.plain_calls import stock_class
 
 _DTYPES = (torch.float32, torch.float64)
-_SEQUENTIAL = (nn.Sequential, FusedSequential)
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ def _check_layers(model: Any) -> None:
 
 
 def _check_sequential(layers: Any, *kinds: type[nn.Module]) -> None:
-    if type(layers) not in _SEQUENTIAL or tuple(type(layer) for layer in layers) != kinds:
+    if stock_class(layers) is not nn.Sequential or tuple(type(layer) for layer in layers) != kinds:
         _refuse(f"a block has other layers than {', '.join(kind.__name__ for kind in kinds)}")
 
 

@@ -1,4 +1,4 @@
-"""Tokens, targets and indices as the arrays that the native engine reads."""
+"""Turns tokens, targets and indices into the arrays that the native engine reads."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def symbols_array(name: str, symbols: Tensor, vocab_size: int) -> Any:
     """Make an int32 array of tokens or targets.
 
     Raises:
-        IndexError: a value lies outside the range of int32; whether all are symbols, the engine checks.
+        IndexError: a value lies outside the range of int32. The engine checks that all are symbols.
 
     """
     check_integers(name, symbols)
     if symbols.dtype not in (torch.int8, torch.uint8, torch.int16, torch.int32) and symbols.numel() > 0:
         wide = symbols.to(torch.int64)
         for value in (int(wide.min()), int(wide.max())):
-            if not _INT32.min <= value <= _INT32.max:  # it would be cut to another number
+            if not _INT32.min <= value <= _INT32.max:  # int32 would turn it into another number
                 raise IndexError(f"{name}: got {value}, expected 0 to {vocab_size - 1}")
     return symbols.to(torch.int32).contiguous().numpy()
 

@@ -1,4 +1,4 @@
-"""From a model made of torch.nn layers to the network that the engine trains, or the reason why it cannot."""
+"""Reads the network that the engine trains off a model made of torch.nn layers, or says why it cannot."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from namegen_ext.models.layers import Layers, Level, UnreadLayersError, check_pl
 from namegen_ext.models.window_model import WindowModel
 from namegen_ext.nn.plain_calls import stock_class
 
-# As many hidden levels as csrc/core/engine/training/step_engine.h has room for.
+# The number of hidden levels that csrc/core/engine/training/step_engine.h has room for.
 MOST_LEVELS = 16
 DTYPES = (torch.float32, torch.float64)
 
 
 @dataclass(frozen=True)
 class NetworkDescription:
-    """What the engine trains: embedding, levels, and a linear layer to the logits.
+    """A network that the engine trains: an embedding, levels, and a linear layer to the logits.
 
     Attributes:
-        block_size: tokens an example.
+        block_size: number of tokens of an example.
         embedding: (V, E); without levels its rows are the logits.
-        levels: the hidden ones, from the embedding upwards; a tanh ends each.
-        output: to V logits; None without levels.
+        levels: the hidden levels, from the embedding upwards; each ends with a tanh.
+        output: the linear layer to V logits; None without levels.
 
     """
 
@@ -45,7 +45,7 @@ class NetworkDescription:
 
     @property
     def dtype(self) -> torch.dtype:
-        """That of all parameters."""
+        """The dtype of all parameters."""
         return self.embedding.weight.dtype
 
     def parameters(self) -> list[Tensor]:
@@ -60,7 +60,7 @@ class NetworkDescription:
         return [parameter for parameter in found if parameter is not None]
 
     def batch_norms(self) -> Iterator[tuple[int, nn.BatchNorm1d]]:
-        """The number of each level that has a batch norm, and the layer."""
+        """Yield the number of each level that has a batch norm, and the batch norm."""
         for number, level in enumerate(self.levels):
             if level.batch_norm is not None:
                 yield number, level.batch_norm
@@ -98,11 +98,17 @@ def describe_network(model: nn.Module) -> NetworkDescription:
     Args:
         model: an MLP, WaveNet or Bigram of this package, stock or fused; or an nn.Sequential of Embedding, then
             Flatten or FlattenConsecutive (for more than one linear layer on the positions, one before each), Linear,
-            BatchNorm1d (where wanted) and Tanh for each level, then Linear. A model whose layers are followed
-            by something else than softmax cross-entropy is not told apart.
+            BatchNorm1d (where wanted) and Tanh for each level, then Linear. The loss is taken to be the softmax
+            cross-entropy of its result: nothing here can tell where it is another one.
 
     Raises:
         UnsupportedModelError: the engine does not cover the model; the message says why.
+
+    Example:
+        >>> from namegen_ext.models import WaveNet
+        >>> network = describe_network(WaveNet(27, block_size=8))
+        >>> network.vocab_size, [level.group for level in network.levels]
+        (27, [2, 2, 2])
 
     """
     net = model.net if isinstance(model, WindowModel) and _is_own(model) else model
@@ -128,7 +134,7 @@ def _refuse(reason: str) -> NoReturn:
 
 
 def _covered(layers: Layers, block_size: int | None) -> NetworkDescription:
-    """The network, where it is one that the engine covers."""
+    """Return the description of a network that the engine covers; refuse others."""
     embedding = layers.embedding
     if embedding.padding_idx is not None or embedding.max_norm is not None:
         _refuse("the embedding has padding_idx or max_norm")
@@ -165,7 +171,7 @@ def _check_level(level: Level, *, first: bool) -> None:
         return
     if not batch_norm.affine or not batch_norm.track_running_stats:
         _refuse("a batch norm has no parameters or no running statistics")
-    if not batch_norm.eps > 0:  # in training, torch's own layer says so
+    if not batch_norm.eps > 0:  # torch's own layer refuses it in training
         _refuse(f"a batch norm has eps {batch_norm.eps}, which must be positive")
     if batch_norm.momentum is None:
         _refuse("a batch norm averages its running statistics (momentum is None)")

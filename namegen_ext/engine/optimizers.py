@@ -1,4 +1,4 @@
-"""From a torch optimizer to the settings and the state that the engine takes up, and back."""
+"""Reads a torch optimizer's settings and state for the engine, and prepares its state for writing back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class OptimizerDescription:
 
     Attributes:
         settings: as the native engine takes them.
-        state_names: of the tensors beside each parameter that the updates read and write.
+        state_names: the names of the tensors beside each parameter that the updates read and write.
         counts_steps: whether the state has a "step".
 
     """
@@ -36,6 +36,12 @@ def describe_optimizer(optimizer: torch.optim.Optimizer, parameters: list[Tensor
 
     Raises:
         UnsupportedModelError: the engine does not cover the optimizer; the message says why.
+
+    Example:
+        >>> parameters = [torch.nn.Parameter(torch.ones(3))]
+        >>> optimizer = torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
+        >>> describe_optimizer(optimizer, parameters).state_names
+        ('momentum_buffer',)
 
     """
     if len(optimizer.param_groups) != 1:
@@ -72,7 +78,7 @@ def describe_optimizer(optimizer: torch.optim.Optimizer, parameters: list[Tensor
 def read_updates(
     optimizer: torch.optim.Optimizer, description: OptimizerDescription, parameters: list[Tensor]
 ) -> int:
-    """Return how many updates the optimizer has made, as far as the next one depends on it.
+    """Return how many updates the optimizer has made, where the next one depends on it; else 0.
 
     Raises:
         UnsupportedModelError: the parameters have seen different numbers of updates.

@@ -1,4 +1,4 @@
-"""Whole training steps, run by the native engine on a model's own parameters."""
+"""Runs whole training steps natively, on a model's own parameters."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _VALUE, _FIRST_STATE = (
 class StepEngine:
     """Runs minibatch gather, forward, softmax cross-entropy, backward and update, K times in one call.
 
-    The losses and parameters are those of training the model through autograd, to rounding; on every run and for any
-    number of threads (``torch.set_num_threads``) the bits are the same. Parameters, running statistics and the
-    optimizer's state are read at the start of each call and written back at its end, in place: one may go on with
-    torch at any time, save a checkpoint, and come back.
+    The losses and parameters are those of training the model through autograd, up to rounding. The bits are the same on
+    every run and for any number of threads (``torch.set_num_threads``). Parameters, running statistics and the
+    optimizer's state are read at the start of each call and written back at its end, in place. So one may go on with
+    torch at any time, save a checkpoint, and come back to the engine.
 
     Threads may train at the same time, each with an engine and a model of its own. One engine serves one call at a
     time: a second one, from another thread, raises RuntimeError. While a call runs, no other thread may change the
@@ -46,6 +46,17 @@ class StepEngine:
     Raises:
         UnsupportedModelError: the model or the optimizer is not covered; the message says why.
 
+    Example:
+        >>> from namegen_ext.models import MLP
+        >>> model = MLP(27, block_size=3)
+        >>> engine = StepEngine(model, torch.optim.SGD(model.parameters(), lr=0.1))
+        >>> tokens = torch.randint(27, (1000, 3))
+        >>> targets = torch.randint(27, (1000,))
+        >>> indices = torch.randint(1000, (50, 32))  # 50 steps of 32 examples
+        >>> losses = engine.run(tokens, targets, indices, learning_rates=[0.1] * 50)
+        >>> losses.shape
+        torch.Size([50])
+
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -56,7 +67,7 @@ class StepEngine:
         self.optimizer = optimizer
         self._optimizer_description = describe_optimizer(optimizer, self.parameters)
         self._native = self._build()
-        self._examples: tuple[Tensor, Tensor] | None = None  # that the native engine has copied
+        self._examples: tuple[Tensor, Tensor] | None = None  # those that the native engine has copied
         self._versions = (-1, -1)
         self._in_use = threading.Lock()
 
@@ -121,8 +132,8 @@ class StepEngine:
     def evaluate(self, tokens: Tensor, targets: Tensor) -> float | None:
         """Compute the mean negative log-likelihood over all examples, in evaluation mode.
 
-        Contexts that occur more than once are computed once: with block 3, the 182,625 examples of names.txt's
-        training names are 5,686 distinct contexts.
+        Contexts that occur more than once are computed once. The 182,625 examples of names.txt's training names, with
+        block 3, have 5,686 distinct contexts.
 
         Args:
             tokens: integers (n, block_size), each in [0, vocab_size).
@@ -185,7 +196,8 @@ class StepEngine:
 
     @contextmanager
     def _exclusively(self) -> Iterator[None]:
-        # Nobody waits: two threads that train one model are a mistake, and a process may fork at any time.
+        # A second thread is refused instead of waiting: two threads that train one model are a mistake. Nor is a lock
+        # held that a child would wait for, where the process forks.
         if not self._in_use.acquire(blocking=False):
             raise RuntimeError(
                 "this StepEngine is in use in another thread: give each thread an engine and a model of its own"
@@ -204,7 +216,7 @@ class StepEngine:
         return iter(()) if isinstance(self.network, GPTDescription) else self.network.batch_norms()
 
     def _set_examples(self, tokens: Tensor, targets: Tensor) -> None:
-        """Give the native engine the examples, once for as long as they are the same tensors, unchanged."""
+        """Give the native engine the examples; not again where they are the same tensors, unchanged."""
         check_integers("tokens", tokens)
         check_integers("targets", targets)
         versions = (tokens._version, targets._version)
@@ -219,7 +231,7 @@ class StepEngine:
             self._versions = versions
 
     def _read(self) -> int:
-        """Take up the model and the optimizer as they are now; return the number of updates made."""
+        """Read the model and the optimizer as they are now; return the number of updates made."""
         current = describe_optimizer(self.optimizer, self.parameters)
         if current.settings != self._optimizer_description.settings:
             self._optimizer_description = current
@@ -247,7 +259,7 @@ class StepEngine:
 
     @torch.no_grad()
     def _write(self, updates: int, steps: int) -> None:
-        """Give back what the steps changed."""
+        """Write back what the steps changed."""
         if steps == 0:
             return
         description = self._optimizer_description
@@ -268,7 +280,7 @@ class StepEngine:
     def _give(self, number: int, slot: int, target: Tensor) -> None:
         if target.is_contiguous():
             self._native.give(number, slot, target.detach().numpy())
-            increment_version(target)  # for autograd, as any change in place
+            increment_version(target)  # as autograd requires of a change in place
             return
         values = torch.empty_like(target, memory_format=torch.contiguous_format)
         self._native.give(number, slot, values.numpy())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from namegen_ext.data import Splits, Vocabulary, build_windows
@@ -22,18 +23,30 @@ class Examples:
         words: the names.
         tokens: int64 (n, block_size), the characters before each, zeros before the start of a name.
         targets: int64 (n,), the characters that follow; 0 is the end of a name.
+        weights: float64 (n,), how often each counts; None for once.
 
     """
 
     words: list[str]
     tokens: Tensor
     targets: Tensor
+    weights: Tensor | None = None
 
     @classmethod
-    def of(cls, words: Sequence[str], vocabulary: Vocabulary, block_size: int) -> Examples:
-        """Cut names into windows."""
+    def of(
+        cls,
+        words: Sequence[str],
+        vocabulary: Vocabulary,
+        block_size: int,
+        weights: Sequence[float] | None = None,
+    ) -> Examples:
+        """Cut names into windows; ``weights`` tells how often each name counts."""
         tokens, targets = build_windows(words, vocabulary, block_size)
-        return cls(list(words), tokens, targets)
+        of_windows = None
+        if weights is not None:
+            lengths = torch.tensor([len(word) + 1 for word in words])  # (words,), with the end
+            of_windows = torch.tensor(weights, dtype=torch.float64).repeat_interleave(lengths)  # (n,)
+        return cls(list(words), tokens, targets, of_windows)
 
     def last(self, block_size: int) -> Tensor:
         """Return the contexts of the last ``block_size`` characters: int64 (n, block_size)."""
@@ -62,17 +75,16 @@ def held_out_parts(splits: Splits, vocabulary: Vocabulary, block_size: int) -> l
 
     """
     parts = []
-    train = splits.train
+    train, weights = splits.train, splits.train_weights
     if len(train) < CROSS_FITTED_BELOW:
         for fold in range(FOLDS):
-            held = [word for place, word in enumerate(train) if place % FOLDS == fold]
+            held = train[fold::FOLDS]
             rest = [word for place, word in enumerate(train) if place % FOLDS != fold]
+            of_rest = weights and [weight for place, weight in enumerate(weights) if place % FOLDS != fold]
             if held and rest:
-                parts.append(_part(rest, held, vocabulary, block_size))
+                learnt = Examples.of(rest, vocabulary, block_size, of_rest)
+                parts.append(Part(learnt, Examples.of(held, vocabulary, block_size)))
     if splits.dev:
-        parts.append(_part(train, splits.dev, vocabulary, block_size))
+        learnt = Examples.of(train, vocabulary, block_size, weights)
+        parts.append(Part(learnt, Examples.of(splits.dev, vocabulary, block_size)))
     return parts
-
-
-def _part(train: list[str], held_out: list[str], vocabulary: Vocabulary, block_size: int) -> Part:
-    return Part(Examples.of(train, vocabulary, block_size), Examples.of(held_out, vocabulary, block_size))

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from namegen_ext.data import Vocabulary, WordList, split_words
+from namegen_ext.data import ListFormat, Splits, Vocabulary, WordList, split_words
 from namegen_ext.fitting.search import Search, Searcher
 from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.options.train_options import OptionError, TrainOptions
-from namegen_ext.runs.config import RunConfig, words_sha256
+from namegen_ext.runs.config import RunConfig, weights_sha256, words_sha256
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ def fit_mixture(
     options: TrainOptions,
     *,
     recipe: str,
+    reading: ListFormat | None = None,
     settings: RunSettings | None = None,
     progress: Callable[[str, float], None] = lambda what, share: None,
 ) -> MixtureRun:
@@ -42,6 +43,7 @@ def fit_mixture(
         words: the list.
         options: its model is "mixture".
         recipe: where the options come from.
+        reading: how the list was read.
         settings: of the run; None takes the defaults, of one thread.
         progress: see :class:`namegen_ext.fitting.search.Searcher`.
 
@@ -52,7 +54,7 @@ def fit_mixture(
     """
     settings = RunSettings() if settings is None else settings
     vocabulary = Vocabulary.from_words(words.words)
-    splits = split_words(words.words, options.split_seed, options.split)
+    splits = split_words(words.words, options.split_seed, options.split, words.weights)
     if not splits.dev:
         raise OptionError(
             "split", f"got {options.split!r}, expected '80-10-10': names to choose by are kept from it"
@@ -63,6 +65,7 @@ def fit_mixture(
         search = Searcher(
             splits,
             vocabulary,
+            weights=_in_order(words, splits),
             seed=options.seed,
             budget=options.budget or None,
             refit=options.refit,
@@ -79,11 +82,21 @@ def fit_mixture(
         data_name=words.name,
         data_source=words.source,
         words_sha256=words_sha256(words.words),
+        weights_sha256=weights_sha256(words.weights),
+        reading=ListFormat() if reading is None else reading,
         fused=None,
         device="cpu",
         run=settings,
     )
     return MixtureRun(search, config)
+
+
+def _in_order(words: WordList, splits: Splits) -> list[float] | None:
+    """Return the weights of the names in the order of train, dev and test; with weights no name is there twice."""
+    if words.weights is None:
+        return None
+    weight_of = dict(zip(words.words, words.weights, strict=True))
+    return [weight_of[word] for part in (splits.train, splits.dev, splits.test) for word in part]
 
 
 def mixture_summary(run: MixtureRun, samples: Sequence[str]) -> dict[str, object]:

@@ -87,7 +87,7 @@ def train_network(
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=_BETAS, weight_decay=decay)
     engine = StepEngine(model, optimizer)
     tokens = examples.last(int(model.block_size))  # type: ignore[arg-type]
-    indices = MinibatchIndices(seed, len(examples.targets), batch_size)
+    indices = MinibatchIndices(seed, len(examples.targets), batch_size, examples.weights)
     schedule = Schedule("cosine", learning_rate, 0.0, steps)
     model.train()
     for first in range(0, steps, _STEPS_A_CALL):

@@ -133,6 +133,7 @@ class Searcher:
 
     Args:
         splits: the names; those of test are not looked at before the refit.
+        weights: how often each name counts, in the order of train, dev and test; None for once.
         vocabulary: their symbols.
         seed: the same seed finds the same model, unless the clock ends the search.
         budget: seconds, for all of it; None takes :func:`default_budget`.
@@ -149,6 +150,7 @@ class Searcher:
         splits: Splits,
         vocabulary: Vocabulary,
         *,
+        weights: Sequence[float] | None = None,
         seed: int = 42,
         budget: float | None = None,
         refit: bool = True,
@@ -157,6 +159,7 @@ class Searcher:
         self.began = time.perf_counter()
         self.splits = splits
         self.all_words = [*splits.train, *splits.dev, *splits.test]
+        self.all_weights = weights
         self.vocabulary = vocabulary
         self.seed = seed
         self.budget = default_budget(len(self.all_words)) if budget is None else budget
@@ -264,7 +267,7 @@ class Searcher:
 
     def _counted(self, examples: Examples) -> CountModel:
         model = CountModel(len(self.vocabulary), COUNT_ORDER, estimator=KNESER_NEY)
-        model.count(examples.last(COUNT_ORDER), examples.targets)
+        model.count(examples.last(COUNT_ORDER), examples.targets, examples.weights)
         return model
 
     def _networks(self, counts: Tensor) -> Sequence[_Candidate]:
@@ -386,7 +389,7 @@ class Searcher:
 
     def _refitted(self, discounts: Discounts, weights: Tensor, chosen: Sequence[_Candidate]) -> Mixture:
         """Train what was chosen once more, on all names."""
-        examples = Examples.of(self.all_words, self.vocabulary, self.block_size)
+        examples = Examples.of(self.all_words, self.vocabulary, self.block_size, self.all_weights)
         models = []
         for candidate in chosen:
             self._tell(f"{candidate.network.label}, on all names")

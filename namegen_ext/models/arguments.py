@@ -1,4 +1,4 @@
-"""Checks of the models' constructor arguments; each ends in one sentence that names the argument."""
+"""Checks of the models' constructor arguments. Their errors are one sentence that names the argument."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def check_choice(argument: str, value: Any, choices: Collection[str]) -> None:
 def check_factors(factors: Any, block_size: int) -> tuple[int, ...]:
     """Accept positive integers whose product is ``block_size``; None gives its prime factors, ascending.
 
-    A level that joins nothing is refused, unless it is the only one: with all positions joined, FlattenConsecutive(1)
-    could not tell a batch of one example from a position.
+    A factor of 1 is accepted only where it is the only one. Behind other levels, where one position is left,
+    FlattenConsecutive(1) could not tell a batch of one example from a position.
 
     Raises:
         ValueError: ``factors`` is something else.

@@ -1,4 +1,4 @@
-"""From a model's name and its configuration to the model."""
+"""Builds a model from its name and its configuration."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ def build_model(name: str, config: Mapping[str, Any], generator: torch.Generator
     Raises:
         ValueError: the model is unknown, ``vocab_size`` is missing, a key is not an option of the model,
             or a value is out of range.
+
+    Example:
+        >>> model = build_model("mlp", {"vocab_size": 27, "hidden_size": 100})
+        >>> sum(parameter.numel() for parameter in model.parameters())
+        6297
 
     """
     spec = model_spec(name)

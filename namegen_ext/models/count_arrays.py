@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from namegen_ext.models.specs import KNESER_NEY
 
 # The arrays of csrc/core/engine/counts/context_trie.h, with the dtypes that the native side takes. In a file, and in a
-# model's buffers, int64 is int32 where the values fit.
+# model's buffers, int64 and whole float64 are int32 where the values fit.
 TRIE_DTYPES = {
     "oldest_symbol": np.int32,
     "first_child": np.int64,
     "first_pair": np.int64,
     "pair_symbol": np.int32,
-    "pair_count": np.int64,
+    "pair_count": np.float64,
 }
 
 

@@ -104,11 +104,12 @@ class CountModel(nn.Module):
         Args:
             tokens: (n, block_size) integers, the contexts, oldest character first.
             targets: (n,) integers, what follows them.
-            counts: (n,) int64, how often each example counts, 1 or more; None for once.
+            counts: (n,), how often each example counts, at least 0; None for once. Kneser and Ney's estimator counts
+                how often by whole numbers: it takes the next larger ones.
 
         Raises:
             IndexError: a token or a target lies outside [0, vocab_size).
-            ValueError: a shape does not fit, or a count is below 1.
+            ValueError: a shape does not fit, or a count is negative or not finite.
 
         """
         if tokens.shape != (len(targets), self.block_size):
@@ -116,6 +117,10 @@ class CountModel(nn.Module):
                 f"tokens must be ({len(targets)}, {self.block_size}), as many as targets and block_size wide, "
                 f"but got {tuple(tokens.shape)}"
             )
+        if counts is not None:
+            if counts.shape != targets.shape or not bool((counts.isfinite() & (counts >= 0)).all()):
+                raise ValueError("counts must be (n,), as many as targets, and finite numbers of at least 0")
+            tokens, targets, counts = tokens[counts > 0], targets[counts > 0], counts[counts > 0]
         trie = _core.counts.count(
             _numpy(tokens),
             _numpy(targets),
@@ -246,6 +251,6 @@ def _numpy(tensor: Tensor) -> np.ndarray:
 
 
 def _narrowed(values: Tensor) -> Tensor:
-    """Keep int64 only where int32 does not hold the values."""
-    fits = values.numel() == 0 or int(values.max()) < 2**31
-    return values.to(torch.int32) if fits else values
+    """Keep 64 bits only where int32 does not hold the values."""
+    narrow = values.to(torch.int32)
+    return narrow if bool((narrow == values).all()) else values

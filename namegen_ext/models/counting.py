@@ -1,4 +1,4 @@
-"""From counts of windows to probabilities: add-k and Witten-Bell, in float64."""
+"""Turns counts of windows into probabilities, by add-k or Witten-Bell smoothing, in float64."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ def context_numbers(tokens: Tensor, vocab_size: int) -> Tensor:
     return (tokens * torch.tensor(powers, dtype=torch.int64, device=tokens.device)).sum(dim=-1)  # (...)
 
 
-def count_windows(tokens: Tensor, targets: Tensor, vocab_size: int) -> Tensor:
+def count_windows(tokens: Tensor, targets: Tensor, vocab_size: int, weights: Tensor | None = None) -> Tensor:
     """Count which symbol follows which context.
 
     Args:
         tokens: (n, block_size) int64; with block_size 0 there is one context, the empty one.
         targets: (n,) int64.
         vocab_size: V.
+        weights: (n,) float64, how often each window counts; None for once each.
 
     Returns:
         (V**block_size, V) float64, in the order of :func:`context_numbers`.
@@ -36,7 +37,7 @@ def count_windows(tokens: Tensor, targets: Tensor, vocab_size: int) -> Tensor:
     """
     num_contexts = vocab_size ** tokens.shape[1]
     pairs = context_numbers(tokens, vocab_size) * vocab_size + targets  # (n,)
-    counts = torch.bincount(pairs, minlength=num_contexts * vocab_size)  # (V**block_size * V,)
+    counts = torch.bincount(pairs, weights, minlength=num_contexts * vocab_size)  # (V**block_size * V,)
     return counts.view(num_contexts, vocab_size).double()
 
 
@@ -56,17 +57,19 @@ def add_k(counts: Tensor, k: float) -> Tensor:
     return smoothed / smoothed.sum(dim=1, keepdim=True)
 
 
-def witten_bell(tokens: Tensor, targets: Tensor, vocab_size: int) -> Tensor:
+def witten_bell(tokens: Tensor, targets: Tensor, vocab_size: int, weights: Tensor | None = None) -> Tensor:
     """Interpolate the orders 0 to ``block_size`` by how many different symbols followed each context.
 
-    P(c | h) = (N(hc) + T(h) P(c | h')) / (N(h) + T(h)), where h' is h without its oldest symbol and T(h) the
-    number of distinct symbols seen after h; the empty context backs off to 1 / V, and a context that never
-    occurred takes P(c | h').
+    P(c | h) = (N(hc) + T(h) P(c | h')) / (N(h) + T(h))
+
+    h' is the context h without its oldest symbol, N counts occurrences, and T(h) is the number of distinct
+    symbols seen after h. The empty context backs off to 1 / V. A context that never occurred takes P(c | h').
 
     Args:
         tokens: (n, block_size) int64.
         targets: (n,) int64.
         vocab_size: V.
+        weights: (n,) float64, how often each window counts; None for once each.
 
     Returns:
         (V**block_size, V) float64; each row sums to 1.
@@ -78,7 +81,7 @@ def witten_bell(tokens: Tensor, targets: Tensor, vocab_size: int) -> Tensor:
     block_size = tokens.shape[1]
     probabilities = torch.full((1, vocab_size), 1.0 / vocab_size, dtype=torch.float64, device=tokens.device)
     for order in range(block_size + 1):
-        counts = count_windows(tokens[:, block_size - order :], targets, vocab_size)  # (V**order, V)
+        counts = count_windows(tokens[:, block_size - order :], targets, vocab_size, weights)  # (V**order, V)
         contexts = torch.arange(len(counts), device=tokens.device)  # (V**order,)
         backed_off = probabilities[contexts % len(probabilities)]  # (V**order, V)
         distinct = (counts > 0).sum(dim=1, keepdim=True)  # (V**order, 1)

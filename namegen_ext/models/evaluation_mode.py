@@ -1,4 +1,4 @@
-"""Evaluation mode for as long as it is needed, also where several threads need it at once."""
+"""Puts a model in evaluation mode for a while, also where several threads need that at once."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from torch import nn
 
 @dataclass
 class _Use:
-    """How many evaluate a model now, and which of its modules were in training mode when the first one began."""
+    """How many threads evaluate a model now, and which of its modules were in training mode before the first one."""
 
     count: int
     training: list[nn.Module]
 
 
 _uses: WeakKeyDictionary[nn.Module, _Use] = WeakKeyDictionary()
-_lock = threading.Lock()  # held for the changes of mode alone
+_lock = threading.Lock()  # held while modes are changed, not while the model is evaluated
 
 
 def _forget() -> None:
-    """Begin anew in a fork's child: the threads that evaluate, or hold the lock, are not there."""
+    """Begin anew in the child of a fork, where the threads that evaluate or hold the lock do not exist."""
     global _lock
     _lock = threading.Lock()
     _uses.clear()
@@ -38,8 +38,8 @@ os.register_at_fork(after_in_child=_forget)
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Put every module of a model in evaluation mode, and each back in its own mode afterwards.
 
-    The last of several threads that evaluate the same model puts them back: else it would train, and change its
-    running statistics, under the hands of the others.
+    Where several threads evaluate the same model, the last one puts the modes back. Were the first one to do so, the
+    model would be in training mode, and change its running statistics, while the others still evaluate it.
     """
     with _lock:
         use = _uses.get(model)

@@ -1,10 +1,11 @@
-"""What a model learns from: words turned into windows, or into whole sequences."""
+"""Turns words into what a model learns from: windows, or whole sequences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TypeAlias
 
+import torch
 from torch import Tensor
 
 from namegen_ext.data import Vocabulary, build_sequences, build_windows
@@ -29,3 +30,26 @@ def build_examples(model: str, words: Sequence[str], vocabulary: Vocabulary, blo
     """
     build = build_sequences if model_spec(model).sequences else build_windows
     return build(words, vocabulary, block_size)
+
+
+def example_weights(model: str, words: Sequence[str], weights: Sequence[float], block_size: int) -> Tensor:
+    """Return the weights of the examples that `build_examples` makes of some words: each has that of its word.
+
+    Args:
+        model: a key of :data:`namegen_ext.models.MODELS`.
+        words: the words.
+        weights: one for each word.
+        block_size: of the model.
+
+    Returns:
+        float64 (n,), on the CPU.
+
+    """
+    per_word = torch.tensor(weights, dtype=torch.float64, device="cpu")  # (num_words,)
+    targets = torch.tensor(
+        [len(word) + 1 for word in words], dtype=torch.int64, device="cpu"
+    )  # with their ends
+    if not model_spec(model).sequences:
+        return per_word.repeat_interleave(targets)  # (n,)
+    # A sequence for each word, then a window for each character that has no place in it.
+    return torch.cat([per_word, per_word.repeat_interleave((targets - block_size).clamp(min=0))])  # (n,)

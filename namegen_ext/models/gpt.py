@@ -39,6 +39,14 @@ class GPT(nn.Module):
     Unsupervised Multitask Learners", 2019 (pre-norm); Press and Wolf, "Using the Output Embedding to Improve
     Language Models", 2017 (tied weights).
 
+    Example:
+        >>> import torch
+        >>> model = GPT(27, block_size=8, embedding_dim=16, num_layers=2, num_heads=2)
+        >>> tokens = torch.zeros(4, 8, dtype=torch.int64)
+        >>> logits, loss = model(tokens, targets=tokens)
+        >>> logits.shape
+        torch.Size([4, 8, 27])
+
     """
 
     name = "gpt"
@@ -89,10 +97,11 @@ class GPT(nn.Module):
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw the weights anew: embeddings standard normal, linear layers with the variance of torch's own.
 
-        That is 1 / (3 * fan_in). Biases are 0 and layer norms the identity. A tied head has the smaller
-        scale of the two, so that the first predictions are nearly even. Against GPT-2's standard deviation
-        of 0.02 throughout, a model of this size learns faster: on names.txt the dev loss is 2.05 after 4,000
-        steps, where it was 2.10.
+        That variance is 1 / (3 * fan_in). Biases are 0 and layer norms the identity. A tied head takes the
+        smaller scale of the two, so that the first predictions are nearly even. A model of this size learns
+        faster so than with GPT-2's standard deviation of 0.02 throughout.
+
+        Measured: dev loss 2.05 with these scales, 2.10 with 0.02 (names.txt, 4,000 steps).
         """
         fill_embedding(self.position_embedding, generator)
         if self.tied:
@@ -156,7 +165,7 @@ class GPT(nn.Module):
         last_start = (contexts == 0).mul(places).amax(dim=1)  # (N,), counted from 1; 0 where there is none
         lengths = self.block_size - (last_start - 1).clamp(min=0)  # (N,), the start mark included
         longest = int(lengths.max()) if len(lengths) else 1
-        # Moved to the left, so that the start stands at position 0; the model looks at nothing after it.
+        # The words are moved to the left, so that each starts at position 0. What is behind a word has no influence.
         moved = (places[:longest] - 1) + (self.block_size - lengths)[:, None]  # (N, longest)
         logits, _ = self(contexts.gather(1, moved.clamp(max=self.block_size - 1)))  # (N, longest, V)
         return logits[torch.arange(len(contexts), device=contexts.device), lengths - 1]  # (N, V)
@@ -210,5 +219,5 @@ class GPT(nn.Module):
 
 
 def _factor(linear: nn.Linear) -> float:
-    """The standard deviation of what torch initialises a linear layer with: U(-k, k), k = 1 / sqrt(fan_in)."""
+    """Return the standard deviation of torch's own initial weights: U(-k, k) with k = 1 / sqrt(fan_in)."""
     return 1.0 / math.sqrt(3 * linear.in_features)

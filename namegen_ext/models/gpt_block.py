@@ -34,7 +34,7 @@ class KeyValueCache:
         return 0 if first is None else len(first[0])
 
     def add(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add those of one new token, (N, heads, 1, E / heads); return those of all tokens of the layer."""
+        """Add one new token's keys and values, (N, heads, 1, E / heads); return those of all tokens of the layer."""
         room = self._layers[layer]
         if room is None:
             room = self._room_like(keys, len(keys)), self._room_like(values, len(values))
@@ -79,7 +79,7 @@ class CausalSelfAttention(nn.Module):
     def __init__(self, embedding_dim: int, num_heads: int, dropout: float) -> None:
         super().__init__()
         self.dropout = dropout
-        # Containers, here and in Block, since namegen_ext.fuse reaches layers through these.
+        # nn.Sequential here and in Block, because namegen_ext.fuse finds the layers of an nn.Sequential.
         self.projections = nn.Sequential(
             unfilled(nn.Linear, embedding_dim, 3 * embedding_dim),
             nn.Unflatten(-1, (3, num_heads, embedding_dim // num_heads)),  # query, key, value
@@ -98,7 +98,7 @@ class CausalSelfAttention(nn.Module):
             keys,
             values,
             dropout_p=self.dropout if self.training else 0.0,
-            is_causal=cache is None,  # the one new token of a cached call sees all
+            is_causal=cache is None,  # with a cache, the one new token sees all tokens
         )  # (B, heads, T, E / heads)
         return self.output(mixed.transpose(1, 2).reshape(batch, length, width))
 

@@ -1,6 +1,6 @@
-"""From the layers of an nn.Sequential to the network that they are: an embedding, then levels of linear layers.
+"""Reads the layers of an nn.Sequential as a network: an embedding, then levels of linear layers.
 
-The layers are taken by their classes, not a model by its, and nothing is computed. What reads a network here (the
+The classes of the layers decide, not that of the model, and nothing is computed. What reads a network here (the
 training engine, the native sampler) judges for itself which networks it covers.
 """
 
@@ -20,12 +20,12 @@ BATCH_NORMS = (nn.BatchNorm1d, ChannelsLastBatchNorm1d)
 
 
 class UnreadLayersError(Exception):
-    """Layers are not a network of this kind; the message says why, as what follows "because"."""
+    """The layers are not such a network. The message says why, in words that can follow "because"."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """Neighbouring positions side by side, linear, batch norm and tanh where there are such.
+    """Joins neighbouring positions, then a linear layer; a batch norm and a tanh follow where there are such.
 
     Attributes:
         joins: the layers that join positions before the linear layer, in their order.
@@ -126,7 +126,7 @@ def read_layers(
 
 
 def _positions(levels: list[Level]) -> int:
-    """How many positions levels make one of."""
+    """Return how many positions of the embedding some levels join into one."""
     return prod(level.group for level in levels)
 
 
@@ -167,7 +167,7 @@ def _read_level(rest: list[nn.Module], inputs: int, positions: int | None, fused
 
 
 def _group(joins: list[nn.Flatten | FlattenConsecutive], linear: nn.Linear, inputs: int) -> int:
-    """How many positions of ``inputs`` values a linear layer takes."""
+    """Return how many positions, of ``inputs`` values each, a linear layer takes."""
     group = prod(layer.factor for layer in joins if isinstance(layer, FlattenConsecutive))
     if any(isinstance(layer, nn.Flatten) for layer in joins):  # all positions, however many there are
         group = linear.in_features // inputs

@@ -1,7 +1,7 @@
-"""What the state_dict of a model holds and how its layers follow on each other, from its options alone.
+"""Tells from a model's options what its state_dict holds and how its layers follow on each other.
 
-Nothing here needs torch: it is what a saved model is checked against and read by where torch is not loaded. That the
-models are built so, a test holds for every option.
+Nothing here needs torch. Where torch is not loaded, a saved model is checked against its layout and read by it. A test
+compares the layouts with the models that are built, for every option.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from namegen_ext.models.arguments import check_factors, check_sizes
 from namegen_ext.models.count_arrays import TRIE_DTYPES, native_count_model
 from namegen_ext.models.specs import KNESER_NEY, MODELS, check_table_size
 
-# Of nn.BatchNorm1d, which no option changes.
+# The default of nn.BatchNorm1d, which no option changes.
 BATCH_NORM_EPS = 1e-5
 
 # The dtype and the shape of each entry of a state_dict: ("float32", (27, 10)). A size of ANY goes with the words, and
-# so does which type INTEGERS are: int32 or int64.
+# so does which type NUMBERS are: int32, int64 or float64.
 StateLayout = dict[str, tuple[str, tuple[int, ...]]]
 ANY = -1
-INTEGERS = "integers"
+NUMBERS = "numbers"
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class CountsLayout:
 
     def state(self) -> StateLayout:
         """Return all entries of the state_dict."""
-        state: StateLayout = dict.fromkeys(TRIE_DTYPES, (INTEGERS, (ANY,)))
+        state: StateLayout = dict.fromkeys(TRIE_DTYPES, (NUMBERS, (ANY,)))
         if self.estimator == KNESER_NEY:
             lengths = self.block_size + 1
             state |= {"discounts": ("float64", (lengths, 3)), "concentrations": ("float64", (lengths,))}

@@ -18,8 +18,8 @@ class MLP(WindowModel):
     """Predicts the next character from the last ``block_size`` ones: embedding, hidden tanh layers, logits.
 
     ``net`` is an ``nn.Sequential`` of stock layers: Embedding, Flatten, then Linear, BatchNorm1d (where
-    asked for) and Tanh for each hidden layer, then Linear. The hidden layers keep their biases beside batch
-    norm unless told otherwise, as most of the models it is compared with do.
+    asked for) and Tanh for each hidden layer, then Linear. With batch norm, the hidden layers still have
+    biases by default, because most of the models that it is compared with have them.
 
     Args:
         vocab_size: number of symbols V, the end marker included.
@@ -39,6 +39,13 @@ class MLP(WindowModel):
 
     Sources: Bengio et al., "A Neural Probabilistic Language Model", 2003; Ioffe and Szegedy, "Batch
     Normalization", 2015.
+
+    Example:
+        >>> import torch
+        >>> model = MLP(27, block_size=3, embedding_dim=10, hidden_size=200)
+        >>> logits, loss = model(torch.zeros(32, 3, dtype=torch.int64), torch.zeros(32, dtype=torch.int64))
+        >>> logits.shape
+        torch.Size([32, 27])
 
     """
 

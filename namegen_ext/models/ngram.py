@@ -14,7 +14,7 @@ from namegen_ext.models.schemes import COUNTS, SCHEMES, TABLE_SCHEMES
 from namegen_ext.models.specs import TABLE_ESTIMATORS, check_table_size
 from namegen_ext.models.window_model import WindowModel
 
-# The logarithm of a probability of 0, kept finite: exp(-10,000) is 0 in every floating-point type.
+# Stands for the logarithm of a probability of 0. It is finite, and exp(-10,000) is 0 in every floating-point type.
 LOG_OF_ZERO = -1e4
 
 
@@ -27,7 +27,7 @@ class ContextNumber(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Number the contexts: (..., block_size) integers -> (...) int64."""
-        # A token out of range would silently make the number of another context.
+        # A token out of range would give the number of another context, without an error.
         if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < self.vocab_size:
             raise IndexError(f"tokens must lie in [0, {self.vocab_size}), but got {tokens}")
         return context_numbers(tokens, self.vocab_size)
@@ -55,6 +55,15 @@ class NGram(WindowModel):
             2**26 values.
 
     Source: Shannon, "A Mathematical Theory of Communication", 1948.
+
+    Example:
+        >>> import torch
+        >>> model = NGram(3, block_size=1)
+        >>> model.set_from_windows(torch.tensor([[0], [1], [1]]), torch.tensor([1, 2, 2]), smoothing=1.0)
+        >>> model.table.weight.exp()
+        tensor([[0.2500, 0.5000, 0.2500],
+                [0.2000, 0.2000, 0.6000],
+                [0.3333, 0.3333, 0.3333]], grad_fn=<ExpBackward0>)
 
     """
 
@@ -99,7 +108,13 @@ class NGram(WindowModel):
 
     @torch.no_grad()
     def set_from_windows(
-        self, tokens: Tensor, targets: Tensor, *, estimator: str = "add-k", smoothing: float = 1.0
+        self,
+        tokens: Tensor,
+        targets: Tensor,
+        *,
+        estimator: str = "add-k",
+        smoothing: float = 1.0,
+        weights: Tensor | None = None,
     ) -> None:
         """Set the logits, in place, to the logarithms of probabilities estimated from counts.
 
@@ -108,6 +123,7 @@ class NGram(WindowModel):
             targets: (n,) int64, what follows them.
             estimator: "add-k", or "witten-bell", which interpolates all orders up to the model's.
             smoothing: the k of add-k, at least 0.
+            weights: (n,) float64, how often each window counts; None for once each.
 
         Raises:
             ValueError: an argument is out of range, or a shape does not fit.
@@ -122,9 +138,10 @@ class NGram(WindowModel):
                 f"but got {tuple(tokens.shape)}"
             )
         if estimator == "witten-bell":
-            self._set_probabilities(witten_bell(tokens, targets, self.vocab_size))
+            self._set_probabilities(witten_bell(tokens, targets, self.vocab_size, weights))
         else:
-            self._set_probabilities(add_k(count_windows(tokens, targets, self.vocab_size), smoothing))
+            counts = count_windows(tokens, targets, self.vocab_size, weights)  # (V**block_size, V)
+            self._set_probabilities(add_k(counts, smoothing))
 
     def _set_probabilities(self, probabilities: Tensor) -> None:
         self.table.weight.copy_(probabilities.log().clamp(min=LOG_OF_ZERO))  # (V**block_size, V)
@@ -138,8 +155,8 @@ class NGram(WindowModel):
 class Bigram(NGram):
     """Predicts the next character from the last one: an embedding of logits, ``block_size`` 1.
 
-    ``net`` is an ``nn.Sequential`` of stock layers, Embedding and Flatten. By gradient descent on the whole
-    set it reaches what counting gives at once.
+    ``net`` is an ``nn.Sequential`` of stock layers, Embedding and Flatten. Gradient descent on the whole set
+    approaches the logits that counting gives at once.
 
     Args:
         vocab_size: number of symbols V, the end marker included.
@@ -149,6 +166,12 @@ class Bigram(NGram):
 
     Raises:
         ValueError: ``vocab_size`` is not a positive integer, or ``init`` unknown.
+
+    Example:
+        >>> import torch
+        >>> model = Bigram.from_counts(torch.tensor([[0, 3], [1, 0]]), smoothing=1.0)
+        >>> model(torch.tensor([[0]]))[0].exp()
+        tensor([[0.2000, 0.8000]], grad_fn=<ExpBackward0>)
 
     """
 

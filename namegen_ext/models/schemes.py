@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Keeps the variance of a tanh layer's output near that of its input (He et al. 2015 give sqrt(2) for ReLU;
-# torch.nn.init.calculate_gain lists 5/3 for tanh).
+# This gain keeps the variance of a tanh layer's output near that of its input.
+# Sources: He et al., 2015, who give sqrt(2) for ReLU; torch.nn.init.calculate_gain, which lists 5/3 for tanh.
 TANH_GAIN = 5 / 3
 
 
@@ -21,6 +21,10 @@ class Initialisation:
         output_bias: factor of the output layer's bias.
         scale_by_fan_in: whether ``hidden_weight`` is a gain in the sense of Kaiming initialisation.
 
+    Example:
+        >>> round(SCHEMES["kaiming"].hidden_weight_factor(fan_in=30), 4)
+        0.3043
+
     """
 
     hidden_weight: float
@@ -35,15 +39,15 @@ class Initialisation:
 
 
 SCHEMES: dict[str, Initialisation] = {
-    # Confidently wrong at first: logits of a size near sqrt(hidden_size), tanh saturated.
+    # The first predictions are confidently wrong: logits have a size near sqrt(hidden_size), and tanh is saturated.
     "plain": Initialisation(1.0, 1.0, 1.0, 1.0),
-    # Nearly uniform predictions at first: the loss starts at log(vocab_size).
+    # The first predictions are nearly uniform: the loss starts at log(vocab_size).
     "small-output": Initialisation(1.0, 1.0, 0.01, 0.0),
-    # And tanh no longer saturated.
+    # The same, and tanh is no longer saturated.
     "scaled-hidden": Initialisation(0.1, 0.1, 0.01, 0.0),
-    # And its scale derived from the width of the layer instead of tried.
+    # The same, with a scale that follows from the width of the layer instead of being tried out.
     "kaiming": Initialisation(TANH_GAIN, 0.01, 0.01, 0.0, scale_by_fan_in=True),
-    # The scale between the last two that the makemore lecture tries before it turns to Kaiming's rule.
+    # A scale between the last two, which the makemore lecture tries before it turns to Kaiming's rule.
     "unsaturated": Initialisation(0.2, 0.01, 0.01, 0.0),
 }
 

@@ -1,4 +1,4 @@
-"""The models by name and the options that each takes; torch is imported when a model's class is asked for."""
+"""The models by name, with the options of each. Torch is imported when the class of a model is asked for."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ class ModelSpec:
         counts: whether it can be set from counts, with ``init="counts"``.
         found: what its configuration holds in place of the options, where a search finds that for each list.
 
+    Example:
+        >>> MODELS["ngram"].options
+        ('block_size', 'init')
+        >>> MODELS["ngram"].build.__name__
+        'NGram'
+
     """
 
     name: str
@@ -43,7 +49,7 @@ class ModelSpec:
         return built
 
 
-# How counts become probabilities; see csrc/core/engine/counts/smoothing.h.
+# The ways to turn counts into probabilities; see csrc/core/engine/counts/smoothing.h.
 KNESER_NEY = "kneser-ney"
 ESTIMATORS = ("add-k", "witten-bell", KNESER_NEY)
 TABLE_ESTIMATORS = ("add-k", "witten-bell")  # of a table that is trained on from there
@@ -119,7 +125,11 @@ def model_spec(name: str) -> ModelSpec:
     """Return the entry of a model.
 
     Raises:
-        ValueError: there is no such model, in one line that lists those there are.
+        ValueError: there is no such model; one line that lists those there are.
+
+    Example:
+        >>> model_spec("bigram").summary
+        'a table of logits for each character, trained, or set from counts'
 
     """
     if name in MODELS:
@@ -134,7 +144,7 @@ def check_table_size(vocab_size: int, block_size: int) -> None:
         ValueError: it would have more than :data:`MAX_TABLE_VALUES`.
 
     """
-    # By logarithms, as the power itself may be a number of millions of digits.
+    # Logarithms are compared, because the power itself may have millions of digits.
     if (block_size + 1) * math.log2(vocab_size) > math.log2(MAX_TABLE_VALUES):
         raise ValueError(
             f"block_size must leave a table of at most {MAX_TABLE_VALUES:,} values, but got {block_size}:"

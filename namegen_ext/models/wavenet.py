@@ -21,7 +21,7 @@ class WaveNet(WindowModel):
 
     ``net`` is an ``nn.Sequential``: Embedding, then for each factor FlattenConsecutive, Linear, batch norm
     over all dimensions but the last (where asked for) and Tanh, then Linear. Everything keeps its channels
-    last, so nothing is transposed. One factor, the whole block, is the flat model.
+    last, so nothing is transposed. With one factor, the whole block, it is a flat perceptron.
 
     Args:
         vocab_size: number of symbols V, the end marker included.
@@ -33,7 +33,7 @@ class WaveNet(WindowModel):
         batch_norm: whether each level is normalised, over batch and positions together, before its tanh.
         init: a scheme of :data:`namegen_ext.models.SCHEMES`.
         generator: where the initial weights are drawn from; None takes torch's global generator.
-        hidden_bias: whether the levels' linear layers have biases; batch norm makes them useless.
+        hidden_bias: whether the levels' linear layers have biases, which have no effect behind batch norm.
         batch_norm_variance: "biased" as in nn.BatchNorm1d, or "unbiased".
 
     Raises:
@@ -42,6 +42,14 @@ class WaveNet(WindowModel):
 
     Sources: van den Oord et al., "WaveNet: A Generative Model for Raw Audio", 2016; A. Karpathy's lecture
     "Building makemore part 5: building a WaveNet", 2022.
+
+    Example:
+        >>> import torch
+        >>> model = WaveNet(27, block_size=8, embedding_dim=6, hidden_size=16)
+        >>> model.factors
+        (2, 2, 2)
+        >>> model(torch.zeros(32, 8, dtype=torch.int64))[0].shape
+        torch.Size([32, 27])
 
     """
 

@@ -1,4 +1,4 @@
-"""What the models over a window of characters share: one nn.Sequential from tokens to logits, and the loss."""
+"""The base of the models over a window of characters: one nn.Sequential from tokens to logits, and the loss."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class WindowModel(nn.Module):
                 f"tokens must be (..., {self.block_size}), the last dimension being block_size,"
                 f" but got {tuple(tokens.shape)}"
             )
-        if tokens.dim() != 2:  # nn.BatchNorm1d knows one batch dimension only
+        if tokens.dim() != 2:  # nn.BatchNorm1d takes one batch dimension only
             flat_targets = None if targets is None else targets.reshape(-1)  # (B,)
             logits, loss = self(tokens.reshape(-1, self.block_size), flat_targets)  # (B, V)
             return logits.view(*tokens.shape[:-1], self.vocab_size), loss
@@ -69,11 +69,11 @@ def hidden_layers(
         hidden_size: its outputs.
         bias: whether it adds a bias.
         batch_norm: whether it is normalised before the tanh.
-        variance: "biased" or "unbiased", which one of a batch it is divided by.
+        variance: "biased" or "unbiased": the variance of a batch that it is divided by.
         channels_last: whether inputs have positions before the channels, (B, T, C); else (B, C).
 
     """
-    # unfilled leaves the weights unset: fill_layers draws them, and torch's global generator is not touched.
+    # unfilled leaves the weights unset, so that torch's global generator is not used. fill_layers draws them later.
     layers: list[nn.Module] = [unfilled(nn.Linear, fan_in, hidden_size, bias=bias)]
     if batch_norm and not channels_last and variance == "biased":
         layers.append(nn.BatchNorm1d(hidden_size))

@@ -13,11 +13,13 @@ _EXPECTED = "expected a whole number of steps, such as 500, or seconds, such as 
 
 @dataclass(frozen=True)
 class CheckpointInterval:
-    """At most one of the two is given; none means never.
+    """The interval at which a run is saved.
+
+    At most one of the two is given. Where none is, the run is not saved before its end.
 
     Attributes:
-        steps: save every so many steps; 0 for not by steps.
-        seconds: save when so many seconds have passed since the last time; 0 for not by time.
+        steps: the run is saved every so many steps; with 0 it is not saved by steps.
+        seconds: the run is saved when so many seconds have passed since the last time; with 0 it is not saved by time.
 
     """
 
@@ -46,23 +48,23 @@ DEFAULT_INTERVAL = CheckpointInterval(seconds=30.0)
 
 
 class CheckpointTimer:
-    """Says when an interval has passed."""
+    """Tells when a run is to be saved: when its interval has passed."""
 
     def __init__(self, interval: CheckpointInterval) -> None:
         self.interval = interval
         self._next_time = time.monotonic() + (interval.seconds or math.inf)
 
     def is_due(self, step: int) -> bool:
-        """Whether the run is to be saved after so many steps."""
+        """Tell whether the run is to be saved after so many steps."""
         if self.interval.steps:
             return step % self.interval.steps == 0
         return time.monotonic() >= self._next_time
 
     def saved(self) -> None:
-        """Count from now on: the run was saved."""
+        """Begin a new interval, because the run was just saved."""
         self._next_time = time.monotonic() + (self.interval.seconds or math.inf)
 
     def next_step(self, step: int) -> float:
-        """Return the next step that must not be run past."""
+        """Return the step at which the run is to be saved next; infinity where it is not saved by steps."""
         every = self.interval.steps
         return (step // every + 1) * every if every else math.inf

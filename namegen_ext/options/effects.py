@@ -1,4 +1,4 @@
-"""Which options change nothing beside the others: whoever asks for one of them means something else."""
+"""Refuses options that change nothing beside the others: whoever asks for one of them means something else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from namegen_ext.models import COUNTS, MODELS
 from namegen_ext.options.recipe import MODEL_DEFAULTS
 from namegen_ext.options.train_options import OptionError, TrainOptions
 
-# What only matters where there are steps.
+# These options matter only where there are steps.
 _OF_STEPS = (
     "batch_size",
     "full_batch",
@@ -34,7 +34,7 @@ _OF_SEARCHES = ("model", "budget", "refit", "seed", "split", "split_seed")
 def check_effects(given: Iterable[str], options: TrainOptions) -> None:
     """Make sure that everything that was asked for has an effect.
 
-    That something is off may always be said: a model that knows no tied weights has none.
+    An option may always be switched off: a model that knows no tied weights has none.
 
     Args:
         given: names of the options that were asked for.
@@ -56,11 +56,11 @@ def _needs(name: str, options: TrainOptions) -> Iterator[str]:
     """Yield what an option would need to have an effect."""
     if MODELS[options.model].found and name not in _OF_SEARCHES:
         if MODEL_DEFAULTS[options.model].get(name) == getattr(options, name):
-            return  # what it is anyway
+            return  # it is so without being asked for
         yield "another model, as a search finds it out"
         return
     models = [model for model, spec in MODELS.items() if name in spec.options and name not in _OF_COUNTS]
-    is_one = options.model == "bigram" and name == "block_size"  # where 1 is the one value that it can have
+    is_one = options.model == "bigram" and name == "block_size"  # 1 is its only value there
     if models and options.model not in models and not is_one:
         yield f"--model {' or '.join(models)}"
     if name in _OF_STEPS and options.steps == 0:

@@ -1,7 +1,7 @@
 """The range of every number among the options of a training run.
 
-The upper limits are far above anything of use here. They see to it that no size overflows 64 bits, that no loop of
-Python's runs for ever, and that no rate overflows float32, in which torch refuses some of them with its own words.
+The upper limits are far above anything of use here. With them no size overflows 64 bits, no
+loop of Python runs for ever, and no rate overflows float32. Torch refuses some of these too, but in its own words.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LIMITS: dict[str, WholeNumbers | Numbers] = {
     "num_heads": WholeNumbers(1, 1024),
     "dropout": Numbers(0.0, 1.0, high_is_open=True),
     "smoothing": Numbers(0.0, _LARGEST),
-    "steps": WholeNumbers(0, MOST_STEPS),  # 0 with init "counts" alone
+    "steps": WholeNumbers(0, MOST_STEPS),  # 0 is allowed with init "counts" alone
     "batch_size": WholeNumbers(1, 1_048_576),
     "learning_rate": Numbers(0.0, _LARGEST, low_is_open=True),
     "final_learning_rate": Numbers(0.0, _LARGEST),

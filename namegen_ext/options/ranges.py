@@ -1,15 +1,16 @@
-"""Which numbers an option can have: what is checked, what messages say, and what --help shows."""
+"""The range of a number: what is checked, what messages say, and what --help shows."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-# Only what stands in every manual: int() and float() would also take "1_000", " 5 " and the digits of every script.
+# Decimal digits alone: int() and float() would also take "1_000", " 5 " and the digits of every script.
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
 
-# No limit has more; and int() refuses thousands of digits.
+# More than any limit has. A longer text is refused before int() sees it, which raises an error of its own for
+# thousands of digits.
 _MOST_DIGITS = 40
 
 _SEED_LIMIT = 2**64
@@ -50,7 +51,7 @@ class WholeNumbers:
 
 @dataclass(frozen=True)
 class Numbers:
-    """The numbers from ``low`` to ``high``, both finite; a limit that is open does not belong to them."""
+    """The numbers from ``low`` to ``high``, which are both finite. An open limit is not among them."""
 
     low: float
     high: float
@@ -78,7 +79,7 @@ class Numbers:
         """Read a number of the range, in decimal digits, with an exponent where there is one.
 
         Raises:
-            ValueError: the text is something else; "nan" and "inf" are.
+            ValueError: the text is something else, such as "nan" or "inf".
 
         """
         if _NUMBER.fullmatch(text) and float(text) in self:

@@ -1,4 +1,4 @@
-"""What a recipe is: a named set of options; and the options that a change of model or optimizer brings along."""
+"""Recipes, which are named sets of options, and the options that a change of model or optimizer brings along."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from namegen_ext.options.train_options import TrainOptions
 # AdamW's steps do not scale with the gradient: a rate that suits SGD is far too high for it.
 ADAMW_LEARNING_RATE = 0.002
 
-# What a model needs that is not a default of TrainOptions, whose own are those of the MLP.
+# The options of each model that differ from the defaults of TrainOptions, which are those of the MLP.
 MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
     "bigram": {
         "block_size": 1,
@@ -46,6 +46,12 @@ class Recipe:
         summary: one line about it.
         options: those that differ from the defaults of :class:`TrainOptions`.
 
+    Example:
+        >>> recipe = Recipe("small", "an MLP of 20 hidden units", {"hidden_size": 20, "steps": 500})
+        >>> options = recipe.train_options({"steps": 50})
+        >>> options.hidden_size, options.steps
+        (20, 50)
+
     """
 
     name: str
@@ -55,9 +61,9 @@ class Recipe:
     def train_options(self, overrides: Mapping[str, Any]) -> TrainOptions:
         """Return the recipe's options, with those of ``overrides`` in place of its own.
 
-        A change of the model brings its :data:`MODEL_DEFAULTS` along, and a change of the optimizer to AdamW
-        brings :data:`ADAMW_LEARNING_RATE` with a cosine schedule down to 0, as far as ``overrides`` says
-        nothing else. Asking for an initialisation from counts leaves nothing to train.
+        A change of the model brings its :data:`MODEL_DEFAULTS` along. A change of the optimizer to AdamW brings
+        :data:`ADAMW_LEARNING_RATE` with a cosine schedule down to 0. Both apply as far as ``overrides`` says
+        nothing else. An initialisation from counts sets the number of steps to 0.
 
         Raises:
             OptionError: an option is unknown or out of range.

@@ -58,7 +58,7 @@ def _best() -> Iterator[Recipe]:
 
 
 def _devlog() -> Iterator[Recipe]:
-    # 20,001 steps of plain SGD, the rate dropped at half-way: what the stages share.
+    # All stages are trained in 20,001 steps of plain SGD, and drop the rate at half-way.
     plain: dict[str, Any] = {
         "batch_norm": False,
         "schedule": "two-step",
@@ -151,7 +151,7 @@ def _lectures() -> Iterator[Recipe]:
     yield Recipe(
         "lecture-gpt",
         "4 layers, 4 heads, width 64, block 16, AdamW; the split of makemore.py",
-        # The published figure is of makemore.py, which splits in its own way.
+        # The published figure comes from makemore.py, which splits in its own way.
         {**MODEL_DEFAULTS["gpt"], "model": "gpt", "steps": 20_000, "split": "makemore", "split_seed": 3407},
     )
 

@@ -13,17 +13,23 @@ class Schedule:
     """The learning rate of each step of a run.
 
     Attributes:
-        name: "constant": ``learning_rate`` throughout. "two-step": ``final_learning_rate`` from
-            a share ``switch_at`` of the steps on.
-            "cosine": half a cosine from ``learning_rate`` at step 0 down to ``final_learning_rate`` at the
-            last step (Loshchilov and Hutter, "SGDR", 2017, without restarts).
+        name: "constant": ``learning_rate`` throughout. "two-step": ``learning_rate`` at first, and
+            ``final_learning_rate`` after the share ``switch_at`` of the steps. "cosine": half a cosine from
+            ``learning_rate`` at step 0 down to ``final_learning_rate`` at the last step.
         learning_rate: the first rate.
-        final_learning_rate: the last one; "constant" does not look at it.
+        final_learning_rate: the last rate; "constant" does not use it.
         steps: number of steps of the whole run.
         switch_at: where "two-step" changes, as a share of the steps.
 
     Raises:
         ValueError: ``name`` is not one of :data:`SCHEDULES`.
+
+    Source: Loshchilov and Hutter, "SGDR", 2017, for the cosine, which is taken without restarts.
+
+    Example:
+        >>> schedule = Schedule("cosine", learning_rate=0.2, final_learning_rate=0.0, steps=5)
+        >>> [round(schedule(step), 3) for step in range(5)]
+        [0.2, 0.171, 0.1, 0.029, 0.0]
 
     """
 
@@ -49,5 +55,5 @@ class Schedule:
 
     @property
     def switch_step(self) -> int:
-        """The first step with the final rate of "two-step", counted from 0."""
+        """The first step, counted from 0, that "two-step" takes with the final rate."""
         return int(self.steps * self.switch_at)

@@ -1,4 +1,4 @@
-"""Everything that decides a training run, checked, as JSON can hold it."""
+"""The options of a training run: everything that decides its result. They are checked, and JSON can hold them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class TrainOptions:
         optimizer: "sgd" or "adamw".
         learning_rate: rate of the first step.
         final_learning_rate: rate that the schedule ends with.
-        schedule: "constant", "two-step" (the final rate from ``switch_at`` on) or "cosine".
+        schedule: "constant", "two-step" or "cosine"; see :class:`namegen_ext.options.schedules.Schedule`.
         switch_at: where "two-step" changes, as a share of the steps.
         momentum: of SGD.
         nesterov: Nesterov's form of SGD's momentum.
@@ -74,13 +74,18 @@ class TrainOptions:
         steps: number of steps.
         seed: of the initial weights and of the minibatches.
         split_seed: of the split into train, dev and test.
-        split: how the names are divided: "80-10-10", "makemore" (as makemore.py, no dev names) or "all" (none for
-            dev and test).
+        split: how the names are divided: "80-10-10", "makemore" (as makemore.py does it, without dev names) or "all"
+            (all names to train on).
         budget: seconds for the search for a mixture; 0 for as many as suit the list.
         refit: whether the mixture that was found is trained on all names in the end, dev and test included.
 
     Raises:
-        OptionError: a value is out of range, in one line.
+        OptionError: a value is out of range; one line.
+
+    Example:
+        >>> options = TrainOptions(model="wavenet", block_size=8, steps=1000)
+        >>> options.model_config(vocab_size=27)["factors"]
+        [2, 2, 2]
 
     """
 
@@ -133,7 +138,7 @@ class TrainOptions:
         for field in fields(self):
             value, default = getattr(self, field.name), field.default
             expected = (float, int) if isinstance(default, float) else type(default)
-            # bool is a subclass of int: true is no number here.
+            # bool is a subclass of int, but true is not a number here.
             if not isinstance(value, expected) or isinstance(value, bool) != isinstance(default, bool):
                 raise OptionError(field.name, f"got {value!r}, expected {_TYPE_NAMES[type(default)]}")
 
@@ -177,7 +182,7 @@ class TrainOptions:
     def _factors(self) -> tuple[int, ...] | None:
         if self.factors == "auto":
             return None
-        # At most four digits, as in the largest block; int() would take more than digits.
+        # Four digits are enough for the largest block. int() would accept other texts than digits.
         if not re.fullmatch(r"[0-9]{1,4}(x[0-9]{1,4})*", self.factors):
             raise ValueError
         return tuple(map(int, self.factors.split("x")))

@@ -116,6 +116,8 @@ def draw_saturation(diagnosis: Diagnosis) -> Picture | None:
 
 def draw_gradients(diagnosis: Diagnosis) -> Picture | None:
     """Draw histograms of the gradients, for each layer's output and each weight; None where there are none."""
+    if diagnosis.step == 0:  # set from counts: no gradient has to do with it
+        return None
     outputs = [layer.gradient for layer in diagnosis.activations if layer.gradient is not None]
     weights = [gradient for gradient in diagnosis.gradients if gradient.is_weight]
     groups = [

@@ -7,7 +7,6 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from namegen_ext.data import END_MARKER
 from namegen_ext.diagnostics import Diagnosis, EmbeddingMap
 from namegen_ext.plotting.picture import NumberTable, Picture
 from namegen_ext.plotting.style import (
@@ -31,7 +30,7 @@ def draw_embedding(diagnosis: Diagnosis) -> Picture | None:
         return None
     figure = new_figure(7.2, 6.6)
     axis = figure.subplots()
-    kinds = [_kind(symbol) for symbol in diagnosis.symbols]
+    kinds = ["end of a word", *map(_kind, diagnosis.symbols[1:])]
     for kind, colour, marker in (
         ("vowel", VERMILLION, "o"),
         ("other", BLUE, "s"),
@@ -40,7 +39,15 @@ def draw_embedding(diagnosis: Diagnosis) -> Picture | None:
         points = [point for point, own in zip(embedding.points, kinds, strict=True) if own == kind]
         if points:
             across, up = [x for x, _ in points], [y for _, y in points]
-            axis.scatter(across, up, s=230, color=colour, marker=marker, label=_legend(kind), linewidths=0)
+            axis.scatter(
+                across,
+                up,
+                s=230,
+                color=colour,
+                marker=marker,
+                label=_legend(kind, diagnosis.symbols[0]),
+                linewidths=0,
+            )
     for point, label in zip(embedding.points, symbol_labels(diagnosis.symbols), strict=True):
         if len(label) == 1:
             axis.annotate(label, point, ha="center", va="center", color="white", fontweight="bold")
@@ -99,8 +106,8 @@ def draw_bigram_counts(diagnosis: Diagnosis) -> Picture:
         + ", ".join(f"{_pair(diagnosis, *pair)} {count:,}" for count, *pair in common[:5])
         + ".",
         how_to_read=(
-            f"Row: a symbol; column: the one that follows it. {END_MARKER} is the end of a word, and in the rows "
-            "its beginning: the first row tells how words begin, the first column how they end. Blank cells "
+            f"Row: a symbol; column: the one that follows it. {diagnosis.symbols[0]} is the end of a word, and in "
+            "the rows its beginning: the first row tells how words begin, the first column how they end. Blank cells "
             "never occur."
         ),
         png=to_png(figure),
@@ -161,14 +168,12 @@ def draw_model_bigrams(diagnosis: Diagnosis) -> Picture:
 
 
 def _kind(symbol: str) -> str:
-    if symbol == END_MARKER:
-        return "end of a word"
     base = unicodedata.normalize("NFD", symbol)[0].lower()
     return "vowel" if base in "aeiou" else "other"
 
 
-def _legend(kind: str) -> str:
-    return {"vowel": "a, e, i, o, u", "other": "other symbols"}.get(kind, f"{END_MARKER} {kind}")
+def _legend(kind: str, end_marker: str) -> str:
+    return {"vowel": "a, e, i, o, u", "other": "other symbols"}.get(kind, f"{end_marker} {kind}")
 
 
 def _projection(embedding: EmbeddingMap) -> str:

@@ -1,7 +1,8 @@
-"""Checkpoints: all that a run needs to go on with the same bits, in one file, the last two kept.
+"""Checkpoints: all that a run needs to go on with the same bits, in one file. The last two are kept.
 
-A checkpoint holds the model, the optimizer's state, the generators' states, the losses that are not in metrics.jsonl
-yet, the number of steps, the length of metrics.jsonl, the configuration, and a checksum of it all.
+A checkpoint holds the model, the one with the least dev loss so far, the optimizer's state, the generators' states, the
+losses that are not in metrics.jsonl yet, the number of steps, the length of metrics.jsonl, the configuration, and a
+checksum of it all.
 """
 
 from __future__ import annotations
@@ -25,10 +26,28 @@ from namegen_ext.runs.saved_model import check_is_trained
 from namegen_ext.runs.tensor_file import read_tensors, write_tensors
 
 FORMAT = 1
-KEPT = 2  # the newest, and one before it in case that it is damaged
+KEPT = 2  # the newest, and the one before it, in case the newest is damaged
 
-_MODEL, _OPTIMIZER, _GENERATOR = "model.", "optimizer.", "generator."
-_LOSSES = "losses"
+_MODEL, _OPTIMIZER, _GENERATOR, _BEST = "model.", "optimizer.", "generator.", "best."
+_LOSSES, _RECENT_LOSSES = "losses", "recent_losses"
+
+
+@dataclass(frozen=True)
+class BestSoFar:
+    """The evaluation with the least dev loss so far.
+
+    Attributes:
+        step: after how many steps it was.
+        dev_loss: in nats per character.
+        evaluations_since: how many evaluations there were after it.
+        model: the model's state_dict at that step; empty where no copy is kept.
+
+    """
+
+    step: int
+    dev_loss: float
+    evaluations_since: int = 0
+    model: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,9 +57,11 @@ class RunState:
     Attributes:
         step: number of steps done.
         train_seconds: time spent in them.
-        backend: what they were run by, and where: all that their rounding depends on.
+        backend: what they were run by, and on which device: all that their rounding depends on.
         metrics_bytes: length of metrics.jsonl at that moment.
-        losses: of the steps that are not in metrics.jsonl yet: float32 (n,).
+        losses: those of the steps that are not in metrics.jsonl yet: float32 (n,), in nats.
+        recent_losses: those of the last steps, as many as one line of metrics.jsonl is the mean of: float32 (n,).
+        best: the evaluation with the least dev loss; None before the first one.
 
     """
 
@@ -49,6 +70,8 @@ class RunState:
     backend: str
     metrics_bytes: int = 0
     losses: Tensor = field(default_factory=lambda: torch.empty(0))
+    recent_losses: Tensor = field(default_factory=lambda: torch.empty(0))
+    best: BestSoFar | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +105,8 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint and model.safetensors; then remove all checkpoints but the last two.
 
+    model.safetensors holds the best model so far, where a copy of it is kept, else the model of this step.
+
     Raises:
         RunError: a file cannot be written; the checkpoints that were there still are.
 
@@ -94,27 +119,40 @@ def save_checkpoint(
         "metrics_bytes": state.metrics_bytes,
         "config": dict(config),
     }
+    best = state.best
+    if best is not None:
+        described["best"] = {
+            "step": best.step,
+            "dev_loss": best.dev_loss,
+            "evaluations_since": best.evaluations_since,
+        }
+    kept = {} if best is None else best.model
     tensors = {
         **{_MODEL + name: tensor for name, tensor in model.state_dict().items()},
         **{_OPTIMIZER + name: tensor for name, tensor in optimizer_tensors(model, optimizer).items()},
         **{_GENERATOR + name: tensor for name, tensor in generator_states().items()},
+        **{_BEST + name: tensor for name, tensor in kept.items()},
         _LOSSES: state.losses,
+        _RECENT_LOSSES: state.recent_losses,
     }
     directory.make_checkpoints()
     write_tensors(directory.checkpoint(state.step), tensors, described)
-    save_model(directory, model, state.step)
+    if best is not None and best.model:
+        save_model(directory, best.model, best.step)
+    else:
+        save_model(directory, model.state_dict(), state.step)
     for path in directory.saved_checkpoints()[:-KEPT]:
         remove(path)
 
 
-def save_model(directory: RunDirectory, model: nn.Module, step: int) -> None:
-    """Write model.safetensors.
+def save_model(directory: RunDirectory, model_state: Mapping[str, Tensor], step: int) -> None:
+    """Write model.safetensors: a model's state_dict, and the step that it belongs to.
 
     Raises:
         RunError: it cannot be written.
 
     """
-    write_tensors(directory.model, model.state_dict(), {"step": step})
+    write_tensors(directory.model, model_state, {"step": step})
 
 
 def load_model_state(
@@ -124,7 +162,7 @@ def load_model_state(
 
     Args:
         directory: of the run.
-        expected: the state_dict of a model that it must fit, on any device, meta included.
+        expected: the state_dict of the model that it must fit, on any device, which may be meta.
 
     Raises:
         RunError: the file is missing or damaged, or does not fit.
@@ -137,7 +175,7 @@ def load_model_state(
 
 
 def newest_checkpoint(directory: RunDirectory, warn: Callable[[str], None]) -> Checkpoint | None:
-    """Read the newest checkpoint that is sound, or None where none was saved yet.
+    """Read the newest checkpoint that is not damaged; return None where none was saved yet.
 
     Args:
         directory: of the run.
@@ -163,13 +201,16 @@ def newest_checkpoint(directory: RunDirectory, warn: Callable[[str], None]) -> C
 
 
 def restore_checkpoint(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Fill a model and its optimizer, so that the run goes on exactly; the generators are the caller's to set.
+    """Fill a model and its optimizer, so that the run goes on exactly. The caller sets the generators.
 
     Raises:
         RunError: it does not fit the model.
 
     """
     checks.check_fit(checkpoint.path, checkpoint.model, model.state_dict())
+    best = checkpoint.state.best
+    if best is not None and best.model:
+        checks.check_fit(checkpoint.path, best.model, model.state_dict())
     parameters = dict(model.named_parameters())
     names = list(parameters)
     checks.check_optimizer(checkpoint.path, checkpoint.optimizer, parameters, optimizer)
@@ -178,7 +219,7 @@ def restore_checkpoint(checkpoint: Checkpoint, model: nn.Module, optimizer: torc
         name, _, entry = key.rpartition(".")
         state.setdefault(names.index(name), {})[entry] = value
     model.load_state_dict(checkpoint.model)
-    # The groups (learning rate and so on) come from the options; only the state is restored.
+    # The groups, with the learning rate and so on, come from the options. Only the state is restored.
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
@@ -201,12 +242,15 @@ def _read(path: Path) -> Checkpoint:
     backend, config = content.get("backend"), content.get("config")
     if not isinstance(backend, str) or not isinstance(config, dict):
         raise RunError(f"{path}: is not a checkpoint: it has no backend or no config")
+    losses = checks.losses(path, tensors.get(_LOSSES))
     state = RunState(
         step=whole_number(path, content, "step"),
         train_seconds=checks.seconds(path, content, "train_seconds"),
         backend=backend,
         metrics_bytes=whole_number(path, content, "metrics_bytes"),
-        losses=checks.losses(path, tensors.get(_LOSSES)),
+        losses=losses,
+        recent_losses=checks.losses(path, tensors.get(_RECENT_LOSSES, losses)),
+        best=_read_best(path, content, _part(tensors, _BEST)),
     )
     checkpoint = Checkpoint(
         path=path,
@@ -218,6 +262,20 @@ def _read(path: Path) -> Checkpoint:
     )
     checks.check_generators(path, checkpoint.generators)
     return checkpoint
+
+
+def _read_best(path: Path, content: Mapping[str, Any], model: dict[str, Tensor]) -> BestSoFar | None:
+    best = content.get("best")
+    if best is None:
+        return None
+    if not isinstance(best, dict):
+        raise RunError(f"{path}: best is {reprlib.repr(best)}, expected an object")
+    return BestSoFar(
+        step=whole_number(path, best, "step"),
+        dev_loss=checks.number(path, best, "dev_loss"),
+        evaluations_since=whole_number(path, best, "evaluations_since"),
+        model=model,
+    )
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
-"""What a checkpoint's file may hold, looked at before anything is taken from it.
+"""Checks of what a checkpoint's file holds, before anything is taken from it.
 
-A file that was damaged by accident fails its checksum; these are for one that another version or program wrote.
+A file that was damaged by accident fails its checksum. These checks are for a file that another version, or another
+program, wrote.
 """
 
 from __future__ import annotations
@@ -22,20 +23,35 @@ _ADAMW_ENTRIES = ("exp_avg", "exp_avg_sq", "step")
 
 
 def seconds(path: Path, content: Mapping[str, Any], key: str) -> float:
-    """Return an entry that tells a time.
+    """Return an entry that is a time in seconds.
 
     Raises:
         RunError: it is missing, or no finite number from 0.
 
     """
     value = content.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**63:  # nor NaN
+    if (
+        isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**63
+    ):  # false for NaN too
         raise RunError(f"{path}: {key} is {reprlib.repr(value)}, expected a number of seconds from 0")
     return float(value)
 
 
+def number(path: Path, content: Mapping[str, Any], key: str) -> float:
+    """Return an entry that is a finite number.
+
+    Raises:
+        RunError: it is missing or something else.
+
+    """
+    value = content.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -(2.0**63) < value < 2.0**63:
+        raise RunError(f"{path}: {key} is {reprlib.repr(value)}, expected a number")
+    return float(value)
+
+
 def losses(path: Path, tensor: Tensor | None) -> Tensor:
-    """Return the losses that are not in metrics.jsonl yet: float32 (n,).
+    """Return the losses of some steps: float32 (n,).
 
     Raises:
         RunError: they are something else.
@@ -50,7 +66,7 @@ def check_generators(path: Path, states: Mapping[str, Tensor]) -> None:
     """Accept states of torch's generators.
 
     Raises:
-        RunError: one is none.
+        RunError: one is something else.
 
     """
     for name, state in states.items():
@@ -96,7 +112,7 @@ def check_optimizer(
             raise RunError(f"{path}: {key}: got {describe(tensor)}, expected {describe(wanted)}")
         if entry == "step" and not 0 <= float(tensor) < 2**63:
             raise RunError(f"{path}: {key}: got {float(tensor)}, expected a number of steps")
-    # Before the first step there is nothing.
+    # Before the first step an optimizer has no state.
     missing = [
         key for key in (f"{name}.{entry}" for name in parameters for entry in entries) if key not in tensors
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from namegen_ext._version import __version__
-from namegen_ext.data import Vocabulary, load_words
+from namegen_ext.data import ListFormat, Vocabulary, load_words
 from namegen_ext.models.specs import MODELS
 from namegen_ext.options.choices import FUSED_CHOICES
 from namegen_ext.options.run_settings import RunSettings
@@ -35,10 +35,18 @@ _KEYS = (
     "run",
     "sha256",
 )
-# What a value of another type or size than expected makes of the code that takes it.
+# The errors that a value of another type or size than expected causes in the code that takes it.
 _MISFITS = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
-_DATA_KEYS = ("name", "source", "num_words", "words_sha256", "split_seed")
+_DATA_KEYS = (
+    "name",
+    "source",
+    "num_words",
+    "words_sha256",
+    "weights_sha256",
+    "split_seed",
+    "reading",
+)
 
 # These word lists come with the package; all others are kept in the run directory.
 _EMBEDDED = ("census", "surnames")
@@ -55,10 +63,28 @@ class RunConfig:
         vocabulary: its symbols.
         data_name: the word list's name, such as "census".
         data_source: where the words came from, in words.
-        words_sha256: of the words, joined by line feeds.
+        words_sha256: the SHA-256 of the words, joined by line feeds.
+        weights_sha256: the SHA-256 of the lines of weights.txt; None where each word counts once.
+        reading: how the list was read, and what was done to its words.
         fused: what ``--fused`` asked for; None for the stock layers.
         device: what ``--device`` asked for.
-        run: what is told and saved of the run.
+        run: what is reported and saved of the run.
+
+    Example:
+        >>> options = TrainOptions(hidden_size=16)
+        >>> config = RunConfig(
+        ...     recipe="default",
+        ...     options=options,
+        ...     model_config=options.model_config(vocab_size=3),
+        ...     vocabulary=Vocabulary("ab"),
+        ...     data_name="made up",
+        ...     data_source="this example",
+        ...     words_sha256=words_sha256(["a", "ab"]),
+        ...     fused=None,
+        ...     device="cpu",
+        ... )
+        >>> config.model_config["hidden_size"], config.run.samples
+        (16, 20)
 
     """
 
@@ -72,11 +98,17 @@ class RunConfig:
     fused: str | None
     device: str
     run: RunSettings = field(default_factory=RunSettings)
+    weights_sha256: str | None = None
+    reading: ListFormat = field(default_factory=ListFormat)
 
-    def write(self, directory: RunDirectory, words: Sequence[str]) -> None:
-        """Write config.json, and words.txt where the words do not come with the package."""
+    def write(
+        self, directory: RunDirectory, words: Sequence[str], weights: Sequence[float] | None = None
+    ) -> None:
+        """Write config.json; words.txt where the words do not come with the package; weights.txt where they count."""
         if not self._comes_with_package():
             write_bytes(directory.words, "".join(word + "\n" for word in words).encode())
+        if weights is not None:
+            write_bytes(directory.weights, _weight_lines(weights).encode())
         content = {
             "format": FORMAT,
             "namegen_ext": __version__,
@@ -88,7 +120,9 @@ class RunConfig:
                 "source": self.data_source,
                 "num_words": len(words),
                 "words_sha256": self.words_sha256,
+                "weights_sha256": self.weights_sha256,
                 "split_seed": self.options.split_seed,
+                "reading": self.reading.to_json(),
             },
             "training": self.options.to_json(),
             "fused": self.fused,
@@ -100,7 +134,7 @@ class RunConfig:
     def _comes_with_package(self) -> bool:
         if self.data_name not in _EMBEDDED:
             return False
-        # A file of the user's may have one of the names too.
+        # A file of the user's may have the name of a list that comes with the package.
         return words_sha256(load_words(self.data_name).words) == self.words_sha256
 
     def load_words(self, directory: RunDirectory) -> list[str]:
@@ -124,6 +158,42 @@ class RunConfig:
             )
         return words
 
+    def load_weighted_words(self, directory: RunDirectory) -> tuple[list[str], list[float] | None]:
+        """Return the words that the run was made with, and how often each counts, checked.
+
+        Raises:
+            RunError: a file is missing or damaged, or they are not as many.
+
+        """
+        words, weights = self.load_words(directory), self.load_weights(directory)
+        if weights is not None and len(weights) != len(words):
+            raise RunError(
+                f"{directory.weights}: has {len(weights):,} lines, expected {len(words):,}, one a word"
+            )
+        return words, weights
+
+    def load_weights(self, directory: RunDirectory) -> list[float] | None:
+        """Return how often each word counts, checked; None where each counts once.
+
+        Raises:
+            RunError: weights.txt is missing or damaged.
+
+        """
+        if self.weights_sha256 is None:
+            return None
+        text = read_text(directory.weights)
+        if hashlib.sha256(text.encode()).hexdigest() != self.weights_sha256:
+            raise RunError(
+                f"{directory.weights}: is not that of the run in {directory.path} (SHA-256 differs)"
+            )
+        try:
+            weights = list(map(float, text.split("\n")[:-1]))
+        except ValueError as error:
+            raise RunError(f"{directory.weights}: {one_line(error)}") from None
+        if not all(0 < weight < float("inf") for weight in weights):
+            raise RunError(f"{directory.weights}: holds a weight that is no finite number above 0")
+        return weights
+
 
 def read_config(directory: RunDirectory) -> RunConfig:
     """Read and check config.json.
@@ -146,7 +216,7 @@ def read_config(directory: RunDirectory) -> RunConfig:
     except _MISFITS as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise RunError(f"{directory.config}: {one_line(reason)}") from None
-    # Last, as what is told above is more to the point; this finds what would be taken for another value.
+    # Checked last, because the messages above are more precise. This finds a value that was changed to a valid one.
     sha256 = content.pop("sha256", None)
     if sha256 != _sha256(content):
         raise RunError(f"{directory.config}: was changed after training wrote it (its SHA-256 differs)")
@@ -170,6 +240,9 @@ def _parse(content: dict[str, Any]) -> RunConfig:
         data_name=_text(data["name"], "data: name"),
         data_source=_text(data["source"], "data: source"),
         words_sha256=_text(data["words_sha256"], "data: words_sha256"),
+        # Earlier versions had neither counts nor formats.
+        weights_sha256=_text_or_none(data.get("weights_sha256"), "data: weights_sha256"),
+        reading=ListFormat.from_json(data.get("reading", {})),
         fused=_fused(content["fused"]),
         device=_text(content["device"], "device"),
         run=RunSettings.from_json(content["run"]),
@@ -186,7 +259,7 @@ def _check_keys(content: dict[str, Any], known: Collection[str], what: str) -> N
 
 
 def _check_model(model: dict[str, Any], options: TrainOptions, vocab_size: int) -> None:
-    """The sizes stand in two places for the reader's sake; the options' ranges hold for both."""
+    """Check that the model's sizes are those of the options. They are written twice, so that people can read them."""
     found = MODELS[options.model].found
     if found:  # whether it can be built is seen when it is
         _check_keys(model, ("vocab_size", *found), "model")
@@ -209,6 +282,10 @@ def _text(value: Any, name: str) -> str:
     return value
 
 
+def _text_or_none(value: Any, name: str) -> str | None:
+    return None if value is None else _text(value, name)
+
+
 def _fused(value: Any) -> str | None:
     if value is not None and value not in FUSED_CHOICES:
         raise ValueError(f"fused is {_short(value)}, expected null or one of {', '.join(FUSED_CHOICES)}")
@@ -220,7 +297,7 @@ def _short(value: Any) -> str:
 
 
 def _sha256(content: dict[str, Any]) -> str:
-    """Return the SHA-256 of what a JSON object means, whatever its spaces and the order of its keys."""
+    """Return the SHA-256 of what a JSON object means. Spaces and the order of keys do not change it."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -230,7 +307,17 @@ def words_sha256(words: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 
+def weights_sha256(weights: Sequence[float] | None) -> str | None:
+    """Return the SHA-256 of the lines of weights.txt; None where there are no weights."""
+    return None if weights is None else hashlib.sha256(_weight_lines(weights).encode()).hexdigest()
+
+
+def _weight_lines(weights: Sequence[float]) -> str:
+    """Write each weight so that reading it gives the same bits."""
+    return "".join(f"{weight:.0f}\n" if weight.is_integer() else f"{weight!r}\n" for weight in weights)
+
+
 def directory_stem(model: str, data_name: str) -> str:
-    """Return what a run directory is called when nobody names it, less its number: "mlp-census"."""
+    """Return the default name of a run directory, without its number: "mlp-census"."""
     safe = "".join(character if character.isalnum() or character in "-_." else "-" for character in data_name)
     return f"{model}-{Path(safe).stem.strip('.-') or 'words'}"

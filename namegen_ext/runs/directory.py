@@ -1,4 +1,4 @@
-"""The directory of a run: which files stand in it, made without ever overwriting another run."""
+"""The directory of a run: the files in it, and making one without overwriting another run."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ _CHECKPOINT = re.compile(r"step-([0-9]{9,})\.safetensors")
 class RunDirectory:
     """The files of a run.
 
-    config.json (everything needed to rebuild model, vocabulary and splits), words.txt (the words, where they
-    do not come with the package), model.safetensors, checkpoints/ (what a resumed run needs), metrics.jsonl
-    (one JSON object a line) and summary.json (once the run has ended).
+    config.json (everything needed to rebuild model, vocabulary and splits), words.txt (the words as they are learnt,
+    where they do not come with the package), weights.txt (how often each counts, where they have counts),
+    model.safetensors, checkpoints/ (what a resumed run needs), metrics.jsonl (one JSON object a line) and summary.json
+    (once the run has ended).
     """
 
     path: Path
@@ -41,9 +42,13 @@ class RunDirectory:
             path.mkdir(parents=True, exist_ok=True)
             sync_directory(path.parent)
             names = {entry.name for entry in path.iterdir()}
-            # What a run leaves that was killed before its config.json was there.
+            # A run that was killed before it wrote its config.json leaves these files.
             begun = names if ".lock" in names else set()
-            left = {name for name in begun if name in (".lock", "words.txt") or name.endswith(".tmp")}
+            left = {
+                name
+                for name in begun
+                if name in (".lock", "words.txt", "weights.txt") or name.endswith(".tmp")
+            }
             if names - left:
                 kind = "a run" if "config.json" in names else "other files"
                 raise RunError(f"{path}: already holds {kind}; name a new directory")
@@ -85,6 +90,11 @@ class RunDirectory:
         return self.path / "words.txt"
 
     @property
+    def weights(self) -> Path:
+        """How often each word counts: one number a line, in the order of the words."""
+        return self.path / "weights.txt"
+
+    @property
     def model(self) -> Path:
         """The model's parameters and buffers."""
         return self.path / "model.safetensors"
@@ -95,11 +105,11 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     def checkpoint(self, step: int) -> Path:
-        """Return the checkpoint after so many steps."""
+        """Return the path of the checkpoint after so many steps."""
         return self.checkpoints / f"step-{step:09}.safetensors"
 
     def saved_checkpoints(self) -> list[Path]:
-        """Return the checkpoints that there are, the newest last.
+        """Return the paths of the checkpoints, the newest last.
 
         Raises:
             RunError: their directory cannot be read.
@@ -115,7 +125,7 @@ class RunDirectory:
         return [self.checkpoints / found[step] for step in sorted(found)]
 
     def set_aside_checkpoints_after(self, path: Path) -> None:
-        """Rename the checkpoints newer than one that a run is taken up from, so that none passes for its newest.
+        """Rename the checkpoints newer than the one that a run is resumed from, so that none is taken for its newest.
 
         Raises:
             RunError: they cannot be read or renamed.
@@ -176,7 +186,7 @@ class RunDirectory:
             raise RunError(f"{self.metrics}: cannot be written: {error.strerror or error}") from None
 
     def sync_metrics(self) -> int:
-        """See metrics.jsonl on the disk, and return its length in bytes.
+        """Wait until metrics.jsonl is on the disk, and return its length in bytes.
 
         Raises:
             RunError: it cannot be.
@@ -190,7 +200,7 @@ class RunDirectory:
             raise RunError(f"{self.metrics}: cannot be written: {error.strerror or error}") from None
 
     def cut_metrics(self, length: int) -> bool:
-        """Leave out of metrics.jsonl what stands past a length in bytes; return whether it had that length.
+        """Cut metrics.jsonl to a length in bytes; return whether it had at least that length.
 
         Raises:
             RunError: it cannot be changed.
@@ -208,7 +218,7 @@ class RunDirectory:
             raise RunError(f"{self.metrics}: cannot be written: {error.strerror or error}") from None
 
     def remove_summary(self) -> None:
-        """Remove summary.json, as the run goes on.
+        """Remove summary.json, because the run goes on.
 
         Raises:
             RunError: it cannot be removed.

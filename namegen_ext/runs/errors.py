@@ -1,4 +1,4 @@
-"""What can be wrong with a run directory or a file in it, told in one line."""
+"""The error for a run directory that cannot be used, whose message is one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class RunError(ValueError):
 
 
 def one_line(text: object, width: int = 300) -> str:
-    """Return a text that something else made, such as another library's message, as part of a line."""
+    """Return a text of another origin, such as another library's message, in a form that fits into one line."""
     line = " ".join(str(text).split())
     return line if len(line) <= width else f"{line[:width]}..."
 

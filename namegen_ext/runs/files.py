@@ -1,4 +1,4 @@
-"""Files that are either the old one or the new one, whole, whenever the program or the machine stops."""
+"""Writes files so that, whenever the program or the machine stops, each is the whole old one or the whole new one."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 
 from namegen_ext.runs.errors import RunError, one_line
 
-# A run's largest text is its word list; what is larger than this is not one, and is not read into memory.
+# The largest text of a run is its word list. A larger file than this is not one, and is not read into memory.
 _LARGEST_TEXT = 2**30
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file beside its place, see it on the disk, and rename it.
+    """Write a file beside its place, wait until it is on the disk, and rename it.
 
     Raises:
-        RunError: the file cannot be written; what stood in its place still does.
+        RunError: the file cannot be written; a file that stood in its place is unchanged.
 
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -37,19 +37,19 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def remove_leftovers(directory: Path) -> None:
-    """Remove what :func:`write_bytes` left of files whose writing was cut short by a kill."""
+    """Remove the files that :func:`write_bytes` leaves where the process is killed while it writes."""
     if directory.is_dir():
         for path in directory.glob(".*.tmp"):
             remove(path)
 
 
 def sync(file_descriptor: int) -> None:
-    """Wait until what was written is on the disk, so that it outlives the machine's power."""
+    """Wait until what was written is on the disk, so that it survives a loss of power."""
     os.fsync(file_descriptor)
 
 
 def sync_directory(path: Path) -> None:
-    """Wait until what was made or renamed in a directory is on the disk too, where its file system can tell."""
+    """Wait until a directory's new and renamed files are on the disk, where its file system supports that."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -62,28 +62,28 @@ def sync_directory(path: Path) -> None:
 
 def remove(path: Path) -> None:
     """Remove a file, where that can be done."""
-    with contextlib.suppress(OSError):  # what cannot be removed is no reason to end a run
+    with contextlib.suppress(OSError):  # a run goes on where a file cannot be removed
         path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON, indented, for people to read too; a number that is not finite is refused."""
+    """Write JSON, indented for people to read. A number that is not finite is refused."""
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(path, (text + "\n").encode())
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file; devices and pipes, which may never end, are none.
+    """Tell whether there is such a file. Devices and pipes, which may never end, do not count.
 
     Raises:
-        RunError: the system does not tell, as where a directory may not be read.
+        RunError: the system does not tell, for example because a directory may not be read.
 
     """
     return stat.S_ISREG(_mode(path))
 
 
 def is_directory(path: Path) -> bool:
-    """Whether there is such a directory.
+    """Tell whether there is such a directory.
 
     Raises:
         RunError: the system does not tell.
@@ -93,7 +93,7 @@ def is_directory(path: Path) -> bool:
 
 
 def _mode(path: Path) -> int:
-    # Not by pathlib, which says "no" or raises, depending on Python's version, where the system does not tell.
+    # Not by pathlib: where the system does not tell, it returns False or raises, depending on Python's version.
     try:
         return path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a name that no file can have
@@ -130,7 +130,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:  # ValueError: also an integer of very many digits
+    except (ValueError, RecursionError) as error:  # ValueError also for an integer of very many digits
         if isinstance(error, RunError):
             raise
         raise RunError(f"{path}: is not JSON: {one_line(error)}") from None

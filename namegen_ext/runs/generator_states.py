@@ -21,12 +21,12 @@ def generator_states() -> dict[str, Tensor]:
 
 @contextmanager
 def own_generators(seed: int, states: Mapping[str, Tensor] | None = None) -> Iterator[None]:
-    """Let what is drawn within depend on a seed alone, and leave the caller's generators as they were.
+    """Make what is drawn inside the context depend on a seed alone, and then restore the caller's generators.
 
     Args:
         seed: any integer.
-        states: as :func:`generator_states` gave them, to go on from there; a device that is not among them (a
-            run that is resumed on another one) begins from the seed.
+        states: as :func:`generator_states` gave them, to go on from there. A device that is not among them, as
+            where a run is resumed on another one, begins from the seed.
 
     Raises:
         RuntimeError: a state is not one.
@@ -34,7 +34,7 @@ def own_generators(seed: int, states: Mapping[str, Tensor] | None = None) -> Ite
     """
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices):
-        # Mixed, so that what is drawn here has nothing to do with what else is drawn from the seed.
+        # The seed is hashed with a text, so that these numbers are independent of others that are drawn from the seed.
         torch.manual_seed(random.Random(f"training {seed}").getrandbits(63))
         for name, state in (states or {}).items():
             if name == "cpu":

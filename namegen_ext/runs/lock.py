@@ -1,4 +1,4 @@
-"""One process at a time trains in a run directory."""
+"""Sees to it that one process at a time trains in a run directory."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from namegen_ext.runs.errors import RunError
 
 @contextmanager
 def locked(directory: RunDirectory) -> Iterator[None]:
-    """Keep other processes from training in a run directory meanwhile.
+    """Keep other processes from training in a run directory inside the context.
 
-    The system lets go of the lock when the process ends in whatever way, so none is ever left behind.
+    The system releases the lock when the process ends, in whatever way, so that none is ever left behind.
 
     Raises:
         RunError: another process is training there, or the directory cannot be written.

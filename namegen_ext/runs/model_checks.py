@@ -1,6 +1,7 @@
-"""What the file of a model may hold; torch is not needed to look at it.
+"""Checks of what the file of a model holds. Torch is not needed.
 
-A file that was damaged by accident fails its checksum; these are for one that another version or program wrote.
+A file that was damaged by accident fails its checksum. These checks are for a file that another version, or another
+program, wrote.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ def check_descriptions(path: Path, found: Mapping[str, str], expected: Mapping[s
     Args:
         path: the file, for messages.
         found: what each entry is, in words, such as "float32 (27, 10)".
-        expected: what it must be, in the same words; or with "integers" for int32 or int64, and -1 for a size that
-            goes with the words.
+        expected: what it must be, in the same words; or with "numbers" for int32, int64 or float64, and -1 for a size
+            that goes with the words.
 
     Raises:
         RunError: one is missing, too many, or another.
@@ -50,5 +51,5 @@ def check_descriptions(path: Path, found: Mapping[str, str], expected: Mapping[s
 
 
 def _pattern(wanted: str) -> re.Pattern[str]:
-    text = re.escape(wanted).replace("integers", "int(32|64)", 1)
+    text = re.escape(wanted).replace("numbers", "(int32|int64|float64)", 1)
     return re.compile(text.replace(re.escape("-1"), "[0-9]+"))

@@ -1,4 +1,4 @@
-"""Reading a finished (or interrupted) run: the model, its vocabulary and its words."""
+"""Reads a run, finished or interrupted: the model, its vocabulary and its words."""
 
 from __future__ import annotations
 
@@ -30,6 +30,15 @@ class Run:
         config: what config.json holds.
         step: number of steps it was trained for.
 
+    Example:
+        >>> import tempfile, namegen_ext
+        >>> names = ["anna", "ben", "cleo", "dan", "eva", "finn", "gail"]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     namegen_ext.fit(names, steps=2).save(folder)
+        ...     run = load_run(folder)
+        ...     run.step, len(run.words), type(run.model).__name__
+        (2, 7, 'MLP')
+
     """
 
     path: Path
@@ -38,7 +47,7 @@ class Run:
     config: RunConfig
     step: int
 
-    @cached_property
+    @property
     def words(self) -> list[str]:
         """The words of all splits, read at first use.
 
@@ -46,13 +55,27 @@ class Run:
             RunError: they are missing, or are not those that the run was made with.
 
         """
-        return self.config.load_words(RunDirectory(self.path))
+        return self._weighted_words[0]
+
+    @property
+    def weights(self) -> list[float] | None:
+        """How often each word counts, read at first use; None where each counts once.
+
+        Raises:
+            RunError: they are missing, or are not those that the run was made with.
+
+        """
+        return self._weighted_words[1]
+
+    @cached_property
+    def _weighted_words(self) -> tuple[list[str], list[float] | None]:
+        return self.config.load_weighted_words(RunDirectory(self.path))
 
     @cached_property
     def splits(self) -> Splits:
         """The words of each split, made anew at first use."""
         options = self.config.options
-        return split_words(self.words, options.split_seed, options.split)
+        return split_words(self.words, options.split_seed, options.split, self.weights)
 
 
 def load_run(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> Run:
@@ -64,6 +87,11 @@ def load_run(path: str | os.PathLike[str], device: torch.device | str = "cpu") -
 
     Raises:
         RunError: it is not a run directory, or a file in it is missing or damaged; one line that names it.
+
+    Example:
+        >>> load_run("no-such-directory")
+        Traceback (most recent call last):
+        namegen_ext.runs.errors.RunError: no-such-directory: there is no such directory
 
     """
     directory = RunDirectory(Path(path))
@@ -86,11 +114,11 @@ def built_model(config: RunConfig, saved: SavedModel) -> nn.Module:
 
 
 def _build(directory: RunDirectory, config: RunConfig, device: str) -> nn.Module:
-    """Build the model; on the meta device it takes no memory, however large config.json says that it is."""
-    # A generator of its own: what is drawn is overwritten, and torch's global one is left alone.
+    """Build the model. On the meta device it takes no memory, whatever sizes config.json gives."""
+    # A generator of its own, so that torch's global one is not used. The weights that are drawn are overwritten.
     generator = torch.Generator()
     try:
         with torch.device(device):
             return build_model(config.options.model, config.model_config, generator)
-    except (ValueError, TypeError, RuntimeError) as error:  # RuntimeError: sizes that no memory holds
+    except (ValueError, TypeError, RuntimeError) as error:  # RuntimeError for sizes that no memory holds
         raise RunError(f"{directory.config}: the model cannot be built: {one_line(error)}") from None

@@ -1,4 +1,4 @@
-"""Reading files of tensors without torch: what each tensor is, its values as a numpy array, and the checksum of all.
+"""Reads files of tensors without torch: each tensor's dtype, shape and values, and the checksum of all.
 
 tensor_file.py writes these files, and reads them as tensors of torch.
 """
@@ -18,8 +18,8 @@ from safetensors import SafetensorError, deserialize
 from namegen_ext.runs.errors import RunError, one_line
 from namegen_ext.runs.files import is_file
 
-# One entry of the file's header, as safetensors writes several in no certain order, and the same run is to write the
-# same bytes.
+# All metadata is one entry of the file's header. safetensors writes several entries in no certain order, and the same
+# run is to write the same bytes.
 ENTRY = "namegen_ext"
 CHECKSUM = "sha256"
 
@@ -45,7 +45,7 @@ _DTYPES = {
     "C64": "complex64",
 }
 
-# What a damaged header makes of safetensors, numpy and torch is one of these; TypeError and AttributeError come from a
+# The errors that a damaged header causes in safetensors, numpy and torch. TypeError and AttributeError come from a
 # dtype that torch lacks.
 DAMAGE = (
     SafetensorError,
@@ -113,7 +113,8 @@ def read_tensor_file(path: Path) -> TensorFile:
     if not is_file(path):
         raise RunError(f"{path}: there is no such file")
     try:
-        # Once, whole: safetensors opens a path twice, and may find one file's header and the values of its successor.
+        # The file is read once, as a whole. safetensors opens a path twice, and might read the header of one file and
+        # the values of its successor.
         content = path.read_bytes()
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
@@ -148,7 +149,7 @@ def checksum(tensors: Iterable[tuple[str, StoredTensor]], metadata: Mapping[str,
 
 
 def _texts(content: bytes) -> dict[str, str]:
-    """Return the texts beside the tensors, which safetensors gives of a path only; it has seen that they are texts."""
+    """Return the texts beside the tensors. safetensors has checked them, but gives them for paths only."""
     length = int.from_bytes(content[:8], "little")
     return _object(content[8 : 8 + length].decode()).get("__metadata__") or {}
 

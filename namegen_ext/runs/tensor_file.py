@@ -1,4 +1,4 @@
-"""Files of tensors: safetensors with a checksum, so that one flipped bit is seen, and nothing that runs code."""
+"""Writes and reads tensors as safetensors files with a checksum, so that a flipped bit is seen and no code can run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         RunError: the file cannot be written.
 
     """
-    # Copies, as safetensors writes no two names for the same memory, which tied weights have.
+    # Copies, because safetensors refuses two names for the same memory, which tied weights have.
     plain = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()

@@ -1,11 +1,13 @@
 """Drawing names from a trained model.
 
-The definition, from the numbers to the names: philox.py (random numbers by counter), distribution.py and
-cached.py (context -> next-symbol probabilities), draw.py (the drawing loop), sampler.py (names at any place
-of a stream), stream.py (novel, unique, counts), api.py (the functions most callers want).
+api.py has the functions that most callers want. stream.py gives names one after another: novel, unique, counted.
+sampler.py draws the names at any place of a stream, and plan.py chooses how.
 
-The same natively, many times as fast, wherever it covers a model: native.py (csrc/core/engine/sampling made ready),
-network.py (what it can evaluate), plan.py (which way a model is sampled).
+- The definition, in Python and torch: philox.py (random numbers by counter), shaping.py (temperature and top-k),
+  distribution.py and cached.py (from a context to the probabilities of the next symbol), draw.py (the drawing loop),
+  python_names.py (the names).
+- The native sampler, which needs no torch: native.py (csrc/core/engine/sampling made ready for a model), network.py
+  (the arrays that it evaluates), module_network.py and saved_network.py (the two ways to these arrays).
 """
 
 from typing import TYPE_CHECKING

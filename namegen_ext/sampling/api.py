@@ -36,6 +36,7 @@ def iter_names(
     method: Method = "auto",
     backend: Backend = "auto",
     threads: int = 1,
+    case: str = "keep",
 ) -> NameStream:
     """Draw n names one after another.
 
@@ -43,8 +44,8 @@ def iter_names(
 
     A name is drawn symbol by symbol from the model's probabilities until the end marker comes. No name is
     empty: without a prefix the first symbol is drawn among the letters. The model is in evaluation mode
-    while it is asked, and as it was afterwards. The names depend on the seed and on their place in the
-    stream, not on ``n`` or ``batch_size`` (see `NameSampler` for rounding).
+    while it is asked, and in its own mode afterwards. The names depend on the seed and on their place in the
+    stream, not on ``n`` or ``batch_size``; see `NameSampler` about rounding.
 
     Args:
         model: maps (N, block_size) int64 tokens to logits (N, len(vocabulary)), or to a tuple that starts
@@ -59,7 +60,8 @@ def iter_names(
         seed: 0 to 2**64 - 1; None takes one from torch's global generator, which `torch.manual_seed` seeds, or
             from the system where torch is not loaded.
         max_length: a name, its prefix included, is cut after so many letters.
-        training_names: what counts as not new.
+        training_names: the names that do not count as new, whatever their case and the writing of their accents; see
+            `namegen_ext.data.folding`.
         novel: leave out names that stand in ``training_names``.
         unique: leave out repeats.
         count_distinct: count the different names (``counts.drawn_distinct``) without ``unique``.
@@ -70,6 +72,8 @@ def iter_names(
         backend: "native", "python" or "auto"; see `NameSampler`.
         threads: how many threads draw, where the native sampler does; has no influence on the names. A batch
             is shared out among them, at least 1,024 names to each.
+        case: "title" writes names with capital initials; else they stay as they are drawn. The prefix is in the case
+            that the model learnt.
 
     Returns:
         A `NameStream`: an iterator whose ``counts`` tell how many of the names drawn were new and different.
@@ -77,6 +81,12 @@ def iter_names(
     Raises:
         ValueError: an argument that cannot be; the message names it.
         SamplingError: the logits are not finite, or, while iterating, novel or unique names can't be found.
+
+    Example:
+        >>> from namegen_ext.models import Bigram
+        >>> stream = iter_names(Bigram(5), Vocabulary("abcd"), 1000, seed=1, training_names=["ab"], novel=True)
+        >>> len(list(stream)), stream.counts.names, stream.counts.new
+        (1000, 1000, 1000)
 
     """
     n = check_count(n, minimum=0, name="n")
@@ -108,6 +118,7 @@ def iter_names(
         patience=patience,
         batch_size=batch_size,
         threads=threads,
+        case=case,
     )
 
 
@@ -130,8 +141,17 @@ def sample_names(
     method: Method = "auto",
     backend: Backend = "auto",
     threads: int = 1,
+    case: str = "keep",
 ) -> list[str]:
-    """Draw a list of n names; all arguments and errors as in `iter_names`."""
+    """Draw a list of n names. All arguments and errors are those of `iter_names`.
+
+    Example:
+        >>> from namegen_ext.models import MLP
+        >>> names = sample_names(MLP(5, block_size=2), Vocabulary("abcd"), 3, seed=1, prefix="ab")
+        >>> len(names), {name[:2] for name in names}
+        (3, {'ab'})
+
+    """
     return iter_names(
         model,
         vocabulary,
@@ -150,4 +170,5 @@ def sample_names(
         method=method,
         backend=backend,
         threads=threads,
+        case=case,
     ).to_list()

@@ -1,4 +1,4 @@
-"""Checks of what the caller asks of a sampling; each ends in one sentence that names the argument.
+"""Checks of the arguments of sampling. Their errors are one sentence that names the argument.
 
 ``name`` is what the caller calls the value: the keyword in Python, the flag on the command line.
 """
@@ -30,7 +30,7 @@ def check_seed(value: Any, name: str = "seed") -> int:
 
 
 def fresh_seed() -> int:
-    """Take a seed from torch's global generator, which `torch.manual_seed` seeds; without torch, from the system."""
+    """Draw a seed from torch's global generator, which `torch.manual_seed` seeds; without torch, from the system."""
     torch = sys.modules.get("torch")
     if torch is None:
         return int.from_bytes(os.urandom(8), "little") >> 1

@@ -1,4 +1,4 @@
-"""From a context to the probabilities of the next symbol: by asking the model, or from a table of it.
+"""Gives the probabilities of the next symbol after a context: by asking the model, or from a table of it.
 
 The drawing loop (draw.py) needs no more than `NextSymbolDistribution`, so that another source of
 probabilities, or another loop, can take the place of either.
@@ -17,8 +17,8 @@ from namegen_ext.sampling.errors import NOT_FINITE, SamplingError
 from namegen_ext.sampling.plan import row_width
 from namegen_ext.sampling.shaping import Shaping
 
-# Contexts per forward pass when the whole model is tabulated. Fixed, so that the table never depends on the
-# batch.
+# Contexts per forward pass when the whole model is tabulated. The number is fixed, so that the table does not depend
+# on the batch.
 _TABLE_CHUNK = 2048
 
 
@@ -28,7 +28,7 @@ class NextSymbolDistribution(Protocol):
     Attributes:
         vocab_size: V, the number of symbols; 0 is the end marker.
         block_size: the number of symbols in a context.
-        device: where contexts are expected and results lie.
+        device: of the contexts and the results.
 
     """
 
@@ -66,7 +66,7 @@ class NextSymbolDistribution(Protocol):
 
 
 class ModelDistribution:
-    """The model asked for each context.
+    """Asks the model for each context.
 
     Args:
         model: maps (N, block_size) int64 tokens to logits (N, vocab_size), or to a tuple that starts with
@@ -90,7 +90,7 @@ class ModelDistribution:
         return self.shaping.probabilities(self.logits(contexts), allow_end=allow_end)
 
     def first_probabilities(self) -> Tensor:
-        """Give the probabilities of a name's first symbol: (1, V) float64, that of the end marker 0."""
+        """Give the probabilities of a name's first symbol: (1, V) float64. That of the end marker is 0."""
         start = torch.zeros(1, self.block_size, dtype=torch.int64, device=self.device)
         return self.probabilities(start, allow_end=False)
 
@@ -108,7 +108,7 @@ class ModelDistribution:
     def logits(self, contexts: Tensor) -> Tensor:
         """Ask the model: (N, block_size) int64 -> (N, V), checked."""
         with evaluating(self.model):
-            # A model over sequences tells by itself where in a context the word begins.
+            # A model over sequences finds by itself where in a context the word begins.
             output = getattr(self.model, "next_logits", self.model)(contexts)
         return self.checked(output[0] if isinstance(output, tuple) else output, len(contexts))
 
@@ -132,7 +132,7 @@ class ModelDistribution:
 
 
 class TableDistribution:
-    """The model as a table of all vocab_size**block_size contexts, computed once; a lookup from then on.
+    """Looks contexts up in a table of all vocab_size**block_size ones, for which the model is asked once.
 
     Args:
         model: the distribution to tabulate.
@@ -166,9 +166,9 @@ class TableDistribution:
         return self._search(torch.full_like(uniforms, self._first_row_start, dtype=torch.int64), uniforms)
 
     def _search(self, row_starts: Tensor, uniforms: Tensor) -> Tensor:
-        """Count the entries of each row up to its uniform number, by a binary search that goes by halves.
+        """Count the entries of each row up to its uniform number, by a binary search.
 
-        It reads a few entries of each row, where a comparison would copy whole rows.
+        It reads a few entries of each row. A comparison of all entries would copy whole rows.
         """
         position = row_starts.clone()  # (N,)
         half = self._width // 2

@@ -1,4 +1,4 @@
-"""The drawing loop: many names at a time, one symbol of each per step."""
+"""The drawing loop: many names together, one symbol of each per step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def draw_symbols(
 
     A sample's symbols depend on the distribution, the prefix, the seed and the sample's number alone. A
     sample leaves the loop with its end marker, so that the work shrinks as names end. Without a prefix the
-    first symbol is drawn among the letters: no name is empty.
+    first symbol is drawn among the letters, so that no name is empty.
 
     Args:
         distribution: draws a next symbol for a context and a uniform number.

@@ -10,4 +10,4 @@ class SamplingError(RuntimeError):
 
 
 class NotCoveredError(Exception):
-    """The native sampler cannot evaluate a model; the message says why, as what follows "because"."""
+    """The native sampler cannot evaluate a model. The message says why, in words that can follow "because"."""

@@ -1,7 +1,7 @@
-"""Reading what the native sampler asks off a module: a network, a counting model, or a mixture of them.
+"""Reads off a module what the native sampler asks: a network, a counting model, or a mixture of them.
 
-The layers are read as models/layers.py says; batch norms in evaluation are folded into the linear layers before them.
-Whether the model computes what its layers say is then tried out.
+models/layers.py says how layers are read. Batch norms in evaluation are folded into the linear layers before them. Then
+some contexts are tried, to see whether the model computes what its layers say.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from namegen_ext.sampling.predictors import Counts, Predictor
 from namegen_ext.sampling.predictors import Mixture as MixturePredictor
 
 _TRIED_CONTEXTS = 64
-# Two orders of summation in float32 differ by about 1e-6 of the largest logit; another function by about 1.
+# Two orders of summation in float32 differ by about 1e-6 of the largest logit, two different functions by about 1.
 _TOLERANCE = 1e-4
 
 _WITHOUT_EFFECT = (nn.Dropout, nn.Identity)  # in evaluation
@@ -87,7 +87,7 @@ def _counts(model: CountModel) -> Counts:
 
 
 def read_network(direct: ModelDistribution) -> Network:
-    """Read a model's layers, and try whether they are what it computes.
+    """Read a model's layers, and check on some contexts that the model computes what they say.
 
     Raises:
         NotCoveredError: they are not, or there are some that are not covered.
@@ -186,7 +186,7 @@ def _float32(weight: Tensor, what: str) -> Any:
 
 
 def _array(tensor: Tensor) -> Any:
-    # A copy: what is drawn next does not change with a model that goes on training.
+    # A copy, so that the names of a stream do not change with a model that goes on training.
     values = tensor.detach()
     if values.dtype in (torch.bfloat16, torch.float16):  # numpy has no bfloat16
         values = values.double()

@@ -3,11 +3,11 @@
 It draws what the Python of draw.py and stream.py draws, which defines it: the same random numbers by the same
 counters, inverted through the same cumulative probabilities.
 
-A network is evaluated in float32, a table of logits in float64; from there to the names all is float64 or integers.
-The table of all contexts is made by the arithmetic that draws from a network directly, so that both methods give the
-same names to the bit. Python asks torch, whose order of summation is another one: the logits agree to about 1e-6 of
-the largest, so about one letter in a million is another one. For a model whose layers are not covered, the native
-sampler draws from a table that torch makes; its names are then those of Python, to the letter.
+A network is evaluated in float32. From its logits on, everything is computed in float64 or integers. The table of all
+contexts is made by the arithmetic that draws from a network directly, so that both methods give the same names to the
+bit. Python asks torch, which adds in another order: the logits agree to about 1e-6 of the largest, so that about one
+letter in a million differs. A model whose layers are not covered is drawn from a table that torch makes; its names are
+then those of Python to the letter.
 """
 
 from __future__ import annotations

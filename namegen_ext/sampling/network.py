@@ -1,7 +1,7 @@
 """A network as the native sampler evaluates it: plain arrays, without torch.
 
-module_network.py reads one off a module's layers, saved_network.py off a run directory. Both fold batch norms by
-:func:`folded_level`, so that the same weights give the same arrays, to the bit, in either way.
+module_network.py reads one off a module's layers, saved_network.py out of a run directory's arrays. Both fold batch
+norms by :func:`folded_level`, so that the same weights give the same arrays, to the bit, in either way.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Random numbers by counter: Philox4x32-10, vectorised over samples.
 
-A counter-based generator has no state. The number for one sample and one step is a function of (seed,
-sample, step) alone, so a name does not depend on how many others are drawn beside it, in which order, or by
-how many threads.
+A counter-based generator has no state. The number for one sample and one step is a function of seed, sample and step
+alone. So a name does not depend on how many others are drawn beside it, in which order, or by how many threads.
 
 Source: J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3",
     SC 2011.

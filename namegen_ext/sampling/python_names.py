@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from namegen_ext.data import END_MARKER, Vocabulary
+from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.cached import CACHED_NAMES, CachedDistribution
 from namegen_ext.sampling.distribution import ModelDistribution, NextSymbolDistribution, TableDistribution
 from namegen_ext.sampling.draw import draw_symbols
@@ -52,7 +52,7 @@ class PythonNames:
         self._max_steps = max_steps
         has_cache = method == "direct" and use_cache and CachedDistribution.serves(direct)
         self._cached = direct if has_cache else None
-        code_points = [ord(symbol) for symbol in (END_MARKER, *vocabulary.symbols)]
+        code_points = [ord(symbol) for symbol in ("\n", *vocabulary.symbols)]
         self._code_points = torch.tensor(code_points, dtype=torch.int32)  # (V,)
 
     def draw(self, seed: int, first: int, count: int) -> list[str]:
@@ -67,7 +67,7 @@ class PythonNames:
                 count=size,
                 max_steps=self._max_steps,
             )  # (N, L)
-            names += self._to_text(symbols.cpu()).split(END_MARKER)[:-1]
+            names += self._to_text(symbols.cpu()).split("\n")[:-1]
         return [self._prefix + name for name in names] if self._prefix else names
 
     def _parts(self, first: int, count: int) -> Iterator[tuple[NextSymbolDistribution, int, int]]:
@@ -80,7 +80,7 @@ class PythonNames:
             yield CachedDistribution(self._cached), start, size
 
     def _to_text(self, symbols: Tensor) -> str:
-        """Write rows of symbols (N, L), each ending in zeros, as one text: an end marker after each row."""
+        """Write rows of symbols (N, L), each ending in zeros, as one text: a line feed after each row."""
         is_letter = symbols != 0  # (N, L)
         # A row is written up to its first zero: the letters, and whatever follows a letter.
         is_written = torch.cat([torch.ones_like(is_letter[:, :1]), is_letter[:, :-1]], dim=1)  # (N, L)

@@ -1,4 +1,4 @@
-"""A model, a vocabulary and the way to draw, made ready once: the names at any place of a seed's stream."""
+"""Draws the names at any place of a seed's stream, from a model that is made ready once."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ DEFAULT_MAX_LENGTH = 64
 
 
 class NameSampler:
-    """Draws the names of a seed's stream; each depends on the seed and on its place in the stream alone.
+    """Draws the names of a seed's stream. Each depends on the seed and on its place in the stream alone.
 
     That holds to the bit where the native sampler evaluates the model's network, whatever the method, and where the
     model is tabulated. Where torch is asked each time, a matrix product may round differently for another number of
-    rows, which changes about one drawn letter in a million; as many differ between Python and the native sampler of
-    a network, and between instruction sets.
+    rows, which changes about one drawn letter in a million. As many letters differ between Python and the native
+    sampler of a network, and between instruction sets.
 
     Args:
         model: maps (N, block_size) int64 tokens to logits (N, len(vocabulary)), or to a tuple that starts
@@ -62,14 +62,23 @@ class NameSampler:
             is tabulated, networks of the layers in module_network.py, counting models and mixtures.
 
     Attributes:
+        vocabulary: as given.
         method: "table" or "direct", as chosen.
         native: the native sampler, or None where Python draws.
-        why_not_native: None, or why it is Python that draws.
-        distribution: what Python draws from, or would; None for a model without torch.
+        why_not_native: the reason why Python draws; None where it does not.
+        distribution: what Python draws from; None for a model without torch.
 
     Raises:
         ValueError: an argument that cannot be; the message names it.
         SamplingError: the model's logits are not all finite.
+
+    Example:
+        >>> from namegen_ext.models import Bigram
+        >>> sampler = NameSampler(Bigram(5), Vocabulary("abcd"), 100)
+        >>> sampler.method, sampler.why_not_native
+        ('table', None)
+        >>> sampler.draw(seed=1, first=40, count=2) == sampler.draw(seed=1, first=0, count=100)[40:42]
+        True
 
     """
 
@@ -93,6 +102,7 @@ class NameSampler:
             temperature=check_temperature(temperature),
             top_k=None if top_k is None else check_top_k(top_k, len(vocabulary)),
         )
+        self.vocabulary = vocabulary
         prefix_symbols = check_prefix(prefix, vocabulary, max_length)
         max_steps = max_length - len(prefix)
         check_choice(method, METHODS, name="method")
@@ -162,7 +172,7 @@ def _of_network(network: Predictor, vocabulary: Vocabulary, block_size: int, bac
         raise ValueError(f"model must be a network that the native sampler covers: {error}") from None
 
 
-# The functions that need torch import it; a network without a module needs none of them.
+# These functions import what needs torch. A network without a module calls none of them.
 
 
 def _distribution(model: nn.Module, vocab_size: int, block_size: int, shaping: Shaping) -> ModelDistribution:

@@ -1,4 +1,4 @@
-"""A model of the arrays that a run directory holds; torch is not needed."""
+"""Makes what names are drawn from of the arrays that a run directory holds. Torch is not needed."""
 
 from __future__ import annotations
 

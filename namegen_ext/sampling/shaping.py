@@ -36,7 +36,6 @@ class Shaping:
         if self.top_k is not None and self.top_k < logits.shape[1]:
             order = logits.sort(dim=1, descending=True, stable=True).indices  # (N, V)
             logits = logits.scatter(1, order[:, self.top_k :], -math.inf)
-        # The largest logit is taken off first: a small temperature then sends the others to -inf, none to
-        # +inf.
+        # The largest logit is subtracted first. A small temperature then sends the others to -inf, and none to +inf.
         logits = logits - logits.max(dim=1, keepdim=True).values
         return (logits / self.temperature).softmax(dim=1)  # (N, V)

@@ -1,4 +1,4 @@
-"""Names one after another: as many as asked for, only new ones, no repeats, and the counts of all this."""
+"""Gives names one after another: as many as asked for, only new ones, without repeats; and counts them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from itertools import chain
 from typing import Any
 
 from namegen_ext._native.core import _core
+from namegen_ext.data.folding import fold_name, folded_characters
+from namegen_ext.data.title_case import title_case
 from namegen_ext.sampling.errors import SamplingError
 from namegen_ext.sampling.native import checked, lines
 from namegen_ext.sampling.sampler import NameSampler
 
 DEFAULT_BATCH_SIZE = 8192
-# Starting a thread costs some 30 us, so each is given more to do: some milliseconds of drawing.
+# Names for each thread: some milliseconds of drawing, because starting a thread takes about 30 us.
 BATCH_SIZE_PER_THREAD = 65536
 DEFAULT_PATIENCE = 100_000
 
-# The first batch of a filtered stream, whose end is not known beforehand; each batch doubles the last.
+# The first batch of a stream that leaves names out. Each further one is twice as large, as nobody knows how many names
+# have to be drawn.
 _FIRST_BATCH = 256
 
 
@@ -27,10 +30,14 @@ class SampleCounts:
 
     Attributes:
         names: how many names it gave.
-        new: how many of these are not training names.
-        drawn: how many names it drew for them, those that it left out included.
+        new: how many of these are not training names, whatever their case and the writing of their accents.
+        drawn: how many names it drew, those that it left out included.
         drawn_new: how many of those drawn are not training names.
         drawn_distinct: how many of those drawn are different; None where the stream does not keep them.
+
+    Example:
+        >>> SampleCounts(names=3, new=2).drawn
+        0
 
     """
 
@@ -48,7 +55,8 @@ class NameStream(Iterator[str]):
         sampler: where the names come from.
         n: how many names to give.
         seed: in [0, 2**64).
-        training_names: what counts as not new.
+        training_names: the names that do not count as new, whatever their case and the writing of their accents; see
+            `namegen_ext.data.folding`.
         novel: leave out the training names.
         unique: leave out the repeats. Keeps all names in memory.
         count_distinct: count the different names without ``unique``. Keeps all names in memory.
@@ -56,13 +64,21 @@ class NameStream(Iterator[str]):
         batch_size: how many names are drawn at a time; has no influence on the names. None takes 8,192, or
             65,536 for each thread where there are several.
         threads: how many threads draw, where the sampler is native; has no influence on the names.
+        case: "title" writes names with capital initials; else they stay as they are drawn.
 
     Attributes:
-        counts: what was drawn and given up to the batch in hand; at the end of the stream, for its n names.
+        counts: what was drawn and given, up to and including the current batch.
         seed: as given.
 
     Raises:
         SamplingError: while iterating, after the names found: ``patience`` names in a row had to be left out.
+
+    Example:
+        >>> from namegen_ext.data import Vocabulary
+        >>> from namegen_ext.models import Bigram
+        >>> stream = NameStream(NameSampler(Bigram(5), Vocabulary("abcd"), 10), 10, seed=1, unique=True)
+        >>> len(set(stream)), stream.counts.drawn_distinct
+        (10, 10)
 
     """
 
@@ -79,12 +95,15 @@ class NameStream(Iterator[str]):
         patience: int = DEFAULT_PATIENCE,
         batch_size: int | None = None,
         threads: int = 1,
+        case: str = "keep",
     ) -> None:
         self.counts = SampleCounts()
         self.seed = seed
         self._sampler = sampler
         self._n = n
-        self._training_names = frozenset(training_names)
+        self._known = fold_name(
+            _as_lines(training_names)
+        )  # at once: name by name takes several times as long
         self._novel = novel
         self._unique = unique
         self._count_distinct = count_distinct
@@ -96,9 +115,10 @@ class NameStream(Iterator[str]):
             batch_size = BATCH_SIZE_PER_THREAD * threads if has_threads else DEFAULT_BATCH_SIZE
         self._batch_size = batch_size
         self._threads = threads
-        is_native = sampler.native is not None
-        self._texts = self._native_texts() if is_native else map(_as_text, self._batches())
-        self._names = chain.from_iterable(map(lines, self._texts) if is_native else self._batches())
+        self._texts = self._native_texts() if sampler.native is not None else map(_as_text, self._batches())
+        if case == "title":
+            self._texts = map(_as_title, self._texts)
+        self._names = chain.from_iterable(map(lines, self._texts))
 
     def __next__(self) -> str:
         return next(self._names)
@@ -106,7 +126,7 @@ class NameStream(Iterator[str]):
     def texts(self) -> Iterator[bytes]:
         """Give the names as text, a batch at a time: UTF-8, with a newline behind each name.
 
-        The fastest way to a file or a pipe. Instead of the iteration over names, not beside it.
+        It is the fastest way to a file or a pipe. It takes the place of the iteration over names.
 
         Raises:
             SamplingError: as the iteration does, after the names found.
@@ -115,14 +135,12 @@ class NameStream(Iterator[str]):
         return self._texts
 
     def to_list(self) -> list[str]:
-        """Give all names at once; instead of the iteration, not beside it.
+        """Give all names at once. It takes the place of the iteration over names.
 
         Raises:
             SamplingError: as the iteration does.
 
         """
-        if self._sampler.native is None:
-            return list(self._names)
         return lines(b"".join(self._texts))
 
     def _native_texts(self) -> Iterator[bytes]:
@@ -130,7 +148,7 @@ class NameStream(Iterator[str]):
             self._sampler.native,
             self._n,
             self.seed,
-            _as_text(name for name in self._training_names if "\n" not in name),  # no name drawn has one
+            self._known.encode("utf-8", "surrogatepass"),
             self._novel,
             self._unique,
             self._count_distinct,
@@ -138,6 +156,7 @@ class NameStream(Iterator[str]):
             self._batch_size,
             self._threads,
         )
+        native.fold(*folded_characters(self._sampler.vocabulary.symbols))
         while not native.ended:
             text: bytes = checked(native.next)
             self._take_counts(native)
@@ -151,6 +170,7 @@ class NameStream(Iterator[str]):
         counts.drawn_distinct = None if self._seen is None else distinct
 
     def _batches(self) -> Iterator[list[str]]:
+        self._known_names = frozenset(self._known.split("\n")[:-1])
         is_filtered = self._novel or self._unique
         batch_size = min(self._batch_size, _FIRST_BATCH) if is_filtered else self._batch_size
         position = 0
@@ -165,7 +185,7 @@ class NameStream(Iterator[str]):
 
     def _take_all(self, names: list[str]) -> list[str]:
         counts = self.counts
-        num_new = len(names) - sum(map(self._training_names.__contains__, names))
+        num_new = sum(map(self._is_new, names)) if self._known_names else len(names)
         counts.names += len(names)
         counts.new += num_new
         counts.drawn += len(names)
@@ -176,11 +196,11 @@ class NameStream(Iterator[str]):
         return names
 
     def _filter(self, names: list[str]) -> list[str]:
-        """Keep what was asked for, up to the n-th name or until the patience ends."""
+        """Keep the names that were asked for, up to the n-th one, or until the patience ends."""
         counts, seen = self.counts, self._seen
         kept = []
         for name in names:
-            is_new = name not in self._training_names
+            is_new = self._is_new(name)
             is_repeat = False
             counts.drawn += 1
             counts.drawn_new += is_new
@@ -202,6 +222,9 @@ class NameStream(Iterator[str]):
             counts.drawn_distinct = len(seen)
         return kept
 
+    def _is_new(self, name: str) -> bool:
+        return fold_name(name) not in self._known_names
+
     def _exhausted(self) -> str:
         filters = [word for word, is_on in (("novel", self._novel), ("unique", self._unique)) if is_on]
         counts = self.counts
@@ -210,6 +233,18 @@ class NameStream(Iterator[str]):
             f"{self._patience:,} of {counts.drawn:,} drawn had to be left out; ask for fewer names, a higher "
             f"temperature, a larger top-k or a shorter prefix"
         )
+
+
+def _as_lines(names: Collection[str]) -> str:
+    """Return names with a newline behind each; those that hold one are left out, as no drawn name does."""
+    text = "\n".join(names)
+    if text.count("\n") != max(len(names) - 1, 0):
+        text = "\n".join(name for name in names if "\n" not in name)
+    return text + "\n" if text else ""
+
+
+def _as_title(text: bytes) -> bytes:
+    return title_case(text.decode()).encode()
 
 
 def _as_text(names: Iterable[str]) -> bytes:

@@ -1,4 +1,8 @@
-"""Training: options and recipes, the loop, its backends, evaluation, and the run directory."""
+"""Training: the loop, its backends and minibatches, evaluation, and the trainer that puts them together.
+
+What can be asked for is in ``namegen_ext.options``, and what a run leaves behind in ``namegen_ext.runs``. Their names
+are exported here too.
+"""
 
 from typing import TYPE_CHECKING
 

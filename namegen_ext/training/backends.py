@@ -1,4 +1,4 @@
-"""Which way a model's training steps are run: stock layers, fused layers, or whole native steps."""
+"""Chooses how a model's training steps are run: by stock layers, fused layers, or whole native steps."""
 
 from __future__ import annotations
 
@@ -21,16 +21,20 @@ if TYPE_CHECKING:
 
 STOCK, FUSED_LAYERS, FUSED_STEP = "stock", "fused-layers", "fused-step"
 
-_TOLD_SITES = 3  # a deep model repeats itself
+_TOLD_SITES = 3  # more places of a deep model have the same reasons
 
 
 @dataclass(frozen=True)
 class Backend:
-    """The way that was chosen.
+    """The backend that was chosen.
 
     Attributes:
         name: "stock", "fused-layers" or "fused-step", as in summary.json.
-        note: what to tell about it, one or more lines; empty for nothing.
+        note: what there is to say about it, in one or more lines; empty for nothing.
+
+    Example:
+        >>> Backend("fused-step").note
+        ''
 
     """
 
@@ -41,7 +45,7 @@ class Backend:
 def choose_backend(
     fused: str | None, model: nn.Module, optimizer: torch.optim.Optimizer, group: ProcessGroup = SINGLE
 ) -> Backend:
-    """Choose a backend, and fuse the model's layers, in place, where that is it.
+    """Choose a backend. Where it is fused layers, fuse those of the model, in place.
 
     Args:
         fused: None or "off" for the stock layers, "layers" or "step" for these and nothing else, "auto" for the
@@ -54,6 +58,12 @@ def choose_backend(
     Raises:
         BackendError: "layers" or "step" cannot be had; the message says why.
         ValueError: ``fused`` is something else.
+
+    Example:
+        >>> from namegen_ext.models import MLP
+        >>> model = MLP(27)
+        >>> choose_backend("auto", model, torch.optim.SGD(model.parameters(), lr=0.1)).name
+        'fused-step'
 
     """
     if fused is None or fused == "off":
@@ -137,6 +147,10 @@ def choose_device(name: str) -> torch.device:
     Raises:
         BackendError: "cuda" was asked for and cannot be had; the message says why.
         ValueError: ``name`` is something else.
+
+    Example:
+        >>> choose_device("cpu")
+        device(type='cpu')
 
     """
     if name not in ("cpu", "cuda", "auto"):

@@ -1,4 +1,4 @@
-"""Running training steps in several processes, each on its share of every minibatch."""
+"""Runs training steps in several processes, each on its share of every minibatch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from namegen_ext.training.steps import AutogradSteps
 
 
 class DistributedSteps:
-    """The steps of one process on the whole batch, up to rounding: gradients and losses are those of all examples.
+    """Runs the steps of one of several processes. Gradients and losses are those of the whole batch, up to rounding.
 
     DistributedDataParallel averages the gradients of the processes. So each loss, a mean over a share of the batch,
     is weighted by how large that share is, which need not be even: by its examples, or for a model over sequences by
@@ -44,7 +44,7 @@ class DistributedSteps:
         # How many targets each example has, on the CPU as the indices are.
         self._counts = (targets != IGNORED).reshape(len(targets), -1).sum(dim=1).cpu()  # (n,)
         with warnings.catch_warnings(), lost_processes():
-            # It tells that buffers are not sent either at the start: they are the same everywhere already.
+            # It warns that buffers are not sent at the start either. They are the same in all processes already.
             warnings.simplefilter("ignore", FutureWarning)
             replica = DistributedDataParallel(model, broadcast_buffers=False)
         self._weighted = _WeightedLoss(replica)

@@ -1,4 +1,4 @@
-"""Running training steps in the native engine: the backend "fused-step"."""
+"""Runs training steps in the native engine: the backend "fused-step"."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from namegen_ext.engine import StepEngine
 
 
 class EngineSteps:
-    """Whole steps, many in one call.
+    """Runs whole steps, many in one call.
 
     Args:
         model: one that :class:`namegen_ext.engine.StepEngine` covers.

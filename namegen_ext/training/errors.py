@@ -1,4 +1,4 @@
-"""What can go wrong in a training run, each told in one message."""
+"""The errors of a training run. Each has a message of one line."""
 
 from __future__ import annotations
 

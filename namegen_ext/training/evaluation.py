@@ -13,7 +13,7 @@ from namegen_ext.models.evaluation_mode import evaluating
 def evaluate(model: nn.Module, tokens: Tensor, targets: Tensor, *, chunk_size: int = 8192) -> float | None:
     """Compute the mean negative log-likelihood over all examples, in evaluation mode.
 
-    Every target counts the same, and nothing is sampled. Afterwards each module is in the mode it came in.
+    Every target counts the same, and nothing is sampled. Afterwards each module is in its own mode again.
 
     Args:
         model: called as ``model(tokens)``; gives logits (n, V), or (n, T, V) for a model over sequences, or a
@@ -27,6 +27,14 @@ def evaluate(model: nn.Module, tokens: Tensor, targets: Tensor, *, chunk_size: i
 
     Raises:
         ValueError: ``chunk_size`` is less than 1, or the numbers of tokens and targets differ.
+
+    Example:
+        >>> import math
+        >>> from namegen_ext.models import NGram
+        >>> even = NGram(27, block_size=2)  # its logits are all 0
+        >>> loss = evaluate(even, torch.zeros(5, 2, dtype=torch.int64), torch.zeros(5, dtype=torch.int64))
+        >>> math.isclose(loss, math.log(27), abs_tol=1e-6)
+        True
 
     """
     if chunk_size < 1:
@@ -46,7 +54,9 @@ def _total_loss(model: nn.Module, tokens: Tensor, targets: Tensor, chunk_size: i
     for contexts, following in zip(tokens.split(examples), targets.split(examples), strict=True):
         output = model(contexts)
         logits = output[0] if isinstance(output, tuple) else output  # (n, V) or (n, T, V)
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # bfloat16 would round the sum
+        logits = logits.to(
+            torch.promote_types(logits.dtype, torch.float32)
+        )  # in bfloat16 the sum would be rounded
         rows = logits.flatten(0, -2)  # (n, V) or (n * T, V)
         losses = F.cross_entropy(rows, following.flatten(), ignore_index=IGNORED, reduction="none")
         total += losses.sum(dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Whether what the options ask for can be done with these words, on this machine; found out before it is begun."""
+"""Finds out, before training begins, whether the options can be met with these words on this machine."""
 
 from __future__ import annotations
 
@@ -11,12 +11,9 @@ from namegen_ext.models.specs import MAX_TABLE_VALUES
 from namegen_ext.options.train_options import OptionError, TrainOptions
 from namegen_ext.training.sizes import model_size, physical_memory, training_bytes
 
-# The models' own block sizes are for names of any length: they are right also where all words are shorter.
-_ALWAYS_ALLOWED_BLOCK = 16
-
 
 def check_feasible(words: Sequence[str], options: TrainOptions, device: torch.device | str = "cpu") -> None:
-    """Refuse what cannot work out.
+    """Refuse options that cannot be met.
 
     Args:
         words: the whole word list.
@@ -24,29 +21,17 @@ def check_feasible(words: Sequence[str], options: TrainOptions, device: torch.de
         device: where it is to run.
 
     Raises:
-        OptionError: the block size is more than these words can ever fill, or makes too large a table.
+        OptionError: the block size makes too large a table.
         DataError: the words have more different characters than the model has room for.
         MemoryError: training takes more memory than the machine has.
 
     """
-    # A list that is no list of strings is told of where the words are read.
+    # A list of other things than strings is refused where the words are read.
     strings = [word for word in words if isinstance(word, str)]
-    longest = max(map(len, strings), default=0)
-    vocab_size = len(set().union(*strings)) + 1  # with the end marker
-    _check_block(options, longest)
+    vocab_size = len(set("".join(strings))) + 1  # with the end marker
     _check_table(options, vocab_size)
     if torch.device(device).type == "cpu":
         _check_memory(options, vocab_size, sum(map(len, strings)) + len(strings))
-
-
-def _check_block(options: TrainOptions, longest: int) -> None:
-    # The mark of its start and its letters are all the context that a word can have; the rest is never filled.
-    most = max(longest + 1, _ALWAYS_ALLOWED_BLOCK)
-    if options.block_size > most:
-        raise OptionError(
-            "block_size",
-            f"got {options.block_size}, expected at most {most}, as the longest word has {longest} characters",
-        )
 
 
 def _check_table(options: TrainOptions, vocab_size: int) -> None:

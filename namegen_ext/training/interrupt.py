@@ -1,4 +1,4 @@
-"""Ctrl-C and the system's request to end, as requests to end cleanly."""
+"""Turns Ctrl-C, and the system's request to end, into a request to end cleanly."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# Ctrl-C; what `kill`, a shutdown and a job queue send; a terminal that was closed.
+# Sent by Ctrl-C; by `kill`, a shutdown and a job queue; and when a terminal is closed.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopRequest:
-    """Whether a signal asked to end; call it to ask.
+    """Tells whether a signal has asked the run to end.
 
     Attributes:
-        signal_number: which one; None before.
+        signal_number: the number of that signal; None where there was none.
 
     """
 
@@ -24,7 +24,7 @@ class StopRequest:
         self.signal_number: int | None = None
 
     def __call__(self) -> bool:
-        """Whether the run is to end."""
+        """Tell whether the run is to end."""
         return self.signal_number is not None
 
     @property
@@ -35,12 +35,12 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """Turn the first SIGINT (Ctrl-C), SIGTERM or SIGHUP within into a request.
+    """Turn the first SIGINT (Ctrl-C), SIGTERM or SIGHUP inside the context into a request.
 
     A second one ends the program at once: SIGINT by KeyboardInterrupt as usual, the others by SystemExit.
 
-    Signals can only be handled in the main thread; in any other nothing is changed, nor for a signal that whoever
-    started the process has it ignore.
+    Signals can only be handled in the main thread: in another one nothing is changed. Nor is anything changed for a
+    signal that the process was started to ignore.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():

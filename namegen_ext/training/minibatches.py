@@ -1,4 +1,9 @@
-"""Which examples make up each minibatch: with replacement, from the seed, readable at any step."""
+"""Draws the examples of each minibatch with replacement, from the seed. They can be read at any step.
+
+Examples may have weights, and are then drawn in proportion to them: a uniform number in [0, 1), times the sum of all
+weights, is looked up among their running sums. Both are float64 and made on the CPU in one order, so that every backend
+sees the same examples.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +17,31 @@ _LARGEST_BLOCK_INDICES = 2**20  # 8 MiB
 
 
 class MinibatchIndices:
-    """The examples of every step, drawn uniformly with replacement.
+    """The examples of every step, drawn with replacement, uniformly or in proportion to their weights.
 
-    They depend on the seed, the number of examples, the batch size and the step alone: every backend and
+    They depend on the seed, the number of examples, the batch size and the step alone. So every backend and
     device sees the same ones, and a resumed run goes on with those that an uninterrupted one would have seen.
-    They are drawn in blocks of steps, each from a generator of its own, so that no step has to be drawn in
-    order to reach a later one.
+    They are drawn in blocks of steps, each from a generator of its own, so that a later step can be reached
+    without drawing the steps before it.
 
     Args:
         seed: any integer.
         num_examples: number of examples to choose from, at least 1.
         batch_size: number of examples in a step, at least 1.
+        weights: float64 (num_examples,), how likely each is against the others; None where all are alike.
 
     Raises:
-        ValueError: ``num_examples`` or ``batch_size`` is less than 1.
+        ValueError: ``num_examples`` or ``batch_size`` is less than 1, or the weights are not as many, not finite, below
+            0, or all 0.
+
+    Example:
+        >>> indices = MinibatchIndices(seed=42, num_examples=1000, batch_size=32)
+        >>> indices.steps(10, 13).shape
+        torch.Size([3, 32])
 
     """
 
-    def __init__(self, seed: int, num_examples: int, batch_size: int) -> None:
+    def __init__(self, seed: int, num_examples: int, batch_size: int, weights: Tensor | None = None) -> None:
         if num_examples < 1:
             raise ValueError(f"num_examples must be at least 1, but got {num_examples}")
         if batch_size < 1:
@@ -39,6 +51,8 @@ class MinibatchIndices:
         self.batch_size = batch_size
         self.steps_per_block = max(1, min(_LARGEST_BLOCK, _LARGEST_BLOCK_INDICES // batch_size))
         self._generator = torch.Generator()
+        self._cumulative = None if weights is None else _cumulative(weights, num_examples)
+        self._last = num_examples - 1 if weights is None else int(weights.nonzero()[-1])
         self._block_number = -1
         self._block = torch.empty(0, batch_size, dtype=torch.int64)  # (steps_per_block, B)
 
@@ -64,17 +78,35 @@ class MinibatchIndices:
 
     def _draw(self, block_number: int) -> Tensor:
         if block_number != self._block_number:
-            # random.Random hashes a string with SHA-512, so neighbouring seeds and blocks share nothing.
+            # random.Random hashes a string with SHA-512, so that neighbouring seeds and blocks are independent.
             mixed = random.Random(f"minibatches {self.seed} {block_number}").getrandbits(63)
             self._generator.manual_seed(mixed)
             shape = (self.steps_per_block, self.batch_size)
-            self._block = torch.randint(self.num_examples, shape, generator=self._generator)
+            self._block = self._draw_indices(shape)
             self._block_number = block_number
         return self._block  # (steps_per_block, B)
 
+    def _draw_indices(self, shape: tuple[int, int]) -> Tensor:
+        if self._cumulative is None:
+            return torch.randint(self.num_examples, shape, generator=self._generator)
+        uniform = torch.rand(shape, dtype=torch.float64, generator=self._generator)
+        # right=True: an example without weight, whose running sum is that of the one before, is never drawn.
+        places = torch.searchsorted(self._cumulative, uniform * self._cumulative[-1], right=True)
+        return places.clamp_(max=self._last)  # the product may be rounded up to the whole sum
+
+
+def _cumulative(weights: Tensor, num_examples: int) -> Tensor:
+    if weights.shape != (num_examples,):
+        raise ValueError(f"weights must be ({num_examples},), but got {tuple(weights.shape)}")
+    weights = weights.to("cpu", torch.float64)
+    cumulative = weights.cumsum(0)  # (n,)
+    if not bool((weights >= 0).all()) or not 0 < float(cumulative[-1]) < float("inf"):
+        raise ValueError("weights must be finite numbers of at least 0, and not all 0")
+    return cumulative
+
 
 class WholeSetIndices:
-    """All examples in every step, in their order: what :class:`MinibatchIndices` is for full-batch training.
+    """All examples in every step, in their order. It takes the place of MinibatchIndices in full-batch training.
 
     Args:
         num_examples: number of examples, at least 1.

@@ -1,4 +1,4 @@
-"""The optimizers by name: torch's own, set up to cost least per step on models of this size."""
+"""The optimizers by name. They are torch's own, with the settings that are fastest for models of this size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def build_optimizer(
     beta1: float = 0.9,
     beta2: float = 0.999,
 ) -> torch.optim.Optimizer:
-    """Build an optimizer; ``weight_decay`` is added to the gradient by SGD and decoupled from it by AdamW.
+    """Build an optimizer. SGD adds ``weight_decay`` to the gradient, and AdamW decouples it from the gradient.
 
     Args:
         name: one of :data:`OPTIMIZERS`.
@@ -39,9 +39,14 @@ def build_optimizer(
     Sources: Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013;
     Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019.
 
+    Example:
+        >>> parameter = Parameter(torch.ones(3))
+        >>> build_optimizer("adamw", [parameter], learning_rate=0.002, weight_decay=0.01).defaults["lr"]
+        0.002
+
     """
-    # One fused kernel over all parameters: measured for AdamW at 44 us a step on the CPU against 131
-    # (foreach) and 165 (one by one) for an MLP of 12,297 parameters.
+    # One fused kernel updates all parameters. Measured: 44 us a step fused, 131 us by foreach, 165 us one by one
+    # (AdamW on the CPU, MLP of 12,297 parameters).
     if name == "sgd":
         return torch.optim.SGD(
             parameters,
@@ -61,9 +66,9 @@ def build_optimizer(
 def update_function(optimizer: torch.optim.Optimizer) -> Callable[[float], None]:
     """Return a function that makes one update with the learning rate it is given.
 
-    It is ``optimizer.step``, except for SGD without momentum and weight decay, where it has the same effect
-    without the bookkeeping of ``step``: measured in a training loop at batch 32, a step of the MLP then takes
-    222 us instead of 268.
+    It is ``optimizer.step``, except for SGD without momentum and weight decay. There it has the same effect
+    without the bookkeeping of ``step``. Measured: 268 us a training step with ``step``, 222 us without (MLP, batch
+    32).
     """
     (group,) = optimizer.param_groups
     if isinstance(optimizer, torch.optim.SGD) and group["momentum"] == group["weight_decay"] == 0:

@@ -31,15 +31,15 @@ class ProcessGroup:
 
     @property
     def is_main(self) -> bool:
-        """Whether it is the one that writes, evaluates and tells."""
+        """Whether it is the process that writes, evaluates and reports."""
         return self.rank == 0
 
     def share_of(self, count: int) -> range:
-        """Return which of so many examples are this process's: neighbours, as even as can be."""
+        """Return the examples of this process among ``count``: neighbouring ones, in shares as even as possible."""
         return range(self.rank * count // self.size, (self.rank + 1) * count // self.size)
 
     def agree(self, chunk: int, stop: bool) -> tuple[int, bool]:
-        """Return the main process's chunk, and whether any process is to stop.
+        """Return the size of the main process's chunk, and whether any process is to stop.
 
         Raises:
             ProcessLostError: another process has ended.
@@ -70,7 +70,7 @@ SINGLE = ProcessGroup()
 
 @contextmanager
 def lost_processes() -> Iterator[None]:
-    """Tell an exchange that failed because another process has ended from all other errors."""
+    """Raise ProcessLostError where an exchange fails because another process has ended; let other errors pass."""
     try:
         yield
     except RuntimeError as error:
@@ -85,19 +85,19 @@ def lost_processes() -> Iterator[None]:
 
 
 def is_one_of_several() -> bool:
-    """Whether this process was started as one of several, as torchrun does (its environment variables say so)."""
+    """Tell by the environment variables of torchrun whether this process was started as one of several."""
     return os.environ.get("WORLD_SIZE", "1") not in ("", "1") and "RANK" in os.environ
 
 
 @contextmanager
 def joined_processes(device: torch.device) -> Iterator[ProcessGroup]:
-    """Meet the other processes of the run, where there are any, and part from them at the end.
+    """Join the other processes of the run, where there are any, and leave them at the end.
 
     Args:
         device: of the run; on "cuda", each process of a machine takes one of its GPUs.
 
     Raises:
-        BackendError: the others cannot be met.
+        BackendError: the other processes cannot be reached.
 
     """
     if not is_one_of_several():
@@ -117,7 +117,7 @@ def joined_processes(device: torch.device) -> Iterator[ProcessGroup]:
     lost = False
     try:
         yield ProcessGroup(dist.get_rank(), dist.get_world_size(), device)
-    except ProcessLostError:  # nobody is there to part from
+    except ProcessLostError:  # there is no group left to leave
         lost = True
         raise
     finally:

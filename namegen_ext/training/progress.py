@@ -1,4 +1,4 @@
-"""Showing how far training has come: a bar on a terminal, plain lines elsewhere."""
+"""Shows how far training has come: by a bar on a terminal, by plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _SECONDS_BETWEEN_REFRESHES = 0.1
 
 
 class Reporter(Protocol):
-    """What shows the progress of a run; a context manager around its steps."""
+    """Shows the progress of a run. It is a context manager around the steps."""
 
     def __enter__(self) -> Reporter: ...
 
     def __exit__(self, *exception: object) -> None: ...
 
     def begin(self, step: int, steps: int) -> None:
-        """So many of so many steps are done; the clock starts."""
+        """Begin with ``step`` of ``steps`` steps done; the clock starts."""
 
     def progress(self, step: int, loss: float) -> None:
-        """So many steps are done; the mean loss of the last few."""
+        """Show that ``step`` steps are done; ``loss`` is the mean of the last few, in nats."""
 
     def evaluation(self, step: int, dev_loss: float | None) -> None:
-        """The dev loss after so many steps."""
+        """Show the dev loss after ``step`` steps, in nats."""
 
 
 class Silent:
@@ -58,7 +58,7 @@ class _Rate:
 
 
 class PlainLines(Silent):
-    """A line at each tenth of the way, and where that takes long, every ten seconds."""
+    """Writes a line at each tenth of the way, and every ten seconds where that takes longer."""
 
     def __init__(self, file: TextIO | None = None) -> None:
         self.file = file
@@ -96,7 +96,7 @@ class ProgressBar(Silent):
     def __init__(self) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        # No refresh thread: it would take the interpreter from the training steps.
+        # Without a refresh thread, which would hold up the training steps.
         self._bar = Progress(
             TextColumn("training"),
             BarColumn(),

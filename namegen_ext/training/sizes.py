@@ -1,4 +1,4 @@
-"""How large a model and its training are, from the options alone: nothing is built for it."""
+"""Computes from the options alone how large a model and its training are. Nothing is built for it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 from namegen_ext.options.train_options import TrainOptions
 
-# As many targets go through the model at a time when a loss is evaluated.
+# The number of targets that go through the model at a time when a loss is evaluated.
 _EVALUATED = 8192
 
-# Where Linux tells the limit of the container that a process runs in, if it has one: cgroup v2 and v1.
+# The files with the memory limit of the container that a process runs in: cgroup v2, cgroup v1.
 _CONTAINER_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -21,12 +21,13 @@ _CONTAINER_LIMITS = (
 
 @dataclass(frozen=True)
 class ModelSize:
-    """What a model takes.
+    """The size of a model.
 
     Attributes:
         parameters: number of trainable values.
-        widths: values an example, of the layers whose results every backend keeps until the backward pass. The fused
-            ones never hold the joined embeddings or the logits of a whole batch.
+        widths: for each layer whose result every backend keeps until the backward pass, its values for an example.
+            The joined embeddings and the logits are not among them, because the fused backends never hold those of
+            a whole batch.
 
     """
 
@@ -35,7 +36,7 @@ class ModelSize:
 
 
 def model_size(options: TrainOptions, vocab_size: int) -> ModelSize:
-    """Compute the size of the model that some options describe, for V symbols."""
+    """Compute the size of the model that the options describe, for V symbols."""
     v, t = vocab_size, options.block_size
     e, h = options.embedding_dim, options.hidden_size
     if options.is_counted:
@@ -47,7 +48,7 @@ def model_size(options: TrainOptions, vocab_size: int) -> ModelSize:
         block = 4 * e + (3 * e * e + 3 * e) + (e * e + e) + (4 * e * e + 4 * e) + (4 * e * e + e)
         widths = (t * e, *[t * 3 * e, t * 4 * e] * options.num_layers, t * v)
         return ModelSize(v * e + t * e + options.num_layers * block + 2 * e + head, widths)
-    # Each level of the mlp and the wavenet: its inputs a position, and its positions.
+    # For each level of the mlp and the wavenet: the inputs of a position, and the number of positions.
     levels = [(t * e, 1)] + [(h, 1)] * (options.num_hidden_layers - 1)
     if options.model == "wavenet":
         levels, channels, positions = [], e, t
@@ -61,7 +62,7 @@ def model_size(options: TrainOptions, vocab_size: int) -> ModelSize:
 
 
 def training_bytes(options: TrainOptions, vocab_size: int, num_characters: int) -> int:
-    """Compute how many bytes training takes at the least: weights, gradients, optimizer, activations, windows.
+    """Compute the least number of bytes that training takes: weights, gradients, optimizer, activations, windows.
 
     Args:
         options: of the run.
@@ -76,7 +77,7 @@ def training_bytes(options: TrainOptions, vocab_size: int, num_characters: int) 
     if options.steps > 0:
         copies += 1 + _states(options)  # the gradients, and what the optimizer keeps
     batch = 1 if options.full_batch or options.steps == 0 else options.batch_size
-    positions = options.block_size if options.model == "gpt" else 1  # targets an example
+    positions = options.block_size if options.model == "gpt" else 1  # targets of an example
     evaluated = min(_EVALUATED, num_characters) // positions
     activations = max(batch * sum(size.widths), evaluated * max(size.widths, default=0))
     windows = num_characters * options.block_size
@@ -84,14 +85,14 @@ def training_bytes(options: TrainOptions, vocab_size: int, num_characters: int) 
 
 
 def _states(options: TrainOptions) -> int:
-    """How many values the optimizer keeps of each parameter."""
+    """Return how many values the optimizer keeps for each value of the parameters."""
     if options.optimizer == "adamw":
         return 2
     return 1 if options.momentum else 0
 
 
 def physical_memory() -> int | None:
-    """Return how many bytes this machine, or the container around this process, has; None where nothing tells."""
+    """Return the bytes of memory of this machine, or of the container around this process; None where unknown."""
     limits = []
     with suppress(AttributeError, OSError, ValueError):  # not on every system
         limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

@@ -1,4 +1,4 @@
-"""Running training steps through autograd: the backends "stock" and "fused-layers"."""
+"""Runs training steps through autograd: the backends "stock" and "fused-layers"."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from namegen_ext.training.optimizers import update_function
 
 
 class StepRunner(Protocol):
-    """What the training loop needs of a backend."""
+    """Runs training steps: what the training loop needs of a backend."""
 
     def run(self, indices: Tensor, learning_rates: Sequence[float]) -> Tensor:
         """Run K steps and return their losses, each taken before its update.
@@ -32,10 +32,10 @@ class StepRunner(Protocol):
 
 
 class AutogradSteps:
-    """Forward, backward and update for one minibatch after another.
+    """Runs forward, backward and update for one minibatch after another.
 
-    At batch 32 a step costs a few hundred microseconds, so whatever can be done once for all K steps is: the
-    examples are gathered together, and the losses go to Python together.
+    A step of 32 examples takes a few hundred microseconds. So the examples of all K steps are gathered at once, and
+    their losses go to Python at once.
 
     Args:
         model: called as ``model(tokens, targets)``, returns (logits, loss).

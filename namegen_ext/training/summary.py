@@ -1,7 +1,8 @@
-"""What is told at the end of a run: summary.json, and the text for the terminal."""
+"""The results of a run: the content of summary.json, and the text for the terminal."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,13 +10,17 @@ from namegen_ext.models.number_of_values import number_of_values
 from namegen_ext.options.train_options import TrainOptions
 from namegen_ext.training.trainer import TrainResult
 
+# Of fewer words, a tenth is too few to judge a model by.
+MEANINGFUL_WORDS = 100
+
 
 def summarize(
     result: TrainResult, options: TrainOptions, *, recipe: str, data_name: str, samples: Sequence[str]
 ) -> dict[str, Any]:
     """Return the content of summary.json.
 
-    ``*_loss`` are in nats per character over whole splits, None (null) for a split without words;
+    Losses are in nats per character over whole splits, and None (null) for a split without words. They are those of
+    the kept model, which is that of ``kept_step``; ``last_dev_loss`` is that of the last step's model.
     ``train_seconds`` is the time spent in training steps, without evaluating and saving.
     """
     return {
@@ -30,6 +35,11 @@ def summarize(
         "dev_loss": result.dev_loss,
         "test_loss": result.test_loss,
         "unseen_dev_loss": result.unseen_dev_loss,
+        "kept_step": result.kept_step,
+        "best_step": result.best_step,
+        "best_dev_loss": result.best_dev_loss,
+        "last_dev_loss": result.last_dev_loss,
+        "out_of_patience": result.out_of_patience,
         "train_seconds": result.train_seconds,
         "steps_per_second": result.steps_per_second,
         "interrupted": result.interrupted,
@@ -40,7 +50,7 @@ def summarize(
 
 
 def describe_result(result: TrainResult) -> str:
-    """Return the losses and the speed, as two lines of text."""
+    """Return the losses and the speed, as two lines of text, and one more where the dev loss has risen."""
     losses = describe_losses(
         {
             "train": result.train_loss,
@@ -49,11 +59,53 @@ def describe_result(result: TrainResult) -> str:
             "test": result.test_loss,
         }
     )
-    speed = (
-        f"{result.steps:,} steps in {result.train_seconds:.1f} s, {result.steps_per_second:,.0f} steps/s"
-        f" ({result.backend.name})"
+    speed = f"set from counts ({result.backend.name})"
+    if result.steps > 0:
+        speed = (
+            f"{result.steps:,} steps in {result.train_seconds:.1f} s, {result.steps_per_second:,.0f} steps/s"
+            f" ({result.backend.name})"
+        )
+    return "\n".join(filter(None, [losses, speed, _describe_guessing(result), _describe_kept(result)]))
+
+
+def _describe_guessing(result: TrainResult) -> str:
+    """Say what to do where the model has learnt less than nothing."""
+    num_symbols = len(result.corpus.vocabulary)
+    guessing = math.log(num_symbols)
+    if result.steps == 0 or result.train_loss is None or result.train_loss <= guessing:
+        return ""
+    return (
+        f"the train loss is above {guessing:.4f}, that of guessing evenly among the {num_symbols} symbols: the weights"
+        " began confidently wrong (--init kaiming), the steps were too few, or the --learning-rate is too high"
     )
-    return f"{losses}\n{speed}"
+
+
+def _describe_kept(result: TrainResult) -> str:
+    """Say which model is kept where it is not the last, and what to do where the model learns the list by heart."""
+    if result.best_step is None or result.best_step == result.steps:
+        return ""
+    is_best = result.kept_step == result.best_step
+    best, last = _number(result.best_dev_loss), _number(result.last_dev_loss)
+    if result.has_overfitted:
+        kept = "that model is kept" if is_best else "--keep best keeps that model"
+        return (
+            f"the dev loss rose from {best} at step {result.best_step:,} to {last} at the end, as the model learns the"
+            f" names by heart: {kept}; --patience 3 or fewer --steps end sooner, a smaller model or more"
+            " --weight-decay may do better"
+        )
+    if is_best:
+        return f"the model of step {result.best_step:,} is kept: its dev loss is {best}, that of the last step {last}"
+    return ""
+
+
+def describe_small_split(num_words: int, num_dev: int, num_test: int) -> str:
+    """Return a sentence where a list has so few words that its dev and test losses mean little; else nothing."""
+    if num_words >= MEANINGFUL_WORDS or num_dev + num_test == 0:
+        return ""
+    return (
+        f"{num_dev:,} dev and {num_test:,} test names are too few for their losses to mean much: to choose between"
+        " models, compare their means over several --split-seed"
+    )
 
 
 def describe_losses(losses: Mapping[str, float | None]) -> str:

@@ -1,4 +1,4 @@
-"""The metrics of a run, and what its model says at each evaluation, for TensorBoard."""
+"""Writes the metrics of a run, and names at each evaluation, for TensorBoard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from namegen_ext.training.errors import BackendError
 
 
 def check_tensorboard() -> None:
-    """See whether TensorBoard is installed.
+    """Make sure that TensorBoard is installed.
 
     Raises:
         BackendError: it is not; the message says how to get it.
@@ -30,7 +30,7 @@ class TensorBoardLog:
 
     Args:
         directory: where they go.
-        first_step: events of this step and later ones, of a run that was resumed before them, are taken back.
+        first_step: events of this step and later ones, which an earlier process wrote, are removed.
 
     Raises:
         RunError: they cannot be written.
@@ -38,7 +38,7 @@ class TensorBoardLog:
     """
 
     def __init__(self, directory: Path, first_step: int) -> None:
-        # Imported here, as it takes a second.
+        # Imported here, because it takes a second.
         from torch.utils.tensorboard import SummaryWriter
 
         self._directory = directory
@@ -46,7 +46,7 @@ class TensorBoardLog:
             self._writer = SummaryWriter(str(directory), purge_step=first_step)
 
     def record(self, record: Mapping[str, Any]) -> None:
-        """Write the numbers of a line of metrics.jsonl: an object of numbers becomes a scalar for each.
+        """Write the numbers of a line of metrics.jsonl. Each number of an object becomes a scalar of its own.
 
         Raises:
             RunError: they, or what was recorded before, cannot be written.
@@ -71,7 +71,7 @@ class TensorBoardLog:
             self._writer.add_text("samples", "  \n".join(names), step)  # two spaces end a line in Markdown
 
     def flush(self) -> None:
-        """See what was written on the disk, as what a checkpoint counts as done is not written again.
+        """Wait until everything is on the disk: what a checkpoint counts as done is not written again.
 
         Raises:
             RunError: it cannot be.
@@ -81,7 +81,7 @@ class TensorBoardLog:
             self._writer.flush()
 
     def close(self) -> None:
-        """See all that was written on the disk.
+        """Close the files, with everything on the disk.
 
         Raises:
             RunError: it cannot be.

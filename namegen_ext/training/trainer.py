@@ -25,6 +25,7 @@ from namegen_ext.runs.checkpoint import (
     optimizer_tensors,
     restore_checkpoint,
     save_checkpoint,
+    save_model,
 )
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError
@@ -33,6 +34,7 @@ from namegen_ext.runs.generator_states import own_generators
 from namegen_ext.runs.metrics import UPDATE_METRIC
 from namegen_ext.sampling import sample_names
 from namegen_ext.training.backends import FUSED_STEP, Backend, build_steps, choose_backend
+from namegen_ext.training.best_model import TELLING_RISE, BestModel
 from namegen_ext.training.corpus import Corpus
 from namegen_ext.training.errors import TrainingDivergedError
 from namegen_ext.training.feasibility import check_feasible
@@ -52,18 +54,28 @@ _SHOWN_SAMPLES = 10  # names at each evaluation, for TensorBoard
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
-        model: the trained model, in evaluation mode.
+        model: the model that is kept, in evaluation mode.
         corpus: what it was trained on.
         backend: what ran the steps.
         steps: how many were run.
-        train_loss, dev_loss, test_loss: mean negative log-likelihood over the whole split, in nats per
-            character; None for a split without words.
+        kept_step: after which of them the model is the one that is kept.
+        train_loss, dev_loss, test_loss: mean negative log-likelihood of the kept model over the whole split, in nats
+            per character; None for a split without words.
         unseen_dev_loss: over the dev words that are not among the training words.
         train_seconds: time spent in the steps, without evaluating and saving.
         interrupted: whether it was stopped before its end.
+        best_step, best_dev_loss: the evaluation with the least dev loss; None where there are no dev words.
+        last_dev_loss: the dev loss of the last step's model.
+        out_of_patience: whether the run ended early, as its dev loss fell no more.
+
+    Example:
+        >>> names = ["anna", "ben", "cleo", "dan", "eva", "finn", "gail"]
+        >>> result = Trainer(names, TrainOptions(steps=20, hidden_size=16), device="cpu").run()
+        >>> result.steps, result.interrupted, result.backend.name
+        (20, False, 'stock')
 
     """
 
@@ -71,17 +83,29 @@ class TrainResult:
     corpus: Corpus
     backend: Backend
     steps: int
+    kept_step: int
     train_loss: float | None
     dev_loss: float | None
     test_loss: float | None
     unseen_dev_loss: float | None
     train_seconds: float
     interrupted: bool
+    best_step: int | None = None
+    best_dev_loss: float | None = None
+    last_dev_loss: float | None = None
+    out_of_patience: bool = False
 
     @property
     def steps_per_second(self) -> float:
         """Steps divided by the time spent in them."""
         return self.steps / self.train_seconds if self.train_seconds > 0 else 0.0
+
+    @property
+    def has_overfitted(self) -> bool:
+        """Whether the dev loss rose by more than 0.05 nats per character from its best to the end."""
+        if self.best_dev_loss is None or self.last_dev_loss is None:
+            return False
+        return self.last_dev_loss > self.best_dev_loss + TELLING_RISE
 
 
 class Trainer:
@@ -90,23 +114,34 @@ class Trainer:
     Args:
         words: the whole word list.
         options: what to train and how.
+        weights: how often each word counts, in minibatches and in counts; None for once each.
         fused: None for stock layers, or "auto", "layers", "step".
         device: where to train.
         reporter: shows the progress.
         log_every: a line in the metrics every so many steps.
-        eval_every: evaluate on dev, and save, every so many steps; 0 only at the end.
-        checkpoint_every: save also this often.
+        eval_every: evaluate on dev, and save, every so many steps; with 0 only at the end. Before the first time the
+            model is also evaluated after a half, a quarter and so on of these steps, down to 100.
+        keep: "best" to end with the model that had the least dev loss at an evaluation, "last" for that of the last
+            step.
+        patience: end the run once so many evaluations in a row brought no lower dev loss; 0 for never.
+        checkpoint_every: how often the run is saved besides.
         should_stop: asked about ten times a second; True ends the run early and cleanly.
         record_updates: whether each line in the metrics also tells how large the last step's updates were
             against the parameters.
         tensorboard: whether the metrics, and a few names at each evaluation, are written for TensorBoard too.
-        group: this process among those that train together; only the main one writes, evaluates and tells.
+        group: this process among those that train together; only the main one writes, evaluates and reports.
 
     Raises:
         DataError: the words are not fit to train on.
         OptionError: the block size does not suit the words.
         MemoryError: the machine has too little for a model, or batches, of this size.
         BackendError: the backend cannot be had.
+
+    Example:
+        >>> names = ["anna", "ben", "cleo", "dan", "eva", "finn", "gail"]
+        >>> trainer = Trainer(names, TrainOptions(steps=20, hidden_size=16), fused="step", device="cpu")
+        >>> trainer.num_parameters, trainer.backend.name
+        (879, 'fused-step')
 
     """
 
@@ -115,11 +150,14 @@ class Trainer:
         words: Sequence[str],
         options: TrainOptions,
         *,
+        weights: Sequence[float] | None = None,
         fused: str | None = None,
         device: torch.device | str = "cpu",
         reporter: Reporter | None = None,
         log_every: int = RunSettings.log_every,
         eval_every: int = RunSettings.eval_every,
+        keep: str = RunSettings.keep,
+        patience: int = RunSettings.patience,
         checkpoint_every: CheckpointInterval = DEFAULT_INTERVAL,
         should_stop: Callable[[], bool] = lambda: False,
         record_updates: bool = False,
@@ -132,12 +170,18 @@ class Trainer:
         self.reporter = reporter if reporter is not None and group.is_main else Silent()
         self.log_every = log_every
         self.eval_every = eval_every
+        self.patience = patience
+        self._best = BestModel(keeps_copies=keep == "best")
         self.checkpoint_every = checkpoint_every
         self.should_stop = should_stop
         self.record_updates = record_updates
         self.tensorboard = tensorboard
         self._updates: UpdateRecorder | None = None
         self._board: TensorBoardLog | None = None
+        if weights is not None and options.full_batch:
+            raise OptionError(
+                "full_batch", "got True, expected False with counts, by which minibatches are drawn"
+            )
         check_feasible(words, options, device)
         self.corpus = Corpus.build(
             words,
@@ -146,17 +190,23 @@ class Trainer:
             device=device,
             model=options.model,
             split=options.split,
+            weights=weights,
         )
         generator = torch.Generator().manual_seed(options.seed)
         config = options.model_config(len(self.corpus.vocabulary))
         self.model = build_model(options.model, config, generator).to(device)
         tokens, targets = self.corpus.train
+        weights = self.corpus.train_weights
         if isinstance(self.model, CountModel):
-            self.model.count(tokens, targets)
+            self.model.count(tokens, targets, weights)
         elif options.init == COUNTS:
-            assert isinstance(self.model, NGram)  # the options see to it
+            assert isinstance(self.model, NGram)  # the options have been checked
             self.model.set_from_windows(
-                tokens, targets, estimator=options.estimator, smoothing=options.smoothing
+                tokens,
+                targets,
+                estimator=options.estimator,
+                smoothing=options.smoothing,
+                weights=None if weights is None else weights.to(targets.device),
             )
         if group.size > 1:
             self._check_shared()
@@ -171,7 +221,8 @@ class Trainer:
             beta1=options.beta1,
             beta2=options.beta2,
         )
-        self.backend = choose_backend(fused, self.model, self.optimizer, group)
+        # There is nothing to fuse in a table of counts, and nothing to train.
+        self.backend = choose_backend(fused if options.steps > 0 else None, self.model, self.optimizer, group)
         self._way = _way(self.backend, torch.device(device), group)
         self._state = RunState(0, 0.0, self._way)
         self._generators: dict[str, Tensor] = {}
@@ -195,17 +246,17 @@ class Trainer:
             raise OptionError("dropout", f"got {options.dropout:g}, expected {expected}")
 
     def restore(self, directory: RunDirectory, warn: Callable[[str], None] = lambda line: None) -> int:
-        """Take up the run that was saved in a directory; return the number of steps done.
+        """Go on with the run that was saved in a directory; return the number of steps done.
 
-        A run that was stopped before it was first saved is taken up at its first step.
+        A run that was stopped before it was first saved begins at its first step.
 
         Args:
             directory: of the run.
-            warn: is told, a line at a time, about what is damaged and passed over, and that the backend, device,
-                processes or threads changed.
+            warn: is called with one line for each damaged file that is passed over, and where the backend, the device,
+                or the number of processes or threads has changed.
 
         Raises:
-            RunError: what there is is damaged, or belongs to another run.
+            RunError: the files are damaged, or belong to another run.
 
         """
         if self.group.is_main:
@@ -227,6 +278,11 @@ class Trainer:
         if self.group.is_main:
             directory.set_aside_checkpoints_after(checkpoint.path)
         self._cut_metrics(directory, saved.metrics_bytes, warn)
+        best = saved.best
+        if best is not None and self._best.keeps_copies and not best.model:
+            warn(f"the best model so far, that of step {best.step:,}, was not kept: only later ones can be")
+            best = None
+        self._best.found = best
         self._state = replace(saved, backend=self._way)
         self._generators = checkpoint.generators
         return saved.step
@@ -242,7 +298,7 @@ class Trainer:
             directory: where checkpoints and metrics are written; None keeps nothing.
 
         Raises:
-            TrainingDivergedError: a loss or a parameter is no longer finite; what was saved before stays.
+            TrainingDivergedError: a loss or a parameter is no longer finite; earlier checkpoints stay.
             RunError: the run directory cannot be written.
             ProcessLostError: another process of the group has ended.
 
@@ -283,12 +339,18 @@ class Trainer:
         )
         self.model.train()
         finished = True
-        if options.steps > 0:  # else it was set from counts
+        if options.steps > 0:  # with 0 steps the model was set from counts
             with self.reporter, own_generators(options.seed, self._generators):
                 self.reporter.begin(self._state.step, options.steps)
                 try:
-                    finished = self._loop.run(self._state.step, self._state.train_seconds, self._state.losses)
-                except OSError:  # the terminal that is told of it is gone: what was done is not
+                    finished = self._loop.run(
+                        self._state.step,
+                        self._state.train_seconds,
+                        self._state.losses,
+                        self._state.recent_losses,
+                        enough=self._is_out_of_patience(),
+                    )
+                except OSError:  # the terminal is gone, but the steps that were done are kept
                     self.save(self._loop.step, self._loop.seconds)
                     raise
                 self.save(self._loop.step, self._loop.seconds)
@@ -299,9 +361,11 @@ class Trainer:
     def _indices(self, num_examples: int) -> MinibatchIndices | WholeSetIndices:
         if self.options.full_batch:
             return WholeSetIndices(num_examples)
-        return MinibatchIndices(self.options.seed, num_examples, self.options.batch_size)
+        return MinibatchIndices(
+            self.options.seed, num_examples, self.options.batch_size, self.corpus.train_weights
+        )
 
-    # The four methods of LoopObserver.
+    # These are the methods of LoopObserver.
 
     def progress(self, step: int, loss: float, seconds: float) -> None:
         """Show how far the run has come."""
@@ -314,16 +378,23 @@ class Trainer:
             record[UPDATE_METRIC] = self._updates.ratios()
         self._write_metrics(record)
 
-    def milestone(self, step: int, seconds: float) -> None:
-        """Evaluate on dev."""
+    def milestone(self, step: int, seconds: float) -> bool:
+        """Evaluate on dev; return whether the run is out of patience."""
         dev_loss = self._loss(step, self.corpus.dev)
         unseen_dev_loss = self._loss(step, self.corpus.unseen_dev)
         self._write_metrics({"step": step, "dev_loss": dev_loss, "unseen_dev_loss": unseen_dev_loss})
         self.reporter.evaluation(step, dev_loss)
         self._show_samples(step)
+        if dev_loss is not None:
+            self._best.offer(step, dev_loss, self.model)
+        return self._is_out_of_patience()
+
+    def _is_out_of_patience(self) -> bool:
+        best = self._best.found
+        return self.patience > 0 and best is not None and best.evaluations_since >= self.patience
 
     def save(self, step: int, seconds: float) -> None:
-        """Write a checkpoint, unless something in it is not finite: then the last good one stays."""
+        """Write a checkpoint. Where something in it is not finite, raise instead, so that the last good one stays."""
         saved = {**self.model.state_dict(), **optimizer_tensors(self.model, self.optimizer)}
         for name, tensor in saved.items():
             if not tensor.isfinite().all():
@@ -337,27 +408,53 @@ class Trainer:
                 self._state,
                 metrics_bytes=self.directory.sync_metrics(),
                 losses=self._loop.unlogged_losses,
+                recent_losses=self._loop.recent_losses,
+                best=self._best.found,
             )
             save_checkpoint(self.directory, self.model, self.optimizer, state, self._config)
 
     def _result(self, *, interrupted: bool) -> TrainResult:
-        losses: dict[str, float | None] = {
-            "train_loss": self._loss(self._state.step, self.corpus.train),
-            "dev_loss": self._loss(self._state.step, self.corpus.dev),
-            "test_loss": self._loss(self._state.step, self.corpus.test),
-            "unseen_dev_loss": self._loss(self._state.step, self.corpus.unseen_dev),
-        }
-        self._write_metrics({"step": self._state.step, **losses})
-        self._show_samples(self._state.step)
+        step = kept_step = self._state.step
+        losses = self._losses(step)
+        last_dev_loss = losses["dev_loss"]
+        self._write_metrics({"step": step, **losses})
+        self._show_samples(step)
+        before = self._best.found
+        written_step = before.step if before is not None and before.model else step
+        out_of_patience = not interrupted and step < self.options.steps and self._is_out_of_patience()
+        if last_dev_loss is not None:
+            self._best.offer(step, last_dev_loss, self.model)
+        best = self._best.found
+        if best is not None and best.model:
+            kept_step = best.step
+            if kept_step != written_step and self.directory is not None:
+                save_model(self.directory, best.model, kept_step)
+            if kept_step != step:
+                self.model.load_state_dict(best.model)
+                losses = self._losses(kept_step)
         return TrainResult(
             model=self.model.eval(),
             corpus=self.corpus,
             backend=self.backend,
-            steps=self._state.step,
+            steps=step,
+            kept_step=kept_step,
             train_seconds=self._state.train_seconds,
             interrupted=interrupted,
+            best_step=None if best is None else best.step,
+            best_dev_loss=None if best is None else best.dev_loss,
+            last_dev_loss=last_dev_loss,
+            out_of_patience=out_of_patience,
             **losses,
         )
+
+    def _losses(self, step: int) -> dict[str, float | None]:
+        """Return the losses of the model, which is that of a step, over all splits."""
+        return {
+            "train_loss": self._loss(step, self.corpus.train),
+            "dev_loss": self._loss(step, self.corpus.dev),
+            "test_loss": self._loss(step, self.corpus.test),
+            "unseen_dev_loss": self._loss(step, self.corpus.unseen_dev),
+        }
 
     def _loss(self, step: int, windows: Windows) -> float | None:
         if not self.group.is_main:
@@ -380,7 +477,7 @@ class Trainer:
 
 
 def _way(backend: Backend, device: torch.device, group: ProcessGroup) -> str:
-    """Name all that the rounding of a run depends on: the step engine's not on threads."""
+    """Describe all that the rounding of a run depends on. That of the step engine does not depend on threads."""
     way = f"{backend.name} on {device.type}"
     if group.size > 1:
         way += f" in {group.size} processes"
@@ -390,12 +487,12 @@ def _way(backend: Backend, device: torch.device, group: ProcessGroup) -> str:
 
 
 def _config_of(directory: RunDirectory) -> dict[str, Any]:
-    """What config.json holds; nothing where a run is kept without one."""
+    """Return what config.json holds; nothing where the directory has none."""
     return read_json_object(directory.config) if is_file(directory.config) else {}
 
 
 def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What stays the same in all of a run: not the number of steps, nor how and where they are run."""
+    """Return what cannot change in a run. The number of steps can, and so can how and where they are run."""
     training = config.get("training")
     if isinstance(training, dict):
         training = {name: value for name, value in training.items() if name != "steps"}

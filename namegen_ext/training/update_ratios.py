@@ -1,4 +1,4 @@
-"""How large the updates are against the parameters they change, recorded while training."""
+"""Records while training how large the updates are against the parameters that they change."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from namegen_ext.training.steps import StepRunner
 
 
 class UpdateRecorder:
-    """Runs the steps of another runner, and knows what the last one of them changed.
+    """Runs the steps of another runner, and keeps what the last one of them changed.
 
-    The update is the difference of the parameters before and after one step. So it is what the optimizer did
-    (momentum and weight decay included), and needs nothing of a backend but that the model's parameters are
-    up to date when ``run`` returns. What is trained does not change; a call of several steps becomes two, and
-    the parameters are copied once between them.
+    The update is the difference of the parameters before and after one step, so that momentum and weight decay are
+    included. A backend only has to bring the model's parameters up to date before ``run`` returns. The training does
+    not change: a call of several steps becomes two, and the parameters are copied once between them.
 
     Args:
         runner: runs the steps.
@@ -48,10 +47,11 @@ class UpdateRecorder:
     def ratios(self) -> dict[str, float | None]:
         """Return log10(std(update) / std(parameter)) of the last step that was run, for each parameter.
 
-        None stands where there is no such number: the parameter has one element, all elements alike, or did
-        not change. A ratio near -3 is usual for weights that train well (Karpathy, "Building makemore
-        Part 3", 2022). Parameters in float32 carry a relative rounding of 6e-8, so that ratios below about
-        -6 are mostly rounding.
+        A ratio is None where the parameter has one element, where its elements are all equal, or where it did not
+        change. A ratio near -3 is usual for weights that train well. Parameters in float32 have a relative rounding
+        of 6e-8, so that ratios below about -6 are mostly rounding.
+
+        Source: A. Karpathy, "Building makemore Part 3", 2022.
         """
         return {
             name: _log10_ratio(self.parameters[name].detach(), before)

@@ -1,7 +1,7 @@
-"""The PEP 517 build backend: setuptools', asking for torch only where the target environment has none.
+"""The PEP 517 build backend. It is setuptools' own, and asks for torch only where the target environment has none.
 
-A torch listed in ``build-system.requires`` would be downloaded for every build, and would often not be the one that is
-imported afterwards, whose binary interface the extension must match.
+A torch in ``build-system.requires`` would be downloaded for every build, and often would not be the one that is
+imported afterwards, whose binary interface the operators must match. NAMEGEN_TORCH=0 and 1 ask for none.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The setuptools command that has CMake and Ninja compile the extension."""
+"""The setuptools command that compiles the package's modules by CMake and Ninja."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-import nanobind
 from find_cuda import Cuda, CudaError, choose_cuda
 from find_torch import Torch, find_torch
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parents[2]
-# The largest translation unit takes 1.0 GB with gcc 12 and torch 2.13: a job is started only where there is room.
+# A job is started only where there is so much memory. Measured: the largest translation unit takes 1.0 GB (gcc 12,
+# torch 2.13).
 GIGABYTES_PER_JOB = 1.5
 NOTE = "_build.json"
 
 
 class BuildError(SystemExit):
-    """Ends the build with a message as its last lines."""
+    """Ends the build; the last lines of its output are the problem and what mends it."""
 
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(f"\nnamegen_ext was not built: {problem}\nTo mend it: {remedy}")
 
 
 class CMakeBuild(build_ext):
-    """Configures and builds in a folder of ``build``, which stays: a later build compiles what changed."""
+    """Configures and builds in a folder of ``build``. It stays, so that a later build compiles only what changed."""
 
     def build_extensions(self) -> None:
         """Compile all extensions at once to where setuptools expects them, and note beside them what was built."""
@@ -100,16 +100,26 @@ def _torch_settings(torch: Torch | None) -> list[str]:
     ]
 
 
-def _nanobind_to_build_with() -> Path:
+def _nanobind_to_build_with(builds: Path = ROOT / "build") -> Path:
     """Copy nanobind into ``build``, and return where CMake finds it there.
 
-    pip's isolated one lies in another folder in each build, and would be compiled anew each time.
+    In pip's isolated builds it lies in another folder each time, and would be compiled again each time. Where none is
+    installed, the copy of an earlier build is taken.
     """
+    try:
+        import nanobind
+    except ImportError:
+        copies = sorted(builds.glob("nanobind-*/cmake"))
+        if not copies:
+            raise BuildError(
+                "nanobind was not found", "pip install nanobind, or build without --no-build-isolation"
+            ) from None
+        return copies[-1]
     source = Path(nanobind.__file__).parent
-    copy = ROOT / "build" / f"nanobind-{nanobind.__version__}"
+    copy = builds / f"nanobind-{nanobind.__version__}"
     if not copy.is_dir():
-        copy.parent.mkdir(exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f"{copy.name}-", dir=copy.parent))
+        builds.mkdir(exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=builds))
         for part in ("cmake", "ext", "include", "src"):
             shutil.copytree(source / part, unfinished / part)
         os.replace(unfinished, copy)
@@ -150,7 +160,7 @@ def _run(command: list[str], problem: str, remedy: str) -> None:
 
 
 def _jobs() -> int:
-    """Return how many translation units to compile at a time: MAX_JOBS, else as cores and memory allow."""
+    """Return how many translation units to compile at a time: MAX_JOBS, else as many as cores and memory allow."""
     wanted = os.environ.get("MAX_JOBS", "")
     if wanted:
         if not wanted.isdigit() or int(wanted) < 1:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from find_torch import Torch
 
-# Compiled for where neither TORCH_CUDA_ARCH_LIST nor a GPU says what is wanted, as far as the nvcc knows them.
+# What is compiled for where neither TORCH_CUDA_ARCH_LIST nor a GPU says what is wanted. One that the nvcc does not know
+# is left out.
 DEFAULT_ARCHITECTURES = ("8.0", "8.6", "8.9", "9.0", "10.0", "12.0")
-# Of what the kernels use (cooperative launches, bfloat16 conversions) the A100 is the oldest that has all.
+# The A100's. Older GPUs lack something that the kernels use: cooperative launches or bfloat16 conversions.
 OLDEST_ARCHITECTURE = (8, 0)
 
 
@@ -48,7 +49,7 @@ class Cuda:
 
 
 def choose_cuda(torch: Torch, environment: Mapping[str, str]) -> Cuda:
-    """Decide by the torch that is compiled against, the machine, and the environment's settings.
+    """Decide what is compiled, by the torch that it is compiled against, the machine, and the environment's settings.
 
     NAMEGEN_CUDA: "0" for no CUDA kernels; "1" for CUDA kernels or an error; "auto", or nothing, for CUDA kernels
     where they can be had. FORCE_CUDA=1 means the same as NAMEGEN_CUDA=1. TORCH_CUDA_ARCH_LIST: the architectures.
@@ -126,7 +127,9 @@ def visible_architectures() -> tuple[str, ...]:
 
 
 def choose_architectures(known: tuple[str, ...], environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Choose: TORCH_CUDA_ARCH_LIST, else the visible GPUs', else the usual ones and PTX of the last.
+    """Choose what to compile for: what TORCH_CUDA_ARCH_LIST says, else the visible GPUs, else the usual list.
+
+    The usual list ends with PTX of its last architecture, which newer GPUs can run.
 
     Args:
         known: what the nvcc compiles for.

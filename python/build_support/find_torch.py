@@ -1,7 +1,7 @@
 """Find the torch to compile against: the one that will be imported, without importing it.
 
-pip builds in an isolated environment whose ``sys.path`` hides what is installed, while ``sysconfig`` still tells where
-the target environment's packages lie. So the target environment is looked at first, and the build's own path after it.
+pip builds in an isolated environment. Its ``sys.path`` hides what is installed, but ``sysconfig`` still tells where the
+packages of the target environment lie. So the target environment is searched first, and the build's own path after it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,15 @@ TORCH_SETTING = "NAMEGEN_TORCH"
 
 @dataclass(frozen=True)
 class Torch:
-    """An installed torch: its folder, its version, and the C++ standard that its headers ask for."""
+    """An installed torch.
+
+    Attributes:
+        folder: the package's.
+        version: with its local part, as "2.13.0+cpu".
+        cxx_standard: what its headers ask for, as 20.
+        cuda: the version of CUDA that it is built with; None for none.
+
+    """
 
     folder: Path
     version: str
@@ -56,7 +64,7 @@ def brings_torch(environment: Mapping[str, str]) -> bool:
 
 
 def candidate_folders() -> list[Path]:
-    """Return where a torch may lie, the target environment first."""
+    """Return the folders that a torch may lie in, those of the target environment first."""
     folders = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     if _sees_base_environment():
         base = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix}

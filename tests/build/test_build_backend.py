@@ -15,6 +15,7 @@ HOOKS = ["get_requires_for_build_wheel", "get_requires_for_build_editable"]
 
 @pytest.fixture(autouse=True)
 def _no_setup_py(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NAMEGEN_TORCH", raising=False)
     # setuptools' own hooks would run setup.py.
     for hook in HOOKS:
         monkeypatch.setattr(build_backend.build_meta, hook, lambda config_settings=None: ["from-setuptools"])
@@ -24,6 +25,15 @@ def _no_setup_py(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_torch_is_asked_for_where_there_is_none(hook: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build_backend, "find_torch", lambda: None)
     assert getattr(build_backend, hook)() == ["from-setuptools", "torch>=2.10"]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("setting", ["0", "1"])
+def test_a_setting_asks_for_none(setting: str, hook: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NAMEGEN_TORCH=0 needs no torch, and 1 wants the one that is installed."""
+    monkeypatch.setattr(build_backend, "find_torch", lambda: None)
+    monkeypatch.setenv("NAMEGEN_TORCH", setting)
+    assert getattr(build_backend, hook)() == ["from-setuptools"]
 
 
 @pytest.mark.parametrize("hook", HOOKS)

@@ -137,3 +137,19 @@ def test_too_old_and_missing_are_told(
     error = capsys.readouterr().err
     assert "2.9.1" in error
     assert "2.10 or newer" in error
+
+
+@pytest.mark.parametrize(
+    ("setting", "wants", "brings"),
+    [(None, True, True), ("", True, True), ("auto", True, True), ("1", True, False), ("0", False, False)],
+)
+def test_the_setting_for_torch(setting: str | None, wants: bool, brings: bool) -> None:
+    environment = {} if setting is None else {"NAMEGEN_TORCH": setting}
+    assert find_torch.wants_torch(environment) == wants
+    assert find_torch.brings_torch(environment) == brings
+
+
+@pytest.mark.parametrize("setting", ["2", "on", "no", " 0"])
+def test_another_setting_for_torch_is_refused(setting: str) -> None:
+    with pytest.raises(SystemExit, match=f"NAMEGEN_TORCH is {setting!r}, expected auto, 0 or 1"):
+        find_torch.wants_torch({"NAMEGEN_TORCH": setting})

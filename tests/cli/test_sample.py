@@ -51,9 +51,8 @@ def test_the_command(run_dir: Path) -> None:
     names = done.stdout.splitlines()
     generator = Generator.from_run(run_dir)
     assert names == generator.sample(20, seed=3)
-    new = sum(name not in generator.splits.train for name in names)
-    num_training_names = int(0.8 * len(NAMES))
-    expected = f"20 names, {new} new (not among the {num_training_names} training names)\n"
+    new = sum(name not in NAMES for name in names)
+    expected = f"20 names, {new} new (not among the {len(NAMES)} names of its list)\n"
     assert done.stderr == expected
 
 
@@ -154,9 +153,9 @@ def test_every_flag(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = {"temperature": 1.5, "top_k": 9, "prefix": "ba", "seed": 7, "novel": True, "unique": True}
     stream = generator.stream(30, **options)
     assert names == list(stream)
-    counts, num_training_names = stream.counts, len(generator.splits.train)
+    counts, num_names = stream.counts, generator.num_names
     assert message == (
-        f"30 names, 30 new (not among the {num_training_names} training names); drawn {counts.drawn}, "
+        f"30 names, 30 new (not among the {num_names} names of its list); drawn {counts.drawn}, "
         f"of them {counts.drawn_new} new and {counts.drawn_distinct} distinct\n"
     )
 

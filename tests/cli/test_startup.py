@@ -135,7 +135,7 @@ def assert_interrupted(done: subprocess.CompletedProcess[str], command: str) -> 
         "numpy._core.multiarray",
         "torch.nn.functional",
         "torch.distributed",
-        "namegen_ext._C",
+        "namegen_ext._core",
         "namegen_ext.training.trainer",
     ],
 )

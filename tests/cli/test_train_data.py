@@ -46,7 +46,6 @@ def failed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
         ("ann\nbob\n".encode("utf-16"), "words.txt: line 1: is not UTF-8: .*save it as UTF-8"),
         (b"PK\x03\0ann\nbob\n", "words.txt: line 1: .* contains the control character U\\+0003"),
         (b"ann\tf\nbob\tm\n", "words.txt: line 1: .* contains the control character U\\+0009"),
-        (b"ann\nb.b\n", "words.txt: line 2: 'b.b' contains the end marker '.'"),
     ],
 )
 def test_words_that_cannot_be(
@@ -66,27 +65,41 @@ def test_data_that_is_no_file(capsys: pytest.CaptureFixture[str], folder: Path) 
     assert list(folder.iterdir()) == []
 
 
-def test_the_largest_block_that_the_words_can_fill(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+def test_a_block_that_the_words_cannot_fill(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     (folder / "words.txt").write_text(SIX + "hubert-blaine-wolfe\n", encoding="utf-8")  # 19 characters
     for model in ("mlp", "wavenet", "gpt"):
-        flags = ["--model", model, "--data", "words.txt", "--steps", "2", "--samples", "0"]
-        line = wrong(capsys, *flags, "--block-size", "21")
-        assert (
-            "argument --block-size: got 21, expected at most 20, as the longest word has 19 characters"
-            in line
-        )
-        assert [path.name for path in folder.iterdir()] == ["words.txt"]
-    assert main([*SMALL, "--data", "words.txt", "--block-size", "20"]) == 0
+        for block, expected in ((1024, 20), (21, 20), (20, 20), (12, 12)):
+            flags = ["--model", model, "--data", "words.txt", "--steps", "2", "--samples", "0"]
+            out = f"{model}-{block}"
+            assert main([*flags, "--block-size", str(block), "--out", out]) == 0
+            told = capsys.readouterr().out
+            assert load_run(folder / out).config.options.block_size == expected
+            note = f"block-size {block:,} is taken as 20: the longest word has 19 characters"
+            assert (note in told) == (block > 20)
 
 
 def test_short_words_leave_the_models_their_block_size(
     capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
     (folder / "words.txt").write_text(SIX, encoding="utf-8")
-    assert main(["--model", "gpt", "--data", "words.txt", "--steps", "2", "--samples", "0"]) == 0  # block 16
+    flags = ["--model", "gpt", "--data", "words.txt", "--steps", "2", "--samples", "0"]
+    assert main([*flags, "--out", "gpt"]) == 0
+    assert load_run(folder / "gpt").config.options.block_size == 16
     capsys.readouterr()
-    line = wrong(capsys, *SMALL, "--data", "words.txt", "--block-size", "17")
-    assert "argument --block-size: got 17, expected at most 16, as the longest word has 3 characters" in line
+    flags = [
+        "--model",
+        "wavenet",
+        "--data",
+        "words.txt",
+        "--steps",
+        "2",
+        "--samples",
+        "0",
+        "--out",
+        "wavenet",
+    ]
+    assert main([*flags, "--block-size", "8", "--factors", "2x2x2"]) == 0
+    assert load_run(folder / "wavenet").config.options.block_size == 8
 
 
 def test_a_table_that_is_too_large(capsys: pytest.CaptureFixture[str], folder: Path) -> None:

@@ -17,7 +17,7 @@
 
 namespace namegen::test {
 
-inline std::atomic<int> failures = 0;  // checks may be made on any thread
+inline std::atomic<int> failures = 0;  // atomic, since any thread may check
 
 inline void check(bool holds, const std::string& what) {
   if (holds) return;
@@ -29,8 +29,8 @@ inline int result(const char* name) {
   return failures == 0 ? 0 : 1;
 }
 
-// Every piece of scratch memory is an allocation of its own, so that a sanitizer sees a step beyond its end, and is
-// filled with NaN, so that reading what was never written shows. Tasks run on `threads` threads, round robin.
+// Every piece of scratch memory is an allocation of its own, so that a sanitizer sees a step beyond its end. It is
+// filled with NaN, so that reading what was never written shows. Tasks run on `threads` threads, in turn.
 class TestContext final : public cpu::Context {
  public:
   explicit TestContext(int threads = 1, double alone_below = 0) : threads_(threads), alone_below_(alone_below) {}

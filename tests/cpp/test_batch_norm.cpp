@@ -1,5 +1,5 @@
-// batch_norm against plain loops in long double: every instruction set, training and evaluation, odd and size-one
-// shapes, channels far from zero, and the same bits for one and two threads.
+// batch_norm against plain loops in long double. Every instruction set, training and evaluation, odd and size-one
+// shapes, channels far from zero. The bits must be the same for one and two threads.
 #include <cstring>
 
 #include "support.h"
@@ -77,8 +77,8 @@ void test_kernels(const cpu::Kernels& kernels, Problem<T> p) {
           what + ": the same bits on two threads");
   }
 
-  // Sums of up to 128 rows by blocks, then merged: each step rounds once, values are at most about 25 in size, and a
-  // deviation from the mean loses an epsilon of the mean's size.
+  // Sums of up to 128 rows are formed by blocks, then merged. Each step rounds once, values are at most about 25 in
+  // size, and a deviation from the mean loses an epsilon of the mean's size.
   const double eps = epsilon<T>();
   const double n = double(p.rows);
   for (int64_t c = 0; c < p.channels; ++c) {
@@ -98,7 +98,7 @@ void test_kernels(const cpu::Kernels& kernels, Problem<T> p) {
       check(got.running_mean[c] == p.running_mean[c] && got.running_var[c] == p.running_var[c],
             what + ": evaluation leaves the running statistics alone");
     }
-    // The gradients, at the statistics and the output that the kernel gave.
+    // The gradients are those at the statistics and the output that the kernel gave.
     const double m = got.mean[c], s = got.invstd[c], w = p.affine ? double(p.weight[c]) : 1,
                  b = p.affine ? double(p.bias[c]) : 0;
     double dz_sum = 0, product_sum = 0, size = 0;
@@ -141,7 +141,7 @@ int main() {
                              {rows, channels, training, count % 2 == 0, count % 3 == 0, {}, {}, {}, {}, {}, {}});
       }
     }
-    // Read ahead of: larger than what stays in the caches.
+    // These are read ahead, since they are larger than what stays in the caches.
     test_kernels<double>(kernels, {5203, 127, true, true, true, {}, {}, {}, {}, {}, {}});
   }
   return result("batch_norm");

@@ -1,5 +1,5 @@
-// bfloat16 and float16 as the kernels read and write them, through a batch norm that does nothing (every value comes
-// back) and one that scales (every rounding is to nearest, ties to even).
+// bfloat16 and float16 as the kernels read and write them. A batch norm that does nothing must give every value back.
+// One that scales must round to the nearest, ties to even.
 #include <cstring>
 
 #include "support.h"
@@ -23,7 +23,7 @@ float value_of(uint16_t bits, DType type) {
   return std::copysign(size, bits & 0x8000 ? -1.f : 1.f);
 }
 
-// y = x * scale by a batch norm in evaluation with one channel.
+// y = x * scale, by a batch norm in evaluation with one channel.
 std::vector<uint16_t> scaled(const cpu::Kernels& kernels, const std::vector<uint16_t>& x, float scale, DType type) {
   std::vector<uint16_t> y(x.size());
   float mean = 0, invstd = 1;
@@ -68,7 +68,7 @@ void test_kernels(const cpu::Kernels& kernels, DType type) {
       const uint16_t got = result_bits[i];
       check(!is_nan(got, type), where + ": a number stays a number");
       if (is_nan(got, type)) continue;
-      // The neighbours of what came are no nearer, and no tie was lost by an odd one.
+      // The neighbours of the result must be no nearer, and a tie must not go to an odd one.
       const double error = std::fabs(double(value_of(got, type)) - wide);
       for (const int step : {-1, 1}) {
         const auto other = static_cast<uint16_t>(got + step);

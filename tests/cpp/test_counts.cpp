@@ -16,7 +16,7 @@ using namespace namegen::test;
 namespace {
 
 using History = std::vector<int32_t>;                          // newest symbol first
-using Counts = std::map<History, std::map<int32_t, int64_t>>;  // a map for each context that occurred
+using Counts = std::map<History, std::map<int32_t, double>>;  // a map for each context that occurred
 
 // Names over the symbols 1 to vocab - 1, each with a 0 behind it.
 struct Text {
@@ -36,7 +36,7 @@ struct Text {
       }
     }
     for (size_t i = 0; i < symbols.size(); ++i) {
-      const auto count = static_cast<int64_t>(1 + generator() % static_cast<uint32_t>(largest_count));
+      const auto count = static_cast<double>(1 + generator() % static_cast<uint32_t>(largest_count));
       examples.push_back({{symbols.data() + i, place[i]}, symbols[i], count});
     }
   }
@@ -65,15 +65,15 @@ Counts count_slowly(const std::vector<Example>& examples, int64_t order, Start s
   return counts;
 }
 
-int64_t sum(const std::map<int32_t, int64_t>& counts) {
-  int64_t total = 0;
+double sum(const std::map<int32_t, double>& counts) {
+  double total = 0;
   for (const auto& [symbol, count] : counts) total += count;
   return total;
 }
 
 // In how many contexts that are longer by one symbol each symbol followed; how often, where there is none longer.
-std::map<int32_t, int64_t> continuations(const Counts& counts, const History& h, int64_t vocab) {
-  std::map<int32_t, int64_t> result;
+std::map<int32_t, double> continuations(const Counts& counts, const History& h, int64_t vocab) {
+  std::map<int32_t, double> result;
   bool can_be_longer = false;
   for (int32_t older = 0; older < vocab; ++older) {
     History longer = h;
@@ -214,7 +214,7 @@ void test_estimators(int64_t vocab, int64_t order, uint32_t seed) {
     for (int64_t length = 0; length <= order; ++length) {
       const History h = history(example.context, length);
       const bool occurred = belongs(h, Start::kOnce) && of_once.count(h) > 0;
-      const auto n = occurred ? continuations(of_once, h, vocab) : std::map<int32_t, int64_t>();
+      const auto n = occurred ? continuations(of_once, h, vocab) : std::map<int32_t, double>();
       const Evidence& e = evidence[length];
       const auto found = n.find(example.target);
       int64_t classes[3] = {};
@@ -248,7 +248,9 @@ void test_refusals() {
   broken("children in disorder", [](ContextTrie& t) { std::swap(t.oldest_symbol[1], t.oldest_symbol[2]); });
   broken("pairs in disorder", [](ContextTrie& t) { std::swap(t.pair_symbol[0], t.pair_symbol[1]); });
   broken("a count of 0", [](ContextTrie& t) { t.pair_count[3] = 0; });
-  broken("counts beyond 2^62", [](ContextTrie& t) { t.pair_count[0] = t.pair_count[1] = int64_t{1} << 62; });
+  broken("counts beyond 2^53", [](ContextTrie& t) { t.pair_count[0] = t.pair_count[1] = 0x1p53; });
+  broken("a count that is not a number",
+         [](ContextTrie& t) { t.pair_count[0] = std::numeric_limits<double>::quiet_NaN(); });
   broken("offsets that fall", [](ContextTrie& t) { t.first_child[2] = t.first_child[1] - 1; });
   broken("offsets beyond the nodes", [](ContextTrie& t) { t.first_child.back() += 1; });
   broken("a node that is its own child", [](ContextTrie& t) { t.first_child.assign(t.first_child.size(), 1); });
@@ -258,14 +260,14 @@ void test_refusals() {
   broken("no nodes", [](ContextTrie& t) { t.oldest_symbol.clear(); });
 
   const int32_t symbols[] = {1, 2};
-  const auto build = [&](int32_t target, int64_t count, int64_t order) {
+  const auto build = [&](int32_t target, double count, int64_t order) {
     return build_trie({{{symbols + 2, 2}, target, count}}, 3, order, Start::kPadded);
   };
   refused("a target beyond vocab", [&] { build(3, 1, 2); });
   refused("a negative target", [&] { build(-1, 1, 2); });
   refused("a count of 0", [&] { build(1, 0, 2); });
   refused("a negative order", [&] { build(1, 1, -1); });
-  refused("a symbol beyond vocab", [&] { build_trie({{{symbols + 2, 2}, 1, 1}}, 2, 2, Start::kPadded); });
+  refused("a symbol beyond vocab", [&] { build_trie({{{symbols + 2, 2}, 1, 1.0}}, 2, 2, Start::kPadded); });
   refused("a negative k", [&] { add_k(good, -1); });
   refused("k that is not a number", [&] { add_k(good, std::numeric_limits<double>::quiet_NaN()); });
   refused("too few discounts", [&] { kneser_ney(good, {{0.5, 1, 1}, {0, 0, 0, 0}}); });

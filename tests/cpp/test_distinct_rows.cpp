@@ -1,4 +1,4 @@
-// Which rows are equal: a table of a data set's rows, and those of minibatches drawn from it, against maps of the
+// Which rows are equal: the table of a data set's rows, and the rows of minibatches drawn from it, against maps of the
 // standard library.
 #include "engine/training/cpu/distinct_rows.h"
 
@@ -17,7 +17,7 @@ namespace {
 
 using Row = std::vector<int32_t>;
 
-// Numbers rows by first occurrence.
+// Numbers rows in the order of their first occurrence.
 struct Numbering {
   std::map<Row, int32_t> numbers;
   std::vector<int32_t> repeats;
@@ -47,7 +47,7 @@ void test_table(distinct::RowTable& table, int64_t places, int64_t group, int64_
   check(same, what + ": rows and what they are made of");
 }
 
-// Groups of 1 have the rows of the level below.
+// Levels with groups of 1 have the rows of the level below.
 Network network_of(int64_t vocab, const std::vector<int64_t>& groups) {
   Network network{};
   network.vocab = vocab;
@@ -60,7 +60,7 @@ Network network_of(int64_t vocab, const std::vector<int64_t>& groups) {
   return network;
 }
 
-// The symbols below a row of a level, through the parts that it is made of.
+// The symbols below a row of a level, found through the parts that it is made of.
 Row symbols_below(const distinct::Minibatch& m, const Network& network, int64_t level, int32_t row) {
   const int64_t at = distinct::level_of_rows(network, level), group = network.levels[at].group;
   Row symbols;
@@ -132,7 +132,7 @@ void test_minibatches(int64_t vocab, const std::vector<int64_t>& groups, int64_t
   for (int64_t& index : indices) index = generator() % kExamples;
 
   distinct::Examples examples;
-  distinct::RowMarks marks(2);  // begins again after two minibatches
+  distinct::RowMarks marks(2);  // its stamps begin again after two minibatches
   examples.assign(network, tokens.data(), targets.data(), kExamples);
   examples.finish_numbering();
   marks.reserve(network, examples);
@@ -152,7 +152,7 @@ void test_minibatches(int64_t vocab, const std::vector<int64_t>& groups, int64_t
 }  // namespace
 
 int main() {
-  distinct::RowTable table;  // serves one level after the other, as in evaluation
+  distinct::RowTable table;  // it serves one level after the other, as in evaluation
   for (const int64_t places : {1, 2, 3, 32, 1000, 5000}) {
     for (const int64_t group : {1, 2, 3, 8, 16}) {
       for (const int64_t span : {2, 27, 300, 100000, INT32_MAX}) {

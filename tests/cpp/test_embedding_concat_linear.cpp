@@ -1,5 +1,5 @@
-// embedding_concat_linear against plain loops in double precision: every instruction set, both algorithms, odd and
-// size-one shapes, and the same bits for one and two threads.
+// embedding_concat_linear against plain loops in double precision. Every instruction set, both algorithms, odd and
+// size-one shapes. The bits must be the same for one and two threads.
 #include <cstring>
 
 #include "support.h"
@@ -56,7 +56,7 @@ Results<T> run(const cpu::Kernels& kernels, const Problem<T>& p, Algorithm algor
   return r;
 }
 
-// The same in double precision, and beside each sum that of its terms' sizes, which bounds its rounding error.
+// The same in double precision. Beside each sum stands the sum of its terms' sizes, which bounds its rounding error.
 struct Reference {
   Results<double> value, size;
 };
@@ -78,7 +78,7 @@ Reference reference(const Problem<T>& p, const std::vector<T>& output, bool tanh
       }
       r.value.output[n * s.hidden + h] = tanh ? std::tanh(z) : z;
       r.size.output[n * s.hidden + h] = size + 1;
-      // The gradient is that at the output which the kernel gave.
+      // The gradient is the one at the output that the kernel gave.
       const double y = output[n * s.hidden + h];
       const double d = p.grad_output[n * s.hidden + h] * (tanh ? 1 - y * y : 1);
       add(r.value.grad_bias[h], r.size.grad_bias[h], d);
@@ -89,7 +89,7 @@ Reference reference(const Problem<T>& p, const std::vector<T>& output, bool tanh
       }
     }
   }
-  // d itself is rounded, by up to an epsilon of |dy|, which may be large beside d where y is near 1.
+  // d itself is rounded, by up to an epsilon of |dy|. That may be large beside d, where y is near 1.
   for (auto* sizes : {&r.size.grad_bias, &r.size.grad_weight, &r.size.grad_embedding}) {
     for (double& size : *sizes) size += double(s.batch) * 4;
   }

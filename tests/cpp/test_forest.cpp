@@ -75,7 +75,8 @@ void read_piece(const engine::ForestPiece& piece, Counts& counts) {
   }
 }
 
-void test_forest(int64_t count, int64_t block, int32_t vocab, int64_t batch, int64_t most_nodes, std::mt19937& generator) {
+void test_forest(int64_t count, int64_t block, int32_t vocab, int64_t batch, int64_t most_nodes,
+                 std::mt19937& generator) {
   const Sequences s = random_sequences(count, block, vocab, generator);
   engine::SequenceSet set;
   set.assign(s.tokens.data(), s.targets.data(), count, block);

@@ -1,4 +1,4 @@
-// Which instruction sets there are, and that one which cannot be had is refused by name.
+// Which instruction sets there are. One that cannot be had must be refused by name.
 #include <stdexcept>
 
 #include "support.h"

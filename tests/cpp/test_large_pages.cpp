@@ -1,5 +1,5 @@
-// Asking for large pages changes nothing but the pages: arrays of all sizes and places keep what they hold, and so does
-// what lies beside them.
+// Asking for large pages must change nothing but the pages. Arrays of all sizes and places keep what they hold, and so
+// does the memory beside them.
 #include "kernels/cpu/large_pages.h"
 
 #include <cstdlib>

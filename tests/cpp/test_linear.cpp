@@ -1,5 +1,5 @@
-// linear against plain loops in float64: every instruction set and width of panel, tiles with rows left over, sums of
-// dW in pieces, nothing to do; the same bits on one thread and on two.
+// linear against plain loops in float64. Every instruction set and width of panel, tiles with rows left over, sums of
+// dW in pieces, matrices without rows or columns. The bits must be the same on one thread and on two.
 #include <cmath>
 #include <string>
 #include <vector>
@@ -44,8 +44,8 @@ Results<T> run(const cpu::Kernels& kernels, const Size& s, const Data<T>& d, int
   return r;
 }
 
-// Checks found[i, j] against the sum over k of a(i, k) * b(k, j), and `start(j)`, each within what the rounding of
-// `terms` additions can make of it (Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1).
+// Checks found[i, j] against `start(j)` plus the sum over k of a(i, k) * b(k, j). Each must be within what the rounding
+// of `terms` additions can make of it (Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1).
 template <class T, class A, class B, class Start>
 void check_product(const std::string& what, const std::vector<T>& found, int64_t rows, int64_t columns, int64_t terms,
                    const A& a, const B& b, const Start& start) {

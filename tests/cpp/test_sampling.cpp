@@ -1,4 +1,4 @@
-// Whole names against a slow definition: from a table, from a network, with the filters, on threads.
+// Whole names against a slow definition: names from a table and from a network, with the filters, and on threads.
 #include <functional>
 #include <set>
 #include <stdexcept>
@@ -28,7 +28,7 @@ std::vector<std::string> lines(const std::string& text) {
   return result;
 }
 
-// The word for one sample and step, through the kernel that test_sampling_kernels.cpp checks.
+// The random word for one sample and step, by the kernel that test_sampling_kernels.cpp checks.
 uint32_t word_of(uint64_t seed, uint64_t sample, int64_t step) {
   std::vector<uint32_t> words(4 * 16);
   const uint32_t slot = 0;
@@ -36,7 +36,7 @@ uint32_t word_of(uint64_t seed, uint64_t sample, int64_t step) {
   return words[step % 4 * 16];
 }
 
-// cumulative_of(context, first) gives the row to invert; the context is all symbols so far, zeros before them.
+// cumulative_of(context, first) gives the row to invert. The context is all symbols so far, with zeros before them.
 using CumulativeOf = std::function<std::vector<double>(const std::vector<int32_t>&, bool)>;
 
 std::string draw_slowly(const Spelling& spelling, int64_t block, const CumulativeOf& cumulative_of, uint64_t seed,
@@ -109,7 +109,7 @@ void test_table_sampler(std::mt19937& generator) {
               max_steps == 6 ? std::vector<int32_t>{1, 1, static_cast<int32_t>(vocab - 1), 1} : std::vector<int32_t>{};
           const Spelling spelling = spelling_of(vocab, ascii, prefix, max_steps);
           TableSampler sampler(table, spelling);
-          const uint64_t seed = generator(), first = 0xfffffff0u;  // numbers pass 2^32
+          const uint64_t seed = generator(), first = 0xfffffff0u;  // the numbers of samples pass 2^32
           std::string text = "before\n";
           sampler.draw(seed, first, 600, text, kNoPoll);
           const std::vector<std::string> names = lines(text);
@@ -131,7 +131,7 @@ Level random_level(int64_t factor, int64_t in, int64_t out, bool tanh, std::mt19
   return level;
 }
 
-// The network in float64.
+// The network, computed in float64.
 std::vector<double> logits_slowly(const std::vector<float>& embedding, int64_t dim, const std::vector<Level>& levels,
                                   const std::vector<int32_t>& context) {
   std::vector<double> x;
@@ -156,7 +156,7 @@ void test_direct_sampler(std::mt19937& generator) {
     int64_t vocab, dim;
     std::vector<std::vector<int64_t>> factor_and_width;
   };
-  // The perceptron, with two hidden layers, and without any; trees; groups by memo, by table, of a large vocabulary.
+  // The perceptron, with two hidden layers and without any. Trees. Groups by memo, by table, and of a large vocabulary.
   for (const Case& c : {Case{5, 3, {{3, 7}}}, Case{27, 10, {{3, 20}, {1, 17}}}, Case{6, 4, {{2}}},
                         Case{27, 6, {{2, 12}, {2, 20}, {2, 9}}}, Case{5, 3, {{1, 6}, {2, 5}, {1, 4}, {3, 8}}},
                         Case{5000, 2, {{2, 5}, {2, 6}}}}) {
@@ -173,7 +173,7 @@ void test_direct_sampler(std::mt19937& generator) {
     const auto network = std::make_shared<Network>(c.vocab, c.dim, embedding, levels);
     check(network->block() == block, "the block is the factors' product");
 
-    // Logits, several times the same contexts among others.
+    // Some logits are asked for several times, among others.
     Evaluation evaluation(network);
     std::vector<std::vector<int32_t>> contexts;
     std::vector<Key> keys;
@@ -197,7 +197,7 @@ void test_direct_sampler(std::mt19937& generator) {
       check(std::equal(alone, alone + c.vocab, &together[i * stride]), "logits do not depend on what is beside them");
     }
 
-    // Names: those of the network's own logits by the definition.
+    // The names must be those that the definition makes of the network's own logits.
     if (c.vocab > 26 + 1) continue;
     const Shaping shaping{0.8, std::max<int64_t>(1, c.vocab - 2)};
     const CumulativeOf cumulative_of = [&](const std::vector<int32_t>& context, bool first) {
@@ -228,13 +228,13 @@ void test_direct_sampler(std::mt19937& generator) {
   }
 }
 
-// Whether two sets of rows are the same for one row each.
+// Whether the rows of one set with these numbers are those of the other.
 bool same_row(const Rows& a, int64_t i, const Rows& b, int64_t j) {
   const uint32_t *first = a.thresholds + i * a.width, *second = b.thresholds + j * b.width;
   return a.width == b.width && a.last[i] == b.last[j] && std::equal(first, first + a.width, second);
 }
 
-// The table of a network: every row is what drawing directly computes, to the bit, whatever is computed beside it.
+// Every row of a network's table must be what drawing directly computes, to the bit, whatever is computed beside it.
 void test_tabulated_network(std::mt19937& generator) {
   std::vector<std::shared_ptr<const Network>> networks;
   for (const auto& [vocab, block] : {std::pair<int64_t, int64_t>{7, 3}, {2, 1}, {40, 2}}) {
@@ -357,7 +357,7 @@ void test_name_set(std::mt19937& generator) {
     const bool known = expected.count(std::string(name)) > 0;
     check(set.contains(name, hash) == known, "contains");
     check(set.add(name, hash) == !known, "add");
-    // Names of one hash are told apart by their bytes.
+    // The bytes tell names of one hash apart.
     const std::string longer = std::string(name) + "x", same_length(size, 'x');
     check(!set.contains(longer, hash) && (size == 0 || !set.contains(same_length, hash)), "exact");
     expected.emplace(name);
@@ -380,7 +380,7 @@ void test_name_stream(std::mt19937& generator) {
     for (bool unique : {false, true}) {
       for (int threads : {1, 3}) {
         for (int64_t wanted : {0, 1, 200, 9000}) {
-          if (unique && wanted == 9000) wanted = 340;  // of 363 words there are
+          if (unique && wanted == 9000) wanted = 340;  // there are 363 words
           const StreamOptions options{wanted, 5, novel, unique, true, 20000, 4096, threads};
           NameStream stream(std::make_unique<TableSampler>(table, spelling), training_text, options);
           std::string text;
@@ -422,6 +422,29 @@ void test_name_stream(std::mt19937& generator) {
   check(thrown, "what poll throws ends all threads");
 }
 
+void test_name_folding() {
+  const auto folded = [](NameFolding folding, const std::string& name) {
+    std::string text = "before ";
+    folding.append(name, text);
+    return text.substr(7);
+  };
+  check(folded(NameFolding(), "St. Ives") == "St. Ives", "without entries a name stays");
+  const NameFolding bytes({{'S', 's', 0}, {'I', 'i', 0}});
+  check(folded(bytes, "St. Ives\xC3\x89") == "st. ives\xC3\x89", "bytes are folded, others stay");
+  // E; E with acute (U+00C9); sharp s (U+00DF); acute (U+0301, class 230); dot below (U+0323, class 220).
+  const NameFolding all({{'E', 'e', 0},
+                         {0xC9, 'e', 0},
+                         {0xC9, 0x301, 230},
+                         {0xDF, 's', 0},
+                         {0xDF, 's', 0},
+                         {0x301, 0x301, 230},
+                         {0x323, 0x323, 220}});
+  check(folded(all, "aE\xC3\x89\xC3\x9F\xF0\x9F\x98\x80") == "aee\xCC\x81ss\xF0\x9F\x98\x80",
+        "a character becomes several");
+  check(folded(all, "\xC3\x89\xCC\xA3x\xCC\xA3\xCC\x81") == "e\xCC\xA3\xCC\x81x\xCC\xA3\xCC\x81", "marks are ordered");
+  check(folded(all, "\xC3") == folded(all, "\xC3") && folded(all, "").empty(), "text that is cut short");
+}
+
 template <class Make>
 void check_refused(const Make& make, const std::string& what) {
   std::string message;
@@ -443,6 +466,7 @@ void test_refusals(std::mt19937& generator) {
   check_refused([] { check_spelling({{"", "a\n"}, {}, 5}); }, "a newline in a letter");
   check_refused([] { check_spelling({{"", "a"}, {2}, 5}); }, "a prefix of unknown symbols");
   check_refused([] { check_spelling({{"", "a"}, {}, 0}); }, "no step");
+  check_refused([] { NameFolding({{0x110000, 'a', 0}}); }, "a folded character that is none");
   check_refused(
       [&] { Network(300, 1, random_values<float>(300, generator), {random_level(15, 1, 300, false, generator)}); },
       "a context of 135 bits");
@@ -466,6 +490,7 @@ int main() {
   test_tabulated_network(generator);
   test_interrupted_sampler(generator);
   test_name_stream(generator);
+  test_name_folding();
   test_refusals(generator);
   return result("sampling");
 }

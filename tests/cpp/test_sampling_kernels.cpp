@@ -15,7 +15,7 @@ struct Words {
   uint32_t w[4];
 };
 
-// The definition, word by word.
+// The definition of Philox, word by word.
 Words philox(Words counter, uint32_t k0, uint32_t k1) {
   for (int round = 0; round < 10; ++round, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
     const uint64_t p0 = uint64_t{counter.w[0]} * 0xD2511F53u, p1 = uint64_t{counter.w[2]} * 0xCD9E8D57u;
@@ -48,7 +48,7 @@ void test_philox(const SamplingKernels& kernels) {
   }
 }
 
-// Cumulative probabilities of `vocab` symbols; runs of impossible symbols at both ends and within.
+// Cumulative probabilities of `vocab` symbols. Runs of impossible symbols stand at both ends and within.
 std::vector<double> random_cumulative(int64_t vocab, std::mt19937& generator) {
   std::uniform_real_distribution<double> uniform;
   std::vector<double> c(vocab);
@@ -115,7 +115,7 @@ void test_softmax(const SamplingKernels& kernels, std::mt19937& generator) {
         std::vector<float> logits(padded(vocab), 0.0f);
         const std::vector<float> values = random_values<float>(vocab, generator);
         std::copy(values.begin(), values.end(), logits.begin());
-        logits[vocab - 1] = logits[0];  // of equal ones the first is the likelier
+        logits[vocab - 1] = logits[0];  // of equal symbols the first is the likelier
         RowMemory memory(1, vocab);
         std::vector<double> scratch(2 * padded(vocab));
         const uint32_t row = 0;
@@ -132,7 +132,7 @@ void test_softmax(const SamplingKernels& kernels, std::mt19937& generator) {
         for (int64_t j : order) total += weight[j] = std::exp((double{logits[j]} - logits[order[0]]) / temperature);
         for (int64_t j = 0; j < std::min(vocab, memory.rows.width); ++j) {
           sum += weight[j];
-          // Some ulp of float64 against units of 2^-32: rounding up may go the other way by one.
+          // float64 has some ulp of error against units of 2^-32, so a threshold that is rounded up may be off by one.
           const double expected = std::min(sum / total * 0x1p32, 0x1p32 - 1);
           check(
               std::abs(memory.thresholds[j] - expected) <= 1.0 + 1e-5,
@@ -171,7 +171,7 @@ void test_sums_and_products(const SamplingKernels& kernels, std::mt19937& genera
             exact += double{x[i * depth + k]} * weight[c * depth + k];
             size += std::abs(double{x[i * depth + k]} * weight[c * depth + k]);
           }
-          // Each of depth additions and products rounds by half an ulp at most.
+          // Each of depth additions and products rounds by at most half an ulp.
           check(std::abs(products[i * columns + c] - exact) <= (depth + 1) * 0x1p-23 * size,
                 std::string(kernels.isa) + ": product");
         }
@@ -193,7 +193,7 @@ void test_sums_and_products(const SamplingKernels& kernels, std::mt19937& genera
               exact += term;
               size += std::abs(term);
             }
-            // Three additions, then tanh within 3 ulp, whose slope is at most 1.
+            // There are three additions, then a tanh within 3 ulp, whose slope is at most 1.
             const double bound = 3 * 0x1p-23 * (size + 1);
             check(std::abs(sums[i * out + h] - (with_tanh ? std::tanh(exact) : exact)) <= bound,
                   std::string(kernels.isa) + ": gathered sum");

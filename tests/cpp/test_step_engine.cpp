@@ -1,5 +1,5 @@
-// The step engine, on every instruction set: its gradients against differences of its losses, float32 against float64,
-// one thread against three bit for bit, and what it keeps of a run that is cut in pieces.
+// The step engine on every instruction set: its gradients against differences of its losses, float32 against float64,
+// one thread against three bit for bit, and what it keeps of a run that is cut into pieces.
 #include "engine/training/step_engine.h"
 
 #include <algorithm>
@@ -57,7 +57,7 @@ struct Run {
     std::mt19937 generator(1);
     for (int64_t p = 0; p < engine->parameter_count(); ++p) {
       const auto shape = engine->parameter_shape(p);
-      // The same values for both types.
+      // Both types get the same values.
       const std::vector<double> values = namegen::test::random_values<double>(shape.rows * shape.columns, generator);
       parameters.emplace_back(values.begin(), values.end());
       for (T& value : parameters.back()) value *= T(0.5);
@@ -102,7 +102,7 @@ void test_gradients(const std::string& isa, const std::string& name, const Netwo
       }
       run.parameters[p][i] = value;
       const double expected = (losses[0] - losses[1]) / (2 * kStep), found = (value - after[p][i]) / kRate;
-      // Central differences: the third derivative times h^2 / 6, and the losses' rounding over h.
+      // Central differences are off by the third derivative times h^2 / 6, and by the losses' rounding over h.
       check(std::abs(found - expected) < 1e-6 * (1 + std::abs(expected)),
             isa + " " + name + ": gradient of parameter " + std::to_string(p) + "[" + std::to_string(i) + "] is " +
                 std::to_string(found) + ", expected " + std::to_string(expected));
@@ -120,7 +120,7 @@ void test_types(const std::string& isa, const std::string& name, const Network& 
 }
 
 void test_same_bits(const std::string& isa, const std::string& name, const Network& network) {
-  constexpr int64_t kBatch = 800, kSteps = 3;  // in three chunks
+  constexpr int64_t kBatch = 800, kSteps = 3;  // three chunks
   Run<float> first(isa, network, kAdamW, kBatch, kSteps);
   first.train(0, kSteps, 0.01);
   Run<float> second(isa, network, kAdamW, kBatch, kSteps);
@@ -128,7 +128,7 @@ void test_same_bits(const std::string& isa, const std::string& name, const Netwo
   second.engine->set_updates(1);
   second.train(1, 1, 0.01, 2);
   second.engine->set_updates(2);
-  second.train(2, kSteps - 2, 0.01, 2, 0.5);  // small tables are made by each thread for itself
+  second.train(2, kSteps - 2, 0.01, 2, 0.5);  // each thread makes a small table for itself
   check(first.give() == second.give(), isa + " " + name + ": threads or cuts change the bits");
 }
 
@@ -144,7 +144,7 @@ void test_logits(const std::string& isa, const std::string& name, const Network&
     for (int64_t v = 0; v < network.vocab; ++v) {
       largest = std::max(largest, std::abs(one[v] - all[i * network.vocab + v]));
     }
-    // Sums of at most 100 terms in another order.
+    // Sums of at most 100 terms are taken in another order.
     check(largest < 1e-12, isa + " " + name + ": logits depend on the other examples");
   }
 }

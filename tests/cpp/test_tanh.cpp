@@ -1,10 +1,10 @@
-// The error of tanh against the library's in double precision (long double for float64), in units in the last place.
+// The error of tanh in units in the last place. float32 is compared with the library's tanh in double precision,
+// float64 with that of long double.
 //
-// The bound for float32 is 2.6: the quotient rounds by half an ulp; e and e + 2 round by half an ulp of their own,
-// which is up to one of a result just below a power of two; and the correction inside e, r^2 times a polynomial, is at
-// most 6% of e where that happens without a scaling by 2^k, so that its roundings add less than 0.1. Over all 2^32
-// values 2.475 was measured with fused multiply-add and 2.511 without. --all tries every one of them, else it is every
-// 1,021st.
+// The bound for float32 is 2.6. The quotient rounds by half an ulp. e and e + 2 round by half an ulp of their own,
+// which is up to one ulp of a result just below a power of two. The correction inside e, r^2 times a polynomial, is at
+// most 6% of e where that happens without a scaling by 2^k, so its roundings add less than 0.1. Measured: 2.475 with
+// fused multiply-add, 2.511 without (all 2^32 values). --all tries every value, else every 1,021st is tried.
 #include <cstring>
 
 #include "support.h"
@@ -20,7 +20,7 @@ float float_of(uint32_t bits) {
   return value;
 }
 
-// The distance to the next number away from zero, or to the last one below 1.
+// The distance to the next number away from zero or, below 1, to the last number below 1.
 template <class T>
 double unit_in_last_place(T exact) {
   const T size = std::fabs(exact);

@@ -1,6 +1,6 @@
-// Several host threads at once in the kernels, the step engine and the samplers, each of which uses threads of its own:
-// the bits of one thread alone. Under ThreadSanitizer (the preset thread-sanitize) no two of them may touch the same
-// memory unordered.
+// Several host threads are in the kernels, the step engine and the samplers at once, each with threads of its own. They
+// must get the bits of one thread alone. Under ThreadSanitizer (the preset thread-sanitize) no two of them may touch
+// the same memory without order.
 #include <functional>
 
 #include "engine/sampling/direct_sampler.h"
@@ -16,14 +16,14 @@ namespace {
 
 constexpr int kCallers = 4;
 
-// body(0) ... body(kCallers - 1), each on a thread of its own, all started together.
+// Calls body(0) ... body(kCallers - 1), each on a thread of its own. All of them start together.
 void at_once(const std::function<void(int)>& body) {
   std::vector<std::thread> threads;
   for (int caller = 0; caller < kCallers; ++caller) threads.emplace_back(body, caller);
   for (std::thread& thread : threads) thread.join();
 }
 
-// What each caller got must be what one got alone, on one thread.
+// What each caller got must be what one caller gets alone, on one thread.
 template <class Result>
 void check_callers(const std::function<Result(int threads)>& call, const std::string& what) {
   const Result alone = call(1);
@@ -32,7 +32,7 @@ void check_callers(const std::function<Result(int threads)>& call, const std::st
   for (const Result& result : results) check(result == alone, what + ": callers at the same time differ from one");
 }
 
-// The first thing that a process does may be done by several threads: which instruction set is used is found out once.
+// The first use of the kernels may come from several threads. The instruction set must be chosen once.
 void test_first_use() {
   const cpu::Kernels* chosen[kCallers];
   const sampling::SamplingKernels* sampling_chosen[kCallers];
@@ -74,7 +74,7 @@ void test_embedding_concat_linear(const cpu::Kernels& kernels, cpu::Algorithm al
 }
 
 void test_batch_norm(const cpu::Kernels& kernels) {
-  constexpr int64_t kRows = 1500, kChannels = 37;  // in five chunks
+  constexpr int64_t kRows = 1500, kChannels = 37;  // five chunks
   std::mt19937 generator(2);
   const auto input = random_values<float>(kRows * kChannels, generator);
   const auto gradient = random_values<float>(kRows * kChannels, generator);
@@ -98,9 +98,9 @@ void test_batch_norm(const cpu::Kernels& kernels) {
       std::string(kernels.isa) + " batch_norm");
 }
 
-// Engines of their own on the same examples.
+// Each caller has an engine of its own on the same examples.
 void test_step_engine(const std::string& isa, const engine::Network& network, const std::string& name) {
-  constexpr int64_t kExamples = 69, kSteps = 2, kBatch = 800;  // in three chunks, whose rows fill no tiles
+  constexpr int64_t kExamples = 69, kSteps = 2, kBatch = 800;  // three chunks, whose rows fill no tiles
   std::mt19937 generator(3);
   std::vector<int32_t> tokens(kExamples * network.block), targets(kExamples);
   for (int32_t& token : tokens) token = static_cast<int32_t>(generator() % network.vocab);
@@ -121,7 +121,7 @@ void test_step_engine(const std::string& isa, const engine::Network& network, co
         }
         std::vector<double> losses(kSteps);
         std::vector<float> logits(kExamples * network.vocab);
-        TestContext context(threads, threads == 2 ? 0.5 : 0);  // with small tables made by each thread
+        TestContext context(threads, threads == 2 ? 0.5 : 0);  // each thread makes a small table
         engine->set_examples(tokens.data(), targets.data(), kExamples);
         engine->run({indices.data(), rates.data(), losses.data(), kSteps, kBatch}, context);
         engine->logits(tokens.data(), kExamples, logits.data(), context);
@@ -132,12 +132,12 @@ void test_step_engine(const std::string& isa, const engine::Network& network, co
       isa + " step engine, " + name);
 }
 
-// Streams that share what they draw from; one of them copies a sampler that another is drawing with.
+// Streams that share what they draw from. One of them copies a sampler that another is drawing with.
 void test_samplers(const std::function<std::unique_ptr<sampling::Sampler>()>& make, const std::string& name) {
   const std::string training = "a\nab\nba\n";
   check_callers<std::string>(
       [&](int threads) {
-        // More than 1,024 names a thread, so that the threads asked for are started.
+        // A thread is started for more than 1,024 names each, so this starts the threads that are asked for.
         sampling::NameStream stream(make(), training, {3500, 7, false, false, false, 1, 3500, threads});
         std::string text;
         while (!stream.ended()) text += stream.next([] {});

@@ -83,7 +83,6 @@ def test_equality_hash_and_repr() -> None:
         (["a", ""], r"symbols\[1\] must be a single character, but got ''"),
         ("aa", r"symbols must be distinct and in ascending order, but 'a' comes after 'a' \(symbols\[1\]\)"),
         ("acb", r"symbols must be distinct and in ascending order, but 'b' comes after 'c' \(symbols\[2\]\)"),
-        (".a", r"symbols\[0\] contains the end marker '\.'"),
         ("\x00a", r"symbols\[0\] contains the control character U\+0000"),
         ("\na", r"symbols\[0\] contains the control character U\+000A"),
         ("a\x85", r"symbols\[1\] contains the control character U\+0085"),
@@ -110,7 +109,6 @@ def test_symbols_that_are_no_strings() -> None:
         ("anna", TypeError, "words must be a list of strings, but got the string 'anna'"),
         (["anna", 3], TypeError, r"words\[1\] must be a string, but got 3"),
         (["anna", "nan", "a\nb"], DataError, r"words\[2\], 'a\\nb', contains the control character U\+000A"),
-        (["ab", "a.b"], DataError, r"words\[1\], 'a\.b', contains the end marker '\.'"),
         ([], DataError, "a vocabulary needs one symbol at least"),
         ([""], DataError, "a vocabulary needs one symbol at least"),
     ],
@@ -118,6 +116,18 @@ def test_symbols_that_are_no_strings() -> None:
 def test_words_that_make_no_vocabulary(words: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=f"^{message}"):
         Vocabulary.from_words(words)
+
+
+def test_the_full_stop_is_a_symbol_like_others() -> None:
+    vocabulary = Vocabulary.from_words(["st. ives", "node.js"])
+    assert "." in vocabulary.symbols
+    assert vocabulary.decode([*vocabulary.encode("st. ives"), 0, 1]) == "st. ives"
+    assert vocabulary.to_json()["end_marker"] == ""
+    assert Vocabulary.from_json(vocabulary.to_json()) == vocabulary
+    assert Vocabulary("abc").to_json() == {
+        "end_marker": ".",
+        "symbols": "abc",
+    }  # as earlier versions wrote it
 
 
 @pytest.mark.parametrize(
@@ -136,7 +146,8 @@ def test_words_that_make_no_vocabulary(words: Any, error: type[Exception], messa
         ({"symbols": "a", "end_marker": "#"}, r"the vocabulary's end_marker must be '\.', but is '#'"),
         ({"symbols": "abb", "end_marker": "."}, "symbols must be distinct"),
         ({"symbols": "ba", "end_marker": "."}, "symbols must be .*in ascending order"),
-        ({"symbols": ".a", "end_marker": END_MARKER}, "symbols.* the end marker"),
+        ({"symbols": ".a", "end_marker": END_MARKER}, r"the vocabulary's end_marker must be '', but is '\.'"),
+        ({"symbols": "a", "end_marker": ""}, r"the vocabulary's end_marker must be '\.', but is ''"),
         ({"symbols": "", "end_marker": END_MARKER}, "a vocabulary needs one symbol"),
     ],
 )

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import re
 import sys
 from importlib import resources
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from namegen_ext.data import WORD_LISTS, DataError, Vocabulary, load_words
+from namegen_ext.data import WORD_LISTS, DataError, ListFormat, Vocabulary, load_words
 
 FILES = resources.files("namegen_ext.data") / "files"
 
@@ -91,7 +93,7 @@ def test_an_installation_without_the_lists(broken_package: Path) -> None:
 
 def test_errors_name_the_path(tmp_path: Path) -> None:
     path = tmp_path / "words.txt"
-    path.write_bytes(b"anna\nb.\n")
+    path.write_bytes(b"anna\nb\x01a\n")
     with pytest.raises(DataError) as raised:
         load_words(str(path))
     assert str(raised.value).startswith(f"{path}: line 2: ")
@@ -127,3 +129,67 @@ def test_an_unreadable_file() -> None:
 def test_a_path_that_is_none() -> None:
     with pytest.raises(DataError, match=r"^'a\\x00b': is no path: "):
         load_words("a\x00b")
+
+
+def test_tables_by_their_ending_and_what_gzip_packed(tmp_path: Path) -> None:
+    lines = b"name,n\nAnna,3\nOtto,2\nanna,1\n"
+    (tmp_path / "names.csv").write_bytes(lines)
+    (tmp_path / "names.csv.gz").write_bytes(gzip.compress(lines))
+    (tmp_path / "names.tsv").write_bytes(lines.replace(b",", b"\t"))
+    (tmp_path / "names.txt.gz").write_bytes(gzip.compress(b"Anna\nOtto\n"))
+    (tmp_path / "names.dat").write_bytes(lines)
+    for name in ("names.csv", "names.csv.gz", "names.tsv"):
+        found = load_words(tmp_path / name)
+        assert found.words == ["Anna", "Otto", "anna"]
+        assert found.weights is None
+        assert found.name == name
+        counted = load_words(tmp_path / name, ListFormat(count_column="n", case="lower"))
+        assert counted.words == ["anna", "otto"]
+        assert counted.weights == [4, 2]
+    assert load_words(tmp_path / "names.txt.gz").words == ["Anna", "Otto"]
+    assert load_words(tmp_path / "names.dat").words == ["name,n", "Anna,3", "Otto,2", "anna,1"]
+    assert load_words(tmp_path / "names.dat", ListFormat(column="name")).words == ["Anna", "Otto", "anna"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_what_gzip_packed_and_was_damaged(tmp_path: Path, damage: str) -> None:
+    packed = bytearray(gzip.compress(b"Anna\nOtto\n" * 100))
+    if damage == "cut":
+        packed = packed[:-9]
+    else:
+        packed[-5] ^= 1
+    (tmp_path / "names.gz").write_bytes(packed)
+    with pytest.raises(DataError, match=r"names\.gz: cannot be unpacked by gzip: ") as raised:
+        load_words(tmp_path / "names.gz")
+    assert "\n" not in str(raised.value)
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"Anna\nOtto\n")))
+    found = load_words("-")
+    assert (found.name, found.source, found.words) == ("standard-input", "standard input", ["Anna", "Otto"])
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(DataError, match="standard input is closed"):
+        load_words("-")
+
+
+def test_several_lists_are_one(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Otto\n")  # one word is enough beside others
+    (tmp_path / "b.csv").write_text("name,n\nAnna,3\nOtto,2\n")
+    found = load_words([tmp_path / "a.txt", tmp_path / "b.csv", "census"])
+    assert found.words[:3] == ["Otto", "Anna", "Otto"]
+    assert len(found.words) == 3 + 5_163
+    assert found.name == "a.txt+b.csv+census"
+    (tmp_path / "c.csv").write_text("n,name\n5,Otto\n1,Mary\n")
+    asked = ListFormat(column="name", count_column="n", case="lower")
+    counted = load_words([tmp_path / "b.csv", tmp_path / "c.csv", "census"], asked)
+    assert counted.weights is not None
+    found_weights = dict(zip(counted.words, counted.weights, strict=True))
+    # The census's names count once each beside them.
+    assert [found_weights[name] for name in ("otto", "anna", "mary", "linda")] == [8, 4, 2, 1]
+    with pytest.raises(
+        DataError, match="the list census has no columns and no comments, but a column was asked"
+    ):
+        load_words("census", asked)
+    with pytest.raises(DataError, match="got none"):
+        load_words([])

@@ -48,6 +48,12 @@ def sampler(prefix: list[int] | None = None, max_steps: int = 9) -> Any:
     return S.table_sampler(table(), LETTERS, prefix or [], max_steps)
 
 
+def folded_stream(**arguments: Any) -> Any:
+    stream = S.NameStream(sampler(), 30, 3, b"a\nab\n", True, False, False, 50, 16, 1)
+    stream.fold(**arguments)
+    return stream
+
+
 CALLS: dict[str, tuple[Callable[..., Any], Callable[[], dict[str, Any]]]] = {
     "ContextTable": (S.ContextTable, lambda: {"vocab_size": V, "block_size": BLOCK}),
     "set_rows": (
@@ -90,6 +96,10 @@ CALLS: dict[str, tuple[Callable[..., Any], Callable[[], dict[str, Any]]]] = {
             "batch_size": 16,
             "threads": 2,
         },
+    ),
+    "fold": (
+        folded_stream,
+        lambda: {"characters": [65, 97, 769], "folded": [97, 97, 769], "combining_classes": [0, 0, 230]},
     ),
 }
 

@@ -6,7 +6,8 @@
 # builds the package against the torch of the current Python environment, without isolation; runs `pytest -m gpu`, the
 # C++ tests of the CUDA kernels by themselves and under compute-sanitizer's memcheck and racecheck, and the benchmark.
 # OUT gets log.txt (all output), gpu.csv (times) and summary.txt (a line for each step, with its seconds). Exit status 1
-# where a step failed. Needs: nvcc, a CUDA build of torch, pytest, hypothesis, cmake, ninja, setuptools.
+# where a step failed. Needs: nvcc, a CUDA build of torch, pytest, hypothesis, cmake, ninja, setuptools, and nanobind or
+# build/nanobind-* of a build elsewhere.
 set -uo pipefail
 if [ $# -ne 1 ]; then
   echo "usage: bash tests/gpu/run.sh OUT" >&2

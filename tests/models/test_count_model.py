@@ -116,6 +116,27 @@ def test_counts_of_examples_are_repeats() -> None:
         assert torch.equal(values, repeated.state_dict()[name]), name
 
 
+def test_counts_need_not_be_whole() -> None:
+    tokens, targets = windows(3)
+    counts = torch.rand(len(targets), generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    counts[::7] = 0
+    model = CountModel(V, 3, estimator="add-k")
+    model.count(tokens, targets, counts)
+    table = NGram(V, 3).double()
+    table.set_from_windows(tokens, targets, estimator="add-k", weights=counts)
+    held_out, _ = windows(3, seed=2)
+    expected = table(held_out)[0].log_softmax(dim=1)
+    torch.testing.assert_close(model(held_out)[0], expected, rtol=0, atol=TOLERANCE)
+    loaded = CountModel(V, 3, estimator="add-k")
+    loaded.load_state_dict(model.state_dict())
+    assert torch.equal(loaded(held_out)[0], model(held_out)[0])
+    rounded_up = CountModel(V, 3, estimator="kneser-ney")
+    rounded_up.count(tokens, targets, counts)
+    torch.testing.assert_close(
+        rounded_up(held_out)[0].exp().sum(dim=1), torch.ones(len(held_out), dtype=torch.float64)
+    )
+
+
 def test_an_alphabet_of_thousands_takes_what_its_words_take() -> None:
     letters = [chr(0x4E00 + number) for number in range(3000)]
     draw = random.Random(5)
@@ -153,7 +174,7 @@ def test_what_is_put_into_its_buffers_counts() -> None:
     model.get_buffer("pair_count").mul_(7)
     assert not torch.equal(model(torch.tensor([[0, 1]]))[0], before)
     model.get_buffer("pair_count").zero_()
-    with pytest.raises(ValueError, match="pair_count must be 1 or more"):
+    with pytest.raises(ValueError, match="pair_count must be above 0"):
         model(torch.tensor([[0, 1]]))
 
 
@@ -201,8 +222,8 @@ def test_wrong_calls_are_named() -> None:
         model.count(tokens[:, :1], targets)
     with pytest.raises(ValueError, match=r"counts must be \(n,\)"):
         model.count(tokens, targets, torch.ones(3, dtype=torch.int64))
-    with pytest.raises(ValueError, match="counts must be 1 or more"):
-        model.count(tokens, targets, torch.zeros(len(targets), dtype=torch.int64))
+    with pytest.raises(ValueError, match=r"counts must be .* finite numbers of at least 0"):
+        model.count(tokens, targets, torch.full((len(targets),), -1.0))
     with pytest.raises(ValueError, match=r"tokens must be \(\.\.\., 2\)"):
         model(torch.zeros(3, 5, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"discounts must be \(3, 3\) and concentrations \(3,\)"):

@@ -127,7 +127,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 # By name, so that each algorithm is certainly reached (the rule is in
-# csrc/core/kernels/cpu/embedding_concat_linear.h).
+# csrc/core/kernels/cpu/embedding_concat_linear_choice.h).
 NAMED = {
     "table": Case((64,), 3, 27, 10, 200),
     "table, few rows": Case((9,), 4, 30, 10, 33, symbols=2),

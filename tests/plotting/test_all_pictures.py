@@ -136,3 +136,9 @@ def test_a_loss_that_starts_far_too_high(diagnosis: Diagnosis) -> None:
     history = replace(diagnosis.history, train_loss=((1, 30.0), (10, 3.0)), dev_loss=())
     picture = draw(draw_loss, replace(diagnosis, history=history))
     assert "30.000 nats per character at step 1," in picture.alt
+
+
+def test_a_model_that_is_set_from_counts_has_no_gradients(diagnosis: Diagnosis) -> None:
+    pictures, missing = draw_all(replace(diagnosis, step=0))
+    assert "gradients" not in {picture.name for picture in pictures}
+    assert "Gradients: the model has no weights that are trained by gradients." in missing

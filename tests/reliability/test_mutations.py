@@ -204,6 +204,16 @@ def test_words_that_were_changed(
         tried["words.txt"] += 1
 
 
+def test_weights_that_were_changed(request: pytest.FixtureRequest, originals: dict[str, Original]) -> None:
+    original, draw = originals["wavenet"], random.Random(seed_of(request))
+    path = original.path / "weights.txt"
+    content = path.read_bytes()
+    for _ in range(count(request, 150)):
+        with changed(path, mutate_bytes(draw, content)):
+            assert_loads_the_same_or_fails(original)
+        tried["weights.txt"] += 1
+
+
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("mutation", [mutate_bytes, mutate_text], ids=["bytes", "text"])
 def test_metrics_that_were_changed(

@@ -42,15 +42,19 @@ class Notes:
         self.milestones: list[int] = []
         self.saved: list[int] = []
         self.steps: list[int] = []
+        self.told: list[float] = []
+        self.enough_at = -1
 
     def progress(self, step: int, loss: float, seconds: float) -> None:
         self.steps.append(step)
+        self.told.append(loss)
 
     def log(self, step: int, loss: float, learning_rate: float) -> None:
         self.logged.append((step, loss, learning_rate))
 
-    def milestone(self, step: int, seconds: float) -> None:
+    def milestone(self, step: int, seconds: float) -> bool:
         self.milestones.append(step)
+        return step == self.enough_at
 
     def save(self, step: int, seconds: float) -> None:
         self.saved.append(step)
@@ -124,8 +128,8 @@ def test_log_lines_hold_the_mean_since_the_one_before() -> None:
     notes = Notes()
     loop(Counting(), notes, 25).run()
     schedule = Schedule("cosine", 0.1, 0.0, 25)
-    # Steps 0; 1 to 9; 10 to 19; 20 to 24, whose losses are their numbers.
-    assert [(step, loss) for step, loss, _ in notes.logged] == [(1, 0.0), (10, 5.0), (20, 14.5), (25, 22.0)]
+    # Steps 0; 1 to 9; 10 to 19; and, as 20 to 24 are few, the last ten: 15 to 24. Their losses are their numbers.
+    assert [(step, loss) for step, loss, _ in notes.logged] == [(1, 0.0), (10, 5.0), (20, 14.5), (25, 19.5)]
     assert [rate for _, _, rate in notes.logged] == [schedule(step - 1) for step in (1, 10, 20, 25)]
 
 
@@ -133,6 +137,37 @@ def test_milestones_come_at_their_steps_and_not_at_the_end() -> None:
     notes = Notes()
     loop(Counting(), notes, 60, eval_every=20).run()
     assert notes.milestones == [20, 40]
+
+
+def test_the_last_steps_loss_is_no_single_minibatch() -> None:
+    # 20,001 steps and a milestone at 20,000: the last chunk is one step, whose loss is far from all others.
+    notes = Notes()
+    loop(Counting(losses={20_000: -1e9}), notes, 20_001, log_every=100, eval_every=5000).run()
+    expected = (sum(range(19_901, 20_000)) - 1e9) / 100
+    assert notes.logged[-1][:2] == (20_001, pytest.approx(expected))
+    assert notes.told[-1] == pytest.approx(expected)
+
+
+def test_the_first_milestone_comes_after_halves_of_its_steps() -> None:
+    notes = Notes()
+    loop(Counting(), notes, 2001, eval_every=900).run()
+    assert notes.milestones == [112, 225, 450, 900, 1800]
+    assert notes.saved == [900, 1800]
+    notes = Notes()
+    loop(Counting(), notes, 700, eval_every=150).run()
+    assert notes.milestones == [150, 300, 450, 600]
+
+
+def test_a_milestone_may_say_that_it_is_enough() -> None:
+    notes = Notes()
+    notes.enough_at = 40
+    runner = Counting()
+    enough = loop(runner, notes, 100, eval_every=20)
+    assert enough.run()
+    assert enough.step == 40 == len(runner.rates)
+    again = loop(Counting(first_step=40), Notes(), 100, eval_every=20)
+    assert again.run(40, enough=True)
+    assert again.step == 40
 
 
 def test_resuming_runs_the_rest() -> None:
@@ -160,7 +195,7 @@ def test_stopping_and_resuming_logs_what_is_logged_without() -> None:
     assert 1000 < stopped.step < 1400
     assert stopped.unlogged_losses.tolist() == [float(step) for step in range(700, stopped.step)]
     rest = loop(Counting(first_step=stopped.step), notes, 10_000, log_every=700)
-    assert rest.run(stopped.step, stopped.seconds, stopped.unlogged_losses)
+    assert rest.run(stopped.step, stopped.seconds, stopped.unlogged_losses, stopped.recent_losses)
     assert notes.logged == whole.logged
 
 

@@ -79,3 +79,39 @@ def test_the_whole_set_in_every_step() -> None:
     indices = WholeSetIndices(5)
     assert indices.batch_size == indices.num_examples == 5
     assert indices.steps(3, 6).tolist() == [[0, 1, 2, 3, 4]] * 3
+
+
+def test_weights_draw_in_proportion() -> None:
+    weights = torch.tensor([0.0, 3.0, 0.0, 1.5, 0.5, 0.0], dtype=torch.float64)
+    drawn = MinibatchIndices(3, 6, 32, weights).steps(0, 4000).flatten()  # (128,000,)
+    counts = torch.bincount(drawn, minlength=6)
+    assert counts[[0, 2, 5]].tolist() == [0, 0, 0]
+    expected = weights / weights.sum() * len(drawn)
+    # Six standard deviations of a binomial count: one run in 10**9 is farther off, and the seed is fixed.
+    assert (counts - expected).abs().max() < 6 * (len(drawn) * 0.25) ** 0.5
+
+
+def test_weighted_examples_are_the_same_wherever_they_are_read() -> None:
+    weights = torch.rand(1000, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    whole = MinibatchIndices(7, 1000, 16, weights).steps(0, 3000)
+    parts = MinibatchIndices(7, 1000, 16, weights)
+    assert torch.equal(torch.cat([parts.steps(0, 1500), parts.steps(1500, 3000)]), whole)
+    assert torch.equal(MinibatchIndices(7, 1000, 16, weights).steps(2990, 3000), whole[2990:])
+    # Their order is what a written definition says: uniform numbers looked up among running sums.
+    assert torch.equal(MinibatchIndices(7, 1000, 16, 8 * weights).steps(0, 10), whole[:10])
+
+
+def test_a_uniform_number_next_to_one_draws_no_example_without_weight(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    weights = torch.tensor([1.0, 2.0, 0.0, 0.0], dtype=torch.float64)
+    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.full(shape, 1.0, dtype=torch.float64))
+    assert MinibatchIndices(7, 4, 2, weights).steps(0, 1).tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize(
+    "weights", [[1.0], [1.0, -1.0, 2.0], [0.0] * 3, [float("nan")] * 3, [float("inf"), 1, 1]]
+)
+def test_weights_that_cannot_be(weights: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"^weights must be "):
+        MinibatchIndices(1, 3, 2, torch.tensor(weights, dtype=torch.float64))

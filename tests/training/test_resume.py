@@ -39,6 +39,8 @@ GPT = {
     "optimizer": "adamw",
     "learning_rate": 0.01,
 }
+# Learnt by heart: the best dev loss is that of an early evaluation.
+OVERFITTING = {"hidden_size": 128, "learning_rate": 1.0, "schedule": "constant", "batch_norm": False}
 CASES = [
     *(
         (name, fused)
@@ -53,7 +55,12 @@ CASES = [
 
 
 def trained_in_parts(
-    words: list[str], options: TrainOptions, path: Path, fused: str | None, stops: tuple[int, ...]
+    words: list[str],
+    options: TrainOptions,
+    path: Path,
+    fused: str | None,
+    stops: tuple[int, ...],
+    **settings: Any,
 ) -> TrainResult:
     """Train. At the first saving at or after each of the steps, stop the run and resume it."""
     directory = RunDirectory.create(path)
@@ -67,6 +74,7 @@ def trained_in_parts(
             eval_every=30,
             checkpoint_every=CheckpointInterval(steps=7 if stop is None else 13),
             record_updates=True,
+            **settings,
         )
         begun = trainer.restore(directory, warn=pytest.fail)
         if stop is not None:
@@ -102,6 +110,29 @@ def test_the_bits_are_those_of_a_run_that_was_never_stopped(
     assert [getattr(parted, loss) for loss in names] == [getattr(whole, loss) for loss in names]
     drawn = [sample_names(result.model, result.corpus.vocabulary, 20, seed=3) for result in (parted, whole)]
     assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize("fused", [None, "step"])
+@pytest.mark.parametrize("settings", [{}, {"keep": "last"}, {"patience": 2}], ids=str)
+def test_the_best_model_is_the_same(
+    words: list[str], small_options: Options, tmp_path: Path, settings: dict[str, Any], fused: str | None
+) -> None:
+    options = small_options(steps=400, **OVERFITTING)
+    few = words[:60]
+    whole = trained_in_parts(few, options, tmp_path / "whole", fused, (), **settings)
+    parted = trained_in_parts(few, options, tmp_path / "parted", fused, (5, 23, 35, 61, 70), **settings)
+    assert whole.best_step is not None
+    assert 30 <= whole.best_step < whole.steps
+    assert whole.kept_step == (whole.steps if settings.get("keep") == "last" else whole.best_step)
+    assert whole.out_of_patience == (settings == {"patience": 2})
+    for result in (whole, parted):
+        assert result.has_overfitted
+        if result.kept_step == result.best_step:
+            assert result.dev_loss == result.best_dev_loss
+    names = ("steps", "kept_step", "best_step", "best_dev_loss", "last_dev_loss", "dev_loss", "test_loss")
+    assert [getattr(parted, name) for name in names] == [getattr(whole, name) for name in names]
+    for file in ("metrics.jsonl", "model.safetensors"):
+        assert (tmp_path / "parted" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), file
 
 
 def test_dropout_depends_on_the_seed_alone(words: list[str], small_options: Options) -> None:

@@ -73,8 +73,8 @@ PyTrie count(nb::handle tokens, nb::handle targets, nb::handle counts, int64_t v
   const Start kind = start_of(start);
   const Windows windows(tokens, order, vocab);
   const std::vector<int32_t> followed = targets_of(targets, windows.count(), vocab);
-  std::vector<int64_t> often(windows.count(), 1);
-  if (!counts.is_none()) often = to_vector(converted<int64_t>("counts", counts));
+  std::vector<double> often(windows.count(), 1.0);
+  if (!counts.is_none()) often = to_vector(converted<double>("counts", counts));
   if (static_cast<int64_t>(often.size()) != windows.count()) {
     throw std::invalid_argument("counts must be (n,), as many as tokens");
   }
@@ -90,7 +90,7 @@ PyTrie trie_of(int64_t vocab, int64_t order, const std::string& start, nb::handl
                to_vector(converted<int64_t>("first_child", first_child)),
                to_vector(converted<int64_t>("first_pair", first_pair)),
                to_vector(converted<int32_t>("pair_symbol", pair_symbol)),
-               to_vector(converted<int64_t>("pair_count", pair_count))}};
+               to_vector(converted<double>("pair_count", pair_count))}};
   check_trie(made.trie);
   return made;
 }

@@ -5,10 +5,12 @@
 
 namespace namegen::bindings {
 
-void bind_machine(nanobind::module_& m);
-void bind_counts(nanobind::module_& m);
-void bind_step_engine(nanobind::module_& m);
-void bind_gpt_engine(nanobind::module_& m);
-void bind_sampling(nanobind::module_& m);
+namespace nb = nanobind;
+
+void bind_machine(nb::module_& m);
+void bind_counts(nb::module_& m);
+void bind_step_engine(nb::module_& m);
+void bind_gpt_engine(nb::module_& m);
+void bind_sampling(nb::module_& m);
 
 }  // namespace namegen::bindings

@@ -185,6 +185,19 @@ class PyNameStream {
       : stream_(sampler.copy(), std::string(training_names.c_str(), training_names.size()),
                 {names, seed, novel, unique, count_distinct, patience, batch_size, threads}) {}
 
+  void fold(const std::vector<uint32_t>& characters, const std::vector<uint32_t>& folded,
+            const std::vector<int32_t>& combining_classes) {
+    if (folded.size() != characters.size() || combining_classes.size() != characters.size()) {
+      throw std::invalid_argument("characters, folded and combining_classes must be as many");
+    }
+    std::vector<FoldedCharacter> entries;
+    for (size_t i = 0; i < characters.size(); ++i) {
+      entries.push_back({characters[i], folded[i], combining_classes[i]});
+    }
+    const Exclusive use(busy_, kWhat);
+    stream_.fold(NameFolding(entries));
+  }
+
   nb::bytes next() {
     std::string text;
     {
@@ -294,6 +307,7 @@ void bind_sampling(nb::module_& module) {
       .def(nb::init<const PySampler&, int64_t, uint64_t, const nb::bytes&, bool, bool, bool, int64_t, int64_t, int>(),
            arg("sampler"), arg("names"), arg("seed"), arg("training_names"), arg("novel"), arg("unique"),
            arg("count_distinct"), arg("patience"), arg("batch_size"), arg("threads"))
+      .def("fold", &PyNameStream::fold, arg("characters"), arg("folded"), arg("combining_classes"))
       .def("next", &PyNameStream::next)
       .def_prop_ro("ended", &PyNameStream::ended)
       .def_prop_ro("gave_up", &PyNameStream::gave_up)

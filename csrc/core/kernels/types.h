@@ -1,4 +1,4 @@
-// The types that every kernel's interface is made of. Free of torch.
+// The types that the kernels' interfaces are made of. They know nothing of torch.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,7 @@ struct EmbeddingConcatLinearShape {
 
 enum class OptimizerKind : int { kSgd = 0, kAdamW = 1 };
 
-// With the semantics of torch.optim.SGD (dampening 0) and torch.optim.AdamW.
+// The settings of an optimizer, with the meanings of torch.optim.SGD (dampening 0) and torch.optim.AdamW.
 struct Optimizer {
   OptimizerKind kind;
   double weight_decay;

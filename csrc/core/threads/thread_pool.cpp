@@ -20,9 +20,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// How long a worker looks for the next job before it sleeps, from which waking takes some 50 us. Between two passes of a
-// training step there are a few microseconds, between two calls from Python some ten. It gives way to other threads of
-// its core after the first of them.
+// How long a worker looks for the next job before it sleeps, from which waking takes some 50 us. Between two passes of
+// a training step there are a few microseconds, between two calls from Python some ten. It gives way to other threads
+// of its core after the first of them.
 constexpr auto kLookFor = std::chrono::microseconds(200);
 constexpr auto kGiveWayAfter = std::chrono::microseconds(20);
 

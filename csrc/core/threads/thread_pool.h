@@ -26,12 +26,12 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   // Runs task(state, 0) ... task(state, tasks - 1) on up to `threads` threads, the calling one among them, and returns
-  // when all are done. Thread number i begins with the i-th part of the tasks, so that what it left in its caches serves
-  // it again in the next call; a thread that is done takes over tasks of the others. Where a task throws, tasks that have
-  // not begun are left out, and one of the exceptions is thrown here.
+  // when all are done. Thread number i begins with the i-th part of the tasks, so that what it left in its caches
+  // serves it again in the next call; a thread that is done takes over tasks of the others. Where a task throws, tasks
+  // that have not begun are left out, and one of the exceptions is thrown here.
   //
-  // The pool serves one call at a time. A call that finds it busy, and one from within a task, runs all its tasks on the
-  // thread that it comes from: nobody waits for others' work, so that a process may fork at any time.
+  // The pool serves one call at a time. A call that finds it busy, and one from within a task, runs all its tasks on
+  // the thread that it comes from: nobody waits for others' work, so that a process may fork at any time.
   void run(int64_t tasks, int64_t threads, Task task, void* state);
 
  private:
@@ -65,10 +65,11 @@ class ThreadPool {
   void wait_until_left();
 
   std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
-  std::vector<std::unique_ptr<Worker>> workers_;  // thread number i + 1 is worker i; changed by the caller that is served
+  std::vector<std::unique_ptr<Worker>>
+      workers_;  // thread number i + 1 is worker i; changed by the caller that is served
 
-  // Odd while a job may be entered. A worker enters by adding itself to `inside_` and then looking at the turn again; the
-  // caller ends the turn and then waits for `inside_` to be 0. Both are sequentially consistent, so that either the
+  // Odd while a job may be entered. A worker enters by adding itself to `inside_` and then looking at the turn again;
+  // the caller ends the turn and then waits for `inside_` to be 0. Both are sequentially consistent, so that either the
   // worker sees that the turn has ended or the caller sees the worker.
   alignas(64) std::atomic<uint64_t> turn_ = 0;
   alignas(64) std::atomic<int64_t> inside_ = 0;

@@ -28,7 +28,8 @@ struct Libraries {
   std::string torch;  // the path of torch's library; empty where it is not among them, or nothing is new
 };
 
-// Looks through the loaded libraries, where there are more of them than are known: in a tenth of a microsecond where not.
+// Looks through the loaded libraries, where there are more of them than are known: in a tenth of a microsecond where
+// not.
 #if defined(__APPLE__)
 void look(Libraries& libraries) {
   libraries.loaded = _dyld_image_count();

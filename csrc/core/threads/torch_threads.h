@@ -1,6 +1,6 @@
 // torch's threads, for a process that has loaded torch: a second set of threads would compete with them for the cores.
-// They are reached through torch's C interface (torch/csrc/stable/c/shim.h, torch 2.10), whose functions are looked up at
-// run time, so that nothing here is compiled or linked against torch.
+// They are reached through torch's C interface (torch/csrc/stable/c/shim.h, torch 2.10), whose functions are looked up
+// at run time, so that nothing here is compiled or linked against torch.
 #pragma once
 
 #include <atomic>
@@ -24,13 +24,13 @@ struct TorchThreads {
 };
 
 // torch's threads; null where the process has loaded no torch, or one older than 2.10. A torch that is loaded later is
-// found by the next call. The first call that finds it makes forks safe: a fork copies only the thread that calls it, and
-// in the child OpenMP, torch's own layers included, would wait for ever for the threads that it had before. From then on
-// OpenMP lets go of its threads before each fork, and both sides start them anew where they need them.
+// found by the next call. The first call that finds it makes forks safe: a fork copies only the thread that calls it,
+// and in the child OpenMP, torch's own layers included, would wait for ever for the threads that it had before. From
+// then on OpenMP lets go of its threads before each fork, and both sides start them anew where they need them.
 const TorchThreads* torch_threads();
 
-// Runs body(first, last) on torch's threads for ranges that make up [begin, end), each of `grain` or more where there are
-// so many. What a range throws is thrown here, by one of those that threw.
+// Runs body(first, last) on torch's threads for ranges that make up [begin, end), each of `grain` or more where there
+// are so many. What a range throws is thrown here, by one of those that threw.
 template <class Body>
 void parallel_ranges(const TorchThreads& torch, int64_t begin, int64_t end, int64_t grain, const Body& body) {
   struct State {

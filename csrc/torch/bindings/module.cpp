@@ -1,4 +1,4 @@
-// The extension module namegen_ext._C: loading it registers the operators; it also tells what was built.
+// The extension module namegen_ext._C. Loading it registers the operators, and its attributes tell what was built.
 #include <pybind11/pybind11.h>
 
 #include "bindings/operators.h"
@@ -21,7 +21,7 @@ constexpr const char* kCudaArchitectures = "";
 
 PYBIND11_MODULE(_C, m) {
   m.doc() = "Part of namegen_ext that is compiled against torch: operators under torch.ops.namegen_ext.";
-  // From here on a fork leaves no thread of torch's that its child would wait for.
+  // This call makes forks safe from here on, also for torch's own layers.
   if (namegen::threads::torch_threads() == nullptr) {
     throw pybind11::import_error("the loaded torch has no torch_parallel_for, which torch 2.10 and newer have");
   }

@@ -1,5 +1,6 @@
-// The operators as Python calls them in eager mode. torch.ops converts the arguments of a call by their schema, which
-// takes 1.3 us for batch_norm; here they are what they are expected to be, or the caller is told to go by torch.ops.
+// The operators as Python calls them in eager mode. A call takes arguments of exactly the expected types; for all
+// others it returns NotImplemented, and the caller goes by torch.ops, which converts arguments by their schema.
+// Measured: the conversion takes 1.3 us (batch_norm).
 #include "bindings/operators.h"
 
 #include <ATen/PythonTorchFunctionTLS.h>
@@ -20,7 +21,7 @@ namespace {
 using at::Tensor;
 using std::optional;
 
-// While it lives, other threads of Python may run.
+// Other threads of Python may run while it lives.
 class WithoutGil {
  public:
   WithoutGil() : state_(PyEval_SaveThread()) {}
@@ -32,12 +33,12 @@ class WithoutGil {
   PyThreadState* state_;
 };
 
-// Modes look at each call of torch.ops, or at each operator with its Python arguments.
+// Whether a mode of torch is active that looks at each call of torch.ops, which a call from here would pass by.
 bool modes_are_active() {
   return at::impl::torch_function_mode_enabled() || c10::impl::TorchDispatchModeTLS::any_modes_set();
 }
 
-// Each takes an argument that is exactly of its type, and says whether it was.
+// Each of these stores an argument in `value` and returns true where it is exactly of the type, else returns false.
 bool take(PyObject* argument, Tensor& value) {
   if (!THPVariable_CheckExact(argument)) return false;
   value = THPVariable_Unpack(argument);
@@ -66,7 +67,7 @@ bool take(PyObject* argument, std::string_view& value) {
   if (!PyUnicode_CheckExact(argument)) return false;
   Py_ssize_t size = 0;
   const char* characters = PyUnicode_AsUTF8AndSize(argument, &size);
-  if (characters == nullptr) {  // surrogates
+  if (characters == nullptr) {  // a surrogate has no UTF-8
     PyErr_Clear();
     return false;
   }
@@ -74,7 +75,7 @@ bool take(PyObject* argument, std::string_view& value) {
   return true;
 }
 
-// Takes all arguments, or says that there are others.
+// Stores all arguments in `values` and returns true, or returns false where one does not fit or a mode is active.
 template <class... Values>
 bool take_all(PyObject* const* arguments, Py_ssize_t count, Values&... values) {
   if (count != sizeof...(values) || modes_are_active()) return false;
@@ -131,8 +132,8 @@ PyObject* linear(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
   END_HANDLE_TH_ERRORS
 }
 
-// Adds one to a number in place, as tensor.add_(1) does in 1.1 us. Returns whether it did: only to a plain int64 on the
-// CPU, with nothing watching.
+// Adds one to a plain int64 of one number on the CPU, in place, and returns True. Returns False, without a change, for
+// any other tensor and under a mode. Measured: tensor.add_(1) takes 1.1 us.
 PyObject* add_one(PyObject*, PyObject* argument) {
   HANDLE_TH_ERRORS
   static const auto plain_keys = at::zeros({}, at::kLong).key_set();

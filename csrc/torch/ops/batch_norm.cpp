@@ -1,6 +1,6 @@
-// torch.ops.namegen_ext.batch_norm: schema, checks, CPU and fake kernels, autograd; ops/cuda/batch_norm.cpp has its
-// CUDA kernels. Under autocast it takes what it is given, as torch's batch norm does: x in the lower precision and
-// float32 parameters.
+// torch.ops.namegen_ext.batch_norm: schema, checks, CPU and fake kernels, and autograd. Its CUDA kernels are called in
+// ops/cuda/batch_norm.cpp. Autocast converts no argument, as with torch's batch norm: x may be in the lower precision
+// and the parameters in float32.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
@@ -136,8 +136,8 @@ void inverse_deviations(const Tensor& variance, double eps, const Tensor& invstd
   for (int64_t c = 0; c < variance.numel(); ++c) result[c] = 1 / std::sqrt(var[c] + static_cast<T>(eps));
 }
 
-// body(first, count) for groups of channels, so many at a time that what is computed with fits into the thread's
-// buffer: the kernel's sums and at most six values a channel here.
+// Calls body(first, count) for one group of channels after another. A group is so large that the kernel's sums and the
+// values of this file, at most six a channel, fit into the thread's arena.
 template <class Body>
 void for_channels(int64_t rows, int64_t channels, at::ScalarType compute, TorchContext& context, const Body& body) {
   constexpr int64_t kBytes = 768 << 10, kMultiple = 64;
@@ -149,24 +149,25 @@ void for_channels(int64_t rows, int64_t channels, at::ScalarType compute, TorchC
   }
 }
 
-// Some values of a tensor of one a channel.
+// The values of `count` channels from a tensor with one value a channel.
 Tensor part(const Tensor& tensor, int64_t first, int64_t count) {
   return tensor.size(0) == count ? tensor : tensor.narrow(0, first, count);
 }
 
-// The same in the compute dtype, in scratch memory where it is another; undefined where there is no tensor.
+// The same in the compute dtype, as a copy in scratch memory where the tensor has another dtype. Undefined where there
+// is no tensor.
 Tensor part_in(const optional<Tensor>& tensor, int64_t first, int64_t count, at::ScalarType compute,
                TorchContext& context) {
   return given(tensor) ? contiguous_in(part(*tensor, first, count), compute, context) : Tensor();
 }
 
-// Of a contiguous (..., C) tensor, or null where it is undefined.
+// The address of channel `first` in the first row of a contiguous (..., C) tensor; null where it is undefined.
 void* from_channel(const Tensor& tensor, int64_t first) {
   if (!tensor.defined()) return nullptr;
   return static_cast<std::byte*>(tensor.data_ptr()) + first * int64_t(tensor.element_size());
 }
 
-// The output, with what it was normalised with where `keeps`, else with nothing.
+// Computes the output, and where `keeps` is true the mean and invstd that it was normalised with.
 Triple normalised(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
                   const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double momentum,
                   double eps, c10::string_view activation, bool keeps) {
@@ -252,7 +253,7 @@ Triple backward_cpu(const Tensor& grad_output, const Tensor& x, const optional<T
   const Tensor y = act == Activation::kTanh ? contiguous_as(*output, type) : Tensor();
 
   Tensor grad_input, grad_weight, grad_bias;
-  // A copy of dy becomes dx in its place: each value of dx is made of the same one of dy.
+  // Where dy is a copy, dx is written over it: each value of dx depends on the value of dy in the same place alone.
   if (output_mask[0]) grad_input = dy.is_same(grad_output) ? empty_output(x.sizes(), x.options()) : dy;  // (..., C)
   if (output_mask[1]) grad_weight = at::empty({channels}, x.options().dtype(parameter_type));            // (C)
   if (output_mask[2]) grad_bias = at::empty({channels}, x.options().dtype(parameter_type));              // (C)
@@ -322,8 +323,8 @@ Triple call_backward(const Tensor& grad_output, const Tensor& x, const optional<
   return op.call(grad_output, x, output, weight, mean, invstd, training, activation, output_mask);
 }
 
-// The same gradients from torch's own differentiable operators, for create_graph=True. In training mean and invstd are
-// formed anew, since they depend on x; `output`, a saved result of this node, carries the dependence of 1 - y^2.
+// The same gradients by torch's own differentiable operators, for create_graph=True. In training mean and invstd are
+// computed again, because they depend on x. `output` is a saved result of this node, so 1 - y^2 depends on the inputs.
 Triple differentiable_backward(const Tensor& grad_output, const Tensor& x, const Tensor& output, const Tensor& weight,
                                const Tensor& mean, const Tensor& invstd, bool training, double eps) {
   const auto type = mean.scalar_type();

@@ -49,7 +49,7 @@ std::string describe(const char* argument, const Tensor& tensor) {
 
 bool multiplies_bfloat16() {
 #if defined(__x86_64__)
-  // With a narrower set asked for, for instance in a test, the CPU passes for one that has no more.
+  // Where NAMEGEN_CPU_ISA asks for a narrower set, as tests do, the CPU counts as one that has no wider one.
   static const bool has = __builtin_cpu_supports("avx512bf16") && at::hasMKLDNN();
   return has && at::globalContext().userEnabledMkldnn() && std::string_view(cpu::kernels().isa) == "avx512";
 #else
@@ -108,7 +108,7 @@ Tensor TorchContext::scratch_tensor(at::IntArrayRef sizes, at::ScalarType type) 
 Tensor contiguous_in(const Tensor& tensor, at::ScalarType type, TorchContext& context) {
   if (tensor.scalar_type() == type && tensor.is_contiguous()) return tensor;
   const Tensor copy = context.scratch_tensor(tensor.sizes(), type);
-  copy.unsqueeze(0).copy_(tensor.unsqueeze(0));  // matrices torch would transpose through a buffer from its allocator
+  copy.unsqueeze(0).copy_(tensor.unsqueeze(0));  // torch would transpose a matrix through a buffer from its allocator
   return copy;
 }
 

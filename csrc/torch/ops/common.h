@@ -1,4 +1,4 @@
-// What every operator needs between torch and the kernels: argument checks, dtypes, scratch memory and threads.
+// What all operators need between torch and the kernels: checks of arguments, dtypes, scratch memory and threads.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,25 +18,26 @@ namespace namegen::ops {
 using at::Tensor;
 using std::optional;
 
-// "none" or "tanh". Raises ValueError for anything else.
+// The activation of the name "none" or "tanh". Raises ValueError for any other name.
 Activation parse_activation(std::string_view activation);
 
-// The dtype of the large tensors. Raises RuntimeError, naming the argument, where no kernel takes it.
+// The kernels' name for the dtype of the large tensors. Raises RuntimeError where no kernel takes it; the message names
+// the argument.
 DType data_type(at::ScalarType type, const char* argument);
-// What it is computed in: float64 for float64, else float32.
+// The dtype that values of this one are computed in: float64 for float64, else float32.
 at::ScalarType compute_type(at::ScalarType type);
 
-// "embedding_weight (27, 10)": for error messages.
+// For example "embedding_weight of shape (27, 10)", for error messages.
 std::string describe(const char* argument, const Tensor& tensor);
 
-// Whether torch's products in bfloat16 run on instructions for it.
+// Whether torch's products in bfloat16 use instructions that multiply bfloat16.
 bool multiplies_bfloat16();
 
-// A contiguous tensor of the given dtype, the same one where it is that already.
+// The tensor itself where it is contiguous and of the dtype, else a copy that is.
 Tensor contiguous_as(const Tensor& tensor, at::ScalarType type);
 
-// An uninitialised contiguous tensor on the CPU for a kernel to write. A large one asks for large pages, which torch's
-// allocator does not: 52 MB are written for the first time in 3.7 ms, where it takes 22.
+// An uninitialised contiguous tensor on the CPU, which a kernel writes. A large one asks for large pages, which torch's
+// allocator does not. Measured: 22 ms without, 3.7 ms with (the first writing of 52 MB).
 Tensor empty_output(at::IntArrayRef sizes, const at::TensorOptions& options);
 
 inline bool given(const optional<Tensor>& tensor) { return tensor.has_value() && tensor->defined(); }
@@ -53,7 +54,7 @@ inline optional<Tensor> parameter(const optional<Tensor>& tensor, at::ScalarType
 }
 
 class TorchContext;
-// The same in scratch memory where it is another.
+// The tensor itself where it is contiguous and of the dtype, else a copy in scratch memory.
 Tensor contiguous_in(const Tensor& tensor, at::ScalarType type, TorchContext& context);
 
 template <class T = void>
@@ -62,24 +63,27 @@ const void* data_or_null(const optional<Tensor>& tensor) {
 }
 inline void* mutable_or_null(const Tensor& tensor) { return tensor.defined() ? tensor.mutable_data_ptr() : nullptr; }
 
-// Scratch memory from a buffer that each thread keeps, and from torch's allocator beyond; threads from torch's pool.
+// Gives kernels scratch memory and threads. Scratch memory comes from the arena that each thread keeps, and from
+// torch's allocator where that is full. The threads are torch's.
 class TorchContext final : public cpu::Context {
  public:
   struct OutOfRoom {};
 
-  // `allowed`: the most bytes from torch's allocator at a time. Where more are asked for, OutOfRoom is thrown.
+  // `allowed` is the most bytes that it holds from torch's allocator at a time. Throws OutOfRoom where a kernel asks
+  // for more.
   explicit TorchContext(int64_t allowed = INT64_MAX);
 
   void* scratch(size_t bytes) override;
   int64_t room() const override;
   Mark mark() const override { return {used_, blocks_.size(), allowed_}; }
   void return_to(const Mark& mark) override;
-  // An uninitialised tensor of scratch memory; from torch's allocator in any case.
+  // An uninitialised tensor in scratch memory.
   Tensor scratch_tensor(at::IntArrayRef sizes, at::ScalarType type);
+  // The same from torch's allocator, also where the arena has room.
   Tensor allocated_tensor(at::IntArrayRef sizes, at::ScalarType type);
-  // The bytes that are from torch's allocator now.
+  // How many bytes it holds from torch's allocator at present.
   int64_t allocated() const { return initially_allowed_ - allowed_; }
-  // What is asked for while it lives is free again after it.
+  // Scratch memory that is asked for while a scope lives is free again after it.
   class Scope {
    public:
     explicit Scope(TorchContext& context) : context_(context), mark_(context.mark()) {}

@@ -1,5 +1,5 @@
-// torch.ops.namegen_ext.embedding_concat_linear: schema, checks, CPU and fake kernels, autograd, autocast;
-// embedding_concat_linear_low.cpp has bfloat16 and float16, ops/cuda/embedding_concat_linear.cpp has its CUDA kernels.
+// torch.ops.namegen_ext.embedding_concat_linear: schema, checks, CPU and fake kernels, autograd and autocast. bfloat16
+// and float16 on the CPU are in embedding_concat_linear_low.cpp, CUDA in ops/cuda/embedding_concat_linear.cpp.
 #include <ATen/autocast_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
@@ -113,7 +113,7 @@ Gradients backward_meta(const Tensor& grad_output, const Tensor& tokens, const T
 
 // ---- CPU ------------------------------------------------------------------------------------------------------------
 
-// take(i, token) for every token, in order; IndexError where one does not lie in [0, V).
+// Calls take(i, token) for every token, in order. Raises IndexError for a token outside [0, V).
 template <class Token, class Take>
 void each_checked_token(const Tensor& tokens, int64_t vocab, const Take& take) {
   const Tensor contiguous = tokens.is_contiguous() ? tokens : tokens.contiguous();
@@ -159,7 +159,7 @@ void check_range(const Tensor& tokens, int64_t vocab) {
 
 namespace {
 
-// By a kernel in the dtype of the weights, float32 or float64.
+// Both run a kernel in the dtype of the weights, which is float32 or float64.
 Tensor kernel_forward(const EmbeddingConcatLinearShape& shape, const Tensor& tokens, const Tensor& embedding_weight,
                       const Tensor& linear_weight, const optional<Tensor>& linear_bias, Activation activation) {
   const auto type = embedding_weight.scalar_type();
@@ -239,7 +239,7 @@ Gradients backward_cpu(const Tensor& grad_output, const Tensor& tokens, const Te
                        std::array<bool, 3> output_mask) {
   const Activation act = parse_activation(activation);
   check_gradient(grad_output, tokens, embedding_weight, linear_weight, output, act);
-  const AsKernel as_kernel;  // called by itself, the operator has come through no guard of autograd's
+  const AsKernel as_kernel;  // this operator may be called by itself, and then no guard of autograd's is set
   const auto type = embedding_weight.scalar_type();
   const auto shape = shape_of(tokens, embedding_weight, linear_weight);
   const Tensor y = act == Activation::kTanh ? *output : Tensor();
@@ -275,8 +275,8 @@ Gradients call_backward(const Tensor& grad_output, const Tensor& tokens, const T
   return op.call(grad_output, tokens, embedding_weight, linear_weight, output, activation, output_mask);
 }
 
-// The same gradients from torch's own differentiable operators, for create_graph=True: `output`, a saved result of this
-// node, carries the dependence of 1 - y^2 on the inputs.
+// The same gradients by torch's own differentiable operators, for create_graph=True. `output` is a saved result of this
+// node, so 1 - y^2 depends on the inputs.
 Gradients differentiable_backward(const Tensor& grad_output, const Tensor& tokens, const Tensor& embedding_weight,
                                   const Tensor& linear_weight, const Tensor& output, bool tanh,
                                   std::array<bool, 3> output_mask) {

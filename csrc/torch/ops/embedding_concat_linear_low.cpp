@@ -1,7 +1,7 @@
-// embedding_concat_linear in bfloat16 and float16 on the CPU: by torch's products or by kernels that compute in
-// float32, from copies of the weights. So that the copies stay small, kernels get the rows of the embedding that occur
-// alone, and a wide linear weight by slices of its rows. (With copies of all, 32 examples at V=50,000, E=64, block 8,
-// H=512 took up to 141 times the memory of the stock layers.)
+// embedding_concat_linear in bfloat16 and float16 on the CPU. Either torch's products compute it, or kernels that
+// compute in float32 from copies of the weights. So that the copies stay small, a kernel gets only the rows of the
+// embedding that occur, and a wide linear weight in slices of its rows. Measured: with copies of all weights up to 141
+// times the memory of the stock layers (32 examples, V=50,000, E=64, block 8, H=512).
 #include <ATen/ops/empty.h>
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/zeros.h>
@@ -17,34 +17,37 @@ namespace {
 
 using Shape = EmbeddingConcatLinearShape;
 
-// Whether torch's plain products are taken in place of a kernel: in bfloat16, which some CPUs multiply faster than the
-// float32 that kernels here compute in. By symbol it takes so few products that this does not matter.
-// Speedup over the stock layers, forward and backward, first by a kernel, then by torch: at V=5,000, E=64, block 8,
-// H=512 0.68 and 1.05 at batch 32, 0.52 and 1.04 at 256; but at V=5,000, E=10, block 3, H=200, batch 256 1.48 and 1.03.
+// Whether torch's plain products are taken in place of a kernel. Some CPUs multiply bfloat16 faster than float32, which
+// the kernels compute in. Where a table of rows per symbol can be used, there are so few products that it does not
+// matter. Measured, as the speed of forward and backward over that of the stock layers:
+//   0.68 by a kernel, 1.05 by torch (batch 32, V=5,000, E=64, block 8, H=512);
+//   0.52 by a kernel, 1.04 by torch (batch 256, the same sizes);
+//   1.48 by a kernel, 1.03 by torch (batch 256, V=5,000, E=10, block 3, H=200).
 bool by_torch(const Shape& s, Activation activation, at::ScalarType type) {
   if (type != at::kBFloat16 || !multiplies_bfloat16()) return false;
-  const double weights = double(s.block) * s.embed * s.hidden;  // a kernel converts them all
+  const double weights = double(s.block) * s.embed * s.hidden;  // a kernel converts all of them
   if (weights < 1 << 16 && weights * s.batch < 4e6) return false;
-  const double symbols = double(std::min(s.vocab, s.batch));  // at a position, at most
+  const double symbols = double(std::min(s.vocab, s.batch));  // the most that can stand at a position
   const double table_bytes = s.block * symbols * s.hidden * sizeof(float);
   const bool table_fits = table_bytes <= cpu::table_limit(s, activation, c10::elementSize(type));
   return !table_fits || symbols > 0.5 * s.batch;
 }
 
-// For what lives long: small ones alone leave room in the thread's buffer for what kernels ask for.
+// Memory that is held for the whole call. Only small tensors are put into the thread's arena, so that it keeps room for
+// the kernels.
 Tensor lasting(at::IntArrayRef sizes, at::ScalarType type, TorchContext& context) {
   constexpr int64_t kSmall = 8192;
   return c10::multiply_integers(sizes) <= kSmall ? context.scratch_tensor(sizes, type)
                                                  : context.allocated_tensor(sizes, type);
 }
 
-// The rows of the embedding that occur, and the tokens as numbers of these.
+// The rows of the embedding that occur in the tokens, and each token's number among them.
 struct Rows {
   const int32_t* tokens;
-  Tensor symbols;  // (rows): which row of embedding_weight each of them is; undefined: all, in order
+  Tensor symbols;  // (rows): the row of embedding_weight that each of them is; undefined where they are all, in order
   int64_t count;
 
-  // In float32, (rows, E).
+  // The rows themselves in float32, (rows, E).
   Tensor of(const Tensor& embedding_weight, TorchContext& context) const {
     const Tensor rows = lasting({count, embedding_weight.size(1)}, at::kFloat, context);
     const TorchContext::Scope scope(context);
@@ -71,8 +74,9 @@ Rows rows_that_occur(const Shape& shape, const Tensor& tokens, TorchContext& con
   return {numbers, symbols.narrow(0, 0, end - occurring), end - occurring};
 }
 
-// Rows of the linear weight whose copies, three at most, fit into the thread's buffer; of a deep layer no fewer than a
-// vector holds, or a panel, where the inputs are so many that the copies are small beside them.
+// How many rows of the linear weight a slice has: so many that its copies, at most three, fit into the thread's arena.
+// A deep layer's slice has at least as many rows as a vector has lanes. From 512 examples on it has at least as many as
+// a panel has columns, because the copies are small beside that many inputs.
 int64_t slice_width(const Shape& s) {
   constexpr int64_t kBytes = 256 << 10;
   const int64_t multiple = s.batch >= 512 ? 64 : 16;
@@ -80,7 +84,7 @@ int64_t slice_width(const Shape& s) {
   return std::max(kBytes / row_bytes / multiple, int64_t{1}) * multiple;
 }
 
-// body(first, count): which rows of the linear weight, and so which columns of the output, to compute next.
+// Calls body(first, count) for one slice after another: rows of the linear weight, and so columns of the output.
 template <class Body>
 void for_slices(const Shape& s, TorchContext& context, const Body& body) {
   for (int64_t first = 0, width = slice_width(s); first < s.hidden; first += width) {
@@ -89,13 +93,13 @@ void for_slices(const Shape& s, TorchContext& context, const Body& body) {
   }
 }
 
-// Rows of a tensor in float32.
+// A copy of `count` rows of a tensor in float32, in scratch memory.
 Tensor slice_in_float32(const Tensor& tensor, int64_t first, int64_t count, TorchContext& context) {
   const Tensor slice = tensor.narrow(0, first, count);
   return context.scratch_tensor(slice.sizes(), at::kFloat).copy_(slice);
 }
 
-// Column `first` of the first row of a contiguous (..., H) tensor, or null where the tensor is undefined.
+// The address of column `first` in the first row of a contiguous (..., H) tensor; null where it is undefined.
 const void* from_column(const Tensor& tensor, int64_t first) {
   if (!tensor.defined()) return nullptr;
   return static_cast<const std::byte*>(tensor.const_data_ptr()) + first * int64_t(tensor.element_size());
@@ -118,7 +122,7 @@ Tensor low_forward(const Shape& shape, const Tensor& tokens, const Tensor& embed
   TorchContext context(forward_allowance(shape, activation, embedding_weight.element_size()));
   const Rows rows = rows_that_occur(shape, tokens, context);
   Tensor output = empty_output({shape.batch, shape.hidden}, options);
-  if (output.numel() == 0) return output;  // slices of 2^40 columns of nothing would not end
+  if (output.numel() == 0) return output;  // else 2^40 columns of no rows would go through as many slices
   const Tensor embedding = rows.of(embedding_weight, context);
   for_slices(shape, context, [&](int64_t first, int64_t count) {
     const Tensor linear = slice_in_float32(linear_weight, first, count, context);  // (count, T*E)
@@ -141,7 +145,7 @@ Tensor low_forward(const Shape& shape, const Tensor& tokens, const Tensor& embed
 
 namespace {
 
-// The gradients of the embedding's rows that occur, of the linear weight and of the bias, as far as they are wanted.
+// The gradients of the embedding's rows that occur, of the linear weight and of the bias, each where it is wanted.
 Gradients backward_by_slices(const Shape& shape, const Tensor& dy, const Rows& rows, const Tensor& embedding_weight,
                              const Tensor& linear_weight, const Tensor& y, Activation activation,
                              std::array<bool, 3> output_mask, TorchContext& context) {
@@ -151,7 +155,7 @@ Gradients backward_by_slices(const Shape& shape, const Tensor& dy, const Rows& r
   if (output_mask[0]) grad_rows = at::empty({rows.count, shape.embed}, options);  // (rows, E)
   if (output_mask[1]) grad_linear = at::empty(linear_weight.sizes(), options);    // (H, T*E)
   if (output_mask[2]) grad_bias = at::empty({shape.hidden}, options);             // (H)
-  // By slices, what is asked for of the gradients of the embedding and of the linear layer.
+  // Computes the gradient of the embedding, or those of the linear layer, or all of them, one slice after another.
   const auto add_slices = [&](bool of_embedding, bool of_linear) {
     const TorchContext::Scope scope(context);
     Tensor embedding, sums;  // (rows, E)
@@ -186,7 +190,7 @@ Gradients backward_by_slices(const Shape& shape, const Tensor& dy, const Rows& r
   };
   if (slice_width(shape) >= shape.hidden || 4 * rows.count <= shape.batch * shape.block) {
     add_slices(output_mask[0], true);
-  } else {  // one after the other: the embedding's many rows are free again before as many sums are made
+  } else {  // one after the other, so that the embedding's rows are free again before as many sums are made
     if (output_mask[1] || output_mask[2]) add_slices(false, true);
     if (output_mask[0]) add_slices(true, false);
   }
@@ -210,7 +214,7 @@ Gradients low_backward(const Shape& shape, const Tensor& grad_output, const Tens
   const int64_t allowed = stock.peak - stock.linear - stock.bias - most_rows;
   TorchContext context(allowed);
   const Rows rows = rows_that_occur(shape, tokens, context);
-  if (grad_output.numel() == 0) {  // nor would slices of as many rows of nothing
+  if (grad_output.numel() == 0) {  // else 2^40 columns of no rows would go through as many slices
     const auto zeros = [&](bool wanted, at::IntArrayRef sizes) {
       return wanted ? at::zeros(sizes, options) : Tensor();
     };
@@ -219,7 +223,7 @@ Gradients low_backward(const Shape& shape, const Tensor& grad_output, const Tens
   }
   const Tensor dy = contiguous_in(grad_output, type, context);
   const Tensor y = output.defined() ? contiguous_in(output, type, context) : Tensor();
-  // With the rows' gradients and the symbols, there must be room for the embedding's gradient.
+  // There must be room for the embedding's gradient beside the rows' gradients and the symbols.
   if (rows.symbols.defined() && stock.embedding > allowed - context.allocated()) throw TorchContext::OutOfRoom();
   auto [grad_rows, grad_linear, grad_bias] =
       backward_by_slices(shape, dy, rows, embedding_weight, linear_weight, y, activation, output_mask, context);

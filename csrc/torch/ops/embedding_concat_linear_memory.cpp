@@ -1,4 +1,4 @@
-// How much memory the unfused layers of embedding_concat_linear take: the most that the fused operator may.
+// How much memory the unfused layers of embedding_concat_linear take, which is the most that the operator may take.
 #include <algorithm>
 
 #include "ops/embedding_concat_linear.h"
@@ -6,7 +6,7 @@
 namespace namegen::ops::embedding_concat_linear {
 namespace {
 
-// Sizes of nothing, as 2^62 rows of no columns, must not overflow.
+// In double, so that the sizes of empty tensors do not overflow: 2^62 rows of no columns, for example.
 int64_t bytes(double elements, int64_t element_bytes) {
   return static_cast<int64_t>(std::min(elements * double(element_bytes), 0x1p62));
 }

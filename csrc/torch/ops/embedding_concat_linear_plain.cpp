@@ -1,6 +1,6 @@
-// embedding_concat_linear by torch's own operators, the plain products: for CUDA devices where no table pays or fits,
-// for what CPUs multiply in bfloat16, and where a kernel would take more memory than the unfused layers. Device and
-// dtype are those of the embedding.
+// embedding_concat_linear by plain products of torch's own operators. They are taken on CUDA devices where no table
+// pays or fits, on CPUs that multiply bfloat16, and where a kernel would take more memory than the unfused layers.
+// Device and dtype are those of the embedding.
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/embedding_dense_backward.h>
 #include <ATen/ops/tanh_backward.h>
@@ -12,7 +12,7 @@
 namespace namegen::ops::embedding_concat_linear {
 namespace {
 
-// Tokens as torch's embedding takes them, (N*T).
+// The tokens in a dtype that torch's embedding takes, (N*T).
 Tensor flat_indices(const Tensor& tokens) {
   return (tokens.scalar_type() == at::kByte ? tokens.to(at::kLong) : tokens).reshape({tokens.numel()});
 }
@@ -38,7 +38,7 @@ Gradients plain_backward(const EmbeddingConcatLinearShape& s, const Tensor& dy, 
   const AsKernel as_kernel;
   const Tensor indices = flat_indices(tokens);
   Tensor d = (y.defined() ? at::tanh_backward(dy, y) : dy).reshape({s.batch, s.hidden});  // (N, H)
-  // In the order of the stock layers' autograd, so that no more is held at once than there.
+  // The order is that of the stock layers' autograd, so that no more memory is held at a time than there.
   Gradients result;
   Tensor rows;  // (N*T, E)
   if (output_mask[0]) rows = product(d, linear).view({s.batch * s.block, s.embed});
@@ -46,7 +46,7 @@ Gradients plain_backward(const EmbeddingConcatLinearShape& s, const Tensor& dy, 
   if (output_mask[2]) std::get<2>(result) = sum_of_rows(d);                                       // (H)
   d.reset();
   if (output_mask[0]) {
-    // Sums in the order of the examples (on CUDA sorted by symbol first): deterministic, as the kernels here are.
+    // The sums are formed in the order of the examples, on CUDA sorted by symbol first. So they are deterministic.
     std::get<0>(result) = rows.numel() == 0 ? at::zeros(embedding.sizes(), embedding.options())
                                             : at::embedding_dense_backward(rows, indices, s.vocab, -1, false);
   }

@@ -1,5 +1,6 @@
-// torch.ops.namegen_ext.linear: schema, checks, CPU and fake kernels, autograd, autocast. Our kernels are for float32
-// and float64 on the CPU, where torch's products reach two fifths of the machine's rate; all else is torch's.
+// torch.ops.namegen_ext.linear: schema, checks, CPU and fake kernels, autograd and autocast. The kernels are for
+// float32 and float64 on the CPU, where on some CPUs torch's products reach two fifths of the machine's rate. For all
+// else it is torch's own product.
 #include <ATen/autocast_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
@@ -74,14 +75,14 @@ Gradients backward_meta(const Tensor& grad_output, const Tensor& x, const Tensor
           output_mask[2] ? at::empty_symint({weight.sym_size(0)}, weight.options()) : Tensor()};
 }
 
-// ---- by torch: where we have no kernel, and for create_graph=True ---------------------------------------------------
+// ---- by torch: where there is no kernel, and for create_graph=True --------------------------------------------------
 
 Tensor forward_torch(const Tensor& x, const Tensor& weight, const optional<Tensor>& bias) {
   check(x, weight, bias);
   return at::linear(x, weight, bias);
 }
 
-// The three gradients, where multiply(a, b) is a product of matrices and sum_rows(d) the sums of d's columns.
+// The three gradients. multiply(a, b) is a product of matrices, and sum_rows(d) gives the sums of d's columns.
 template <class Multiply, class SumRows>
 Gradients backward_by(const Multiply& multiply, const SumRows& sum_rows, const Tensor& grad_output, const Tensor& x,
                       const Tensor& weight, std::array<bool, 3> output_mask) {
@@ -108,7 +109,8 @@ Gradients backward_torch(const Tensor& grad_output, const Tensor& x, const Tenso
 
 bool has_kernel(const Tensor& x) { return x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble; }
 
-// The bytes of the copy that torch's product makes too: of what is no matrix, or none transposed, as it lies.
+// The bytes of the copy that torch's product makes of a tensor. It makes none of a matrix whose rows, or whose columns,
+// are contiguous.
 int64_t torch_copies(const Tensor& tensor) {
   const auto lies = [&](int64_t along, int64_t across) {
     return tensor.stride(along) == 1 && tensor.stride(across) >= std::max<int64_t>(tensor.size(along), 1);
@@ -133,7 +135,7 @@ Tensor forward_cpu(const Tensor& x, const Tensor& weight, const optional<Tensor>
         w.const_data_ptr(), data_or_null(b), output.mutable_data_ptr()};
     cpu::kernels().linear_forward[static_cast<int>(data_type(type, "x"))](params, context);
     return output;
-  } catch (const TorchContext::OutOfRoom&) {  // of large transposed arguments, which torch multiplies as they lie
+  } catch (const TorchContext::OutOfRoom&) {  // for copies of large transposed arguments, which torch needs none of
     return product(x.reshape({rows_of(x), x.size(-1)}), weight.t(), bias).view(sizes);
   }
 }

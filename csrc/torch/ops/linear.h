@@ -1,4 +1,4 @@
-// torch.ops.namegen_ext.linear, by way of the dispatcher.
+// Calls torch.ops.namegen_ext.linear through the dispatcher.
 #pragma once
 
 #include "ops/common.h"

@@ -12,7 +12,7 @@
 namespace namegen::ops {
 namespace {
 
-// While it lives, what this thread calls stays on it.
+// While it lives, torch's operators that this thread calls stay on this thread.
 class OnThisThread {
  public:
   OnThisThread() { set_threads(1); }
@@ -42,7 +42,7 @@ Tensor product(const Tensor& a, const Tensor& b, const optional<Tensor>& bias) {
   Tensor c = at::empty({a.size(0), b.size(1)}, a.options());
   const int dim = c.size(0) >= c.size(1) ? 0 : 1;
   const int64_t size = c.size(dim), piece = std::max<int64_t>((size + 255) / 256 * 64, 128);
-  // Two tasks at least: with one, torch would stay outside of a parallel region, where its libraries start their own.
+  // At least two tasks: with one, torch would not enter a parallel region, and its libraries would start their own.
   const int64_t tasks = std::max<int64_t>((size + piece - 1) / piece, 2);
   threads::parallel_ranges(*threads::torch_threads(), 0, tasks, 1, [&](int64_t begin, int64_t end) {
     const AsKernel as_kernel;

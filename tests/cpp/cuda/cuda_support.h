@@ -43,7 +43,8 @@ inline void fill(void* memory, int byte, size_t bytes) { check_cuda(cudaMemset(m
 inline void synchronize() { check_cuda(cudaDeviceSynchronize(), "cudaDeviceSynchronize"); }
 #endif
 
-// `count` values on the device, at first all bits set: NaN. `offset` bytes before them make them unaligned.
+// `count` values on the device. At first all their bits are set, which is NaN. `offset` bytes before them make them
+// unaligned.
 template <class T>
 class DeviceArray {
  public:
@@ -126,7 +127,7 @@ struct Numbers<Float16> {
                                         : std::ldexp(double(fraction + 1024), exponent - 25);
     return (x.bits & 0x8000) != 0 ? -size : size;
   }
-  static Float16 from_double(double x) {  // truncated; for 2^-14 <= |x| < 65504, smaller ones become 0
+  static Float16 from_double(double x) {  // truncated, for 2^-14 <= |x| < 65504; smaller ones become 0
     int exponent = 0;
     const double fraction = std::frexp(std::fabs(x), &exponent);
     if (exponent < -13) return {0};
@@ -157,7 +158,7 @@ bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
-// |got - expected| <= bound, element by element; a NaN is not within any bound.
+// Whether |got - expected| <= bound, element by element. A NaN is within no bound.
 inline void compare(const std::vector<double>& got, const std::vector<double>& expected,
                     const std::vector<double>& bound, const std::string& what) {
   for (size_t i = 0; i < got.size(); ++i) {
@@ -167,7 +168,7 @@ inline void compare(const std::vector<double>& got, const std::vector<double>& e
   }
 }
 
-// The devices that the plans are made for: on a GPU its own, in the emulation made-up ones.
+// The devices that plans are made for: on a GPU its own, in the emulation made-up ones.
 inline std::vector<cuda::Device> devices() {
 #if defined(NAMEGEN_EMULATE_CUDA)
   return {{132, 227 * 1024}, {3, 99 * 1024}, {5, 48 * 1024}};
@@ -176,13 +177,13 @@ inline std::vector<cuda::Device> devices() {
   check_cuda(cudaGetDevice(&device), "cudaGetDevice");
   check_cuda(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), "attribute");
   check_cuda(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), "attribute");
-  // Its own; then less of it, for the ways that a smaller device takes.
+  // The GPU's own, then one with less of everything, for the ways that a smaller device takes.
   return {{multiprocessors, shared}, {multiprocessors < 3 ? multiprocessors : 3, shared}, {multiprocessors, 48 * 1024}};
 #endif
 }
 
-// Calls body() once more: on a GPU as it comes; in the emulation with the threads in another order than at first, the
-// reverse and a shuffled one by turns.
+// Calls body() once more. On a GPU the order of threads is as it comes. In the emulation it is another one than at
+// first: the reverse and a shuffled one by turns.
 template <class Body>
 void in_another_order(const Body& body) {
 #if defined(NAMEGEN_EMULATE_CUDA)

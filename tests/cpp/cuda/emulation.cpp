@@ -100,7 +100,7 @@ void resume(Fiber& fiber) {
   current = nullptr;
 }
 
-// Indices 0 ... count - 1 as `order` wants them.
+// Indices 0 ... count - 1 in the order that `order` asks for.
 std::vector<unsigned> ordered(unsigned count) {
   std::vector<unsigned> result(count);
   for (unsigned i = 0; i < count; ++i) result[i] = order == Order::kDown ? count - 1 - i : i;
@@ -205,7 +205,7 @@ uint16_t to_bfloat16(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   if (std::isnan(value)) return 0x7fff;
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);  // to the nearest, ties to even
+  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);  // rounds to the nearest, ties to even
 }
 
 float from_float16(uint16_t bits) {

@@ -1,8 +1,8 @@
-// CUDA as far as csrc/core/kernels/cuda uses it, on the CPU: a kernel's threads are fibers of one thread, which take
+// CUDA on the CPU, as far as csrc/core/kernels/cuda uses it. A kernel's threads are fibers of one thread, which take
 // turns at the barriers. So the kernels' own sources are tested where there is no GPU: indices, barriers, orders of
-// summation, and, under AddressSanitizer and UndefinedBehaviorSanitizer, every access of global and shared memory and
-// its alignment. Not tested are what the compiler for the GPU makes of them, their speed, and what comes of real
-// concurrency: for a part of the last, fibers can be run in another order, and the results must not change.
+// summation and, under AddressSanitizer and UndefinedBehaviorSanitizer, every access of global and shared memory and
+// its alignment. Not tested are what the compiler for the GPU makes of the sources, their speed, and real concurrency.
+// For a part of the last, fibers can be run in another order, and the results must not change.
 #pragma once
 
 #include <cmath>
@@ -36,7 +36,7 @@ struct Grid {
 
 namespace emulation {
 
-// In which order threads run between two barriers, and blocks after each other.
+// The order in which threads run between two barriers, and blocks after each other.
 enum class Order { kUp, kDown, kShuffled };
 extern Order order;
 

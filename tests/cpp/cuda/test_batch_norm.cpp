@@ -1,6 +1,6 @@
-// The CUDA kernels of batch_norm against the CPU's in float64: every data type, training and evaluation, rows that fit
-// into shared memory and rows that do not, one chunk and several that wait for each other, channels far from zero; the
-// same bits on every run, whatever the order of threads.
+// The CUDA kernels of batch_norm against the CPU's in float64. Every data type, training and evaluation, rows that fit
+// into shared memory and rows that do not, one chunk and several that wait for each other, channels far from zero. The
+// bits must be the same on every run, whatever the order of threads.
 #include "cuda_support.h"
 
 using namespace namegen;
@@ -117,7 +117,7 @@ Results<Data> run(const Case& c, const Problem<Data>& p, const cuda::Device& dev
   return r;
 }
 
-// The CPU's kernels in float64. `at`: what the backward pass is given; null for what the forward pass here found.
+// The CPU's kernels in float64. `at` is what the backward pass is given; null stands for what this forward pass found.
 template <class Data>
 Results<double> on_cpu(const Case& c, const Problem<Data>& p, const Results<Data>* at) {
   const auto x = as_double(p.x), dy = as_double(p.dy), weight = as_double(p.weight), bias = as_double(p.bias);
@@ -162,14 +162,14 @@ void test_kernels(const Case& c, const cuda::Device& device) {
   const double eps = Numbers<Data>::kComputeEpsilon, data_eps = Numbers<Data>::kEpsilon, n = double(c.rows);
   const auto channels = static_cast<size_t>(c.channels), values = p.x.size();
 
-  // Sums of 8 rows, merged piece by piece, then by a tree: a path from a value to the result has at most this many
-  // roundings, each of at most an epsilon of the largest value, or of its square for the variance.
+  // Sums of 8 rows are merged piece by piece, then by a tree. A path from a value to the result has at most this many
+  // roundings. Each is at most an epsilon of the largest value or, for the variance, of its square.
   const double steps = 8 + n / 8 / 32 + 32;
   compare(as_double(got.mean), expected.mean, constant(channels, steps * eps * kLargest), what + " mean");
   std::vector<double> invstd_bound, var_bound;
   for (size_t i = 0; i < channels; ++i) {
     const double s = expected.invstd[i], variance = 1 / (s * s);
-    // d(v^-1/2) = v^-3/2 dv / 2, where dv comes of the squares' roundings and of the mean's error.
+    // d(v^-1/2) = v^-3/2 dv / 2, where dv comes from the roundings of the squares and from the error of the mean.
     const double dv = steps * eps * (variance + 2 * std::sqrt(variance) * kLargest);
     invstd_bound.push_back(s * s * s * dv + 4 * eps * s);
     var_bound.push_back(kMomentum * dv * 2 + 4 * eps * (1 + variance + std::fabs(expected.running_var[i])));
@@ -183,7 +183,8 @@ void test_kernels(const Case& c, const cuda::Device& device) {
     check(same_bits(got.running_mean, p.running_mean) && same_bits(got.running_var, p.running_var),
           what + ": the running statistics stay as they are");
   }
-  // The output, at the statistics that the kernel found; the gradients, at the output and the statistics.
+  // The output is the one at the statistics that the kernel found. The gradients are those at its output and
+  // statistics.
   std::vector<double> output, output_bound, input_bound, sums_bound, products_bound;
   std::vector<double> size(channels), product_size(channels);
   for (size_t i = 0; i < values; ++i) {
@@ -237,7 +238,7 @@ int main() {
   for (const cuda::Device& device : devices()) {
     for (const auto& [rows, channels] : std::vector<std::pair<int64_t, int64_t>>{
              {32, 200}, {2, 1}, {3, 65}, {127, 16}, {129, 7}, {700, 40}, {2500, 24}, {2049, 5}, {5000, 8}}) {
-      // Many threads take long in the emulation: the largest device has few rows, the small ones many.
+      // Many threads take long in the emulation. So the largest device gets few rows, and the small ones get many.
       if (device.multiprocessors > 8 && rows * channels > 30000) continue;
       for (const bool training : {true, false}) {
         ++count;

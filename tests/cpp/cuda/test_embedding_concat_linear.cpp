@@ -1,5 +1,5 @@
-// The CUDA kernels of embedding_concat_linear against the CPU's in float64: every data type, both kinds of table, odd
-// and size-one shapes, small and large devices; the same bits on every run, whatever the order of threads.
+// The CUDA kernels of embedding_concat_linear against the CPU's in float64. Every data type, both kinds of table, odd
+// and size-one shapes, small and large devices. The bits must be the same on every run, whatever the order of threads.
 #include "cuda_support.h"
 
 using namespace namegen;
@@ -37,10 +37,10 @@ struct Results {
 struct Options {
   TokenType tokens;
   bool tanh, bias;
-  size_t offset;  // of the arrays that are read several values at a time, in values
+  size_t offset;  // in values, of the arrays that are read several values at a time
 };
 
-// What tokens look like in memory as the given type.
+// The bytes of tokens in memory, as the given type.
 std::vector<unsigned char> token_bytes(const std::vector<int64_t>& tokens, TokenType type) {
   const size_t size = type == TokenType::kInt64 ? 8 : type == TokenType::kInt32 ? 4 : 1;
   std::vector<unsigned char> bytes(tokens.size() * size);
@@ -128,8 +128,8 @@ Exact on_cpu(const Shape& s, const std::vector<int64_t>& tokens, const std::vect
   return exact;
 }
 
-// A sum of n terms taken in another order is off by at most n * epsilon/2 * the sum of their sizes (Higham 2002, 4.2);
-// then it is rounded to the data type.
+// A sum of n terms taken in another order is off by at most n * epsilon/2 * the sum of their sizes (Higham 2002, 4.2).
+// Then it is rounded to the data type.
 template <class Data>
 std::vector<double> bounds(const std::vector<double>& value, const std::vector<double>& size, double terms) {
   std::vector<double> result;
@@ -169,7 +169,7 @@ void test_kernels(const Shape& s, const Options& o, const cuda::Device& device) 
   }
   again.output = first.output;
   if (!run_backward(p, o, device, first)) return;
-  // The gradients, at the output that the kernel gave. d itself is rounded, by up to an epsilon of |dy|.
+  // The gradients are those at the output that the kernel gave. d itself is rounded, by up to an epsilon of |dy|.
   const Exact gradients = on_cpu(s, p.tokens, embedding, weight, bias, as_double(first.output), dy, o.tanh);
   compare(as_double(first.grad_embedding), gradients.grad_embedding,
           bounds<Data>(gradients.grad_embedding, sizes.grad_embedding, s.batch * s.block + s.block * s.hidden),
@@ -201,7 +201,7 @@ void count_ways(const Shape& s, const cuda::Device& device) {
   several_chunks += b.by_table && b.chunks > 1;
 }
 
-// The embedding of a symbol that does not occur may hold anything; its gradient is 0.
+// The embedding of a symbol that does not occur may hold anything. Its gradient is 0.
 void test_symbols_that_do_not_occur() {
   Problem<float> p = make_problem<float>({40, 2, 9, 5, 12});
   for (int64_t& token : p.tokens) token %= 4;

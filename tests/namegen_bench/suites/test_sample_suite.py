@@ -11,6 +11,7 @@ import torch
 
 from namegen_bench.errors import BenchError
 from namegen_bench.measuring.agreement import DisagreementError
+from namegen_bench.measuring.floor import Rates
 from namegen_bench.measuring.settings import QUICK
 from namegen_bench.names import SAMPLE, SUITE_PEERS
 from namegen_bench.suites.sample import process_cases, run_sample, sample_suite
@@ -23,6 +24,7 @@ from namegen_ext.models import MLP, Bigram
 from namegen_ext.models.counting import count_windows
 from namegen_ext.training import Corpus
 
+RATES = Rates(1e9, {2**20: 1e9})
 WORDS = ["anna", "ana", "hannah", "nana", "han", "ann"] * 5
 
 
@@ -93,7 +95,7 @@ def test_whole_processes_are_measured_to_their_end(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(process_cases, "AIMS", {20: 0.35, 300: 0.6})
     options = {"steps": 20, "hidden_size": 8}
     settings = replace(QUICK, quick=False, rounds=2)
-    few, many = process_cases.measure_processes("mlp", options, settings, lambda what: None)
+    few, many = process_cases.measure_processes("mlp", options, settings, RATES, lambda what: None)
     assert (few.batch, many.batch) == (20, 300)
     assert {"torch", "20 names", "300 names"} == set(ran)
     assert ran.count("20 names") >= 3, "one to count the names, and two that are timed"
@@ -116,4 +118,8 @@ def test_a_process_that_does_not_draw_is_found_out(
 ) -> None:
     monkeypatch.setattr(process_cases, "_SAMPLE", (sys.executable, "-c", program))
     with pytest.raises(error, match=message):
-        list(process_cases.measure_processes("mlp", {"steps": 2, "hidden_size": 8}, QUICK, lambda what: None))
+        list(
+            process_cases.measure_processes(
+                "mlp", {"steps": 2, "hidden_size": 8}, QUICK, RATES, lambda what: None
+            )
+        )

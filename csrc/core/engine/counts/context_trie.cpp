@@ -9,7 +9,7 @@ namespace namegen::counts {
 
 namespace {
 
-constexpr int64_t kMostCounts = int64_t{1} << 62;
+constexpr double kMostCounts = 9007199254740992.0;  // 2^53: whole numbers up to here are exact
 
 // The place of a symbol among ascending ones; -1 where it is not among them.
 int64_t place_of(const int32_t* symbols, int64_t begin, int64_t end, int32_t symbol) {
@@ -71,15 +71,15 @@ class PairCounter {
   }
 
  private:
-  std::vector<int64_t> counts_;  // (vocab)
+  std::vector<double> counts_;  // (vocab)
   std::vector<int32_t> seen_;
 };
 
 void check_examples(const std::vector<Example>& examples, int64_t vocab, int64_t order) {
   const auto is_symbol = [&](int32_t symbol) { return symbol >= 0 && symbol < vocab; };
-  int64_t total = 0;
+  double total = 0;
   for (const Example& example : examples) {
-    require(example.count >= 1 && example.count <= kMostCounts - total, "counts must be 1 or more, and 2^62 in all");
+    require(example.count > 0 && example.count <= kMostCounts - total, "counts must be above 0, and 2^53 in all");
     total += example.count;
     require(is_symbol(example.target), "targets must lie in [0, vocab)");
     const int64_t known = std::min<int64_t>(example.context.known, order);
@@ -185,13 +185,13 @@ void check_trie(const ContextTrie& trie) {
               "oldest_symbol must ascend among the children of a node");
     }
     require(nodes == 1 || pairs > 0, "pairs must not be empty");
-    int64_t total = 0;
+    double total = 0;
     for (int64_t p = trie.first_pair[node]; p < trie.first_pair[node + 1]; ++p) {
       require(is_symbol(trie.pair_symbol[p]), "pair_symbol must lie in [0, vocab)");
       require(p == trie.first_pair[node] || trie.pair_symbol[p] > trie.pair_symbol[p - 1],
               "pair_symbol must ascend among the pairs of a node");
-      require(trie.pair_count[p] >= 1 && trie.pair_count[p] <= kMostCounts - total,
-              "pair_count must be 1 or more, and 2^62 a node");
+      require(trie.pair_count[p] > 0 && trie.pair_count[p] <= kMostCounts - total,
+              "pair_count must be above 0, and 2^53 a node");
       total += trie.pair_count[p];
     }
     require(node == 0 || total > 0, "every context but the empty one must have been followed by something");

@@ -23,7 +23,7 @@ struct Context {
 struct Example {
   Context context;
   int32_t target;  // the symbol that follows
-  int64_t count;   // how often it does; 1 or more
+  double count;    // how often it does, above 0; names of a list may have weights
 };
 
 // How long the contexts at the start of a name become.
@@ -41,7 +41,7 @@ struct ContextTrie {
   std::vector<int64_t> first_child;    // (nodes + 1): the children of n are first_child[n] to first_child[n + 1] - 1
   std::vector<int64_t> first_pair;     // (nodes + 1): the same for what followed
   std::vector<int32_t> pair_symbol;    // (pairs), ascending in a node
-  std::vector<int64_t> pair_count;     // (pairs), 1 or more
+  std::vector<double> pair_count;      // (pairs), above 0
 
   int64_t nodes() const { return static_cast<int64_t>(oldest_symbol.size()); }
   int64_t pairs() const { return static_cast<int64_t>(pair_symbol.size()); }
@@ -57,8 +57,9 @@ struct ContextTrie {
   std::vector<int32_t> depths() const;
 };
 
-// Counts examples, in any order, whose symbols lie in [0, vocab). Throws std::invalid_argument where they do not, where
-// order is negative, or where a count is below 1 or their sum beyond 2^62.
+// Counts examples, whose symbols lie in [0, vocab). With whole counts their order has no influence. Throws
+// std::invalid_argument where symbols lie elsewhere, where order is negative, or where a count is not above 0 or the
+// sum of them beyond 2^53.
 ContextTrie build_trie(std::vector<Example> examples, int64_t vocab, int64_t order, Start start);
 
 // Throws std::invalid_argument, naming what is wrong, for arrays that build_trie does not make: they may come from a

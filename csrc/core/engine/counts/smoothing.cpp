@@ -13,8 +13,8 @@ constexpr int64_t kClasses = 3;
 
 int64_t class_of(int64_t count) { return std::min(count, kClasses) - 1; }
 
-int64_t total_of(const ContextTrie& trie, int64_t node) {
-  int64_t total = 0;
+double total_of(const ContextTrie& trie, int64_t node) {
+  double total = 0;
   for (int64_t p = trie.first_pair[node]; p < trie.first_pair[node + 1]; ++p) total += trie.pair_count[p];
   return total;
 }
@@ -52,10 +52,10 @@ Smoothed add_k(const ContextTrie& trie, double k) {
   const std::vector<int32_t> depth = trie.depths();
   const double spread = k * static_cast<double>(trie.vocab);
   for (int64_t node = 0; node < trie.nodes(); ++node) {
-    const auto total = static_cast<double>(total_of(trie, node));
+    const double total = total_of(trie, node);
     if (depth[node] != trie.order || total + spread == 0) continue;
     for (int64_t p = trie.first_pair[node]; p < trie.first_pair[node + 1]; ++p) {
-      smoothed.gain[p] = static_cast<double>(trie.pair_count[p]) / (total + spread);
+      smoothed.gain[p] = trie.pair_count[p] / (total + spread);
     }
     smoothed.backoff[node] = spread / (total + spread);
   }
@@ -66,10 +66,10 @@ Smoothed witten_bell(const ContextTrie& trie) {
   Smoothed smoothed = nothing_known(trie);
   for (int64_t node = 0; node < trie.nodes(); ++node) {
     const auto distinct = static_cast<double>(trie.first_pair[node + 1] - trie.first_pair[node]);
-    const double seen = static_cast<double>(total_of(trie, node)) + distinct;
+    const double seen = total_of(trie, node) + distinct;
     if (seen == 0) continue;
     for (int64_t p = trie.first_pair[node]; p < trie.first_pair[node + 1]; ++p) {
-      smoothed.gain[p] = static_cast<double>(trie.pair_count[p]) / seen;
+      smoothed.gain[p] = trie.pair_count[p] / seen;
     }
     smoothed.backoff[node] = distinct / seen;
   }
@@ -84,7 +84,7 @@ ContinuationCounts continuation_counts(const ContextTrie& trie) {
   for (int64_t node = 0; node < trie.nodes(); ++node) {
     const int64_t begin = trie.first_pair[node], end = trie.first_pair[node + 1];
     if (!trie.has_children(node)) {
-      std::copy(trie.pair_count.begin() + begin, trie.pair_count.begin() + end, counts.count.begin() + begin);
+      for (int64_t p = begin; p < end; ++p) counts.count[p] = static_cast<int64_t>(std::ceil(trie.pair_count[p]));
     }
     // What followed a child followed its parent too: both are ascending, so one walk finds all.
     for (int64_t c = trie.first_child[node]; c < trie.first_child[node + 1]; ++c) {

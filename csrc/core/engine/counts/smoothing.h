@@ -26,7 +26,7 @@ Smoothed witten_bell(const ContextTrie& trie);
 
 // The counts of Kneser and Ney. A context that can be made longer counts in how many different longer ones (by one
 // symbol) each symbol followed it: what follows only one of them says little about the others. The longest contexts,
-// and those that reach back to the start of a name, count how often.
+// and those that reach back to the start of a name, count how often, rounded up to a whole number.
 struct ContinuationCounts {
   std::vector<int64_t> count;    // (pairs): n(h, c)
   std::vector<int64_t> total;    // (nodes): n(h), the sum of n(h, c) over c

@@ -1,5 +1,5 @@
-// An array that starts on a cache line and whose memory is left as it comes: what is never written costs nothing. A
-// large one asks for large pages: rows that lie all over it are found without a walk through the page table each.
+// An array that starts on a cache line. Its memory is not initialised, so what is never written costs nothing. A large
+// array asks for large pages: rows that lie all over it are then found without a walk through the page table for each.
 #pragma once
 
 #include <cstdint>

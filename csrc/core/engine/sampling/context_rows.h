@@ -1,5 +1,5 @@
 // From contexts to the probabilities of the next symbol: a predictor is asked, and its logits are shaped. Drawing
-// directly and tabulating a whole predictor both do it here, so that they draw the same names to the bit.
+// directly and tabulating a whole predictor both use it, so they draw the same names to the bit.
 #pragma once
 
 #include <exception>
@@ -11,7 +11,7 @@
 
 namespace namegen::sampling {
 
-// A logit was infinite or not a number.
+// Thrown where a logit is infinite or not a number.
 class NonFiniteLogits : public std::exception {
  public:
   const char* what() const noexcept override { return "the network's logits are not all finite"; }
@@ -22,7 +22,7 @@ struct Shaping {
   int64_t top_k;       // 1 to vocab
 };
 
-// Throws std::invalid_argument, naming the field, for a shaping that cannot be.
+// Throws std::invalid_argument, which names the field, where the shaping is not valid.
 void check_shaping(const Shaping& shaping, int64_t vocab);
 
 class ContextRows {

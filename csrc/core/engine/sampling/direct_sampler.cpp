@@ -8,7 +8,7 @@ namespace namegen::sampling {
 
 namespace {
 
-// Names drawn together. Their contexts of one step are computed together, each only once.
+// So many names are drawn together. The contexts of one step are computed together, each of them once.
 constexpr int64_t kDirectBatch = 2048;
 constexpr int64_t kMemoBytes = 64 * 1024 * 1024;
 
@@ -51,7 +51,7 @@ void DirectSampler::draw(uint64_t seed, uint64_t first, int64_t count, std::stri
   for (int64_t begin = 0; begin < count; begin += kDirectBatch) {
     try {
       draw_batch(seed, first + static_cast<uint64_t>(begin), std::min(kDirectBatch, count - begin), text, poll);
-    } catch (...) {  // contexts may stand in the memo whose rows were not computed
+    } catch (...) {  // the memo may hold contexts whose rows were not computed
       memo_.forget();
       throw;
     }
@@ -97,7 +97,7 @@ void DirectSampler::draw_batch(uint64_t seed, uint64_t first, int64_t count, std
   cells_.write(count, text);
 }
 
-// The rows of all active names' contexts; what is missing is computed, each context once.
+// Finds the rows of the contexts of all active names. Missing rows are computed, once for each context.
 void DirectSampler::find_rows(int64_t active, const Poll& poll) {
   memo_.make_room(active);
   missing_.clear();

@@ -1,4 +1,4 @@
-// Names from a predictor that is asked for each context; for models with more contexts than a table could hold.
+// Names from a predictor that is asked for each context. This is for models with more contexts than a table could hold.
 #pragma once
 
 #include "engine/sampling/context_rows.h"
@@ -7,7 +7,8 @@
 
 namespace namegen::sampling {
 
-// Contexts whose probabilities have been computed keep them, as far as memory allows: names share their beginnings.
+// The sampler keeps the probabilities of contexts that it has computed, as far as memory allows, since names share
+// their beginnings.
 class DirectSampler final : public Sampler {
  public:
   DirectSampler(std::shared_ptr<const Predictor> predictor, Shaping shaping, Spelling spelling);
@@ -24,19 +25,19 @@ class DirectSampler final : public Sampler {
   Shaping shaping_;
   Spelling spelling_;
   const SamplingKernels& kernels_;
-  std::unique_ptr<ContextRows> context_rows_;  // made with the first name
+  std::unique_ptr<ContextRows> context_rows_;  // made when the first name is drawn
   Key start_ = 0;
   NameCells cells_;
 
   Memo memo_;
-  AlignedArray<uint32_t> thresholds_;  // a row for each of the memo's, and one more for the first symbol
+  AlignedArray<uint32_t> thresholds_;  // a row for each row of the memo, and one more for the first symbol
   AlignedArray<int32_t> last_;
   Rows rows_;
   uint32_t first_row_;
   bool has_first_row_ = false;
 
-  // By place among the active names.
-  AlignedArray<uint32_t> words_;  // (kTurn, kDirectBatch) by place when they were drawn
+  // Of each active name, by its place among them.
+  AlignedArray<uint32_t> words_;  // (kTurn, kDirectBatch), by the places when the words were drawn
   AlignedArray<uint32_t> slot_, place_, row_, word_, symbol_;
   std::vector<Key> context_, missing_;
   std::vector<uint32_t> missing_row_;

@@ -1,4 +1,4 @@
-// From contexts to rows: which contexts have been computed, and where.
+// From contexts to rows: which contexts have been computed, and where their results stand.
 #pragma once
 
 #include <algorithm>
@@ -7,19 +7,20 @@
 
 namespace namegen::sampling {
 
-// Symbols packed into bits, the newest lowest.
+// Symbols packed into bits. The newest symbol has the lowest bits.
 using Key = unsigned __int128;
 inline constexpr int kKeyBits = 128;
 
-// An exact map from keys to row numbers 0, 1, 2, ... in the order of arrival, up to a most number of rows. It grows by
-// doubling, and forgets everything at once: what is computed anew comes out as it was.
+// An exact map from keys to row numbers 0, 1, 2, ... in the order of arrival, up to a greatest number of rows. It grows
+// by doubling, and forgets everything at once. Forgetting changes no result, since what is computed anew comes out as
+// it was.
 class Memo {
  public:
   explicit Memo(int64_t most_rows) : most_rows_(most_rows), slots_(kFirstSlots) {}
 
   int64_t size() const { return size_; }
   int64_t most_rows() const { return most_rows_; }
-  // Forgets everything where fewer than `count` rows are left.
+  // Forgets everything where there is room for fewer than `count` further rows.
   void make_room(int64_t count) {
     if (size_ + count > most_rows_) forget();
   }
@@ -30,7 +31,7 @@ class Memo {
 
   void prefetch(Key key) const { __builtin_prefetch(&slots_[home(key)]); }
 
-  // The key's row; a new one, size() before the call, where it had none.
+  // The key's row. A key without a row gets a new one, which is the size() before the call.
   uint32_t find_or_add(Key key) {
     size_t i = home(key);
     while (slots_[i].row_plus_one != 0) {

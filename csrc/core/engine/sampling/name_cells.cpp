@@ -9,7 +9,7 @@ namespace namegen::sampling {
 namespace {
 
 constexpr int64_t kFirstStride = 32;  // most names are shorter
-constexpr int64_t kChunk = 16;        // names are copied in chunks, past their ends where need be
+constexpr int64_t kChunk = 16;        // names are copied in chunks, which may reach beyond their ends
 
 }  // namespace
 
@@ -70,7 +70,7 @@ void NameCells::write_bytes(int64_t count, std::string& text) const {
   size_t total = 0;
   for (int64_t name = 0; name < count; ++name) total += prefix + letters(name) + 1;
   const size_t start = text.size();
-  text.resize(start + total + kChunk);  // a chunk may reach past the end
+  text.resize(start + total + kChunk);  // a chunk may reach beyond the end
   char* target = text.data() + start;
   for (int64_t name = 0; name < count; ++name) {
     std::memcpy(target, prefix_.data(), prefix);

@@ -6,8 +6,8 @@
 
 namespace namegen::sampling {
 
-// A row of cells for each name. Where every symbol is one byte of UTF-8, a cell is that byte, and a name's row is its
-// text; else a cell is the symbol's number.
+// A row of cells for each name. Where every symbol is one byte of UTF-8, a cell is that byte, and a row is the text of
+// a name. Otherwise a cell is the number of a symbol.
 class NameCells {
  public:
   NameCells(const Spelling& spelling, int64_t names);
@@ -16,7 +16,7 @@ class NameCells {
   const uint16_t* code() const { return code_.data(); }
   void* cells() { return cells_.data(); }
   int64_t stride() const { return stride_; }
-  // The number of symbols of each name, to be written by whoever draws; more than max_steps counts as max_steps.
+  // The number of symbols of each name. Whoever draws writes it. More than max_steps counts as max_steps.
   int64_t* length() { return length_.data(); }
 
   // Makes room for symbols up to, and not including, number `end`.
@@ -29,7 +29,7 @@ class NameCells {
       reinterpret_cast<uint16_t*>(cells_.data())[cell] = code_[symbol];
     }
   }
-  // Appends the first `count` names, each behind the prefix and before a newline.
+  // Appends the first `count` names, each with the prefix before it and a newline behind it.
   void write(int64_t count, std::string& text) const;
 
  private:

@@ -13,7 +13,7 @@ uint64_t load_word(const char* p) {
   return word;
 }
 
-// The high and the low half of a product, folded: each bit of either factor reaches all bits.
+// The high and the low half of a product, folded, so that each bit of either factor reaches all bits.
 uint64_t mix(uint64_t a, uint64_t b) {
   const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
   return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
@@ -27,13 +27,13 @@ uint64_t NameSet::hash(std::string_view name) {
   uint64_t state = 0x9E3779B97F4A7C15u ^ name.size();
   size_t i = 0;
   for (; i + 8 <= name.size(); i += 8) state = mix(state ^ load_word(name.data() + i), 0xD6E8FEB86659FD93u);
-  // What is left, the bytes behind it cut off; this is what the slack is for.
+  // The last word is read whole, and the bytes behind the name are masked. The slack makes them readable.
   const int rest = static_cast<int>(name.size() - i);
   const uint64_t word = rest == 0 ? 0 : load_word(name.data() + i) & ~uint64_t{0} >> (64 - 8 * rest);
   return mix(state ^ word, 0xA0761D6478BD642Fu);
 }
 
-// The slot where the name is, or the empty one where it would be.
+// The slot that holds the name, or the empty one where it belongs.
 size_t NameSet::find(std::string_view name, uint64_t hash) const {
   const Slot tag = hash >> kPlaceBits;
   size_t i = hash & (slots_.size() - 1);
@@ -42,7 +42,7 @@ size_t NameSet::find(std::string_view name, uint64_t hash) const {
     const size_t place = (slots_[i] & ((Slot{1} << kPlaceBits) - 1)) - 1;
     if (place + name.size() >= names_.size()) continue;
     const char* candidate = names_.data() + place;
-    // A name holds no newline, so one behind it says that the candidate ends there too.
+    // A name holds no newline, so a newline behind it says that the candidate ends there too.
     if (std::memcmp(candidate, name.data(), name.size()) == 0 && candidate[name.size()] == '\n') break;
   }
   return i;

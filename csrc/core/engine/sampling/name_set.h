@@ -1,4 +1,4 @@
-// A set of names, exact: a hash only tells where to look, and the bytes decide.
+// An exact set of names. A hash only tells where to look; the bytes decide.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@ namespace namegen::sampling {
 
 class NameSet {
  public:
-  // How many bytes behind a name's end must be readable (its newline among them), in every text given to this class.
+  // So many bytes behind a name's end must be readable, its newline among them, in every text given to this class.
   static constexpr size_t kSlack = 8;
 
   NameSet();
@@ -20,11 +20,11 @@ class NameSet {
   void prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]); }
   // Whether the name, whose hash is given, is in the set.
   bool contains(std::string_view name, uint64_t hash) const;
-  // Adds the name; false where it was there.
+  // Adds the name. Returns false where it was in the set.
   bool add(std::string_view name, uint64_t hash);
 
  private:
-  // 24 bits of the hash over 40 bits of place + 1 in `names_`; 0 where empty.
+  // 24 bits of the hash above 40 bits of the place in `names_`, plus 1. An empty slot is 0.
   using Slot = uint64_t;
   static constexpr int kPlaceBits = 40;
 
@@ -32,7 +32,7 @@ class NameSet {
   void grow();
 
   std::vector<Slot> slots_;  // a power of two, at most half in use
-  std::string names_;        // each with a newline behind it, then kSlack bytes
+  std::string names_;        // each has a newline behind it; at the end stand kSlack bytes
   int64_t size_ = 0;
 };
 

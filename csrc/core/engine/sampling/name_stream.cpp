@@ -15,15 +15,15 @@ namespace namegen::sampling {
 
 namespace {
 
-// The first batch of a filtered stream, whose end is not known beforehand; each batch doubles the last.
+// The first batch of a filtered stream. Its end is not known beforehand, so each batch is twice the one before.
 constexpr int64_t kFirstBatch = 256;
-// Names whose places in a set are fetched ahead together.
+// The places of so many names in a set are prefetched together.
 constexpr size_t kAhead = 32;
-// A thread is started for so many names at least: their drawing takes longer than its start.
+// A thread is started for at least so many names. Drawing them takes longer than its start.
 constexpr int64_t kNamesPerThread = 1024;
 constexpr auto kPollInterval = std::chrono::milliseconds(20);
 
-struct Stopped {};  // thrown on a worker's own thread
+struct Stopped {};  // thrown on a worker's own thread to end it
 
 }  // namespace
 
@@ -53,7 +53,7 @@ std::string NameStream::next(const Poll& poll) {
   std::string text = drawn(count, poll);
   if (is_filtered() || keeps_names() || training_names_.size() > 0) {
     text.resize(filter(text));
-  } else {  // nothing to look up
+  } else {  // there is nothing to look up
     counts_.names += count;
     counts_.fresh += count;
     counts_.drawn += count;
@@ -77,7 +77,7 @@ std::string NameStream::drawn(int64_t count, const Poll& poll) {
   return text;
 }
 
-// Each thread draws a run of names of its own; this one waits and polls. Whatever goes wrong ends them all.
+// Each thread draws a run of names of its own, while this one waits and polls. An error on any thread ends them all.
 void NameStream::draw_on_threads(int64_t count, std::vector<std::string>& parts, const Poll& poll) {
   while (samplers_.size() < parts.size()) samplers_.push_back(samplers_[0]->copy());
   std::mutex mutex;
@@ -136,30 +136,30 @@ void NameStream::draw_on_threads(int64_t count, std::vector<std::string>& parts,
   if (error != nullptr) std::rethrow_exception(error);
 }
 
-// Keeps what was asked for, up to the last name wanted or until patience ends; moves it to the text's start and returns
-// its size.
+// Keeps what was asked for, up to the last name wanted or until patience ends. The names are moved to the start of the
+// text. Returns their size.
 size_t NameStream::filter(std::string& text) {
   const size_t size = text.size();
   text.append(NameSet::kSlack, '\0');
   char* kept = text.data();
   std::array<std::string_view, kAhead> names;
   std::array<uint64_t, kAhead> hashes;
-  const bool asks_training = training_names_.size() > 0;
+  std::array<bool, kAhead> known{};
   for (size_t place = 0; place < size && !ended();) {
     size_t ahead = 0;
     for (; ahead < kAhead && place < size; ++ahead) {
       const char* start = text.data() + place;
       const size_t length = static_cast<const char*>(std::memchr(start, '\n', size - place)) - start;
       names[ahead] = {start, length};
-      if (asks_training || keeps_names()) {
+      if (keeps_names()) {
         hashes[ahead] = NameSet::hash(names[ahead]);
-        if (asks_training) training_names_.prefetch(hashes[ahead]);
-        if (keeps_names()) seen_.prefetch(hashes[ahead]);
+        seen_.prefetch(hashes[ahead]);
       }
       place += length + 1;
     }
+    if (training_names_.size() > 0) find_known(names.data(), ahead, known.data());
     for (size_t i = 0; i < ahead && !ended(); ++i) {
-      const bool fresh = !(asks_training && training_names_.contains(names[i], hashes[i]));
+      const bool fresh = !known[i];
       const bool repeat = keeps_names() && !seen_.add(names[i], hashes[i]);
       ++counts_.drawn;
       counts_.drawn_fresh += fresh;
@@ -176,6 +176,28 @@ size_t NameStream::filter(std::string& text) {
   }
   counts_.drawn_distinct = seen_.size();
   return static_cast<size_t>(kept - text.data());
+}
+
+// Tells which of up to kAhead names are training names. Each has a newline behind it, and kSlack readable bytes.
+void NameStream::find_known(const std::string_view* names, size_t count, bool* known) {
+  std::array<std::string_view, kAhead> keys;
+  std::array<uint64_t, kAhead> hashes;
+  std::copy_n(names, count, keys.begin());
+  if (!folding_.changes_nothing()) {
+    std::array<size_t, kAhead + 1> places{};
+    folded_.clear();
+    for (size_t i = 0; i < count; ++i) {
+      folding_.append(names[i], folded_);
+      places[i + 1] = folded_.size();
+    }
+    folded_.append(NameSet::kSlack, '\0');
+    for (size_t i = 0; i < count; ++i) keys[i] = {folded_.data() + places[i], places[i + 1] - places[i]};
+  }
+  for (size_t i = 0; i < count; ++i) {
+    hashes[i] = NameSet::hash(keys[i]);
+    training_names_.prefetch(hashes[i]);
+  }
+  for (size_t i = 0; i < count; ++i) known[i] = training_names_.contains(keys[i], hashes[i]);
 }
 
 }  // namespace namegen::sampling

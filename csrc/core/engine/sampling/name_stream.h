@@ -1,10 +1,13 @@
-// Names one batch after another: as many as asked for, only new ones, no repeats, and the counts of all this.
+// Names in batches: as many as asked for, only new ones, no repeats, and how many of each kind there were.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "engine/sampling/name_folding.h"
 #include "engine/sampling/name_set.h"
 #include "engine/sampling/sampler.h"
 
@@ -16,7 +19,7 @@ struct StreamOptions {
   bool novel;           // leave out training names
   bool unique;          // leave out repeats
   bool count_distinct;  // count the different names without `unique`
-  int64_t patience;     // give up once so many names drawn in a row had to be left out
+  int64_t patience;     // give up once so many names in a row had to be left out
   int64_t batch_size;   // names drawn at a time
   int threads;
 };
@@ -24,21 +27,23 @@ struct StreamOptions {
 struct Counts {
   int64_t names = 0;           // given
   int64_t fresh = 0;           // of these, not training names
-  int64_t drawn = 0;           // those left out included
+  int64_t drawn = 0;           // with those left out
   int64_t drawn_fresh = 0;     // of these, not training names
-  int64_t drawn_distinct = 0;  // different ones among those drawn, where they are kept
+  int64_t drawn_distinct = 0;  // different ones among those drawn, where they are counted
 };
 
 class NameStream {
  public:
-  // `training_names`: each with a newline behind it.
+  // Each of the `training_names` has a newline behind it. They are folded where names are folded.
   NameStream(std::unique_ptr<Sampler> sampler, std::string training_names, const StreamOptions& options);
 
-  // The names of the next batch that are given, each with a newline; may be empty where all were left out. Names drawn
-  // on several threads come in the same order. What `poll` throws ends it.
+  // Compares names with the training names after folding them. It must be called before the first name is drawn.
+  void fold(NameFolding folding) { folding_ = std::move(folding); }
+  // Draws the next batch and returns the names that are given, each with a newline. It may be empty, where all names
+  // were left out. Names drawn on several threads come in the same order. An exception of `poll` ends the call.
   std::string next(const Poll& poll);
   bool ended() const { return counts_.names == options_.names || gave_up(); }
-  // Whether patience came to an end: no more names come.
+  // Whether patience has come to its end. No more names come then.
   bool gave_up() const { return left_out_in_a_row_ >= options_.patience; }
   const Counts& counts() const { return counts_; }
 
@@ -48,10 +53,13 @@ class NameStream {
   std::string drawn(int64_t count, const Poll& poll);
   void draw_on_threads(int64_t count, std::vector<std::string>& parts, const Poll& poll);
   size_t filter(std::string& text);
+  void find_known(const std::string_view* names, size_t count, bool* known);
 
-  std::vector<std::unique_ptr<Sampler>> samplers_;  // one a thread
+  std::vector<std::unique_ptr<Sampler>> samplers_;  // one for each thread
   StreamOptions options_;
   NameSet training_names_, seen_;
+  NameFolding folding_;
+  std::string folded_;  // names in hand, folded
   Counts counts_;
   int64_t left_out_in_a_row_ = 0;
   uint64_t position_ = 0;

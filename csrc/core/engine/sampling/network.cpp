@@ -10,8 +10,8 @@ namespace namegen::sampling {
 
 namespace {
 
-constexpr int kTableBits = 12;                     // tables of up to so many bits of symbols
-constexpr int64_t kStoreBytes = 64 * 1024 * 1024;  // what a memo's rows may take
+constexpr int kTableBits = 12;                     // groups of up to so many bits have a table
+constexpr int64_t kStoreBytes = 64 * 1024 * 1024;  // the most bytes of a memo's rows
 constexpr int64_t kMostMemoRows = int64_t{1} << 20;
 
 }  // namespace
@@ -52,7 +52,7 @@ Network::Network(int64_t vocab, int64_t embedding_dim, std::vector<float> embedd
     part.bias = AlignedArray<float>(part.out);
     std::fill_n(part.bias.data(), part.out, 0.0f);
     std::copy_n(level.bias.data(), level.out, part.bias.data());
-    // For each position its own weights, (out, in) with rows of zeros behind them.
+    // Each position has weights of its own, (out, in) with rows of zeros behind them.
     part.packed = AlignedArray<float>(level.factor * packed_size(level.in, part.out));
     std::vector<float> weight(part.out * level.in, 0.0f);
     for (int64_t j = 0; j < level.factor; ++j) {
@@ -100,7 +100,7 @@ const float* Evaluation::logits(const Key* contexts, int64_t count) {
   if (parts.empty()) return table_logits(contexts, count);
   const float* input = inputs_of(network_->joining_, contexts, count);
   int which = 0;
-  // What is left has the whole context before it and joins nothing.
+  // The levels that are left have the whole context before them and join nothing.
   for (size_t level = network_->joining_; level < parts.size(); ++level, which ^= 1) {
     const Network::Part& part = parts[level];
     const int64_t input_stride = level > 0 ? parts[level - 1].out : network_->embedding_stride_;
@@ -112,7 +112,7 @@ const float* Evaluation::logits(const Key* contexts, int64_t count) {
   return input;
 }
 
-// The rows of a table of logits.
+// Gathers the rows of a table of logits.
 const float* Evaluation::table_logits(const Key* contexts, int64_t count) {
   const int64_t stride = network_->embedding_stride_;
   for (int64_t i = 0; i < count; ++i) {
@@ -121,7 +121,7 @@ const float* Evaluation::table_logits(const Key* contexts, int64_t count) {
   return products_.data();
 }
 
-// What stands before a level, for groups of its span: (count, stride) features.
+// The input of a level for groups of its span: (count, stride) features.
 const float* Evaluation::inputs_of(size_t level, const Key* groups, int64_t count) {
   if (level == 0) {
     AlignedArray<float>& output = hidden_[1];
@@ -140,8 +140,8 @@ const float* Evaluation::inputs_of(size_t level, const Key* groups, int64_t coun
   return store.output.data();
 }
 
-// Where the products stand that a level adds up for each of some contexts, which are groups of the next level's span:
-// to store.index (count, factor). What is missing is computed.
+// A level adds up products for each of some contexts, which are groups of the next level's span. Writes where the
+// products stand to store.index (count, factor). Missing ones are computed.
 void Evaluation::find_rows(size_t level, const Key* contexts, int64_t count) {
   const Network::Part& part = network_->parts_[level];
   Store& store = stores_[level];
@@ -150,8 +150,8 @@ void Evaluation::find_rows(size_t level, const Key* contexts, int64_t count) {
   store.index.resize(count * part.factor);
   store.groups.resize(count);
   for (int64_t position = 0; position < part.factor; ++position) {
-    const int64_t shift = bits * (part.factor - 1 - position);  // the oldest group stands in the highest bits
-    uint32_t* index = store.index.data() + position;            // of every part.factor numbers one
+    const int64_t shift = bits * (part.factor - 1 - position);  // the oldest group has the highest bits
+    uint32_t* index = store.index.data() + position;            // one of every part.factor numbers
     if (store.holds_all) {
       for (int64_t i = 0; i < count; ++i) index[i * part.factor] = static_cast<uint32_t>(contexts[i] >> shift & mask);
       continue;
@@ -167,7 +167,7 @@ void Evaluation::find_rows(size_t level, const Key* contexts, int64_t count) {
       index[i * part.factor] = row;
       if (memo.size() > before) {
         store.missing.push_back(store.groups[i]);
-      } else {  // rows lie all over the memo: this one is on its way when the sum is formed
+      } else {  // rows lie all over the memo: prefetched, this one has come when the sum is formed
         for (int64_t h = 0; h < part.out; h += 16) __builtin_prefetch(store.row(position, row) + h, 0, 2);
       }
     }
@@ -188,8 +188,8 @@ void Evaluation::fill(size_t level, int64_t position, const Key* groups, int64_t
   }
 }
 
-// Fills a store that holds all groups. Not every code of a group is one, as a symbol takes whole bits; the groups that
-// differ in their newest symbol alone follow on each other.
+// Fills a store that holds all groups. A symbol takes whole bits, so not every code stands for a group. Groups that
+// differ in their newest symbol alone have consecutive codes.
 void Evaluation::tabulate(size_t level) {
   const Network::Part& part = network_->parts_[level];
   Store& store = stores_[level];

@@ -1,10 +1,10 @@
-// A network in evaluation: an embedding, then levels that join neighbouring positions, each a linear layer and perhaps
-// a tanh. Batch norm is part of the linear layers' weights. The flat perceptron is one level that joins the whole
-// context and further ones that join nothing; the WaveNet joins two at a time.
+// A network in evaluation: an embedding, then levels that join neighbouring positions. Each level is a linear layer and
+// perhaps a tanh. Batch norm is part of the linear layers' weights. The flat perceptron has one level that joins the
+// whole context, and further ones that join nothing. The WaveNet joins two positions at a time.
 //
-// What a level makes of a group of symbols is the same wherever the group stands, and names share many groups. So a
-// level's products with the weights of the next level are kept: in a table of all groups where these are few, else in
-// a memo. A level is then a sum of kept rows; only where a level has the whole context before it is a product left.
+// What a level makes of a group of symbols is the same wherever the group stands, and names share many groups. So the
+// products of a level with the weights of the next level are kept: in a table of all groups where these are few, else
+// in a memo. A level is then a sum of kept rows. A product is left only where a level has the whole context before it.
 //
 // A table of logits is the network without levels: its embedding has a row for each context.
 #pragma once
@@ -19,8 +19,8 @@ namespace namegen::sampling {
 
 struct Level {
   int64_t factor;             // positions joined
-  int64_t in;                 // features of a position before
-  int64_t out;                // and after
+  int64_t in;                 // features of a position before the level
+  int64_t out;                // features of a position behind it
   std::vector<float> weight;  // (out, factor * in)
   std::vector<float> bias;    // (out)
   bool tanh;
@@ -28,11 +28,12 @@ struct Level {
 
 class Network final : public Predictor {
  public:
-  // `embedding` is (vocab, embedding_dim). The last level's `out` is vocab; the factors' product is the block size.
-  // Throws std::invalid_argument where sizes do not fit, or a context does not fit into a key.
+  // `embedding` is (vocab, embedding_dim). The last level's `out` is vocab, and the product of the factors is the block
+  // size. Throws std::invalid_argument where sizes do not fit, or a context does not fit into a key.
   Network(int64_t vocab, int64_t embedding_dim, std::vector<float> embedding, std::vector<Level> levels);
-  // A counting model, or a bigram: the logits of each context stand in a table (vocab^block, vocab). A context is a
-  // number in base vocab, its oldest symbol first. Throws std::invalid_argument as above, and from 2^32 contexts on.
+  // A counting model or a bigram: a table (vocab^block, vocab) holds the logits of each context. A context is a number
+  // in base vocab, whose highest digit is its oldest symbol. Throws std::invalid_argument as above, and from 2^32
+  // contexts on.
   static Network of_table(int64_t vocab, int64_t block, const float* logits);
 
   std::unique_ptr<Predictions> start(std::shared_ptr<const Predictor> self) const override;
@@ -45,9 +46,9 @@ class Network final : public Predictor {
 
   struct Part {
     int64_t factor;
-    int64_t span;  // symbols that its input covers, a position
-    int64_t in;    // as padded
-    int64_t out;   // as padded
+    int64_t span;  // the symbols that one position of its input covers
+    int64_t in;    // padded
+    int64_t out;   // padded
     bool tanh;
     AlignedArray<float> bias;    // (out)
     AlignedArray<float> packed;  // (factor): for each position, (in) by (out)
@@ -57,10 +58,10 @@ class Network final : public Predictor {
   int64_t embedding_stride_ = 0;
   AlignedArray<float> embedding_;  // (vocab, embedding_stride); without levels (vocab^block, embedding_stride)
   std::vector<Part> parts_;        // the levels; none for a table of logits
-  size_t joining_ = 0;             // so many of them have less than the whole context before them
+  size_t joining_ = 0;             // the number of levels that have less than the whole context before them
 };
 
-// A network at work: its tables, memos and scratch memory.
+// A network at work, with its tables, memos and scratch memory.
 class Evaluation final : public Predictions {
  public:
   explicit Evaluation(std::shared_ptr<const Network> network);
@@ -68,11 +69,11 @@ class Evaluation final : public Predictions {
   const float* logits(const Key* contexts, int64_t count) override;
 
  private:
-  // The products of one level's input with its weights, for groups of `span` symbols: a row for each group in each of
-  // the positions that the level joins.
+  // The products of one level's input with its weights, for groups of `span` symbols. There is a row for each group in
+  // each of the positions that the level joins.
   struct Store {
-    bool holds_all;            // a group's row is its key; else `memos` tell
-    int64_t capacity;          // rows for a position
+    bool holds_all;            // then a group's row is its key; else `memos` tell the row
+    int64_t capacity;          // rows for each position
     int64_t features;          // of a row
     AlignedArray<float> rows;  // (factor, capacity, features)
     std::vector<Memo> memos;   // (factor)

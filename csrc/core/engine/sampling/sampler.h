@@ -1,4 +1,4 @@
-// What draws names: the interface, and what its implementations share.
+// The interface of what draws names, and what its implementations share.
 #pragma once
 
 #include <cstdint>
@@ -11,26 +11,26 @@
 
 namespace namegen::sampling {
 
-// Called every few milliseconds at most while names are drawn; throws to have it end.
+// Called while names are drawn, at least every few milliseconds. It throws to end the drawing.
 using Poll = std::function<void()>;
 
-// What names are written with, and where they start and end.
+// How names are written, and where they start and end.
 struct Spelling {
-  std::vector<std::string> encodings;  // (vocab) UTF-8 of each symbol; that of symbol 0, the end marker, is not used
-  std::vector<int32_t> prefix;         // symbols that stand at the start of each name
-  int64_t max_steps;                   // a name is cut after so many symbols behind the prefix; 1 at least
+  std::vector<std::string> encodings;  // (vocab): the UTF-8 of each symbol; symbol 0, the end marker, needs none
+  std::vector<int32_t> prefix;         // the symbols at the start of each name
+  int64_t max_steps;                   // a name is cut after so many symbols behind the prefix; at least 1
 
   int64_t vocab() const { return static_cast<int64_t>(encodings.size()); }
 };
 
-// Throws std::invalid_argument, naming the field, for a spelling that cannot be.
+// Throws std::invalid_argument, which names the field, where the spelling is not valid.
 void check_spelling(const Spelling& spelling);
 
 class Sampler {
  public:
   virtual ~Sampler() = default;
 
-  // Another sampler of the same names, with scratch memory of its own: for another thread.
+  // Another sampler of the same names, with scratch memory of its own. Each thread needs one.
   virtual std::unique_ptr<Sampler> copy() const = 0;
 
   // Appends names number first to first + count - 1 of the seed's stream, each as UTF-8 and a newline. A name depends

@@ -8,7 +8,8 @@ namespace namegen::sampling {
 
 namespace {
 
-// Names drawn together: enough to fill vectors and to hide the latency of memory, few enough for the first cache.
+// So many names are drawn together: enough to fill vectors and to hide the latency of memory, few enough for the first
+// cache.
 constexpr int64_t kTableBatch = 512;
 
 int64_t count_contexts(int64_t vocab, int64_t block) {

@@ -1,4 +1,4 @@
-// Names from a table of all contexts: a symbol is one random number and one row.
+// Names from a table of all contexts: each symbol takes one random number and one row.
 #pragma once
 
 #include "engine/sampling/context_rows.h"
@@ -7,19 +7,19 @@
 
 namespace namegen::sampling {
 
-// The rows of all vocab^block contexts, and one more, the last, for the first symbol of names without a prefix. A
-// context read as a number in base vocab, its oldest symbol first, is its row.
+// The rows of all vocab^block contexts. One more, the last, is for the first symbol of names without a prefix. The row
+// of a context is a number in base vocab, whose highest digit is the oldest symbol.
 class ContextTable {
  public:
-  // Throws std::invalid_argument where that is 2^32 rows or more.
+  // Throws std::invalid_argument for 2^32 rows or more.
   ContextTable(int64_t vocab, int64_t block);
-  // The whole of a predictor without states. Throws std::invalid_argument where it has some, and NonFiniteLogits; what
-  // `poll` throws ends it.
+  // Tabulates a whole predictor. Throws std::invalid_argument for one with states, and NonFiniteLogits. An exception of
+  // `poll` ends the call.
   ContextTable(const std::shared_ptr<const Predictor>& predictor, Shaping shaping, const Poll& poll);
 
   int64_t vocab() const { return vocab_; }
   int64_t num_rows() const { return num_contexts_ + 1; }
-  // Sets rows from `first` on from their cumulative probabilities (count, vocab), each row ascending to 1 exactly.
+  // Sets the rows from `first` on from their cumulative probabilities (count, vocab). Each row ascends to 1 exactly.
   void set_rows(int64_t first, int64_t count, const double* cumulative);
 
   uint32_t start_row(const std::vector<int32_t>& prefix) const;

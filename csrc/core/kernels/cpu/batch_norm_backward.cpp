@@ -21,7 +21,7 @@ inline Vec<Compute<Data>> gradient(const Backward& p, int64_t at, int64_t lanes)
   return g * (1 - y * y);
 }
 
-// Asks for what the walk reads some rows after element `at`.
+// Asks for the memory that the walk will read some rows after element `at`.
 template <int NV, bool Tanh, bool Input, class Data>
 inline void read_ahead(const Backward& p, const RowBlocks<Data>& blocks, int64_t at) {
   blocks.template read_ahead<NV>(p.grad_output, at);
@@ -29,7 +29,7 @@ inline void read_ahead(const Backward& p, const RowBlocks<Data>& blocks, int64_t
   if constexpr (Input) blocks.template read_ahead<NV>(p.input, at);
 }
 
-// Arrays of one value a channel, padded to whole vectors.
+// Sums by channel. Both arrays are padded to whole vectors.
 template <class T>
 struct Sums {
   T* dz;   // sum of dz
@@ -64,7 +64,7 @@ void chunk_sums(const Backward& p, int64_t first, int64_t end, Sums<Compute<Data
   });
 }
 
-// dx = dz * g - a - (x - mean) * b, where g, a and b are arrays of one value a channel.
+// What dx is made of, by channel: dx = dz * g - a - (x - mean) * b.
 template <class T>
 struct Coefficients {
   T* g;
@@ -72,7 +72,7 @@ struct Coefficients {
   T* b;
 };
 
-// Merges the chunks' sums, and writes the gradients of weight and bias and what dx is made of.
+// Merges the sums of the chunks. Writes the gradients of weight and bias, and the coefficients of dx.
 template <class T>
 void finish_sums(const Backward& p, int64_t chunks, int64_t padded, const T* memory, Coefficients<T> coefficients) {
   for (int64_t c = 0; c < p.channels; c += kWidth<T>) {
@@ -106,11 +106,9 @@ void input_gradient(const Backward& p, Coefficients<Compute<Data>> coefficients,
       constexpr int NV = decltype(nv)::value;
       Vec<T> mean[NV], g[NV], a[NV], b[NV];
       load_columns<T, NV>(p.mean, column, columns, T(0), mean);
-      for (int v = 0; v < NV; ++v) {
-        g[v] = load(coefficients.g + column + v * kWidth<T>);
-        a[v] = load(coefficients.a + column + v * kWidth<T>);
-        b[v] = load(coefficients.b + column + v * kWidth<T>);
-      }
+      load_vectors<NV>(coefficients.g + column, g);
+      load_vectors<NV>(coefficients.a + column, a);
+      load_vectors<NV>(coefficients.b + column, b);
       for (; n < n_end; ++n) {
         read_ahead<NV, Tanh, Training>(p, blocks, n * p.row_stride + column);
         blocks.template write_ahead<NV>(p.grad_input, n * p.row_stride + column);
@@ -135,7 +133,7 @@ void backward(const Backward& p, Context& context) {
   const int64_t padded = Panels<T>{p.channels}.padded();
   const bool sums = p.training || p.grad_weight != nullptr || p.grad_bias != nullptr;
   const int64_t count = sums ? chunks.count() : 0;
-  T* memory = scratch_array<T>(context, 2 * count * padded);  // a chunk: its two sums
+  T* memory = scratch_array<T>(context, 2 * count * padded);  // of each chunk: its two sums
   T* coefficients = scratch_array<T>(context, 3 * padded);
   const Coefficients<T> named{coefficients, coefficients + padded, coefficients + 2 * padded};
   const double micros = double(p.rows) * p.channels * 3 * sizeof(Data) / kBytesPerMicro;
@@ -157,7 +155,7 @@ void backward(const Backward& p, Context& context) {
 template <class Data>
 void batch_norm_backward(const Backward& p, Context& context) {
   using T = Compute<Data>;
-  if (p.rows == 0 || p.channels == 0) {  // rows of nothing may be 2^62
+  if (p.rows == 0 || p.channels == 0) {  // there may be 2^62 rows without columns
     if (p.grad_weight != nullptr) fill_zero(static_cast<T*>(p.grad_weight), p.channels);
     if (p.grad_bias != nullptr) fill_zero(static_cast<T*>(p.grad_bias), p.channels);
     return;

@@ -1,4 +1,5 @@
-// What the forward and the backward kernel of batch_norm share: how rows are cut into chunks, and columns loaded.
+// What the forward and the backward kernel of batch_norm share: how rows are cut into chunks, how statistics merge, and
+// how parameters are loaded.
 #pragma once
 
 #include "kernels/cpu/cpu_kernels.h"
@@ -6,15 +7,15 @@
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-// A chunk's sums are formed in order, and chunks are merged in order.
+// How rows are cut into chunks. The sums of a chunk are formed in order, and the chunks are merged in order.
 struct Chunks {
   int64_t rows;
   int64_t count() const { return batch_norm_chunks(rows); }
   int64_t first(int64_t chunk) const { return rows * chunk / count(); }
 };
 
-// Merges, by Chan, Golub and LeVeque (1979), the statistics of `n_b` rows (mean b, squared deviations m_b) into those
-// of `n_a` rows.
+// Merges the statistics of `n_b` rows (mean b, squared deviations m_b) into those of `n_a` rows, by Chan, Golub and
+// LeVeque (1979).
 template <class T>
 inline void merge_statistics(T n_a, Vec<T>& mean_a, Vec<T>& m_a, T n_b, Vec<T> mean_b, Vec<T> m_b) {
   const Vec<T> delta = mean_b - mean_a;
@@ -34,19 +35,14 @@ inline void merge_statistics(int64_t columns, T n_a, T* mean_a, T* m_a, T n_b, c
   }
 }
 
-// Memory is asked for ahead where whole rows are passed over: beyond some of their columns others' follow.
+// Memory is read ahead only where the walk passes over whole rows. A walk over some columns of wider rows would ask for
+// the columns of others.
 template <class Data, class Params>
 inline RowBlocks<Data> blocks_of(const Params& p, int arrays) {
   return RowBlocks<Data>(p.row_stride == p.channels ? p.rows : 0, p.channels, arrays);
 }
 
-// Lanes in use of vector v of NV vectors that hold `columns` columns.
-template <class T, int NV>
-inline int64_t lanes_of(int v, int64_t columns) {
-  return v < NV - 1 ? kWidth<T> : columns - v * kWidth<T>;
-}
-
-// Parameters of the columns from `column` on, or `value` for each where there are none.
+// Loads the parameters of the columns from `column` on. Where there are none (null), each is `value`.
 template <class T, int NV>
 inline void load_columns(const void* parameters, int64_t column, int64_t columns, T value, Vec<T>* result) {
   const T* p = static_cast<const T*>(parameters);

@@ -1,7 +1,8 @@
 // y = activation((x - mean) * invstd * weight + bias), by channel, x (N, C).
 //
-// Training: the mean of a piece of rows, then the sum of squared deviations from it, both exact to rounding; pieces and
-// chunks merge by Chan, Golub and LeVeque (1979): M = M_a + M_b + delta^2 n_a n_b / n.
+// In training the rows are cut into pieces. The mean of a piece is formed first, then the sum of squared deviations
+// from it, both exact to rounding. Pieces and chunks merge by Chan, Golub and LeVeque (1979): M = M_a + M_b + delta^2
+// n_a n_b / n.
 #include "kernels/cpu/batch_norm_chunks.h"
 #include "kernels/cpu/kernel_table.h"
 #include "kernels/cpu/tanh.h"
@@ -9,15 +10,15 @@
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {
 
-// sums[c] = sum over rows [first, end) of what term(x, c) makes of each value.
+// sums[c] = sum of term(x, c) over the values x of column c in rows [first, end).
 template <class Data, class Term>
 void sum_rows(const BatchNormForward& p, int64_t first, int64_t end, const RowBlocks<Data>& blocks, Compute<Data>* sums,
               const Term& term) {
   using T = Compute<Data>;
   blocks.walk(first, end, [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
     constexpr int NV = decltype(nv)::value;
-    Vec<T> total[NV];
-    for (int v = 0; v < NV; ++v) total[v] = n == first ? Vec<T>{} : load(sums + column + v * kWidth<T>);
+    Vec<T> total[NV] = {};
+    if (n > first) load_vectors<NV>(sums + column, total);
     for (; n < n_end; ++n) {
       blocks.template read_ahead<NV>(p.input, n * p.row_stride + column);
 #pragma GCC unroll 8
@@ -26,14 +27,14 @@ void sum_rows(const BatchNormForward& p, int64_t first, int64_t end, const RowBl
         total[v] += term(load_data(x, lanes_of<T, NV>(v, columns)), column + v * kWidth<T>);
       }
     }
-    for (int v = 0; v < NV; ++v) store(sums + column + v * kWidth<T>, total[v]);
+    store_vectors<NV>(sums + column, total);
   });
 }
 
-// Rows whose mean and deviations are formed by two passes: the second finds them in L2.
+// Rows whose mean and deviations are formed by two passes over them. The second pass finds them in the L2 cache.
 constexpr int64_t kPieceRows = 128;
 
-// mean and deviations (each C, padded) of rows [first, end); `piece` has room for another of each.
+// Writes mean and deviations (each C, padded) of rows [first, end). `piece` has room for another of each.
 template <class Data>
 void chunk_statistics(const BatchNormForward& p, int64_t first, int64_t end, Compute<Data>* mean,
                       Compute<Data>* deviations, Compute<Data>* piece) {
@@ -56,14 +57,15 @@ void chunk_statistics(const BatchNormForward& p, int64_t first, int64_t end, Com
   }
 }
 
-// Writes the batch's mean and invstd, and moves the running statistics.
+// Writes the mean and invstd of the batch, and moves the running statistics.
 template <class Data>
 void batch_statistics(const BatchNormForward& p, Context& context) {
   using T = Compute<Data>;
   const Chunks chunks{p.rows};
   const int64_t padded = Panels<T>{p.channels}.padded();
   const Context::Mark before_scratch = context.mark();
-  T* memory = scratch_array<T>(context, chunks.count() * 4 * padded);  // a chunk: mean, deviations, two for a piece
+  // Of each chunk: mean, deviations, and two arrays for a piece.
+  T* memory = scratch_array<T>(context, chunks.count() * 4 * padded);
   const double micros = double(p.rows) * p.channels * (sizeof(Data) + 4) / kBytesPerMicro;
   parallel_for(context, chunks.count(), micros, [&](int64_t chunk) {
     T* own = memory + chunk * 4 * padded;
@@ -100,7 +102,7 @@ void batch_statistics(const BatchNormForward& p, Context& context) {
 template <class Data, bool Tanh>
 void normalise(const BatchNormForward& p, Context& context) {
   using T = Compute<Data>;
-  // What each column needs, in whole vectors.
+  // The parameters of each column, in whole vectors.
   const int64_t padded = Panels<T>{p.channels}.padded();
   T* const means = scratch_array<T>(context, 3 * padded);
   T* const scales = means + padded;
@@ -125,11 +127,9 @@ void normalise(const BatchNormForward& p, Context& context) {
     blocks.walk(first, end, [&](int64_t n, int64_t n_end, auto nv, int64_t column, int64_t columns) {
       constexpr int NV = decltype(nv)::value;
       Vec<T> mean[NV], scale[NV], bias[NV];
-      for (int v = 0; v < NV; ++v) {
-        mean[v] = load(means + column + v * kWidth<T>);
-        scale[v] = load(scales + column + v * kWidth<T>);
-        bias[v] = load(biases + column + v * kWidth<T>);
-      }
+      load_vectors<NV>(means + column, mean);
+      load_vectors<NV>(scales + column, scale);
+      load_vectors<NV>(biases + column, bias);
       for (; n < n_end; ++n) {
         const int64_t at = n * p.row_stride + column;
         blocks.template read_ahead<NV>(p.input, at);

@@ -1,4 +1,5 @@
-// What a context does that keeps no count of its scratch memory, and when work is shared by threads.
+// The functions of a context that keeps no count of its scratch memory, and the rule by which work is shared between
+// threads.
 #include "kernels/cpu/context.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // The interface of the CPU kernels: one plain parameter struct per operator and direction, and the table of functions
-// that is compiled once per instruction set. Arrays are contiguous, row-major, and typed as each comment says, where
-// "compute" means float64 for float64 data and float32 otherwise.
+// that is compiled once per instruction set. Arrays are contiguous and row-major. Each comment gives an array's shape
+// and type; "compute" means float64 for float64 data and float32 for all other data.
 #pragma once
 
 #include <string>
@@ -13,11 +13,13 @@ namespace namegen::cpu {
 
 using namegen::EmbeddingConcatLinearShape;
 
-// How the products are formed: per symbol and position, per example, or whichever is cheaper.
+// How embedding_concat_linear forms its products: per symbol and position (table), per example (plain), or whichever is
+// cheaper.
 enum class Algorithm : int { kByCost = 0, kTable = 1, kPlain = 2 };
 
-// The most bytes that rows per symbol may take: what the unfused layers hold besides their result, the concatenated
-// embeddings and, with an activation, one more output, of `element_bytes` each; small sizes always may take 1 MiB.
+// The most bytes that rows per symbol may take. The unfused layers hold, besides their result, the concatenated
+// embeddings and, with an activation, one more output, of `element_bytes` each: rows per symbol may take as much. Small
+// sizes may always take 1 MiB.
 inline int64_t table_limit(const EmbeddingConcatLinearShape& shape, Activation activation, int64_t element_bytes) {
   const int64_t held = shape.block * shape.embed + (activation == Activation::kNone ? 0 : shape.hidden);
   const int64_t bytes = shape.batch * held * element_bytes, small = 1 << 20;
@@ -43,19 +45,19 @@ struct EmbeddingConcatLinearBackward {
   const void* linear_weight;  // (H, T*E) compute
   const void* output;         // (N, H) data: y, read where the activation is tanh
   const void* grad_output;    // (N, H) data
-  int64_t output_stride;      // elements from one row of these to the next
-  void* grad_embedding;       // (V, E) compute, or null where it is not wanted
+  int64_t output_stride;      // elements from one row of output and grad_output to the next
+  void* grad_embedding;       // (V, E) compute, or null where no gradient is wanted
   void* grad_linear_weight;   // (H, T*E) compute, or null
   void* grad_linear_bias;     // (H) compute, or null
   Activation activation;
   Algorithm algorithm;
-  bool add_to_embedding = false;  // whether grad_embedding holds what its gradient is added to
+  bool add_to_embedding = false;  // whether the gradient is added to what grad_embedding holds
 };
 
-// Rows are cut into at most 16 chunks, by their number alone.
+// Rows are cut into at most 16 chunks. How many depends on the number of rows alone.
 inline int64_t batch_norm_chunks(int64_t rows) { return rows < 512 ? 1 : rows < 16 * 256 ? rows / 256 : 16; }
 
-// The elements of scratch memory, in the compute dtype, that a channel takes at most.
+// The most elements of scratch memory, in the compute dtype, that one channel takes.
 inline int64_t batch_norm_scratch(int64_t rows) { return 4 * batch_norm_chunks(rows) + 3; }
 
 struct BatchNormForward {
@@ -86,7 +88,7 @@ struct BatchNormBackward {
   const void* weight;       // (C) compute, or null for 1
   const void* mean;         // (C) compute: what the forward pass normalised with
   const void* invstd;       // (C) compute
-  void* grad_input;         // (N, C) data, may be grad_output, or null where it is not wanted
+  void* grad_input;         // (N, C) data; may be grad_output; null where no gradient is wanted
   void* grad_weight;        // (C) compute, or null
   void* grad_bias;          // (C) compute, or null
   bool training;            // whether mean and invstd depend on x
@@ -110,29 +112,29 @@ struct LinearBackward {
   const void* input;        // (N, K) data: read where grad_weight is wanted
   const void* weight;       // (H, K) data: read where grad_input is wanted
   const void* grad_output;  // (N, H) data
-  void* grad_input;         // (N, K) data, or null where it is not wanted
+  void* grad_input;         // (N, K) data, or null where no gradient is wanted
   void* grad_weight;        // (H, K) data, or null
   void* grad_bias;          // (H) data, or null
 };
 
 struct Kernels {
   const char* isa;
-  // So many rounds of float32 multiply-adds; returns the number of operations, a multiplication and an addition being
-  // two.
+  // Runs so many rounds of float32 multiply-adds. Returns the number of operations, where a multiplication and an
+  // addition are two.
   int64_t (*multiply_adds)(int64_t rounds);
   void (*tanh[kDTypeCount])(int64_t count, const void* input, void* output);
   void (*embedding_concat_linear_forward[kDTypeCount])(const EmbeddingConcatLinearForward&, Context&);
   void (*embedding_concat_linear_backward[kDTypeCount])(const EmbeddingConcatLinearBackward&, Context&);
   void (*batch_norm_forward[kDTypeCount])(const BatchNormForward&, Context&);
   void (*batch_norm_backward[kDTypeCount])(const BatchNormBackward&, Context&);
-  // float32 and float64 alone.
+  // For float32 and float64 alone.
   void (*linear_forward[2])(const LinearForward&, Context&);
   void (*linear_backward[2])(const LinearBackward&, Context&);
-  // x -> gelu(x) and its derivative; float32 and float64 alone.
+  // x -> gelu(x) and its derivative, for float32 and float64 alone.
   void (*gelu[2])(int64_t count, const void* input, void* values, void* slopes);
 };
 
-// The functions of the instruction set in use, and of a named one; see isa_in_use and isa_number.
+// The functions of the instruction set in use, and those of a named one. They throw where isa_in_use and isa_number do.
 const Kernels& kernels();
 const Kernels& kernels_for(const std::string& isa);
 

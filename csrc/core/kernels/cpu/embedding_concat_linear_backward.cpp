@@ -2,8 +2,8 @@
 //
 //   db = sum_n d[n],  dW_t = sum_n d[n]^T C[token(n, t)],  dC[s] = sum_{n, t: token(n, t) = s} d[n] @ W_t.
 //
-// By table: sum d over the examples that share a symbol at a position first, G[t, s]; both products then run over the
-// symbols that occur instead of over the examples. By plain product where symbols hardly repeat: the same two
+// By table: d is summed first over the examples that share a symbol at a position, to G[t, s]. Both products then run
+// over the symbols that occur, not over the examples. Where symbols hardly repeat, the plain way takes the same two
 // products over the examples themselves. Sums are cut into chunks that depend on the shapes alone and are merged in
 // order, so the bits are the same for any number of threads.
 #include "kernels/cpu/add_arrays.h"
@@ -17,14 +17,15 @@ namespace {
 
 using Backward = EmbeddingConcatLinearBackward;
 
-// Rows of pre-activation gradients: one an example and shared by all positions (plain), or one per symbol and position.
+// Rows of pre-activation gradients. By the plain way there is one for each example, shared by all positions. By table
+// there is one for each symbol and position.
 template <class T>
 struct GradientRows {
   const T* rows;
   int64_t stride;
 };
 
-// d for vector v of a row.
+// d for one vector of a row.
 template <class Data, bool Tanh>
 inline Vec<Compute<Data>> gradient(const Data* dy, const Data* y, int64_t lanes) {
   using T = Compute<Data>;
@@ -37,7 +38,7 @@ inline Vec<Compute<Data>> gradient(const Data* dy, const Data* y, int64_t lanes)
 // ---- sums of d per symbol -------------------------------------------------------------------------------------------
 
 // sums[row(n, t)] += d[n] for the examples [first, end) and the NV vectors of columns from `column` on. All positions
-// take d from registers; the rows of one panel of columns stay in the L1 cache (81 rows x 256 bytes at V=27, block 3).
+// take d from registers. The sums of one panel of columns stay in the L1 cache (81 rows x 256 bytes at V=27, block 3).
 template <class Data, bool Tanh, int NV>
 void add_examples(const Backward& p, const SymbolRows& symbols, const RowBlocks<Data>& blocks, int64_t first,
                   int64_t end, int64_t column, int64_t columns, Compute<Data>* sums, int64_t stride) {
@@ -52,7 +53,7 @@ void add_examples(const Backward& p, const SymbolRows& symbols, const RowBlocks<
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) {
       const int64_t at = n * p.output_stride + v * kWidth<T>;
-      d[v] = gradient<Data, Tanh>(dy + at, y + at, v < NV - 1 ? kWidth<T> : columns - v * kWidth<T>);
+      d[v] = gradient<Data, Tanh>(dy + at, y + at, lanes_of<T, NV>(v, columns));
     }
     for (int64_t t = 0; t < block; ++t) {
       T* row = sums + symbols.row_of[n * block + t] * stride + column;
@@ -68,7 +69,8 @@ GradientRows<Compute<Data>> sum_by_symbol(const Backward& p, const SymbolRows& s
   using T = Compute<Data>;
   const int64_t batch = p.shape.batch, block = p.shape.block, hidden = p.shape.hidden;
   const int64_t stride = row_stride<T>(hidden), size = symbols.rows() * stride;
-  // A chunk of examples has sums of its own as long as these stay small beside the incoming gradient, and fit.
+  // The examples are cut into chunks, each with sums of its own, as long as these are small beside the incoming
+  // gradient and there is room for them.
   const int64_t room = (context.room() - kRounding) / int64_t(sizeof(T)) - others;
   const int64_t most = smaller(room, larger(batch * hidden / 2, (1 << 20) / int64_t(sizeof(T))));
   const int64_t affordable = larger(1, most / larger(size, 1));
@@ -76,8 +78,8 @@ GradientRows<Compute<Data>> sum_by_symbol(const Backward& p, const SymbolRows& s
   const Panels<T> panels{hidden};
   const int64_t column_tasks = chunks == 1 ? panels.count() : 1;
   T* sums = scratch_array<T>(context, chunks * size);
-  // (Backward at 16,384 examples, V=27, H=200: 1.9 ms by 16 rows with nothing asked for ahead, 1.1 so.)
-  // A task with some of the columns alone asks for nothing: what lies ahead in memory are mostly columns of others.
+  // Measured: 1.9 ms by blocks of 16 rows without read-ahead, 1.1 ms with (backward, 16,384 examples, V=27, H=200). A
+  // task with some of the columns alone does not read ahead, since mostly columns of other tasks lie ahead in memory.
   const RowBlocks<Data> blocks(column_tasks == 1 ? batch : 0, hidden, 1 + Tanh);
 
   const double micros = double(batch) * hidden * (block + 2 * sizeof(Data)) / kBytesPerMicro;
@@ -110,8 +112,8 @@ GradientRows<Compute<Data>> sum_by_symbol(const Backward& p, const SymbolRows& s
   return {sums, stride};
 }
 
-// d of every example, (N, H) without padding: no more memory than the unfused layers take for it. Where it is dy, as it
-// lies.
+// d of every example, (N, H). It is not padded, so it takes no more memory than the unfused layers take for it. Where d
+// is dy itself, dy is used as it lies.
 template <class Data, bool Tanh>
 GradientRows<Compute<Data>> each_example(const Backward& p, Context& context) {
   using T = Compute<Data>;
@@ -140,24 +142,14 @@ template <class T>
 void bias_gradient(GradientRows<T> d, int64_t rows, int64_t hidden, T* grad_bias, Context& context) {
   const Panels<T> panels{hidden};
   parallel_for(context, panels.count(), double(rows) * hidden * sizeof(T) / kBytesPerMicro, [&](int64_t panel) {
-    with_vectors(panels.vectors(panel), [&](auto nv) {
-      constexpr int NV = decltype(nv)::value;
-      const int64_t column = panels.first(panel);
-      const PlainRows<T, NV> row{d.rows + column, d.stride, panels.last(panel)};
-      Vec<T> sums[NV] = {};
-      for (int64_t r = 0; r < rows; ++r) {
-#pragma GCC unroll 8
-        for (int v = 0; v < NV; ++v) sums[v] += row(r, v);
-      }
-      for (int v = 0; v < NV; ++v) {
-        T* target = grad_bias + column + v * kWidth<T>;
-        store_first(target, sums[v], v < NV - 1 ? kWidth<T> : panels.last(panel));
-      }
+    with_panel(panels, panel, [&](auto nv, const Panel& at) {
+      const PlainRows<T, decltype(nv)::value> of_panel{d.rows + at.column, d.stride, at.last};
+      sum_plain_rows(of_panel, rows, grad_bias + at.column);
     });
   });
 }
 
-// The rows of d that position t sums over, and whose symbols they belong to.
+// The rows of d that position t sums over, and the symbol that each belongs to.
 template <class T>
 struct PositionRows {
   GradientRows<T> d;
@@ -166,111 +158,107 @@ struct PositionRows {
   int64_t symbol_stride;
 };
 
+constexpr int64_t kWeightDepth = 128;  // so many rows are summed at a time: their panel of d stays in L1
+
+// sums (E, NV vectors) = sum over the rows of position t of C[symbol of r, e] * d[r, h], for one panel of columns h.
+template <class T, int NV>
+void weight_gradient_panel(const Backward& p, const PositionRows<T>& position, const Panel& panel, T* sums) {
+  const int64_t embed = p.shape.embed;
+  const T* embedding = static_cast<const T*>(p.embedding);
+  // Rows of d may be a power of two apart, and then fall into few sets of the cache. Rows that are read often are
+  // packed.
+  const bool pack = embed > 2 * kTileRows<NV>;
+  alignas(64) T packed[kWeightDepth * NV * kWidth<T>];
+  for (int64_t r = 0; r < position.rows; r += kWeightDepth) {
+    const int64_t depth = smaller(kWeightDepth, position.rows - r);
+    const auto add_products = [&](const auto& rows_of_d) {
+      for_tiles<NV>(0, embed, [&](int64_t e, int64_t count) {
+        const auto a_of = [&](int64_t) {
+          return GatheredColumnsOfA<T>{embedding + e, embed, position.symbols + r * position.symbol_stride,
+                                       position.symbol_stride, count - 1};
+        };
+        tile_of<NV, T>(count, 1, depth, a_of, rows_of_d, [&](int i, const Vec<T>* products) {
+          T* target = sums + (e + i) * NV * kWidth<T>;
+#pragma GCC unroll 8
+          for (int v = 0; v < NV; ++v) {
+            T* q = target + v * kWidth<T>;
+            store(q, r == 0 ? products[v] : load(q) + products[v]);
+          }
+        });
+      });
+    };
+    const PlainRows<T, NV> plain{position.d.rows + r * position.d.stride + panel.column, position.d.stride, panel.last};
+    if (!pack) {
+      add_products(plain);
+      continue;
+    }
+    for (int64_t k = 0; k < depth; ++k) {
+      for (int v = 0; v < NV; ++v) store(packed + (k * NV + v) * kWidth<T>, plain(k, v));
+    }
+    add_products(PackedRows<T, NV>{packed});
+  }
+}
+
 // dW[h, t*E + e] = sum over the rows of position t of d[r, h] * C[symbol of r, e]. Vectors run along h, where d is
-// contiguous; a finished panel is transposed into dW.
+// contiguous. A finished panel is transposed into dW.
 template <class T>
 void weight_gradient(const Backward& p, int64_t t, const PositionRows<T>& position, T* transposed, Context& context) {
   const int64_t embed = p.shape.embed, hidden = p.shape.hidden, k_count = p.shape.block * embed;
-  const T* embedding = static_cast<const T*>(p.embedding);
   const Panels<T> panels{hidden};
-  constexpr int64_t kDepth = 128;  // rows summed at a time: their panel of d stays in L1
   const double micros = 2.0 * position.rows * embed * hidden / kFlopsPerMicro;
-  parallel_for(context, panels.count(), micros, [&](int64_t panel) {
-    const int64_t column = panels.first(panel), width = panels.vectors(panel) * kWidth<T>;
-    T* sums_at = transposed + column * embed;  // (E, width)
-    with_vectors(panels.vectors(panel), [&](auto nv) {
+  parallel_for(context, panels.count(), micros, [&](int64_t number) {
+    with_panel(panels, number, [&](auto nv, const Panel& panel) {
       constexpr int NV = decltype(nv)::value;
-      // Rows of d may be a power of two apart and fall into few sets of the cache: read often, they are packed.
-      const bool pack = embed > 2 * kTileRows<NV>;
-      alignas(64) T packed[kDepth * NV * kWidth<T>];
-      for (int64_t r = 0; r < position.rows; r += kDepth) {
-        const int64_t depth = smaller(kDepth, position.rows - r);
-        const PlainRows<T, NV> plain{position.d.rows + r * position.d.stride + column, position.d.stride,
-                                     panels.last(panel)};
-        for (int64_t k = 0; pack && k < depth; ++k) {
-          for (int v = 0; v < NV; ++v) store(packed + (k * NV + v) * kWidth<T>, plain(k, v));
-        }
-        for (int64_t e = 0; e < embed; e += kTileRows<NV>) {
-          const int64_t count = smaller(kTileRows<NV>, embed - e);
-          const auto a_of = [&](int64_t) {
-            return GatheredColumnsOfA<T>{embedding + e, embed, position.symbols + r * position.symbol_stride,
-                                         position.symbol_stride, count - 1};
-          };
-          const auto add = [&](int i, const Vec<T>* sums) {
-            T* target = sums_at + (e + i) * width;
-#pragma GCC unroll 8
-            for (int v = 0; v < NV; ++v) {
-              T* q = target + v * kWidth<T>;
-              store(q, r == 0 ? sums[v] : load(q) + sums[v]);
-            }
-          };
-          if (pack) {
-            tile_of<NV, T>(count, 1, depth, a_of, PackedRows<T, NV>{packed}, add);
-          } else {
-            tile_of<NV, T>(count, 1, depth, a_of, plain, add);
-          }
-        }
-      }
+      T* sums = transposed + panel.column * embed;
+      weight_gradient_panel<T, NV>(p, position, panel, sums);
+      T* grad = static_cast<T*>(p.grad_linear_weight) + panel.column * k_count + t * embed;
+      transpose_matrix(sums, NV * kWidth<T>, embed, panel.width, grad, k_count, false);
     });
-    T* grad = static_cast<T*>(p.grad_linear_weight) + column * k_count + t * embed;
-    for (int64_t h = 0; h < panels.width(panel); h += kWidth<T>) {
-      for (int64_t e = 0; e < embed; e += kWidth<T>) {
-        const int64_t rows = smaller(kWidth<T>, embed - e), columns = smaller(kWidth<T>, panels.width(panel) - h);
-        transpose<T>(sums_at + e * width + h, width, rows, columns, grad + h * k_count + e, k_count, rows);
-      }
-    }
   });
 }
 
-// Room for one position's part of the two products.
+// Room for the two products of one position.
 template <class T>
 struct ProductBuffers {
   T* packed;    // (H, E) of W
   T* products;  // (rows, E) of d @ W_t
 };
-constexpr int64_t kProductRows = 512;  // rows whose products wait, together, to be added
+constexpr int64_t kProductRows = 512;  // the products of so many rows are formed before they are added
 
-// dC[symbol of r] += d[r] @ W_t for the rows [first, first + count) of position t, count <= kProductRows.
+// dC[symbol of r] += d[r] @ W_t for rows [first, first + count) of position t, where count <= kProductRows.
 template <class T>
 void add_embedding_gradient(const Backward& p, int64_t t, const PositionRows<T>& position, int64_t first, int64_t count,
                             ProductBuffers<T> buffers, Context& context) {
   const int64_t embed = p.shape.embed, hidden = p.shape.hidden, k_count = p.shape.block * embed;
   const T* weight = static_cast<const T*>(p.linear_weight) + t * embed;
   T* grad = static_cast<T*>(p.grad_embedding);
-  const Panels<T> panels{embed};
-  const bool pack = count > 2 * kMostTileRows;  // else W is read where it lies, which two passes over it do not repay
+  const bool pack = count > 2 * kMostTileRows;  // W is packed where it is read more than twice
   if (pack) pack_rows([&](int64_t h) { return weight + h * k_count; }, hidden, embed, buffers.packed);
 
   constexpr int64_t kTaskRows = 48;
-  const int64_t stride = panels.padded();
+  const int64_t stride = Panels<T>{embed}.padded();
   const double micros = 2.0 * count * embed * hidden / kFlopsPerMicro;
   parallel_for(context, ceil_div(count, kTaskRows), micros, [&](int64_t task) {
     const int64_t end = smaller((task + 1) * kTaskRows, count);
-    for (int64_t panel = 0; panel < panels.count(); ++panel) {
-      with_vectors(panels.vectors(panel), [&](auto nv) {
-        constexpr int NV = decltype(nv)::value;
-        const int64_t column = panels.first(panel);
-        for (int64_t r = task * kTaskRows; r < end; r += kTileRows<NV>) {
-          const int64_t tile_rows = smaller(kTileRows<NV>, end - r);
-          const auto a_of = [&](int64_t) {
-            return rows_of_a<T>(tile_rows,
-                                [&](int64_t i) { return position.d.rows + (first + r + i) * position.d.stride; });
-          };
-          const auto keep = [&](int i, const Vec<T>* sums) {
-#pragma GCC unroll 8
-            for (int v = 0; v < NV; ++v) store(buffers.products + (r + i) * stride + column + v * kWidth<T>, sums[v]);
-          };
-          if (pack) {
-            tile_of<NV, T>(tile_rows, 1, hidden, a_of, PackedRows<T, NV>{buffers.packed + column * hidden}, keep);
-          } else {
-            const PlainRows<T, NV> b{weight + column, k_count, panels.last(panel)};
-            tile_of<NV, T>(tile_rows, 1, hidden, a_of, b, keep);
-          }
+    for_each_panel<T>(embed, [&](auto nv, const Panel& panel) {
+      constexpr int NV = decltype(nv)::value;
+      for_tiles<NV>(task * kTaskRows, end, [&](int64_t r, int64_t rows) {
+        const auto a_of = [&](int64_t) {
+          return rows_of_a<T>(rows, [&](int64_t i) { return position.d.rows + (first + r + i) * position.d.stride; });
+        };
+        const auto keep = [&](int i, const Vec<T>* sums) {
+          store_vectors<NV>(buffers.products + (r + i) * stride + panel.column, sums);
+        };
+        if (pack) {
+          tile_of<NV, T>(rows, 1, hidden, a_of, PackedRows<T, NV>{buffers.packed + panel.column * hidden}, keep);
+        } else {
+          const PlainRows<T, NV> b{weight + panel.column, k_count, panel.last};
+          tile_of<NV, T>(rows, 1, hidden, a_of, b, keep);
         }
       });
-    }
+    });
   });
-  // Added row after row, each thread to columns of its own.
+  // The products are added row after row. Each task adds to columns of its own.
   const double add_micros = double(count) * embed * sizeof(T) / kBytesPerMicro;
   parallel_for(context, ceil_div(embed, kWidth<T>), add_micros, [&](int64_t task) {
     const int64_t e = task * kWidth<T>, lanes = smaller(kWidth<T>, embed - e);
@@ -281,7 +269,7 @@ void add_embedding_gradient(const Backward& p, int64_t t, const PositionRows<T>&
   });
 }
 
-// The elements of scratch memory that the products take, one after the other.
+// The elements of scratch memory that the larger of the two products takes. They run one after the other.
 template <class T>
 int64_t product_elements(const Backward& p, int64_t most_rows) {
   const int64_t of_weight = p.shape.embed * Panels<T>{p.shape.hidden}.padded();
@@ -289,7 +277,7 @@ int64_t product_elements(const Backward& p, int64_t most_rows) {
   return larger(p.grad_linear_weight != nullptr ? of_weight : 0, p.grad_embedding != nullptr ? of_embedding : 0);
 }
 
-// Both products for every position. rows_at(t) are the position's rows, at most `most_rows` of them.
+// Both products for every position. rows_at(t) gives the rows of a position, at most `most_rows` of them.
 template <class T, class RowsAt>
 void both_products(const Backward& p, const RowsAt& rows_at, int64_t most_rows, Context& context) {
   const int64_t block = p.shape.block, embed = p.shape.embed, hidden = p.shape.hidden;
@@ -321,7 +309,8 @@ void backward(const Backward& p, Context& context) {
   if (may_use_table(p.shape, p.algorithm, context)) {
     const Context::Mark before = context.mark();
     const SymbolRows symbols = number_symbols(p.shape, p.tokens, context);
-    // Two products of E lanes (in whole vectors) for each example and position, or for each row and 2 additions.
+    // The plain way costs two products of E lanes (in whole vectors) for each example and position. The table costs
+    // these for each of its rows, and two additions for each example and position.
     const double padded = double(Panels<T>{embed}.padded());
     const double table = 2 * double(symbols.rows()) * padded + 2.0 * batch * block;
     const double plain = 2 * double(batch) * block * padded;

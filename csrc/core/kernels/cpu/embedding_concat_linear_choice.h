@@ -1,4 +1,4 @@
-// When embedding_concat_linear, forward or backward, computes rows per symbol: when that pays and when they fit.
+// When embedding_concat_linear, forward or backward, computes rows per symbol: where this is cheaper and there is room.
 #pragma once
 
 #include "kernels/cpu/cpu_kernels.h"
@@ -6,11 +6,11 @@
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-// What a few arrays of scratch memory take beyond their elements, in bytes.
+// The bytes by which a few arrays of scratch memory exceed their elements.
 inline constexpr int64_t kRounding = 1024;
 
-// Whether it is worth finding out which symbols occur: with fewer tokens than symbols hardly any repeats. And whether
-// there is room for their numbers.
+// Whether it is worth finding out which symbols occur, and whether there is room for their numbers. With fewer tokens
+// than symbols hardly any symbol repeats.
 inline bool may_use_table(const EmbeddingConcatLinearShape& shape, Algorithm algorithm, const Context& context) {
   if (algorithm != Algorithm::kByCost) return algorithm == Algorithm::kTable;
   if (shape.batch <= 1 || shape.batch * shape.block < shape.vocab) return false;
@@ -18,7 +18,7 @@ inline bool may_use_table(const EmbeddingConcatLinearShape& shape, Algorithm alg
   return numbers * sizeof(int32_t) + kRounding <= double(context.room());
 }
 
-// Whether rows per symbol may be formed, by the memory that they take, beside `others` elements.
+// Whether there is room for the rows per symbol, beside `others` elements.
 template <class Data>
 inline bool table_fits(const EmbeddingConcatLinearShape& shape, int64_t rows, Activation activation, int64_t others,
                        const Context& context) {

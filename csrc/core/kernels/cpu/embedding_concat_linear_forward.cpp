@@ -1,8 +1,8 @@
 // y = activation(concat_t(C[token_t]) @ W^T + b).
 //
 // By table: a token takes one of V values, so position t adds one of V rows, P[t, s] = C[s] @ W_t^T. Only the rows of
-// symbols that occur are formed; an example is then the sum of `block` rows. By plain product where symbols hardly
-// repeat. Both form the same sums in another order.
+// symbols that occur are formed. An example is then the sum of `block` rows. The plain product is taken where symbols
+// hardly repeat. Both ways form the same sums, in another order.
 #include "kernels/cpu/embedding_concat_linear_choice.h"
 #include "kernels/cpu/symbol_rows.h"
 
@@ -14,24 +14,24 @@ namespace {
 
 using Forward = EmbeddingConcatLinearForward;
 
-// Up to so many rows the plain product takes dot products with W as it lies: packing W would cost more than it saves.
+// Up to so many rows the plain product takes dot products with W as it lies. Packing W would cost more than it saves.
 constexpr int64_t kDotRows = 32;
 constexpr int64_t kDotMinDepth = 64;
 
-// y[h0 + v * width ...] = activation(sums[v] + bias), for the `columns` columns from h0 on.
+// y[v * width ...] = activation(sums[v] + bias[v * width ...]) for `columns` columns in NV vectors.
 template <class Data, bool Tanh, int NV>
 inline void finish_row(const Vec<Compute<Data>>* sums, const Compute<Data>* bias, int64_t columns, Data* y) {
   using T = Compute<Data>;
 #pragma GCC unroll 8
   for (int v = 0; v < NV; ++v) {
-    const int64_t lanes = v < NV - 1 ? kWidth<T> : columns - v * kWidth<T>;
+    const int64_t lanes = lanes_of<T, NV>(v, columns);
     Vec<T> z = sums[v];
     if (bias != nullptr) z += v < NV - 1 ? load(bias + v * kWidth<T>) : load_first(bias + v * kWidth<T>, lanes);
     store_data(y + v * kWidth<T>, Tanh ? tanh(z) : z, lanes);
   }
 }
 
-// body(first, end, packed) for groups of panels of W^T.
+// Packs W^T a group of panels at a time, and calls body(first, end, packed) for each group.
 template <class T, class Body>
 void by_panels_of_weight(const Forward& p, Context& context, const Body& body) {
   const int64_t hidden = p.shape.hidden, k_count = p.shape.block * p.shape.embed;
@@ -41,7 +41,7 @@ void by_panels_of_weight(const Forward& p, Context& context, const Body& body) {
   by_packed_panels<T>(context, hidden, k_count, pack, body);
 }
 
-// P: one row per symbol and position, `stride` apart, the bias added to the rows of position 0.
+// Makes P: one row per symbol and position, `stride` apart. The rows of position 0 have the bias added.
 template <class T>
 const T* build_table(const Forward& p, const SymbolRows& symbols, int64_t stride, Context& context) {
   const int64_t embed = p.shape.embed, hidden = p.shape.hidden;
@@ -56,29 +56,25 @@ const T* build_table(const Forward& p, const SymbolRows& symbols, int64_t stride
     parallel_for(context, tiles.count, micros, [&](int64_t task) {
       const int64_t t = tiles.position[task], first = tiles.first[task];
       const int64_t rows = smaller(tiles.kRows, symbols.base[t + 1] - first);
-      for (int64_t panel = first_panel; panel < end_panel; ++panel) {
-        with_vectors(panels.vectors(panel), [&](auto nv) {
-          constexpr int NV = decltype(nv)::value;
-          const int64_t column = panels.first(panel);
-          const T* base = t == 0 && bias != nullptr ? bias + column : nullptr;
-          const PackedRows<T, NV> b{packed(panel) + t * embed * NV * kWidth<T>};
-          for (int64_t r = first; r < first + rows; r += kTileRows<NV>) {
-            const int64_t count = smaller(kTileRows<NV>, first + rows - r);
-            const auto a_of = [&](int64_t) {
-              return rows_of_a<T>(count, [&](int64_t i) { return embedding + symbols.symbols[r + i] * embed; });
-            };
-            tile_of<NV, T>(count, 1, embed, a_of, b, [&](int i, const Vec<T>* sums) {
-              finish_row<T, false, NV>(sums, base, panels.width(panel), table + (r + i) * stride + column);
-            });
-          }
+      for_panels(panels, first_panel, end_panel, [&](auto nv, const Panel& panel) {
+        constexpr int NV = decltype(nv)::value;
+        const T* base = t == 0 && bias != nullptr ? bias + panel.column : nullptr;
+        const PackedRows<T, NV> b{packed(panel.number) + t * embed * NV * kWidth<T>};
+        for_tiles<NV>(first, first + rows, [&](int64_t r, int64_t count) {
+          const auto a_of = [&](int64_t) {
+            return rows_of_a<T>(count, [&](int64_t i) { return embedding + symbols.symbols[r + i] * embed; });
+          };
+          tile_of<NV, T>(count, 1, embed, a_of, b, [&](int i, const Vec<T>* sums) {
+            finish_row<T, false, NV>(sums, base, panel.width, table + (r + i) * stride + panel.column);
+          });
         });
-      }
+      });
     });
   });
   return table;
 }
 
-// y[n] = activation(sum over t of table[row(n, t)]). Block is the number of positions, or 0 for any.
+// y[n] = activation(sum over t of table[row(n, t)]). Block is the number of positions; 0 stands for any number.
 template <class Data, int Block, bool Tanh>
 void combine_rows(const Forward& p, const SymbolRows& symbols, const Compute<Data>* table, int64_t stride,
                   int64_t first, int64_t rows) {
@@ -119,7 +115,7 @@ void forward_by_table(const Forward& p, const SymbolRows& symbols, Context& cont
   });
 }
 
-// Few rows: z[n, h] = x[n] . W[h], both operands as they lie, summed along k in vectors.
+// For few rows: z[n, h] = x[n] . W[h]. Both operands are read as they lie, and the sum over k runs in vectors.
 template <class Data, bool Tanh>
 void forward_by_dots(const Forward& p, Context& context) {
   using T = Compute<Data>;
@@ -174,7 +170,7 @@ void forward_by_dots(const Forward& p, Context& context) {
   });
 }
 
-// z = x @ W^T in register tiles; the rows of x are read where they lie in the embedding.
+// z = x @ W^T in register tiles. The rows of x are read where they lie in the embedding.
 template <class Data, bool Tanh>
 void forward_by_product(const Forward& p, Context& context) {
   using T = Compute<Data>;
@@ -187,23 +183,19 @@ void forward_by_product(const Forward& p, Context& context) {
     const double micros = 2.0 * batch * block * embed * (end_panel - first_panel) * kPanel<T> / kFlopsPerMicro;
     parallel_for(context, ceil_div(batch, kRows), micros, [&](int64_t task) {
       const int64_t first = task * kRows, end = smaller(first + kRows, batch);
-      for (int64_t panel = first_panel; panel < end_panel; ++panel) {
-        with_vectors(panels.vectors(panel), [&](auto nv) {
-          constexpr int NV = decltype(nv)::value;
-          const int64_t column = panels.first(panel);
-          const PackedRows<T, NV> b{packed(panel)};
-          for (int64_t n = first; n < end; n += kTileRows<NV>) {
-            const int64_t count = smaller(kTileRows<NV>, end - n);
-            const auto a_of = [&](int64_t t) {
-              return rows_of_a<T>(count, [&](int64_t i) { return embedding + p.tokens[(n + i) * block + t] * embed; });
-            };
-            tile_of<NV, T>(count, block, embed, a_of, b, [&](int i, const Vec<T>* sums) {
-              finish_row<Data, Tanh, NV>(sums, bias == nullptr ? nullptr : bias + column, panels.width(panel),
-                                         static_cast<Data*>(p.output) + (n + i) * p.output_stride + column);
-            });
-          }
+      for_panels(panels, first_panel, end_panel, [&](auto nv, const Panel& panel) {
+        constexpr int NV = decltype(nv)::value;
+        const PackedRows<T, NV> b{packed(panel.number)};
+        for_tiles<NV>(first, end, [&](int64_t n, int64_t count) {
+          const auto a_of = [&](int64_t t) {
+            return rows_of_a<T>(count, [&](int64_t i) { return embedding + p.tokens[(n + i) * block + t] * embed; });
+          };
+          tile_of<NV, T>(count, block, embed, a_of, b, [&](int i, const Vec<T>* sums) {
+            finish_row<Data, Tanh, NV>(sums, bias == nullptr ? nullptr : bias + panel.column, panel.width,
+                                       static_cast<Data*>(p.output) + (n + i) * p.output_stride + panel.column);
+          });
         });
-      }
+      });
     });
   });
 }
@@ -213,7 +205,8 @@ void forward(const Forward& p, Context& context) {
   if (may_use_table(p.shape, p.algorithm, context)) {
     const Context::Mark before = context.mark();
     const SymbolRows symbols = number_symbols(p.shape, p.tokens, context);
-    // An example costs T*E products an output by the plain way; by table T additions, worth about 1.5 products each.
+    // The plain way costs an example T*E products per output. The table costs it T additions, worth about 1.5 products
+    // each.
     const double table = double(symbols.rows()) * p.shape.embed + 1.5 * p.shape.batch * p.shape.block;
     const double plain = double(p.shape.batch) * p.shape.block * p.shape.embed;
     using T = Compute<Data>;

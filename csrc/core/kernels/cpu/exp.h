@@ -1,13 +1,13 @@
-// The exponential of vectors, for x <= 0: all that a softmax needs once the largest value is taken off.
+// The exponential of vectors, for x <= 0. A softmax needs no other x, since it subtracts the largest logit first.
 #pragma once
 
 #include "kernels/cpu/tanh.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-// 2^k (1 + p) with k ln 2 + r = x and p = exp(r) - 1, as in tanh. Below `lowest`, where results would soon be
-// subnormal, 0. A NaN passes. Measured: within 1.09 ulp over all float32 in [-87, 0], within 0.97 on four million
-// float64.
+// exp(x) = 2^k (1 + p) with k ln 2 + r = x and p = exp(r) - 1, as in tanh. Below `lowest` the result would soon be
+// subnormal, and is 0. A NaN stays NaN. Measured: within 1.09 ulp (all float32 in [-87, 0]), within 0.97 ulp (four
+// million float64).
 template <class V, class T>
 inline V exp_of(V x, T lowest, T shift, T ln2_high, T ln2_low) {
   using Bits = typename BitsOf<T>::type;

@@ -11,8 +11,9 @@
 // -5 in float32. t^2 is taken in two parts, since a rounding of the exponent is one of the result, t^2 / 2 times as
 // large.
 //
-// tests/cpp/test_gelu.cpp holds the bounds: 9 ulp. From x = -13.19 (float32) and
-// -37.62 (float64) downwards the result is -0 or subnormal, where the exact one is below the smallest normal number.
+// tests/cpp/test_gelu.cpp holds the bounds: 12.5 ulp for float32 and 24.5 for float64, with their derivation.
+// Measured: 7.1 and 8.9. From x = -13.19 (float32) and -37.62 (float64) downwards the result is -0 or subnormal, where
+// the exact one is below the smallest normal number.
 #pragma once
 
 #include "kernels/cpu/tanh.h"

@@ -1,9 +1,9 @@
-// Matrix products from register tiles: what every product in the kernels is made of.
+// Matrix products from register tiles. All products of the kernels are made of these.
 //
 // A tile is a few rows of A times up to kTileVectors vectors of columns of B, summed over k in registers. A and B are
-// read through small accessors, so a product over gathered embeddings needs no gathered copy, and B may be packed
-// (panels of kPanel columns, each k contiguous) or lie as it is. What becomes of the sums is the caller's epilogue. The
-// order of summation depends on the shapes alone.
+// read through small accessors. So a product over gathered embeddings needs no gathered copy, and B may be packed
+// (panels of kPanel columns, each k contiguous) or lie as it is. The caller's epilogue takes the sums. The order of
+// summation depends on the shapes alone.
 #pragma once
 
 #include "kernels/cpu/panels.h"
@@ -12,7 +12,7 @@
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-// The most rows of a tile of NV vectors, by NV: as many as leave registers for a row of B and a value of A.
+// The most rows of a tile of NV vectors, at [NV - 1]: as many as leave registers for a row of B and a value of A.
 inline constexpr int kTileRowsOf16Registers[kTileVectors] = {8, 5, 4, 3};
 inline constexpr int kTileRowsOf32Registers[kTileVectors] = {14, 12, 8, 6};
 template <int NV>
@@ -28,7 +28,8 @@ struct RowsOfA {
   T operator()(int i, int64_t k) const { return row[i][k]; }
 };
 
-// A by column of gathered rows: a(i, k) = table[symbols[k * symbol_stride]][i], for i up to `last`.
+// A by column of gathered rows: a(i, k) = table[symbols[k * symbol_stride]][i]. Beyond i = `last` it repeats that
+// value.
 template <class T>
 struct GatheredColumnsOfA {
   const T* table;
@@ -39,14 +40,14 @@ struct GatheredColumnsOfA {
   T operator()(int i, int64_t k) const { return table[symbols[k * symbol_stride] * stride + smaller(i, last)]; }
 };
 
-// B packed: row k of a panel of NV vectors.
+// B packed: the vectors of row k of a panel of NV vectors.
 template <class T, int NV>
 struct PackedRows {
   const T* panel;
   Vec<T> operator()(int64_t k, int v) const { return load(panel + (k * NV + v) * kWidth<T>); }
 };
 
-// B as it lies: rows `stride` apart, the last vector holding `last` columns.
+// B as it lies: rows `stride` apart, whose last vector holds `last` columns.
 template <class T, int NV>
 struct PlainRows {
   const T* rows;
@@ -60,12 +61,12 @@ struct PlainRows {
 
 // ---- tiles ----------------------------------------------------------------------------------------------------------
 
-// epilogue(row, sums) for each of the first `rows` of MR rows, where sums[v] is the sum over segments and k of
+// Calls epilogue(row, sums) for each of the first `rows` of MR rows. sums[v] is the sum over segments and k of
 // a_of(segment)(row, k) * b(segment * depth + k, v). Most products have one segment.
 template <int MR, int NV, class T, class AOf, class B, class Epilogue>
 inline void tile(int64_t rows, int64_t segments, int64_t depth, const AOf& a_of, const B& b, const Epilogue& epilogue) {
-  // Copies, whose members stay in registers: those of an argument might, for all the compiler knows, be what a store of
-  // the epilogue changes, and would be read anew for every vector.
+  // The members of these copies stay in registers. The compiler must assume that a store of the epilogue changes the
+  // members of an argument, and would read them anew for every vector.
   const B rows_of_b = b;
   const Epilogue finish = epilogue;
   Vec<T> sums[MR][NV] = {};
@@ -89,8 +90,8 @@ inline void tile(int64_t rows, int64_t segments, int64_t depth, const AOf& a_of,
   }
 }
 
-// The same for 1 to kTileRows<NV> rows, by the smallest tile that holds them. a_of must be good for all of that tile's
-// rows: it repeats the last row where fewer are left.
+// The same for 1 to kTileRows<NV> rows, by the smallest tile that holds them. a_of must be good for all rows of that
+// tile: where fewer are left, it repeats the last one.
 template <int NV, class T, class AOf, class B, class Epilogue>
 inline void tile_of(int64_t rows, int64_t segments, int64_t depth, const AOf& a_of, const B& b,
                     const Epilogue& epilogue) {
@@ -106,7 +107,14 @@ inline void tile_of(int64_t rows, int64_t segments, int64_t depth, const AOf& a_
   tile<kMost, NV, T>(rows, segments, depth, a_of, b, epilogue);
 }
 
-// Row pointers for a tile: row_at(i) for i < rows, the last one repeated.
+// Calls body(first, rows) for each tile of NV vectors that rows [begin, end) are cut into. The last tile may have fewer
+// rows than the others.
+template <int NV, class Body>
+inline void for_tiles(int64_t begin, int64_t end, const Body& body) {
+  for (int64_t first = begin; first < end; first += kTileRows<NV>) body(first, smaller(kTileRows<NV>, end - first));
+}
+
+// The row pointers of a tile: row_at(i) for i < rows, then the last one again.
 template <class T, class RowAt>
 inline RowsOfA<T> rows_of_a(int64_t rows, const RowAt& row_at) {
   RowsOfA<T> a;
@@ -115,10 +123,23 @@ inline RowsOfA<T> rows_of_a(int64_t rows, const RowAt& row_at) {
   return a;
 }
 
+// target[c] = sum over r < count of rows(r)[c], for the columns of one panel.
+template <class T, int NV>
+inline void sum_plain_rows(const PlainRows<T, NV>& rows, int64_t count, T* target) {
+  Vec<T> sums[NV] = {};
+  for (int64_t r = 0; r < count; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) sums[v] += rows(r, v);
+  }
+  for (int v = 0; v < NV; ++v) {
+    store_first(target + v * kWidth<T>, sums[v], v < NV - 1 ? kWidth<T> : rows.last);
+  }
+}
+
 // ---- layouts --------------------------------------------------------------------------------------------------------
 
-// Packs a panel of the transpose of a (rows, k) matrix whose rows lie `row_stride` apart: element (h, k) goes to panel
-// h / kPanel, row k, lane h % kPanel; lanes beyond `rows` are 0.
+// Packs one panel of the transpose of a (rows, k) matrix whose rows lie `row_stride` apart. Element (h, k) goes to
+// panel h / kPanel, row k, lane h % kPanel. Lanes beyond `rows` are 0.
 template <class T>
 inline void pack_transposed(const T* matrix, int64_t row_stride, int64_t rows, int64_t k_count, int64_t panel,
                             T* target) {
@@ -133,18 +154,19 @@ inline void pack_transposed(const T* matrix, int64_t row_stride, int64_t rows, i
   }
 }
 
-// Packs columns [0, columns) of `k_count` rows, in panels as above, panel p from first(p) * k_count on.
+// Packs columns [0, columns) of `k_count` rows, in panels as above. Panel p starts at first(p) * k_count.
 template <class T, class RowOf>
 inline void pack_rows(const RowOf& row_of, int64_t k_count, int64_t columns, T* packed) {
   const Panels<T> panels{columns};
-  for (int64_t panel = 0; panel < panels.count(); ++panel) {
-    const int64_t vectors = panels.vectors(panel), last = panels.last(panel);
-    T* target = packed + panels.first(panel) * k_count;
+  for (int64_t number = 0; number < panels.count(); ++number) {
+    const Panel panel = panels.at(number);
+    const int64_t whole = panel.width - panel.last;  // columns in its vectors before the last
+    T* target = packed + panel.column * k_count;
     for (int64_t k = 0; k < k_count; ++k) {
-      const T* source = row_of(k) + panels.first(panel);
-      for (int64_t v = 0; v < vectors - 1; ++v, source += kWidth<T>, target += kWidth<T>) store(target, load(source));
-      store(target, load_first(source, last));
-      target += kWidth<T>;
+      const T* source = row_of(k) + panel.column;
+      for (int64_t c = 0; c < whole; c += kWidth<T>) store(target + c, load(source + c));
+      store(target + whole, load_first(source + whole, panel.last));
+      target += whole + kWidth<T>;
     }
   }
 }
@@ -157,15 +179,16 @@ inline int64_t packed_panels(int64_t columns, int64_t depth) {
   return smaller(larger(kBytes / panel_bytes, 1), Panels<T>{columns}.count());
 }
 
-// The elements that they take.
+// The number of elements in so many packed panels.
 template <class T>
 inline int64_t packed_elements(int64_t columns, int64_t depth) {
   return smaller(packed_panels<T>(columns, depth) * kPanel<T>, Panels<T>{columns}.padded()) * depth;
 }
 
-// B of `columns` columns and `depth` rows, packed a group of panels at a time, so that the copy stays small:
-// pack(panel, target) packs one, body(first, end, packed) computes with those from `first` on, where packed(panel) is
-// where each lies. (At 1,024 x 1,024 one copy of all takes 4 MB, where torch's product takes none.)
+// Packs B, of `columns` columns and `depth` rows, a group of panels at a time, so that the copy stays small.
+// pack(panel, target) packs one panel. body(first, end, packed) computes with panels [first, end), where packed(panel)
+// is the place of each. A copy of all panels of a 1,024 x 1,024 matrix would take 4 MB, where torch's product takes
+// none.
 template <class T, class Pack, class Body>
 inline void by_packed_panels(Context& context, int64_t columns, int64_t depth, const Pack& pack, const Body& body) {
   const Panels<T> panels{columns};
@@ -182,7 +205,7 @@ inline void by_packed_panels(Context& context, int64_t columns, int64_t depth, c
   context.return_to(before);
 }
 
-// Rows apart in memory so that consecutive rows do not fall into the same few sets of a cache: whole vectors, and an
+// How far apart rows lie, so that consecutive rows do not fall into the same few sets of a cache: whole vectors, and an
 // odd number of cache lines.
 template <class T>
 inline int64_t row_stride(int64_t columns) {

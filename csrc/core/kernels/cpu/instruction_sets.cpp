@@ -29,7 +29,7 @@ bool cpu_has(const std::string& feature) {
   throw std::logic_error("instruction_sets.cpp cannot ask the CPU for '" + feature + "'");
 }
 
-// `features`: names with spaces between them.
+// `features` are names with spaces between them.
 bool cpu_has_all(const std::string& features) {
   std::istringstream names(features);
   for (std::string feature; names >> feature;) {

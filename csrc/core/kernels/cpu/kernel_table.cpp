@@ -1,4 +1,4 @@
-// The table of one instruction set's functions, by dtype in the order of DType.
+// The table of one instruction set's functions. Each array is by dtype, in the order of DType.
 #include "kernels/cpu/kernel_table.h"
 
 #define NAMEGEN_STRING_(x) #x

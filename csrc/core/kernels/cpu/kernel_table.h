@@ -1,4 +1,4 @@
-// The functions of one instruction set, for its table in kernel_table.cpp.
+// The functions of one instruction set, which kernel_table.cpp puts into a table.
 #pragma once
 
 #include "kernels/cpu/cpu_kernels.h"

@@ -1,4 +1,4 @@
-// Large pages for large arrays: what is written for the first time then costs one fault for 2 MiB, not 512 of them.
+// Large pages for large arrays. Memory that is written for the first time then costs one page fault per 2 MiB, not 512.
 #pragma once
 
 #if defined(__linux__)
@@ -12,7 +12,8 @@ namespace namegen::cpu {
 
 inline constexpr size_t kLargePage = size_t{2} << 20;
 
-// Asks for them for those that lie within the array, where it is large enough for that to pay. A wish: it may fail.
+// Asks for large pages within the array, where it is large enough to gain by them. The kernel may refuse: nothing
+// depends on it.
 inline void ask_for_large_pages([[maybe_unused]] void* memory, [[maybe_unused]] size_t bytes) {
 #if defined(__linux__)
   if (bytes < 4 * kLargePage) return;

@@ -1,7 +1,8 @@
-// y = x @ W^T + b with x (N, K), W (H, K); its gradients dx = dy @ W, dW = dy^T @ x and db = the sum of dy's rows.
+// y = x @ W^T + b with x (N, K) and W (H, K). Its gradients are dx = dy @ W, dW = dy^T @ x and db = the sum of dy's
+// rows.
 //
-// All three products go through the same register tiles: one operand packed into panels of columns, the other read
-// where it lies, by rows or by columns. Sums run in the order of k, in one go or, for dW, in pieces of N.
+// All three products go through the same register tiles. One operand is packed into panels of columns, the other is
+// read where it lies, by rows or by columns. Sums run in the order of k: in one go or, for dW, in pieces of N.
 #include "kernels/cpu/cpu_kernels.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/kernel_table.h"
@@ -9,22 +10,24 @@
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {
 
-// A(i, k), `row` and `column` elements apart.
+// A(i, k), where rows lie `row` and columns `column` elements apart.
 template <class T>
 struct StridedA {
   const T* at;
   int64_t row, column;
   T operator()(int i, int64_t k) const { return at[i * row + k * column]; }
+  StridedA from(int64_t i) const { return {at + i * row, row, column}; }
 };
 
-// Where a product's panel of columns goes: written with the bias added, or added to what is there.
+// Where one panel of columns of a product goes. The sums are written with the bias added, or added to what is there.
 template <class T>
 struct Target {
   T* at;
   int64_t stride;
   const T* bias;  // of the panel's columns, or null
   bool add;
-  int64_t last;  // columns of the last vector
+  int64_t last;  // columns in the last vector
+  Target from(int64_t i) const { return {at + i * stride, stride, bias, add, last}; }
 };
 
 template <int MR, int NV, class T>
@@ -46,28 +49,26 @@ inline void tile_to(const StridedA<T>& a, int64_t depth, const T* packed, const 
 
 // A panel of columns of A @ B, for `rows` rows.
 template <class T>
-void multiply(StridedA<T> a, int64_t rows, int64_t depth, const T* packed, int64_t vectors, Target<T> target) {
+void multiply(const StridedA<T>& a, int64_t rows, int64_t depth, const T* packed, int64_t vectors,
+              const Target<T>& target) {
   with_vectors(vectors, [&](auto nv) {
     constexpr int NV = decltype(nv)::value;
-    const auto advance = [&](int64_t done) {
-      a.at += done * a.row;
-      target.at += done * target.stride;
-      rows -= done;
-    };
-    for (; rows >= kTileRows<NV>; advance(kTileRows<NV>)) tile_to<kTileRows<NV>, NV>(a, depth, packed, target);
-    for (; rows >= 2; advance(2)) tile_to<2, NV>(a, depth, packed, target);
-    if (rows == 1) tile_to<1, NV>(a, depth, packed, target);
+    constexpr int64_t kMost = kTileRows<NV>;
+    int64_t row = 0;
+    for (; row + kMost <= rows; row += kMost) tile_to<kMost, NV>(a.from(row), depth, packed, target.from(row));
+    for (; row + 2 <= rows; row += 2) tile_to<2, NV>(a.from(row), depth, packed, target.from(row));
+    if (row < rows) tile_to<1, NV>(a.from(row), depth, packed, target.from(row));
   });
 }
 
 constexpr int64_t kTaskRows = 48;
 
-// C = A @ B + bias, where pack(panel, k, count, target) packs `count` rows from k on of a panel of B (depth, columns),
-// and each task takes some rows of A, which are contiguous. Of a deep B a piece of the rows at a time is packed.
+// C = A @ B + bias. pack(panel, k, count, target) packs `count` rows from k on of a panel of B (depth, columns). Each
+// task takes some rows of A, which are contiguous. Of a deep B a piece of the rows is packed at a time.
 template <class T, class Pack>
 void rows_by_panels(const T* a, int64_t rows, int64_t depth, const Pack& pack, int64_t columns, const T* bias, T* c,
                     Context& context) {
-  if (rows == 0 || columns == 0) return;  // 2^62 rows of nothing are a matrix too
+  if (rows == 0 || columns == 0) return;  // there may be 2^62 rows without columns
   constexpr int64_t kDepth = 2048;        // a packed panel takes half a MiB at most
   const Panels<T> panels{columns};
   int64_t k = 0;
@@ -102,7 +103,8 @@ void input_gradient(const LinearBackward& p, Context& context) {
                     static_cast<T*>(p.grad_input), context);
 }
 
-// Each task takes a panel of columns of x, packed a piece of rows at a time: a piece stays in L1 beside dy's columns.
+// Each task takes a panel of columns of x, and packs a piece of its rows at a time. A piece stays in L1 beside the
+// columns of dy.
 template <class T>
 void weight_gradient(const LinearBackward& p, Context& context) {
   constexpr int64_t kDepth = 64;
@@ -128,13 +130,12 @@ template <class T>
 void bias_gradient(const LinearBackward& p, Context& context) {
   const T* dy = static_cast<const T*>(p.grad_output);
   const double micros = double(p.rows) * p.out_features * sizeof(T) / kBytesPerMicro;
-  parallel_for(context, ceil_div(p.out_features, kPanel<T>), micros, [&](int64_t panel) {
-    for (int64_t h = panel * kPanel<T>; h < smaller((panel + 1) * kPanel<T>, p.out_features); h += kWidth<T>) {
-      const int64_t lanes = smaller(kWidth<T>, p.out_features - h);
-      Vec<T> sum = {};
-      for (int64_t n = 0; n < p.rows; ++n) sum += load_first(dy + n * p.out_features + h, lanes);
-      store_first(static_cast<T*>(p.grad_bias) + h, sum, lanes);
-    }
+  const Panels<T> panels{p.out_features};
+  parallel_for(context, panels.count(), micros, [&](int64_t number) {
+    with_panel(panels, number, [&](auto nv, const Panel& panel) {
+      const PlainRows<T, decltype(nv)::value> rows{dy + panel.column, p.out_features, panel.last};
+      sum_plain_rows(rows, p.rows, static_cast<T*>(p.grad_bias) + panel.column);
+    });
   });
 }
 

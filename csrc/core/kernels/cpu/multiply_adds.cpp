@@ -1,13 +1,14 @@
-// Multiplications and additions in registers and nothing else: their rate is what no kernel can exceed.
+// Multiplications and additions in registers and nothing else. No kernel can exceed their rate.
 #include "kernels/cpu/kernel_table.h"
 #include "kernels/cpu/simd.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
 int64_t multiply_adds(int64_t rounds) {
-  // So many that none waits for the one before: two units, each with a result after four or five cycles.
+  // There are so many chains that none waits for the one before: two units, each with a result after four or five
+  // cycles.
   constexpr int kChains = 12;
-  volatile float opaque = 0.5f;  // of which the compiler may know nothing
+  volatile float opaque = 0.5f;  // the compiler knows nothing of its value
   const Vec<float> factor = broadcast(float(opaque));
   Vec<float> sums[kChains];
 #pragma GCC unroll 12
@@ -17,7 +18,7 @@ int64_t multiply_adds(int64_t rounds) {
     for (int i = 0; i < kChains; ++i) sums[i] = sums[i] * factor + factor;
   }
 #pragma GCC unroll 12
-  for (int i = 0; i < kChains; ++i) opaque = sum_lanes<float>(sums[i]);  // all of them are wanted
+  for (int i = 0; i < kChains; ++i) opaque = sum_lanes<float>(sums[i]);  // the compiler may drop none of the chains
   return rounds * kChains * kWidth<float> * 2;
 }
 

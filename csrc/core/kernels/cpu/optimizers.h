@@ -5,7 +5,7 @@
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-// The arrays of one piece of the parameters; states that the optimizer lacks are null.
+// The arrays of one piece of the parameters. States that the optimizer does not have are null.
 template <class T>
 struct UpdatePiece {
   T* value;

@@ -1,6 +1,6 @@
-// The matrix products of a network whose matrices all have rows of whole vectors: activations, weights, gradients. What
-// is beyond a row's columns takes part in no result that is within: sums over columns end at the last one. It is 0 at
-// first, but settings that torch allows make it NaN (AdamW's 0 / (0 + eps) with an eps of 0).
+// Matrix products where all matrices (activations, weights, gradients) have rows of whole vectors. Values beyond a
+// row's columns take part in no result within them, since sums over columns end at the last column. These values are 0
+// at first, but settings that torch allows make them NaN (AdamW's 0 / (0 + eps) with an eps of 0).
 #pragma once
 
 #include "kernels/cpu/gemm.h"
@@ -12,7 +12,7 @@ inline int64_t padded(int64_t columns) {
   return ceil_div(columns, kWidth<T>) * kWidth<T>;
 }
 
-// A by row, rows `stride` apart.
+// A by row. Its rows lie `stride` apart.
 template <class T>
 struct StridedRowsOfA {
   const T* first;
@@ -35,10 +35,10 @@ struct WholeRows {
   Vec<T> operator()(int64_t k, int v) const { return load(rows + k * stride + v * kWidth<T>); }
 };
 
-// The products below call `finish` for their results. Lambdas that capture by value are the fast ones: see `tile`.
+// The products below call `finish` with their results. A lambda that captures by value is the faster one, see `tile`.
 
-// The left operand of `multiply`: rows `stride` apart, each made of `segments` pieces of `depth` values that lie
-// `segment_stride` apart (neighbouring positions, whose rows are padded).
+// The left operand of `multiply`. Rows lie `stride` apart. Each is made of `segments` pieces of `depth` values, which
+// lie `segment_stride` apart (neighbouring positions, whose rows are padded).
 template <class T>
 struct LeftRows {
   const T* rows;
@@ -48,18 +48,18 @@ struct LeftRows {
   int64_t depth;
 };
 
-// Rows of the next tile: the most that a tile has, or of what is left the largest power of two, so that no tile reads a
-// row that is not there, or that another thread may be writing. Costs 1 to 2% of a
-// step against padded tiles.
+// The number of rows of the next tile: the most that a tile has or, of fewer rows, the largest power of two among them.
+// So no tile reads a row that does not exist or that another thread may be writing. Measured: 1 to 2% of a step more
+// than with padded tiles.
 template <int NV>
 inline int64_t tile_rows(int64_t left) {
   if (left >= kTileRows<NV>) return kTileRows<NV>;
   return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
 }
 
-// body(first, rows) for each tile of NV vectors that `count` rows are cut into.
+// Calls body(first, rows) for each tile of NV vectors that `count` rows are cut into. No tile has rows beyond the last.
 template <int NV, class Body>
-inline void for_tiles(int64_t count, const Body& body) {
+inline void for_whole_tiles(int64_t count, const Body& body) {
   int64_t first = 0;
   while (first < count) {
     const int64_t rows = tile_rows<NV>(count - first);
@@ -68,8 +68,8 @@ inline void for_tiles(int64_t count, const Body& body) {
   }
 }
 
-// finish(row, column, Constant<NV>, sums): sums[v] = (left @ b)[row][column + v * width ...] for `count` rows, where b
-// has segments * depth rows of `columns` columns (whole vectors), `b_stride` apart.
+// Calls finish(row, column, Constant<NV>, sums) with sums[v] = (left @ b)[row][column + v * width ...] for `count`
+// rows. b has segments * depth rows of `columns` columns (whole vectors), `b_stride` apart.
 template <class T, class Finish>
 inline void multiply(const LeftRows<T>& left, int64_t count, const T* b, int64_t b_stride, int64_t columns,
                      const Finish& finish) {
@@ -77,7 +77,7 @@ inline void multiply(const LeftRows<T>& left, int64_t count, const T* b, int64_t
     constexpr int NV = decltype(nv)::value;
     const int64_t column = panel.column;
     const WholeRows<T, NV> rows_of_b{b + column, b_stride};
-    for_tiles<NV>(count, [&](int64_t r, int64_t rows) {
+    for_whole_tiles<NV>(count, [&](int64_t r, int64_t rows) {
       const auto a_of = [&](int64_t segment) {
         return StridedRowsOfA<T>{left.rows + r * left.stride + segment * left.segment_stride, left.stride};
       };
@@ -87,7 +87,7 @@ inline void multiply(const LeftRows<T>& left, int64_t count, const T* b, int64_t
   });
 }
 
-// The `finish` that stores, to rows `stride` apart.
+// The `finish` that stores to rows `stride` apart.
 template <class T>
 struct StoreRows {
   T* rows;
@@ -98,10 +98,10 @@ struct StoreRows {
   }
 };
 
-// Rows that are summed before a product goes to memory: two operands' worth of one panel stays in the L1 cache.
+// So many rows are summed before the sums go to memory. One panel of both operands then stays in the L1 cache.
 inline constexpr int64_t kDepthRows = 64;
 
-// The operands of `multiply_transposed`: a (count, rows) and b (count, columns), columns being whole vectors.
+// The operands of `multiply_transposed`: a (count, rows) and b (count, columns). The columns are whole vectors.
 template <class T>
 struct TransposedProduct {
   const T* a;
@@ -113,8 +113,9 @@ struct TransposedProduct {
   int64_t count;
 };
 
-// finish(at, sums[i][c]) for i < p.rows and each vector of c < p.columns, where at = i * out_stride + c and
-// sums[i][c] = sum over rows r < count of a[r][i] * b[r][c]. Sums over the first rows are kept in out[at].
+// Calls finish(at, sums[i][c]) for i < p.rows and each vector of c < p.columns, where at = i * out_stride + c and
+// sums[i][c] = sum over rows r < count of a[r][i] * b[r][c]. Where there are more than kDepthRows rows, the sums over
+// the first of them are kept in out[at].
 template <class T, class Finish>
 inline void multiply_transposed(const TransposedProduct<T>& p, T* out, int64_t out_stride, const Finish& finish) {
   for (int64_t first = 0; first < p.count; first += kDepthRows) {
@@ -124,9 +125,9 @@ inline void multiply_transposed(const TransposedProduct<T>& p, T* out, int64_t o
       constexpr int NV = decltype(nv)::value;
       const int64_t column = panel.column;
       const WholeRows<T, NV> rows_of_b{p.b + first * p.b_stride + column, p.b_stride};
-      for_tiles<NV>(p.rows, [&](int64_t i0, int64_t rows) {
+      for_whole_tiles<NV>(p.rows, [&](int64_t i0, int64_t rows) {
         const auto a_of = [&](int64_t) { return ColumnsOfA<T>{p.a + first * p.a_stride + i0, p.a_stride}; };
-        if (begin && last) {  // most often
+        if (begin && last) {  // the most frequent case
           tile_of<NV, T>(rows, 1, depth, a_of, rows_of_b, [=](int i, const Vec<T>* sums) {
 #pragma GCC unroll 4
             for (int v = 0; v < NV; ++v) finish((i0 + i) * out_stride + column + v * kWidth<T>, sums[v]);
@@ -150,9 +151,8 @@ inline void multiply_transposed(const TransposedProduct<T>& p, T* out, int64_t o
   }
 }
 
-// The sums of the lanes of `kWidth` vectors: lane i of the result is that of v[i]. As many shuffles as a transpose
-// takes.
-// By recursion, so that each v[i] is a register of its own.
+// The sums of the lanes of `kWidth` vectors: lane i of the result is the sum of v[i]. It takes as many shuffles as a
+// transpose. The function calls itself, so that each v[i] is a register of its own.
 template <class T, int Count = kWidth<T>>
 inline Vec<T> sums_of_lanes(Vec<T>* v) {
   if constexpr (Count == 1) {
@@ -168,7 +168,7 @@ inline Vec<T> sums_of_lanes(Vec<T>* v) {
   }
 }
 
-// The tiles of multiply_rows: MR rows of a by NR rows of b, at most a vector's width of results.
+// The tiles of multiply_rows: MR rows of a by NR rows of b. A tile has at most a vector's width of results.
 template <int MR, int NR, class T, class Finish>
 inline void multiply_rows_by(const T* a, int64_t a_stride, int64_t a_rows, const T* b, int64_t b_stride, int64_t b_rows,
                              int64_t columns, const Finish& finish_results) {
@@ -205,8 +205,8 @@ inline void multiply_rows_by(const T* a, int64_t a_stride, int64_t a_rows, const
   }
 }
 
-// finish(i, j, sum over c of a[i][c] * b[j][c]) for i < a_rows and j < b_rows: both operands as they lie, for results
-// that are narrower than a vector.
+// Calls finish(i, j, sum over c of a[i][c] * b[j][c]) for i < a_rows and j < b_rows. Both operands are read as they
+// lie. This is for results that are narrower than a vector.
 template <class T, class Finish>
 inline void multiply_rows(const T* a, int64_t a_stride, int64_t a_rows, const T* b, int64_t b_stride, int64_t b_rows,
                           int64_t columns, const Finish& finish) {
@@ -214,7 +214,7 @@ inline void multiply_rows(const T* a, int64_t a_stride, int64_t a_rows, const T*
   multiply_rows_by<kWidth<T> / NR, NR, T>(a, a_stride, a_rows, b, b_stride, b_rows, columns, finish);
 }
 
-// out[c] = sum over rows r < count of a[r][c], c < columns (whole vectors).
+// out[c] = sum over rows r < count of a[r][c], for c < columns (whole vectors).
 template <class T>
 inline void sum_rows(const T* a, int64_t stride, int64_t columns, int64_t count, T* out) {
   for_each_panel<T>(columns, [&](auto nv, const Panel& panel) {

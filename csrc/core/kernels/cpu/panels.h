@@ -72,6 +72,12 @@ inline void for_each_panel(int64_t columns, const Body& body) {
   for_panels(panels, 0, panels.count(), body);
 }
 
+// Lanes in use of vector v of NV vectors that hold `columns` columns.
+template <class T, int NV>
+inline int64_t lanes_of(int v, int64_t columns) {
+  return v < NV - 1 ? kWidth<T> : columns - v * kWidth<T>;
+}
+
 // NV whole vectors, one after the other in memory.
 template <int NV, class T>
 inline void load_vectors(const T* from, Vec<T>* vectors) {

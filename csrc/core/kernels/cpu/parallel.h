@@ -1,4 +1,4 @@
-// Context::parallel for a lambda, and scratch memory for arrays.
+// Context::parallel for a lambda, scratch memory for arrays, and the speeds by which kernels estimate their work.
 #pragma once
 
 #include "kernels/cpu/context.h"
@@ -6,7 +6,7 @@
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-// Arithmetic that a core does in a microsecond: a low guess, for deciding whether threads pay.
+// What a core does in a microsecond. The guesses are low. They decide whether threads are worth starting.
 inline constexpr double kFlopsPerMicro = 4e4;
 inline constexpr double kBytesPerMicro = 1e4;
 

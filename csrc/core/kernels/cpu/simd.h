@@ -1,6 +1,6 @@
-// One vector type for every instruction set: the compiler's own vector extension at the width that the flags of this
-// translation unit allow. Each unit lives in a namespace of its own (NAMEGEN_ISA), and nothing here calls a function
-// template of the standard library: a copy of one, compiled for a wider ISA, could be what the linker keeps for all.
+// One vector type for every instruction set: the compiler's own vector extension, as wide as the flags of this
+// translation unit allow. Each unit lives in a namespace of its own, NAMEGEN_ISA. Nothing here calls a function
+// template of the standard library: the linker could keep a copy that was compiled for a wider instruction set.
 #pragma once
 
 #if defined(__x86_64__)
@@ -28,8 +28,8 @@ inline constexpr int kVectorBytes = 16;
 inline constexpr int kRegisters = 16;
 #endif
 
-// Asks for the cache line of an address, mapped or not. gcc 12 takes nested loops of __builtin_prefetch for loops
-// without effect, and drops them.
+// Asks for the cache line of an address, which need not be mapped. It is assembly, since gcc 12 takes nested loops of
+// __builtin_prefetch for loops without effect and drops them.
 inline void prefetch(const char* address) {
 #if defined(__x86_64__)
   asm volatile("prefetcht0 %0" : : "m"(*address));
@@ -38,7 +38,7 @@ inline void prefetch(const char* address) {
 #endif
 }
 
-// The same, for a line that will be written. (A CPU that lacks the instruction takes it for one without effect.)
+// The same for a line that will be written. A CPU that lacks the instruction ignores it.
 inline void prefetch_to_write(const char* address) {
 #if defined(__x86_64__)
   asm volatile("prefetchw %0" : : "m"(*address));
@@ -58,7 +58,7 @@ using Vec = typename VectorOf<T>::type;
 template <class T>
 inline constexpr int kWidth = VectorOf<T>::width;
 
-// The type that a data type is computed in.
+// The type in which a data type is computed.
 template <class Data>
 struct ComputeOf {
   using type = float;
@@ -90,7 +90,7 @@ inline void store(T* p, Vec<T> v) {
   *reinterpret_cast<typename VectorOf<T>::unaligned*>(p) = v;
 }
 
-// The first n lanes (0 <= n <= width), the others 0. Reads and writes nothing beyond.
+// The first n lanes (0 <= n <= width). The other lanes are 0. Memory beyond them is neither read nor written.
 #if defined(__AVX512F__)
 inline Vec<float> load_first(const float* p, int64_t n) {
   return (Vec<float>)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
@@ -132,7 +132,7 @@ inline void store_first(T* p, Vec<T> v, int64_t n) {
 }
 #endif
 
-// a < b ? a : b, as the hardware's minimum is: b where either is NaN.
+// a < b ? a : b, as the hardware's minimum has it: b where either is NaN.
 inline Vec<float> lesser(Vec<float> a, Vec<float> b) {
 #if defined(__AVX512F__)
   return (Vec<float>)_mm512_min_ps((__m512)a, (__m512)b);
@@ -175,8 +175,8 @@ typedef uint32_t UInt32Vec __attribute__((vector_size(kVectorBytes)));
 typedef uint16_t UInt16Half __attribute__((vector_size(kVectorBytes / 2)));
 typedef uint16_t UInt16HalfUnaligned __attribute__((vector_size(kVectorBytes / 2), aligned(2), may_alias));
 
-// The first n lanes. (With AVX-512 the loop for the last 8 of 200 columns took a quarter of bfloat16's batch norm with
-// tanh, two fifths without; with AVX2 pieces of 4, 2 and 1 lanes gained 2%.)
+// The first n lanes. Measured: a loop for the last 8 of 200 columns took a quarter of bfloat16's batch norm with tanh,
+// and two fifths without tanh (AVX-512). Pieces of 4, 2 and 1 lanes gained 2% (AVX2).
 inline UInt16Half load_half_words(const void* p, int64_t n) {
   if (n == kWidth<float>) return *reinterpret_cast<const UInt16HalfUnaligned*>(p);
 #if defined(__AVX512F__)
@@ -202,7 +202,7 @@ inline void store_half_words(void* p, UInt16Half v, int64_t n) {
 inline Vec<float> widen(UInt16Half halves, BFloat16) {
   return (Vec<float>)(__builtin_convertvector(halves, UInt32Vec) << 16);
 }
-// Round to nearest, ties to even; a NaN stays a (quiet) NaN.
+// Rounds to the nearest, ties to even. A NaN stays a (quiet) NaN.
 #if defined(__AVX512F__)
 inline UInt16Half narrow(Vec<float> v, BFloat16) {
   const UInt32Vec bits = (UInt32Vec)v;
@@ -231,7 +231,7 @@ inline UInt16Half narrow(Vec<float> v, Float16) {
   return (UInt16Half)_mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 #else
-// Without the hardware's conversion: integer arithmetic, the scaling of the exponent left to float multiplication.
+// Without the hardware's conversion: integer arithmetic, where a float multiplication scales the exponent.
 inline Vec<float> widen(UInt16Half halves, Float16) {
   const UInt32Vec h = __builtin_convertvector(halves, UInt32Vec);
   const UInt32Vec sign = (h & 0x8000) << 16;
@@ -257,7 +257,7 @@ inline UInt16Half narrow(Vec<float> v, Float16) {
 }
 #endif
 
-// Loads lanes [0, n) of data as the compute type, the others 0.
+// Loads lanes [0, n) of data as the compute type. The other lanes are 0.
 template <class Data>
 inline Vec<Compute<Data>> load_data(const Data* p, int64_t n) {
   if constexpr (sizeof(Data) == 2) {
@@ -284,8 +284,8 @@ inline Vec<T> rotate_lanes(Vec<T> v, std::integer_sequence<int, I...>) {
   return __builtin_shufflevector(v, v, ((I + Distance) % kWidth<T>)...);
 }
 
-// All lanes become combine of all lanes, by halves, in registers (through memory a row of 27 logits took twice as
-// long).
+// Combines all lanes, and puts the result into each of them. It works by halves, in registers. Measured: a row of 27
+// logits took twice as long through memory.
 template <class T, int Distance = kWidth<T> / 2, class Combine>
 inline Vec<T> combine_lanes(Vec<T> v, const Combine& combine) {
   if constexpr (Distance == 0) {

@@ -1,4 +1,4 @@
-// Softmax cross-entropy of rows of logits, and its gradient in their place.
+// Softmax cross-entropy of rows of logits. The gradients take the place of the logits.
 #pragma once
 
 #include "kernels/cpu/exp.h"
@@ -19,21 +19,21 @@ inline Vec<double> lanes_below(int64_t n, Vec<double> a, Vec<double> b) {
   return b;
 }
 
-// What the exponentials of a row of logits were taken against, and their sum.
+// What was subtracted from a row of logits before the exponentials were taken, and the sum of these.
 template <class T>
 struct Exponentials {
   T top;
   T sum;
 };
 
-// One row: logits[0 ... vocab] become exp(logit - top), top being the largest; what is beyond becomes 0, or NaN
-// where top is not a number or infinite.
+// Replaces logits[0 ... vocab] of one row by exp(logit - top), where top is the largest. Values beyond become 0, or NaN
+// where top is NaN or infinite.
 template <class T>
 inline Exponentials<T> take_exponentials(T* logits, int64_t vocab) {
   constexpr int64_t kW = kWidth<T>;
   const T infinity = T(__builtin_inf());
   const int64_t vectors = ceil_div(vocab, kW), last = vocab - (vectors - 1) * kW;
-  // Lanes beyond the vocabulary count as -infinity: exp makes 0 of them.
+  // Lanes beyond the vocabulary count as -infinity, of which exp makes 0.
   const auto read = [&](int64_t v) {
     const Vec<T> x = load(logits + v * kW);
     return v < vectors - 1 ? x : lanes_below(last, x, broadcast(-infinity));
@@ -53,12 +53,12 @@ inline Exponentials<T> take_exponentials(T* logits, int64_t vocab) {
   return {top[0], sum_lanes<T>(sums)};
 }
 
-// The sum of the logarithms of numbers from 1 to 1e100, from their product: one logarithm for many of them.
+// The sum of the logarithms of numbers from 1 to 1e100. It takes one logarithm of the product of many of them.
 class SumOfLogs {
  public:
   void add(double x) {
     product_ *= x;
-    if (!(product_ < 1e200)) {  // or NaN, which stays
+    if (!(product_ < 1e200)) {  // or it is NaN, and stays so
       logs_ += __builtin_log(product_);
       product_ = 1;
     }
@@ -70,9 +70,10 @@ class SumOfLogs {
   double product_ = 1;
 };
 
-// The row of a context that `count` examples share: logits[0 ... vocab] become the sum over their targets of
-// (softmax - onehot(target)) * scale, what is beyond becomes 0 (or NaN, as above). Of their losses in nats, the sum of
-// the logarithms goes to `logs`, the rest is returned; a row that holds NaN or +infinity makes either of them NaN.
+// The row of a context that `count` examples share. logits[0 ... vocab] become the sum over the examples' targets of
+// (softmax - onehot(target)) * scale, and values beyond become 0 (or NaN, as above). The loss in nats is the sum of the
+// logarithms, which goes to `logs`, and the rest, which is returned. A row that holds NaN or +infinity makes one of the
+// two NaN.
 template <class T, class TargetOf>
 inline double softmax_cross_entropy_row(T* logits, int64_t vocab, int64_t count, const TargetOf& target_of, T scale,
                                         SumOfLogs& logs) {

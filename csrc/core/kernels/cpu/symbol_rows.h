@@ -5,8 +5,8 @@
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-// The distinct symbols of every position, numbered: row base[t] + i stands for the i-th symbol that occurs at position
-// t, and example n's row at position t is row_of[n * block + t].
+// The distinct symbols of every position, numbered. Row base[t] + i stands for the i-th symbol that occurs at position
+// t. The row of example n at position t is row_of[n * block + t].
 struct SymbolRows {
   int64_t block;
   int64_t* base;     // (T + 1): the first row of each position; base[T] is the number of rows
@@ -22,7 +22,8 @@ inline SymbolRows number_symbols(const EmbeddingConcatLinearShape& shape, const 
   result.base = scratch_array<int64_t>(context, block + 1);
   result.symbols = scratch_array<int32_t>(context, block * smaller(vocab, batch) + 1);
   result.row_of = scratch_array<int32_t>(context, batch * block);
-  int32_t* row_of_symbol = scratch_array<int32_t>(context, block * vocab);  // (T, V): 1 where it occurs, then its row
+  // (T, V): 1 where the symbol occurs, then its row.
+  int32_t* row_of_symbol = scratch_array<int32_t>(context, block * vocab);
 
   fill_zero(row_of_symbol, block * vocab);
   for (int64_t n = 0; n < batch; ++n) {
@@ -31,8 +32,8 @@ inline SymbolRows number_symbols(const EmbeddingConcatLinearShape& shape, const 
   int32_t row = 0;
   for (int64_t t = 0; t < block; ++t) {
     result.base[t] = row;
-    // Without a branch, which would be guessed wrong every other time: of a symbol that does not occur, the row is
-    // written over by the next one's.
+    // This loop has no branch, which would be guessed wrong every other time. The row of a symbol that does not occur
+    // is overwritten by that of the next one.
     for (int64_t s = 0; s < vocab; ++s) {
       const int32_t occurs = row_of_symbol[t * vocab + s];
       result.symbols[row] = static_cast<int32_t>(s);
@@ -49,7 +50,7 @@ inline SymbolRows number_symbols(const EmbeddingConcatLinearShape& shape, const 
   return result;
 }
 
-// The rows of all positions, cut into pieces that lie within one position: tasks that threads can share.
+// The rows of all positions, cut into pieces that lie within one position. Each piece is a task that a thread can take.
 struct RowTiles {
   static constexpr int64_t kRows = 24;
   int64_t count = 0;

@@ -1,4 +1,4 @@
-// tanh over an array: what the activation of every operator computes, by itself, for tests.
+// tanh over an array. Tests use it to check, by itself, what the activation of every operator computes.
 #include "kernels/cpu/tanh.h"
 
 #include "kernels/cpu/kernel_table.h"

@@ -1,4 +1,4 @@
-// Transposing a square of one vector's width in registers.
+// Transposes squares of one vector's width in registers, and whole matrices by such squares.
 #pragma once
 
 #include <utility>
@@ -7,7 +7,7 @@
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-// a0 b0 a1 b1 ... of the lower (Half = 0) or upper (Half = 1) halves of a and b.
+// a0 b0 a1 b1 ... of the lower (Half = 0) or the upper (Half = 1) halves of a and b.
 template <class T, int Half, int... I>
 inline Vec<T> interleave(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
   constexpr int kFirst = Half * kWidth<T> / 2;
@@ -15,10 +15,11 @@ inline Vec<T> interleave(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
 }
 
 // target[c * target_stride + r] = source[r * source_stride + c] for r < rows and c < columns, at most a vector's width
-// each, `lanes` of every target row being written: those from `rows` on with 0.
+// each. `lanes` values of every target row are written: those from `rows` on are 0.
 //
-// Interleaving row i with row i + width/2, log2(width) times, is a transpose: 64 shuffles for 16 x 16 float32, where
-// scalar copies take 256 loads and stores (packing 200 x 30 weights: 3.1 us by scalars, 0.6 us so).
+// Row i is interleaved with row i + width/2, log2(width) times, which makes a transpose. That takes 64 shuffles for 16
+// x 16 float32, where scalar copies take 256 loads and stores. Measured: 3.1 us by scalars, 0.6 us by shuffles (packing
+// 200 x 30 weights).
 template <class T>
 inline void transpose(const T* source, int64_t source_stride, int64_t rows, int64_t columns, T* target,
                       int64_t target_stride, int64_t lanes) {
@@ -44,8 +45,8 @@ inline void transpose(const T* source, int64_t source_stride, int64_t rows, int6
   }
 }
 
-// target (columns, rows) = source (rows, columns) transposed. The rows of the target are written up to the next whole
-// vector, with 0, where it is `padded`.
+// target (columns, rows) = source (rows, columns) transposed. Where it is `padded`, the rows of the target are written
+// up to the next whole vector, with 0.
 template <class T>
 inline void transpose_matrix(const T* source, int64_t source_stride, int64_t rows, int64_t columns, T* target,
                              int64_t target_stride, bool padded) {

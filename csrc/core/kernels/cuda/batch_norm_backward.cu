@@ -5,8 +5,8 @@
 //   dx = g * (dz - db / N - xhat * dw / N)   in training, where mean and invstd depend on x (Ioffe and Szegedy 2015),
 //   dx = g * dz                              in evaluation.
 //
-// The first pass forms the two sums, the second dx. In between dz and x stay in shared memory as far as they fit, and
-// what does not is read again, the last rows first.
+// The first pass forms the two sums, the second forms dx. Between them, dz and x stay in shared memory as far as they
+// fit. Rows that do not fit are read again, the last rows first.
 #include "kernels/cuda/batch_norm_slabs.h"
 
 namespace namegen::cuda {
@@ -21,18 +21,18 @@ struct Arguments {
   void* partials;  // (chunks, 2, C) compute
 };
 
-// Rows that a thread reads at a time.
+// The number of rows that a thread reads at a time.
 template <class Data>
 constexpr int kPieceRows = sizeof(Data) == 2 ? 2 : 4;
 
-// Memory between the passes, (kept_rows, columns) each.
+// What is kept between the passes, (kept_rows, columns) each.
 template <class Data>
 struct Kept {
   Compute<Data>* dz;
   Data* x;
 };
 
-// x, dz for one row of the thread's columns.
+// x and dz of one row, in the thread's columns.
 template <class Data, int Width>
 struct Row {
   Values<Data, Width> x, y, dy;
@@ -50,8 +50,8 @@ struct Row {
   }
 };
 
-// Sums of dz and of dz * (x - mean) over the thread's rows of the chunk, whose first element in the thread's columns is
-// at `start`.
+// Forms the sums of dz and of dz * (x - mean) over the thread's rows of the chunk. `start` is the chunk's first element
+// in the thread's columns.
 template <class Data, int Width>
 __device__ void sums_of_chunk(const Arguments& a, const Place& place, int64_t start, int rows, const Kept<Data>& kept,
                               const Compute<Data> (&mean)[Width], TwoSums<Compute<Data>> (&found)[Width]) {
@@ -84,7 +84,7 @@ __device__ void sums_of_chunk(const Arguments& a, const Place& place, int64_t st
   }
 }
 
-// dx = dz * g - a - (x - mean) * b. What group 0 finds out, for all of the block: g, a and b, each (columns).
+// dx = dz * g - a - (x - mean) * b. Group 0 finds g, a and b, (columns) each, for all of the block.
 template <class T, int Width>
 __device__ void finish_sums(const Arguments& a, const Place& place, const TwoSums<T> (&found)[Width], T* shared) {
   const Backward& p = a.p;
@@ -137,7 +137,7 @@ __global__ void __launch_bounds__(kBatchNormThreads) batch_norm_backward_kernel(
   const int64_t first = first_row(p.rows, blockIdx.y, a.plan.chunks);
   const int rows = static_cast<int>(first_row(p.rows, blockIdx.y + 1, a.plan.chunks) - first);
   const int64_t start = first * p.channels + place.column;
-  T* coefficients = reinterpret_cast<T*>(memory);  // (3, columns): of dx
+  T* coefficients = reinterpret_cast<T*>(memory);  // (3, columns): the coefficients of dx
   const MergeMemory<T> merging =
       merge_memory<T>(memory + round_up(3 * a.plan.columns * sizeof(T), 16), place.groups, a.plan.columns);
   T* kept_dz = reinterpret_cast<T*>(merging.end);
@@ -163,7 +163,7 @@ __global__ void __launch_bounds__(kBatchNormThreads) batch_norm_backward_kernel(
   const int kept_by_group = static_cast<int>(rows_of_group(kept_rows, place.group, place.groups));
   const int own = static_cast<int>(rows_of_group(rows, place.group, place.groups));
   constexpr int kAhead = 2;
-  for (int i = own - 1; i >= kept_by_group; i -= kAhead) {  // the rows that were not kept, from the last one down
+  for (int i = own - 1; i >= kept_by_group; i -= kAhead) {  // the rows that were not kept, the last one first
     Row<Data, Width> piece[kAhead];
 #pragma unroll
     for (int u = 0; u < kAhead; ++u) {
@@ -200,7 +200,7 @@ BatchNormPlan plan_batch_norm_backward(DType type, const Backward& p, const Devi
   const bool aligned = is_aligned(p.input, 16) && is_aligned(p.output, 16) && is_aligned(p.grad_output, 16) &&
                        is_aligned(p.grad_input, 16);
   const int64_t kept = p.grad_input != nullptr ? compute_size_of(type) + size_of(type) : 0;
-  // The coefficients stand before what the forward pass has, too.
+  // The coefficients stand before the arrays that the forward pass has too.
   const auto coefficients = [&](const BatchNormPlan& plan) {
     return round_up(3 * plan.columns * compute_size_of(type), 16);
   };

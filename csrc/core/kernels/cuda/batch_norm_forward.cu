@@ -1,9 +1,9 @@
 // y = activation((x - mean) * invstd * weight + bias), by channel, x (N, C).
 //
-// Training: a thread owns some columns and every so manieth row of its block's chunk. It forms the mean and the squared
-// deviations of a few rows at a time, by two passes over registers, and merges such pieces, then threads, then chunks,
-// in a fixed order. Rows are kept in shared memory until all statistics are known; those that do not fit are read
-// again, the last ones first, which the L2 cache still has.
+// In training a thread owns some columns, and of the rows of its block's chunk those that its group has. It forms the
+// mean and the squared deviations of a few rows at a time, by two passes over registers. Such pieces are merged, then
+// threads, then chunks, in a fixed order. Rows are kept in shared memory until all statistics are known. Rows that do
+// not fit are read again, the last ones first, since the L2 cache still has these.
 #include "kernels/cuda/batch_norm_slabs.h"
 
 namespace namegen::cuda {
@@ -17,12 +17,12 @@ struct Arguments {
   void* partials;  // (chunks, 2, C) compute
 };
 
-// Rows that a thread reads at a time. float64 divides by a subroutine, which leaves it fewer registers.
+// The number of rows that a thread reads at a time. float64 divides by a subroutine, which leaves it fewer registers.
 template <class Data>
 constexpr int kPieceRows = sizeof(Data) == 8 ? 4 : 8;
 
-// Mean and squared deviations of the thread's columns over its rows of the chunk, which starts at row `first`. Keeps
-// the rows below plan.kept_rows.
+// Forms the mean and the squared deviations of the thread's columns over its rows of the chunk, which starts at row
+// `first`. Keeps the rows below plan.kept_rows.
 template <class Data, int Width>
 __device__ void statistics_of_chunk(const Arguments& a, const Place& place, int64_t first, int rows, Data* kept,
                                     MeanAndDeviations<Compute<Data>> (&found)[Width]) {
@@ -59,7 +59,7 @@ __device__ void statistics_of_chunk(const Arguments& a, const Place& place, int6
         const T delta = to_compute(x[u].at[j]) - mean;
         deviations += delta * delta;
       }
-      // As Found::merged; the share is the same for all columns.
+      // This is Found::merged, with one share for all columns.
       const T delta = mean - found[j].first;
       found[j] = before == 0 ? Found{mean, deviations}
                              : Found{found[j].first + delta * share,
@@ -69,8 +69,8 @@ __device__ void statistics_of_chunk(const Arguments& a, const Place& place, int6
   }
 }
 
-// What group 0 makes of the statistics: the mean and invstd of its columns, for all of the block (`shared`: (2,
-// columns)), and, once for all chunks, in global memory, with the running statistics.
+// Group 0 turns the statistics into the mean and invstd of its columns. These go to `shared` (2, columns), for all of
+// the block. One of the chunks writes them to global memory, with the running statistics.
 template <class T, int Width>
 __device__ void finish_statistics(const Arguments& a, const Place& place, const MeanAndDeviations<T> (&found)[Width],
                                   T* shared) {
@@ -104,7 +104,7 @@ __device__ void finish_statistics(const Arguments& a, const Place& place, const 
   }
 }
 
-// What a thread's columns are normalised with.
+// What the columns of a thread are normalised with.
 template <class T, int Width>
 struct Normalisation {
   T mean[Width], scale[Width], bias[Width];
@@ -143,7 +143,7 @@ __global__ void __launch_bounds__(kBatchNormThreads) batch_norm_forward_kernel(A
   const int rows = static_cast<int>(first_row(p.rows, blockIdx.y + 1, a.plan.chunks) - first);
   const MergeMemory<T> merging = merge_memory<T>(memory, place.groups, a.plan.columns);
   Data* kept = reinterpret_cast<Data*>(merging.end);  // (kept_rows, columns)
-  T* normalised_with = reinterpret_cast<T*>(memory);  // (2, columns), once all is merged
+  T* normalised_with = reinterpret_cast<T*>(memory);  // (2, columns), after all is merged
 
   MeanAndDeviations<T> found[Width] = {};
   if (p.training) {
@@ -159,7 +159,7 @@ __global__ void __launch_bounds__(kBatchNormThreads) batch_norm_forward_kernel(A
   Data* output = static_cast<Data*>(p.output) + first * p.channels + place.column;
   const int kept_rows = static_cast<int>(smaller(rows, a.plan.kept_rows));
   const int kept_by_group = static_cast<int>(rows_of_group(kept_rows, place.group, place.groups));
-  // The rows that were not kept, from the last one down.
+  // The rows that were not kept, the last one first.
   const int own = static_cast<int>(rows_of_group(rows, place.group, place.groups));
   constexpr int kAhead = 4;
   for (int i = own - 1; i >= kept_by_group; i -= kAhead) {

@@ -1,5 +1,5 @@
-// What the forward and the backward kernel of batch_norm share: how rows and columns are divided, and how what the
-// threads of a column found is merged, in a fixed order.
+// What the forward and the backward kernel of batch_norm share: how columns are divided into slabs and rows into
+// chunks, and how the findings of the threads of a column are merged, in a fixed order.
 #pragma once
 
 #include "kernels/cuda/cuda_kernels.h"
@@ -11,7 +11,7 @@ constexpr int kBatchNormThreads = 512;
 
 // ---- merging --------------------------------------------------------------------------------------------------------
 
-// Sums of two quantities, merged by addition.
+// The sums of two quantities. They merge by addition.
 template <class T>
 struct TwoSums {
   T first, second;
@@ -20,7 +20,8 @@ struct TwoSums {
   }
 };
 
-// Mean and sum of squared deviations, merged by Chan, Golub and LeVeque (1979): M = M_a + M_b + delta^2 n_a n_b / n.
+// Mean and sum of squared deviations. They merge by Chan, Golub and LeVeque (1979): M = M_a + M_b + delta^2 n_a n_b /
+// n.
 template <class T>
 struct MeanAndDeviations {
   T first, second;
@@ -34,13 +35,13 @@ struct MeanAndDeviations {
   }
 };
 
-// Where a thread stands: which columns of the slab it owns, and in which of the block's groups of threads, which share
-// out the rows of the chunk: row r belongs to group r % groups.
+// Where a thread stands. It owns some columns of the slab. The groups of threads of a block share the rows of the
+// chunk: row r belongs to group r % groups.
 struct Place {
   int lanes, groups;  // of the block
   int lane, group;    // of the thread
-  int64_t column;     // the first of its columns
-  bool active;        // whether it has any
+  int64_t column;     // the first of the thread's columns
+  bool active;        // whether the thread has any column
 };
 template <int Width>
 __device__ Place place_of(const BatchNormPlan& plan, int64_t channels) {
@@ -62,7 +63,7 @@ __host__ __device__ inline int64_t rows_of_group(int64_t rows, int64_t group, in
   return group < rows ? (rows - group + groups - 1) / groups : 0;
 }
 
-// Shared memory for merging: the findings of all groups, and over how many values they are.
+// Shared memory for merging: the findings of all groups, and how many values each is about.
 template <class T>
 struct MergeMemory {
   T* first;         // (groups, columns)
@@ -70,7 +71,7 @@ struct MergeMemory {
   int64_t* counts;  // (groups)
   unsigned char* end;
 };
-// How much that is, a multiple of 16 bytes.
+// The bytes of that memory, a multiple of 16.
 __host__ __device__ inline int64_t merge_bytes(int64_t groups, int64_t columns, int64_t compute_size) {
   return round_up(2 * groups * columns * compute_size + groups * int64_t(sizeof(int64_t)), 16);
 }
@@ -96,8 +97,8 @@ __device__ void store_found(const Place& place, const Found (&found)[Width], int
   if (place.lane == 0) memory.counts[place.group] = n;
 }
 
-// Merges what the first `groups` groups found, each over `n` values, by a tree; group 0 gets the result. All threads of
-// the block must call it.
+// Merges the findings of the first `groups` groups, by a tree. Each group's is about `n` values of its own. Group 0
+// gets the result. All threads of the block must call it.
 template <class Found, class T, int Width>
 __device__ void merge_groups(const Place& place, int groups, int64_t n, const MergeMemory<T>& memory,
                              Found (&found)[Width]) {
@@ -122,8 +123,8 @@ __device__ void merge_groups(const Place& place, int groups, int64_t n, const Me
   }
 }
 
-// Merges what the groups of this block found, then what the blocks of all chunks found; group 0 of every block gets the
-// result. `partials`: (chunks, 2, C) of T in global memory.
+// Merges the findings of this block's groups, then those of the blocks of all chunks. Group 0 of every block gets the
+// result. `partials` is (chunks, 2, C) of T in global memory.
 template <class Found, class T, int Width>
 __device__ void merge_all(const BatchNormPlan& plan, int64_t rows, int64_t channels, const Place& place,
                           const MergeMemory<T>& memory, T* partials, Found (&found)[Width]) {
@@ -140,7 +141,7 @@ __device__ void merge_all(const BatchNormPlan& plan, int64_t rows, int64_t chann
     }
   }
   wait_for_grid();
-  // A group takes one chunk, or every so manieth where there are more chunks than groups.
+  // A group takes one chunk or, where there are more chunks than groups, every groups-th chunk.
   int64_t n = 0;
   for (int64_t c = place.group; place.active && c < chunks; c += place.groups) {
     const T* other = partials + c * 2 * channels + place.column;
@@ -156,15 +157,15 @@ __device__ void merge_all(const BatchNormPlan& plan, int64_t rows, int64_t chann
 
 // ---- dividing the work ----------------------------------------------------------------------------------------------
 
-// Rows up to which one block takes a whole slab: no waiting for other blocks.
+// Up to so many rows, one block takes a whole slab. It then waits for no other block.
 constexpr int64_t kFewRows = 2048;
-constexpr int64_t kFewColumnsBytes = 64;    // of a slab's row, for few rows: many blocks
-constexpr int64_t kSectorBytes = 32;        // what the device's memory is read in
-constexpr int64_t kLeastChunk = 256;        // rows that are worth a block
-constexpr int64_t kMostChunks = 32;         // all of them are read by each block at the end
+constexpr int64_t kFewColumnsBytes = 64;    // of a slab's row, for few rows: this makes many blocks
+constexpr int64_t kSectorBytes = 32;        // the device's memory is read in pieces of this size
+constexpr int64_t kLeastChunk = 256;        // so many rows are worth a block
+constexpr int64_t kMostChunks = 32;         // each block reads the findings of all chunks at the end
 constexpr int64_t kMostColumnsBytes = 256;  // of a slab's row: enough for whole sectors, few enough for many groups
 
-// `sums`: whether the call sums over rows at all (training, or the gradients of the parameters). `kept_bytes`: of a
+// `sums` says whether the call sums over rows (training, or gradients of the parameters). `kept_bytes` is the size of a
 // value that is kept in shared memory between the passes, 0 for none.
 inline BatchNormPlan plan_batch_norm(DType type, int64_t rows, int64_t channels, bool aligned, bool sums,
                                      int64_t kept_bytes, const Device& device) {
@@ -177,7 +178,7 @@ inline BatchNormPlan plan_batch_norm(DType type, int64_t rows, int64_t channels,
     plan.columns = static_cast<int>(smaller(kFewColumnsBytes / size, round_up(channels, sector)));
     plan.chunks = 1;
   } else {
-    // The width of a slab that leaves the fewest multiprocessors without work.
+    // Chooses the width of a slab that leaves the fewest multiprocessors without work.
     double best = -1;
     for (int64_t columns = sector; columns <= kMostColumnsBytes / size; columns += sector) {
       const int64_t slabs = ceil_div(channels, columns);
@@ -194,7 +195,7 @@ inline BatchNormPlan plan_batch_norm(DType type, int64_t rows, int64_t channels,
   }
   plan.slabs = static_cast<int>(ceil_div(channels, plan.columns));
   const int64_t lanes = plan.columns / plan.width;
-  if (!sums) {  // one pass: blocks of a few rows a thread, as many as there are
+  if (!sums) {  // one pass: each thread has a few rows, and there are as many blocks as that takes
     const int64_t rows_of_block = kBatchNormThreads / lanes * 8;
     plan.chunks = static_cast<int>(larger(1, smaller(65535, ceil_div(rows, rows_of_block))));
   }

@@ -1,9 +1,11 @@
-// The interface of the CUDA kernels, free of torch: one plain parameter struct per operator and direction, a plan that
-// says how a call is divided and how much scratch memory it needs, and a launcher that takes both and a stream.
+// The interface of the CUDA kernels, which know nothing of torch. Each operator and direction has a plain parameter
+// struct, a plan that says how a call is divided and how much scratch memory it needs, and a launcher that takes both
+// and a stream.
 //
-// Arrays are contiguous, row-major device memory, typed as each comment says, where "compute" means float64 for
-// float64 data and float32 otherwise. A launcher only enqueues: it never waits for the device nor reads its memory, so
-// calls can be captured in a CUDA graph. The same arguments on the same kind of device give the same bits.
+// Arrays are contiguous, row-major device memory. Each comment gives an array's shape and type; "compute" means float64
+// for float64 data and float32 for all other data. A launcher only enqueues. It never waits for the device nor reads
+// its memory, so calls can be captured in a CUDA graph. The same arguments on the same kind of device give the same
+// bits.
 #pragma once
 
 #include "kernels/cuda/runtime.h"
@@ -21,7 +23,7 @@ struct Device {
 
 struct EmbeddingConcatLinearForward {
   EmbeddingConcatLinearShape shape;
-  const void* tokens;  // (N, T): one outside [0, V) ends the kernel with a device-side assertion
+  const void* tokens;  // (N, T); a token outside [0, V) ends the kernel with a device-side assertion
   TokenType token_type;
   const void* embedding;      // (V, E) data
   const void* linear_weight;  // (H, T*E) data
@@ -38,24 +40,24 @@ struct EmbeddingConcatLinearBackward {
   const void* linear_weight;  // (H, T*E) data
   const void* output;         // (N, H) data: y, read where the activation is tanh
   const void* grad_output;    // (N, H) data
-  void* grad_embedding;       // (V, E) data, or null where it is not wanted
+  void* grad_embedding;       // (V, E) data, or null where no gradient is wanted
   void* grad_linear_weight;   // (H, T*E) data, or null
   void* grad_linear_bias;     // (H) data, or null
   Activation activation;
 };
 
 // By table: a token takes one of V values, so position t adds one of V rows, P[t, s] = C[s] @ W_t^T. The rows stand in
-// shared memory, a slab of columns a block, or in scratch memory, which the L2 cache holds.
+// shared memory, where each block has a slab of columns, or in scratch memory, which the L2 cache holds.
 enum class Table : int { kNone = 0, kShared = 1, kScratch = 2 };
 
 struct EmbeddingConcatLinearForwardPlan {
-  Table table;         // kNone: no table pays or fits, the caller forms the plain product
+  Table table;         // kNone: no table pays or fits, and the caller forms the plain product
   int width;           // values that a thread loads and stores at a time
   int columns;         // of a slab
-  int slabs;           // that make up H
-  int chunks;          // of examples, beside each other
-  int threads;         // a block
-  int tile_positions;  // whose weights are staged in shared memory at a time
+  int slabs;           // the slabs that make up H
+  int chunks;          // of examples; blocks work on them at the same time
+  int threads;         // of a block
+  int tile_positions;  // the weights of so many positions are in shared memory at a time
   size_t table_shared_bytes, shared_bytes;
   size_t scratch_bytes;
 };
@@ -65,9 +67,9 @@ struct EmbeddingConcatLinearBackwardPlan {
   int width;
   int columns;
   int slabs;
-  int chunks;           // of examples: each has sums of its own, merged in their order
-  int warps;            // a block: each has sums of its own, merged in their order
-  int group_positions;  // summed at a time
+  int chunks;           // of examples; each has sums of its own, which are merged in order
+  int warps;            // of a block; each has sums of its own, which are merged in order
+  int group_positions;  // so many positions are summed at a time
   size_t shared_bytes, product_shared_bytes;
   size_t scratch_bytes;
 };
@@ -77,7 +79,7 @@ EmbeddingConcatLinearForwardPlan plan_embedding_concat_linear_forward(DType type
 EmbeddingConcatLinearBackwardPlan plan_embedding_concat_linear_backward(DType type,
                                                                         const EmbeddingConcatLinearBackward& p,
                                                                         const Device& device);
-// Both expect a plan by table, and `scratch_bytes` bytes of scratch memory, aligned to 16.
+// Both expect a plan by table, and `scratch_bytes` bytes of scratch memory that is aligned to 16 bytes.
 cudaError_t embedding_concat_linear_forward(DType type, const EmbeddingConcatLinearForward& p,
                                             const EmbeddingConcatLinearForwardPlan& plan, void* scratch,
                                             cudaStream_t stream);
@@ -94,10 +96,10 @@ struct BatchNormForward {
   void* output;        // (N, C) data
   const void* weight;  // (C) compute, or null for 1
   const void* bias;    // (C) compute, or null for 0
-  void* mean;          // (C) compute, written: what x was normalised with
+  void* mean;          // (C) compute, written: the mean that x was normalised with
   void* invstd;        // (C) compute, written: 1 / sqrt(biased variance + eps)
-  void* running_mean;  // (C) compute: updated when training, or null; else read
-  void* running_var;   // (C) compute, as running_mean
+  void* running_mean;  // (C) compute, or null: updated when training, else read
+  void* running_var;   // (C) compute, or null: as running_mean
   bool training;
   double momentum;
   double eps;
@@ -113,7 +115,7 @@ struct BatchNormBackward {
   const void* weight;       // (C) compute, or null for 1
   const void* mean;         // (C) compute: what the forward pass normalised with
   const void* invstd;       // (C) compute
-  void* grad_input;         // (N, C) data, or null where it is not wanted
+  void* grad_input;         // (N, C) data, or null where no gradient is wanted
   void* grad_weight;        // (C) compute, or null
   void* grad_bias;          // (C) compute, or null
   bool training;            // whether mean and invstd depend on x
@@ -121,7 +123,7 @@ struct BatchNormBackward {
 };
 
 // A block takes a slab of columns and a chunk of rows. Where sums run over several chunks, all blocks of the grid are
-// on the device at once and wait for each other; rows that fit are kept in shared memory from the first pass to the
+// on the device at once and wait for each other. Rows that fit are kept in shared memory from the first pass to the
 // second.
 struct BatchNormPlan {
   int width;

@@ -1,5 +1,5 @@
-// The few words of CUDA that the kernels use, in one place, so that the same sources can be compiled for the emulation:
-// no launch syntax, no static shared memory, no warp intrinsics.
+// The few words of CUDA that the kernels use, in one place, so that the same sources can be compiled for the emulation.
+// They need no launch syntax, no static shared memory and no warp intrinsics.
 #pragma once
 
 #include "kernels/cuda/runtime.h"
@@ -33,7 +33,8 @@ inline __device__ T load_past_l1(const T* from) {
   return __ldcg(from);
 }
 
-// Waits until all blocks of the grid have come so far, and sees what they wrote. For grids launched as cooperative.
+// Waits until all blocks of the grid have come so far, and sees what they wrote. The grid must be launched as
+// cooperative.
 inline __device__ void wait_for_grid() { cooperative_groups::this_grid().sync(); }
 
 // Enqueues kernel(arguments).

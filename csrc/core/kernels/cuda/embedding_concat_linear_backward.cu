@@ -3,11 +3,11 @@
 //   G[t, s] = sum of d[n] over the examples with token(n, t) = s,
 //   db = sum_s G[0, s],  dW_t = sum_s G[t, s]^T C[s],  dC[s] = sum_t G[t, s] @ W_t.
 //
-// No atomics: every sum is formed by one thread in the order of the examples. A warp owns the sums of a slab of columns
-// in shared memory, a lane its columns of them, and goes through a run of examples; the sums of a block's warps, then
-// those of the chunks, are merged in their order. Three launches: the sums, their merging where there are several
-// chunks, and the products. Symbols that don't occur at a position take no part, as in the unfused layers: their
-// embedding may be infinite or NaN.
+// There are no atomics: every sum is formed by one thread, in the order of the examples. A warp owns the sums of a slab
+// of columns in shared memory, a lane owns its columns of them, and the warp goes through a run of examples. The sums
+// of a block's warps are merged in order, then those of the chunks. There are three launches: the sums, their merging
+// where there are several chunks, and the products. Symbols that do not occur at a position take no part, as in the
+// unfused layers: their embedding may be infinite or NaN.
 #include "kernels/cuda/cuda_kernels.h"
 #include "kernels/cuda/values.h"
 
@@ -25,18 +25,18 @@ struct Arguments {
 };
 
 constexpr int kLanes = 32;
-constexpr int kUnroll = 4;     // examples whose d is read ahead
-constexpr int kPositions = 4;  // positions whose sums are read before any is written
+constexpr int kUnroll = 4;     // d of so many examples is read ahead
+constexpr int kPositions = 4;  // the sums of so many positions are read before any is written
 constexpr int kMergeThreads = 256;
 constexpr int kProductThreads = 256;
-constexpr int kEmbed = 4;    // columns of C whose products a thread forms at a time
-constexpr int kSymbols = 4;  // symbols whose dC a block forms
+constexpr int kEmbed = 4;    // a thread forms the products of so many columns of C at a time
+constexpr int kSymbols = 4;  // a block forms dC of so many symbols
 
 struct Range {
   int64_t first, end;
 };
 
-// The examples of warp `warp` of `warps` within chunk `chunk` of `chunks`.
+// The examples of one of `warps` warps within one of `chunks` chunks.
 __host__ __device__ inline Range examples_of(int64_t batch, int64_t chunk, int64_t chunks, int64_t warp,
                                              int64_t warps) {
   const int64_t parts = chunks * warps, part = chunk * warps + warp;
@@ -59,7 +59,7 @@ __device__ void load_gradient(const Backward& p, int64_t at, Compute<Data> (&d)[
   }
 }
 
-// sums[t, token(n, t)] += d for the positions [first, first + positions); lane 0 notes which symbols occur.
+// sums[t, token(n, t)] += d for the positions [first, first + positions). Lane 0 notes which symbols occur.
 template <class T, int Width>
 __device__ void add_example(const Backward& p, int64_t n, int first, int positions, const T (&d)[Width], T* sums,
                             int pitch, unsigned char* occurred, bool notes) {
@@ -91,7 +91,7 @@ __device__ void add_example(const Backward& p, int64_t n, int first, int positio
 
 }  // namespace
 
-// Block (slab, chunk, group of positions).
+// The grid is (slabs, chunks, groups of positions).
 template <class Data, int Width>
 __global__ void __launch_bounds__(4 * kLanes) embedding_concat_linear_backward_sums(Arguments a) {
   using T = Compute<Data>;
@@ -144,7 +144,7 @@ __global__ void __launch_bounds__(4 * kLanes) embedding_concat_linear_backward_s
   }
 }
 
-// The sums of all chunks, in their order, into the first's.
+// Adds the sums of all chunks, in order, to those of the first.
 template <class T>
 __global__ void __launch_bounds__(kMergeThreads) embedding_concat_linear_backward_merge(Arguments a) {
   const int64_t rows = a.p.shape.block * a.p.shape.vocab, size = rows * a.p.shape.hidden;
@@ -166,8 +166,8 @@ __global__ void __launch_bounds__(kMergeThreads) embedding_concat_linear_backwar
 
 namespace {
 
-// The blocks of the launch that forms the products: first those of dW and db, one for each position and 32 columns of
-// H, then those of dC, one for each 4 symbols.
+// The blocks of the launch that forms the products. First come those of dW and db, one for each position and 32 columns
+// of H, then those of dC, one for each 4 symbols.
 struct ProductBlocks {
   int64_t column_tiles, weight, embedding;
 };
@@ -181,13 +181,14 @@ __host__ __device__ inline ProductBlocks product_blocks(const Backward& p) {
           p.grad_embedding != nullptr ? ceil_div(p.shape.vocab, kSymbols) : 0};
 }
 
-// dW[h, t, :] for 32 values of h, and db of them at position 0. A lane has an h, a warp some columns of C.
+// dW[h, t, :] for 32 values of h and, at position 0, their db. Each lane has an h, each warp has some columns of C.
 template <class Data>
 __device__ void form_weight_gradient(const Arguments& a, int t, int64_t h) {
   using T = Compute<Data>;
   const Backward& p = a.p;
   const int vocab = static_cast<int>(p.shape.vocab), embed = static_cast<int>(p.shape.embed);
-  const T* sums = static_cast<const T*>(a.sums) + int64_t(t) * vocab * p.shape.hidden + h;  // (V), H apart
+  // (V), where neighbours lie H apart.
+  const T* sums = static_cast<const T*>(a.sums) + int64_t(t) * vocab * p.shape.hidden + h;
   const unsigned char* occurred = a.occurred + t * vocab;
   const Data* embedding = static_cast<const Data*>(p.embedding);
   const int warp = threadIdx.x / kLanes, warps = blockDim.x / kLanes;
@@ -218,8 +219,8 @@ __device__ void form_weight_gradient(const Arguments& a, int t, int64_t h) {
   }
 }
 
-// dC[s] for 4 symbols: a thread has a column k = (t, e) of W and every so manieth row of it; what the threads of a
-// column found, then the positions, are added in order. `parts`: (row groups, 4, T*E).
+// dC[s] for 4 symbols. A thread has a column k = (t, e) of W and, of its rows, those of its row group. The findings of
+// the threads of a column are added in order, then those of the positions. `parts` is (row groups, 4, T*E).
 template <class Data>
 __device__ void form_embedding_gradient(const Arguments& a, int64_t symbol, Compute<Data>* parts) {
   using T = Compute<Data>;
@@ -298,11 +299,11 @@ cudaError_t run(const Arguments& a, cudaStream_t stream) {
       stream);
 }
 
-// Symbols up to which the products are formed here: a thread goes through all of them in turn. And the depth T*E that
-// a block holds sums of.
+// The products are formed here up to so many symbols, since a thread goes through all of them in turn, and up to this
+// depth T*E, whose sums a block holds.
 constexpr int64_t kMostVocab = 512, kMostDepth = 2048;
-constexpr int64_t kSmallScratch = 1 << 20;  // that a call may always have
-constexpr int64_t kLeastRun = 64;           // examples that are worth a warp with sums of its own
+constexpr int64_t kSmallScratch = 1 << 20;  // a call may always have so much
+constexpr int64_t kLeastRun = 64;           // so many examples are worth a warp with sums of its own
 
 }  // namespace
 
@@ -310,7 +311,7 @@ Plan plan_embedding_concat_linear_backward(DType type, const Backward& p, const 
   const auto& s = p.shape;
   Plan plan{};
   const size_t compute = compute_size_of(type);
-  // 8 bytes of a row a lane, or 4 in half precision: wider, fewer warps would find room for their sums.
+  // A lane has 8 bytes of a row, or 4 in half precision. If it had more, fewer warps would find room for their sums.
   plan.width = type == DType::kFloat64 ? 1 : 2;
   const size_t access = plan.width * size_of(type);
   if (s.hidden % plan.width != 0 || !is_aligned(p.grad_output, access) || !is_aligned(p.output, access)) plan.width = 1;
@@ -340,8 +341,8 @@ Plan plan_embedding_concat_linear_backward(DType type, const Backward& p, const 
   plan.product_shared_bytes = row_groups * kSymbols * s.block * s.embed * compute;
   if (plan.product_shared_bytes > size_t(device.shared_bytes)) return plan;
 
-  // Chunks: two blocks a multiprocessor, runs of some length, and no more memory than the unfused layers take for the
-  // concatenated embeddings and one more output.
+  // There are two blocks for each multiprocessor, and runs have a least length. The chunks take no more memory than the
+  // unfused layers take for the concatenated embeddings and one more output.
   const int64_t groups = ceil_div(s.block, plan.group_positions);
   const int64_t sums_bytes = s.block * s.vocab * (s.hidden * compute + 1);
   const int64_t unfused = s.batch * (s.block * s.embed + s.hidden) * size_of(type);

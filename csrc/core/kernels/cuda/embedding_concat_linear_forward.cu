@@ -1,8 +1,8 @@
 // y = activation(sum over t of P[t, token(n, t)]), with P[t, s] = C[s] @ W_t^T and the bias in the rows of position 0.
 //
-// A block takes a slab of columns and a chunk of examples. Where the slab's part of P fits in its shared memory it
-// forms that part by itself and then adds up rows: one launch, x is never formed, y is written once. Else P is formed
-// in scratch memory first, and its rows are read through the L2 cache.
+// A block takes a slab of columns and a chunk of examples. Where the slab's part of P fits into its shared memory, it
+// forms that part by itself and then adds up rows. That takes one launch, x is never formed, and y is written once.
+// Else P is formed in scratch memory first, and its rows are read through the L2 cache.
 #include "kernels/cuda/cuda_kernels.h"
 #include "kernels/cuda/values.h"
 
@@ -15,16 +15,16 @@ using Plan = EmbeddingConcatLinearForwardPlan;
 struct Arguments {
   Forward p;
   Plan plan;
-  void* scratch;  // (T*V, H) compute: P, where it doesn't stand in shared memory
+  void* scratch;  // (T*V, H) compute: P, where it does not stand in shared memory
 };
 
-constexpr int kSymbols = 8;  // symbols are padded to a multiple of it
+constexpr int kSymbols = 8;  // symbols are padded to a multiple of this
 template <class T>
-constexpr int kSums = 32 / sizeof(T);  // symbols whose sums a thread forms at a time
+constexpr int kSums = 32 / sizeof(T);  // a thread forms the sums of so many symbols at a time
 constexpr int kScratchSymbols = 64;    // of a block that forms P in scratch memory
 
-// What a block forms of P: columns [column, column + columns), symbols [symbol, symbol_end), positions
-// [position, position_end), into rows `pitch` apart of which row 0 is that of position 0 and symbol 0.
+// What a block forms of P: columns [column, column + columns), symbols [symbol, symbol_end) and positions [position,
+// position_end). Rows lie `pitch` apart, and row 0 is that of position 0 and symbol 0.
 template <class T>
 struct Part {
   int column, columns;
@@ -88,7 +88,7 @@ __device__ void form_table(const Forward& p, const Part<Compute<Data>>& part, in
   }
 }
 
-// y[n, columns of the slab] for the examples of the block's chunk. rows: P from the slab's first column on.
+// y[n, columns of the slab] for the examples of the block's chunk. `rows` is P from the slab's first column on.
 template <class Data, int Width>
 __device__ void add_rows(const Arguments& a, int first_column, const Compute<Data>* rows, int64_t pitch) {
   using T = Compute<Data>;
@@ -171,13 +171,13 @@ cudaError_t run(const Arguments& a, cudaStream_t stream) {
   return launch(embedding_concat_linear_forward_scratch<Data, Width>, {blocks, plan.threads, 0}, a, stream);
 }
 
-// Examples from which on a block is worth a wide slab of columns, whose part of P takes longer to form.
+// From so many examples on, a block is worth a wide slab of columns, whose part of P takes longer to form.
 constexpr int64_t kLargeBatch = 4096;
 constexpr int kWideSlab = 128, kNarrowSlab = 32;
-constexpr int kMostDepth = 128;  // rows of weights in shared memory at a time
-// P in scratch memory is to stay in the L2 cache: 40 MB on the A100, 50 on the H100. A row of it costs 4 bytes of the
-// L2 cache for each output, the plain product 2*E operations: from about so many on the row is less time, by the rates
-// in the vendor's data sheets (not measured).
+constexpr int kMostDepth = 128;  // so many rows of weights stand in shared memory at a time
+// P in scratch memory should stay in the L2 cache, which has 40 MB on the A100 and 50 MB on the H100. A row of P costs
+// 4 bytes of the L2 cache for each output, and the plain product costs 2*E operations. From about this E on the row
+// takes less time. That follows from the rates in the vendor's data sheets; it is not measured.
 constexpr int64_t kMostScratch = 16 << 20;
 constexpr int64_t kLeastEmbed = 16, kLeastEmbedOnTensorCores = 128, kMostScratchEmbed = 256;
 
@@ -201,8 +201,8 @@ Plan shared_plan(DType type, const Forward& p, const Device& device, Plan plan) 
   plan.table = Table::kShared;
   const int lanes = plan.columns / plan.width;
   plan.threads = s.batch >= kLargeBatch ? kMostThreads : 256;
-  // As many blocks as the device holds at once (by shared memory, and by registers, of which the kernel takes 40 a
-  // thread): more would only form P more often.
+  // There are as many blocks as the device holds at once. Shared memory limits these, and so do registers, of which the
+  // kernel takes 40 a thread. More blocks would only form P more often.
   const int64_t by_memory = larger(1, device.shared_bytes / plan.shared_bytes);
   const int64_t resident = device.multiprocessors * smaller(by_memory, 1536 / plan.threads);
   const int64_t passes = ceil_div(s.batch, larger(1, plan.threads / lanes));

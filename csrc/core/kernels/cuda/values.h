@@ -1,5 +1,5 @@
-// The data types in device code: what each is computed in, conversions, accesses of several values, and the functions
-// that are fused into the kernels.
+// The data types in device code: the type in which each is computed, conversions, accesses of several values, and the
+// functions that are fused into the kernels.
 #pragma once
 
 #include "kernels/cuda/device.h"
@@ -23,7 +23,7 @@ struct ComputeOf<double> {
 template <class Data>
 using Compute = typename ComputeOf<Data>::type;
 
-// Values that one access of 16 bytes holds.
+// The number of values that one access of 16 bytes holds.
 template <class Data>
 inline constexpr int kFullWidth = 16 / sizeof(Data);
 
@@ -85,7 +85,7 @@ inline __device__ void store_values(T* to, const Values<T, Width>& values) {
   *reinterpret_cast<Values<T, Width>*>(to) = values;
 }
 
-// Compute values to Width data values.
+// Rounds compute values to data values, and stores them.
 template <class Data, int Width>
 inline __device__ void store_data(Data* to, const Compute<Data> (&values)[Width]) {
   Values<Data, Width> rounded;
@@ -94,7 +94,7 @@ inline __device__ void store_data(Data* to, const Compute<Data> (&values)[Width]
   store_values(to, rounded);
 }
 
-// Reads compute values in pieces of at most 16 bytes, to which `from` must be aligned.
+// Reads compute values in pieces of at most 16 bytes. `from` must be aligned to the size of a piece.
 template <int Width, class T>
 inline __device__ void load_compute(const T* from, T (&values)[Width]) {
   constexpr int kPiece = Width * sizeof(T) > 16 ? 16 / static_cast<int>(sizeof(T)) : Width;
@@ -127,7 +127,7 @@ inline __device__ double activate(double z, Activation activation) {
   return activation == Activation::kTanh ? tanh(z) : z;
 }
 
-// Token number i, which must lie in [0, vocab).
+// Token number i. It must lie in [0, vocab).
 inline __device__ int checked_token(const void* tokens, TokenType type, int64_t i, int vocab) {
   int64_t token;
   if (type == TokenType::kInt64) {
@@ -139,7 +139,7 @@ inline __device__ int checked_token(const void* tokens, TokenType type, int64_t 
   }
   if (token < 0 || token >= vocab) {
     assert(!"tokens: index out of range of embedding_weight");
-    stop_kernel();  // so that the compiler keeps no values for what would follow
+    stop_kernel();  // the compiler need not keep values for what would follow
   }
   return static_cast<int>(token);
 }
@@ -156,7 +156,7 @@ __host__ __device__ constexpr int64_t larger(int64_t a, int64_t b) { return a > 
 
 inline bool is_aligned(const void* pointer, size_t bytes) { return reinterpret_cast<uintptr_t>(pointer) % bytes == 0; }
 
-// call(Data()) with the type that stands for `type`.
+// Calls call(Data()) with the type that stands for `type`.
 template <class Call>
 cudaError_t with_data_type(DType type, const Call& call) {
   switch (type) {

@@ -1,4 +1,5 @@
-// torch.ops.namegen_ext.batch_norm on CUDA devices. Only allocates and enqueues: the host never waits for the device.
+// torch.ops.namegen_ext.batch_norm on CUDA devices. It only allocates memory and enqueues kernels: the host never waits
+// for the device.
 #include "ops/batch_norm.h"
 
 #include <ATen/ops/empty.h>
@@ -11,7 +12,7 @@
 namespace namegen::ops::batch_norm {
 namespace {
 
-// The running statistics as a kernel wants them, contiguous and in the compute dtype, and back to where they live.
+// Running statistics as a kernel wants them, contiguous and in the compute dtype. Copies are written back at the end.
 class Running {
  public:
   Running(const optional<Tensor>& tensor, at::ScalarType compute) {

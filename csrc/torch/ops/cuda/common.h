@@ -1,5 +1,5 @@
-// What every operator needs between torch and the CUDA kernels: the device made current, its stream, scratch memory.
-// Of torch's CUDA headers only c10's are used: ATen's want parts of the toolkit that these sources don't need.
+// What all operators need between torch and the CUDA kernels: the current device, its stream and scratch memory.
+// Of torch's CUDA headers only c10's are included, because ATen's want parts of the CUDA toolkit that may be missing.
 #pragma once
 
 #include <c10/cuda/CUDAException.h>
@@ -11,15 +11,15 @@
 
 namespace namegen::ops {
 
-// While it lives, the device of `tensor` is the current one. Kernels go to the stream that is current on it.
+// The device of `tensor` is the current one while this lives. Kernels go to the stream that is current on it.
 class OnDevice {
  public:
   explicit OnDevice(const Tensor& tensor);
 
-  // What plans must know of it; asked of the driver once a device.
+  // What the plans of kernels depend on. The driver is asked once for each device.
   const cuda::Device& device() const { return device_; }
   cudaStream_t stream() const { return stream_; }
-  // Memory from torch's allocator, for kernels on the stream.
+  // Memory from torch's allocator for kernels on this stream.
   Tensor scratch(size_t bytes) const;
 
  private:

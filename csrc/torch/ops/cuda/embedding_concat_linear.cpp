@@ -1,7 +1,7 @@
-// torch.ops.namegen_ext.embedding_concat_linear on CUDA devices: by table through the kernels, or, where no table pays
-// or fits, by the plain products of torch's own operators (ops/embedding_concat_linear_plain.cpp). Only allocates and
-// enqueues: the host never waits for the device. A token outside [0, V) ends in a device-side assertion, as in torch's
-// embedding.
+// torch.ops.namegen_ext.embedding_concat_linear on CUDA devices. The kernels compute it by a table of rows per symbol.
+// Where no table pays or fits, torch's own operators compute the plain products
+// (ops/embedding_concat_linear_plain.cpp). Either way it only allocates memory and enqueues kernels: the host never
+// waits for the device. A token outside [0, V) ends in a device-side assertion, as in torch's embedding.
 #include "ops/embedding_concat_linear.h"
 
 #include <ATen/ops/empty.h>

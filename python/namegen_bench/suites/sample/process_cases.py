@@ -16,6 +16,7 @@ from typing import Any
 from namegen_bench.errors import BenchError
 from namegen_bench.measuring.agreement import DisagreementError
 from namegen_bench.measuring.comparison import Comparison, Measured, describe_sizes
+from namegen_bench.measuring.floor import Rates
 from namegen_bench.measuring.settings import Settings
 from namegen_bench.measuring.timing import measure
 from namegen_bench.names import NATIVE, SAMPLE, STOCK
@@ -30,14 +31,15 @@ _QUICK_NAMES = (20,)
 
 
 def measure_processes(
-    case: str, options: dict[str, Any], settings: Settings, tell: Callable[[str], None]
+    case: str, options: dict[str, Any], settings: Settings, rates: Rates, tell: Callable[[str], None]
 ) -> Iterator[Comparison]:
-    """Measure the command for each number of names, in seconds per process.
+    """Measure the command for each number of names, in seconds per process. Its least work is not counted.
 
     Args:
         case: the model's name in the tables.
         options: the options that the model is trained with.
         settings: how often each process is started.
+        rates: the machine's rates, for the rows.
         tell: is called with what is being measured.
 
     Raises:
@@ -52,10 +54,10 @@ def measure_processes(
         sizes = describe_sizes({"V": len(generator.vocabulary), "block": generator.config.options.block_size})
         for names in _QUICK_NAMES if settings.quick else AIMS:
             tell(f"{case}, processes of {names:,} names")
-            yield _compare(case, sizes, path, names, settings)
+            yield _compare(case, sizes, path, names, settings, rates)
 
 
-def _compare(case: str, sizes: str, path: Path, names: int, settings: Settings) -> Comparison:
+def _compare(case: str, sizes: str, path: Path, names: int, settings: Settings, rates: Rates) -> Comparison:
     command = (*_SAMPLE, str(path), "-n", str(names), "--seed", "1")
     found = len(_run(command).splitlines())
     if found != names:
@@ -68,7 +70,7 @@ def _compare(case: str, sizes: str, path: Path, names: int, settings: Settings) 
         mode="process",
         sizes=sizes,
         batch=names,
-        peers={peer: Measured(timing) for peer, timing in timings.items()},
+        peers={peer: Measured(timing, rates=rates) for peer, timing in timings.items()},
         notes=(
             f"{case}: a process that draws {names:,} names takes {seconds:.3f} s (aim: {AIMS[names]:g}); "
             "stock is a process that imports torch and draws nothing",

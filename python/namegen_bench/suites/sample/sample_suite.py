@@ -112,7 +112,7 @@ def run_sample(
         yield _compare(case, trained, settings, rates, only_peers)
     if only_peers is None or NATIVE in only_peers:
         mlp = sample_cases(settings.quick)[0]
-        yield from measure_processes(mlp.name, mlp.options, settings, tell)
+        yield from measure_processes(mlp.name, mlp.options, settings, rates[thread_counts[0]], tell)
 
 
 def _compare(

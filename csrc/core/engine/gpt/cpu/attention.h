@@ -19,8 +19,8 @@
 
 #include "engine/gpt/cpu/panel_products.h"
 #include "engine/gpt/forest.h"
-#include "kernels/cpu/softmax_cross_entropy.h"
 #include "kernels/cpu/exp.h"
+#include "kernels/cpu/softmax_cross_entropy.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 

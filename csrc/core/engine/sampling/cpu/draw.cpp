@@ -1,5 +1,5 @@
-// Drawing symbols from rows of thresholds. No branch depends on what is drawn: names that have ended draw on to the end
-// of their four symbols, into cells that nobody reads, so that the CPU works at several names at once.
+// Draws symbols from rows of thresholds. No branch depends on what is drawn, so that the CPU can work at several names
+// at once. A name that has ended draws on to the end of its four symbols, into cells that nobody reads.
 #include "engine/sampling/cpu/pick.h"
 #include "engine/sampling/cpu/sampling_kernel_table.h"
 

@@ -1,5 +1,5 @@
-// The arithmetic of a network in evaluation: sums of table rows, and products by weights. What comes out for one
-// context does not depend on those beside it: every sum runs over its terms in one order.
+// The arithmetic of a network in evaluation: sums of table rows, and products with weights. The result for one context
+// does not depend on the contexts beside it, since every sum has one order.
 #include "engine/sampling/cpu/sampling_kernel_table.h"
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/tanh.h"
@@ -36,24 +36,18 @@ void pack_weight(const float* weight, int64_t depth, int64_t columns, float* pac
 }
 
 void product(const sampling::Product& p) {
-  const Panels<float> panels{p.columns};
-  for (int64_t panel = 0; panel < panels.count(); ++panel) {
-    const float* weights = p.packed + panels.first(panel) * p.depth;
-    with_vectors(panels.vectors(panel), [&](auto vectors) {
-      constexpr int kVectors = decltype(vectors)::value;
-      for (int64_t row = 0; row < p.count; row += kTileRows<kVectors>) {
-        const int64_t rows = smaller(kTileRows<kVectors>, p.count - row);
-        const auto a = rows_of_a<float>(rows, [&](int64_t i) { return p.input + (row + i) * p.input_stride; });
-        tile_of<kVectors, float>(
-            rows, 1, p.depth, [&](int64_t) { return a; }, PackedRows<float, kVectors>{weights},
-            [&](int i, const Vec<float>* sums) {
-              float* output = p.output + (row + i) * p.output_stride + panels.first(panel);
-#pragma GCC unroll 4
-              for (int v = 0; v < kVectors; ++v) store(output + v * kWidth<float>, sums[v]);
-            });
-      }
+  for_each_panel<float>(p.columns, [&](auto nv, const Panel& panel) {
+    constexpr int NV = decltype(nv)::value;
+    const PackedRows<float, NV> weights{p.packed + panel.column * p.depth};
+    for_tiles<NV>(0, p.count, [&](int64_t row, int64_t rows) {
+      const auto a = rows_of_a<float>(rows, [&](int64_t i) { return p.input + (row + i) * p.input_stride; });
+      tile_of<NV, float>(
+          rows, 1, p.depth, [&](int64_t) { return a; }, weights,
+          [&](int i, const Vec<float>* sums) {
+            store_vectors<NV>(p.output + (row + i) * p.output_stride + panel.column, sums);
+          });
     });
-  }
+  });
 }
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

@@ -1,6 +1,6 @@
 // Philox4x32-10, a vector of samples at a time (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2,
-// 3", SC 2011). Each 32-bit word lies in a lane of 64 bits, whose upper half is never read: a product of two lower
-// halves is one instruction, and its halves are the next round's words.
+// 3", SC 2011). Each 32-bit word lies in a lane of 64 bits, whose upper half is never read. One instruction multiplies
+// two lower halves, and the halves of the product are words of the next round.
 #include "engine/sampling/cpu/sampling_kernel_table.h"
 #include "kernels/cpu/simd.h"
 

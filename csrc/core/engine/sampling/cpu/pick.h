@@ -1,4 +1,4 @@
-// Inversion: how many thresholds of a row are at most a word.
+// Inversion: counts the thresholds of a row that are at most a word.
 #pragma once
 
 #include "engine/sampling/sampling_kernels.h"
@@ -8,7 +8,7 @@ namespace namegen::cpu::NAMEGEN_ISA {
 
 typedef uint32_t UInt32Unaligned __attribute__((vector_size(kVectorBytes), aligned(4), may_alias));
 
-// All of a row's 16 or 32 thresholds at once: no branch, and less work than a search would be.
+// Compares all 16 or 32 thresholds of a row at once. That takes no branch, and less work than a search.
 template <int Width>
 struct PickByComparing {
   static uint32_t pick(const uint32_t* row, int64_t, uint32_t word) {
@@ -18,7 +18,8 @@ struct PickByComparing {
     if constexpr (Width == 32) passed |= uint32_t{_mm512_cmple_epu32_mask(_mm512_loadu_si512(row + 16), words)} << 16;
     return static_cast<uint32_t>(__builtin_popcount(passed));
 #elif defined(__AVX2__)
-    // Without an unsigned comparison: t <= w where max(t, w) == w. Packed to a byte a threshold, in some order.
+    // AVX2 has no unsigned comparison: t <= w where max(t, w) == w. The results are packed to a byte each, in some
+    // order.
     const __m256i words = _mm256_set1_epi32(static_cast<int>(word));
     const auto passed = [&](int i) {
       const __m256i t = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row + i));
@@ -43,7 +44,7 @@ struct PickByComparing {
   }
 };
 
-// By halves, without a branch that could be mispredicted.
+// Searches by halves, without a branch that could be mispredicted.
 struct PickByHalves {
   static uint32_t pick(const uint32_t* row, int64_t width, uint32_t word) {
     uint32_t position = 0;
@@ -60,7 +61,7 @@ inline uint32_t draw_symbol(const sampling::Rows& rows, uint32_t row, uint32_t w
   return Pick::pick(rows.thresholds + row * rows.width, rows.width, word);
 }
 
-// Calls body with the way of picking that a width wants.
+// Calls body with the way of picking for a width.
 template <class Body>
 inline auto with_pick(int64_t width, const Body& body) {
   if (width == 16) return body(PickByComparing<16>{});

@@ -1,4 +1,4 @@
-// The functions of one instruction set, for its table in sampling_kernel_table.cpp.
+// The functions of one instruction set, which sampling_kernel_table.cpp puts into a table.
 #pragma once
 
 #include "engine/sampling/sampling_kernels.h"

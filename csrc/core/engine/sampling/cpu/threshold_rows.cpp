@@ -1,4 +1,4 @@
-// From logits, or from probabilities, to rows of thresholds; in float64.
+// From logits, or from cumulative probabilities, to rows of thresholds. All of it is in float64.
 #include "engine/sampling/cpu/sampling_kernel_table.h"
 #include "kernels/cpu/exp.h"
 
@@ -6,7 +6,7 @@ namespace namegen::cpu::NAMEGEN_ISA {
 
 namespace {
 
-// Sets all but the k largest of x to -inf; of equal ones, those that come first stay.
+// Sets all but the k largest of x to -inf. Of equal ones, the first stay.
 inline void keep_largest(double* x, int64_t count, int64_t k, double* copy) {
   for (int64_t j = 0; j < count; ++j) copy[j] = x[j];
   for (int64_t j = 0; j < count; ++j) {
@@ -16,8 +16,8 @@ inline void keep_largest(double* x, int64_t count, int64_t k, double* copy) {
   }
 }
 
-// One row: thresholds ceil(c_j * 2^32 / total) of the cumulative weights c_j, whose last is the total. However its
-// product is rounded, its threshold comes out as 2^32 or more, which no word passes.
+// Writes one row: thresholds ceil(c_j * 2^32 / total) of the cumulative weights c_j, whose last is the total. However
+// the product of the total is rounded, its threshold is at least 2^32, which no word passes.
 inline void write_row(const double* cumulative, double total, int64_t vocab, const sampling::Rows& rows, int64_t row) {
   const double scale = 4294967296.0 / total;
   uint32_t* thresholds = rows.thresholds + row * rows.width;
@@ -34,7 +34,7 @@ inline void write_row(const double* cumulative, double total, int64_t vocab, con
   rows.last[row] = static_cast<int32_t>(passed_by_largest);
 }
 
-// Whether all numbers of a row, which is padded with zeros to whole vectors, are finite.
+// Whether all numbers of a row are finite. The row is padded with zeros to whole vectors.
 inline bool all_finite(const float* x, int64_t count) {
   constexpr int kLanes = kWidth<float>;
   Vec<float> sum = {};  // of x - x: 0, or NaN
@@ -65,7 +65,7 @@ void cumulative_to_rows(const sampling::Cumulative& p) {
 bool softmax(const sampling::Softmax& p) {
   constexpr int kLanes = kWidth<double>;
   const double infinity = __builtin_inf();
-  double* x = p.scratch;  // padded with -inf, so that whole vectors can be read
+  double* x = p.scratch;  // padded with -inf, since whole vectors are read
   double* weight = p.scratch + sampling::padded(p.vocab);
   const int64_t end = ceil_div(p.vocab, kLanes) * kLanes;
   for (int64_t j = p.vocab; j < end; ++j) x[j] = -infinity;

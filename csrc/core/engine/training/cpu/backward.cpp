@@ -1,4 +1,5 @@
-// The backward pass, from the gradients of the last level down to those of the embedding.
+// The backward pass: from the gradients of the last level down to the sums per symbol, and to the gradient of the
+// embedding.
 #include "engine/training/cpu/batch_norm_passes.h"
 #include "engine/training/cpu/linear_gradients.h"
 #include "engine/training/cpu/passes.h"
@@ -8,12 +9,12 @@ namespace {
 
 // ---- the levels above the first -------------------------------------------------------------------------------------
 
-// The gradients of level l's linear, and on to level l - 1.
+// The gradients of level l's linear, and from there to the gradient of level l - 1.
 template <class T>
 void hidden_level_gradients(StepState<T>& s, int64_t l) {
   const LinearLayout& linear = s.layout.levels[l].linear;
   const int64_t rows = s.rows(l), columns = linear.weight_stride, inputs = linear.transposed_stride();
-  const bool joined = s.network.levels[l].group > 1;  // what s.joins(l) says of a level above the first
+  const bool joined = s.network.levels[l].group > 1;  // as s.joins(l), since l > 0
   const bool norm = s.network.levels[l].batch_norm, norm_below = s.network.levels[l - 1].batch_norm;
   s.for_chunks(rows, 4.0 * rows * inputs * columns, [&](const RowRange& range) {
     if (norm) input_gradient_rows(s, l, range, StoreRows<T>{s.levels[l].dz.data(), columns});
@@ -30,7 +31,7 @@ void hidden_level_gradients(StepState<T>& s, int64_t l) {
     }
     const InputGradient<T> product =
         input_gradient_of<T>(linear, s.transposed.data() + linear.transposed, dz, range.count());
-    if (joined) {  // over x, which has served
+    if (joined) {  // x has served, and is overwritten
       input_gradient(product, StoreRows<T>{x, inputs});
     } else {
       gradient_before_tanh(s, product, l - 1, range);
@@ -39,8 +40,8 @@ void hidden_level_gradients(StepState<T>& s, int64_t l) {
   });
 }
 
-// The gradient before the tanh of level l - 1, whose rows level l has joined: of each row, that of all parts made of
-// it.
+// The gradient before the tanh of level l - 1, whose rows level l has joined. The gradient of a row is the sum over all
+// parts that are made of it.
 template <class T>
 void gather_gradients(StepState<T>& s, int64_t l) {
   const LevelState<T>& below = s.levels[l - 1];
@@ -64,7 +65,8 @@ void gather_gradients(StepState<T>& s, int64_t l) {
 
 // ---- the first level: sums per symbol -------------------------------------------------------------------------------
 
-// The sums per symbol of a level with batch norm, or whose gradient had to be gathered.
+// The sums per symbol, where the gradient of the first level needs a pass: the level has batch norm, or its gradient
+// was gathered.
 template <class T>
 void sum_by_symbol(StepState<T>& s) {
   const LevelState<T>& state = s.levels[0];
@@ -108,7 +110,7 @@ void backward(StepState<T>& s) {
     if (s.joins(l)) gather_gradients(s, l);
   }
   const bool has_joined = s.num_levels() > 1 && s.joins(1);
-  if (has_joined || s.network.levels[0].batch_norm) sum_by_symbol(s);  // else gradient_before_tanh did
+  if (has_joined || s.network.levels[0].batch_norm) sum_by_symbol(s);  // else gradient_before_tanh made the sums
 }
 
 template <class T>
@@ -123,7 +125,7 @@ void first_level_gradients(StepState<T>& s) {
 
   const double flops = 2.0 * symbols.rows() * inputs * columns;
   fill_zero(s.gradient(0), s.network.vocab * embedding_stride);
-  for (int64_t t = 0; t < linear.segments; ++t) {  // in order: positions share symbols
+  for (int64_t t = 0; t < linear.segments; ++t) {  // one after the other: positions share symbols
     const int64_t base = symbols.base[t], count = symbols.base[t + 1] - base;
     constexpr int64_t kRows = 24;
     parallel_for(s.context, ceil_div(count, kRows), flops / linear.segments / kFlopsPerMicro, [&](int64_t task) {

@@ -84,7 +84,7 @@ inline void finish_gradient_sums(StepState<T>& s, int64_t l) {
                        s.gradient(s.layout.levels[l].norm_bias));
 }
 
-// finish(row, column, Constant<NV>, values): the gradient of z.
+// Calls finish(row, column, Constant<NV>, values) with the gradient of z.
 template <class T, class Finish>
 inline void input_gradient_rows(const StepState<T>& s, int64_t l, const RowRange& range, const Finish& finish) {
   input_gradient_rows(batch_norm_of(s, l), range.first, range.end, finish);

@@ -1,4 +1,5 @@
-// The step engine of one instruction set: parameters in and out, and steps as a sequence of passes (passes.h).
+// The step engine of one instruction set: it copies parameters in and out, and runs each step as a sequence of passes
+// (passes.h).
 #include "engine/training/step_engine.h"
 
 #include <memory>
@@ -79,14 +80,14 @@ class CpuStepEngine final : public engine::StepEngine {
 
   void logits(const int32_t* tokens, int64_t n, void* result, Context& context) override {
     const Network& network = state_.network;
-    if (network.level_count == 0) {  // the embedding's rows are the logits
+    if (network.level_count == 0) {  // the rows of the embedding are the logits
       for (int64_t i = 0; i < n; ++i) {
         __builtin_memcpy(static_cast<T*>(result) + i * network.vocab,
                          state_.value(tokens[i] * state_.layout.embedding_stride), network.vocab * sizeof(T));
       }
       return;
     }
-    const int64_t most = smaller(1024, INT32_MAX / network.block);  // whose tokens are numbered in 32 bits
+    const int64_t most = smaller(1024, INT32_MAX / network.block);  // tokens are numbered in 32 bits
     const int64_t stride = padded<T>(network.vocab);
     for (int64_t first = 0; first < n; first += most) {
       const int64_t count = smaller(most, n - first);
@@ -113,7 +114,7 @@ class CpuStepEngine final : public engine::StepEngine {
   T* arena(Slot slot) const { return state_.arena[static_cast<int>(slot)].data(); }
   size_t bytes_of(int64_t level) const { return state_.network.levels[level].size * sizeof(T); }
 
-  // As unsigned numbers, of which the negative ones are the largest.
+  // Values are compared as unsigned numbers, among which the negative ones are the largest.
   template <class Unsigned, class Value>
   static bool all_below_of(const Value* values, int64_t n, int64_t limit) {
     Unsigned beyond = 0;
@@ -144,8 +145,9 @@ class CpuStepEngine final : public engine::StepEngine {
     update(state_);
   }
 
-  // At once, on two threads, where each is worth one and the end of the step not several: neither can be shared well
-  // (an MLP's step at batch 1,024 on two threads: 90 to 85 us).
+  // Both run at once, on two threads, where each is worth a thread and the end of the step is not worth several.
+  // Neither can be shared well. Measured: 90 us one after the other, 85 us at once (an MLP's step at batch 1,024, two
+  // threads).
   void end_step_and_prepare(const Steps& steps, int64_t step) {
     constexpr double kLeastMicros = 5, kMostMicros = 100;
     const double preparing = 0.003 * double(steps.batch) * double(state_.network.block);
@@ -162,9 +164,9 @@ class CpuStepEngine final : public engine::StepEngine {
   }
 
   StepState<T> state_;
-  std::unique_ptr<Examples> examples_;  // that `run` draws from
+  std::unique_ptr<Examples> examples_;  // those that `run` draws from
   std::unique_ptr<RowMarks> marks_;
-  Examples evaluated_;  // some of those that `logits` computes
+  Examples evaluated_;  // a part of those that `logits` computes
   bool transposed_is_current_ = false;
 };
 

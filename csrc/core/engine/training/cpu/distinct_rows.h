@@ -1,44 +1,48 @@
-// Which rows of a minibatch are equal. Minibatches of names repeat themselves: a seventh of all contexts is the empty
-// one, and of 1,024 contexts of three characters, about 500 are distinct (of 32: 27; of their 128 pairs in a context of
-// eight: 47). Equal rows have equal activations, so that every level computes each once, and adds up the gradients of
-// all places that hold it: the same sums as over the whole minibatch, in another order.
+// Which rows of a minibatch are equal. Equal rows have equal activations, so every level computes each of them once.
+// The backward pass adds up the gradients of all places that hold a row. These are the same sums as over the whole
+// minibatch, in another order.
+//
+// Minibatches of names repeat themselves: a seventh of all contexts is the empty one. Measured: 27 distinct contexts
+// among 32, about 500 among 1,024 (contexts of three characters); 47 distinct pairs among the 128 of 32 contexts of
+// eight.
 #pragma once
 
 #include "kernels/cpu/parallel.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-// The distinct rows of one level, in the order in which they first occur. A place is a position of an example. Not all
-// is needed, and there, everywhere: no repeats in evaluation, no parts where a level has the rows of the one below.
+// The distinct rows of one level, in the order in which they first occur. A place is a position of an example.
+// Evaluation needs no repeats. A level with the rows of the level below needs no parts.
 struct DistinctRows {
   int64_t count = 0;       // R
   const int32_t* repeats;  // (R): at how many places each occurs
   const int32_t* parts;    // (R, group): what each is made of, symbols or rows of the level below
 };
 
-// The row of a minibatch that a row of the whole data set has become; of the minibatch with this stamp.
+// Which row of a minibatch a row of the whole data set has become. It holds for the minibatch with this stamp alone.
 struct Mark {
   uint32_t stamp;
   int32_t row;
 };
 
-// The distinct ones of some numbers, which are the data set's for its rows.
+// The distinct ones among n numbers. The numbers are those of rows of the data set.
 struct Picked {
   int64_t count;     // R
-  int32_t* numbers;  // (R), by first occurrence
-  int32_t* repeats;  // (R): sums of the weights of all that are equal
+  int32_t* numbers;  // (R), in the order of their first occurrence
+  int32_t* repeats;  // (R): sums of the weights of all equal numbers
   int32_t* row_of;   // (n)
-  int32_t* sizes;    // (R): how many are equal
-  int32_t* rank;     // (n): how many equal ones stand before each
+  int32_t* sizes;    // (R): how many numbers are equal
+  int32_t* rank;     // (n): how many equal numbers stand before each
 };
 
-// marks[number] of every number must have another stamp before. weight_of(i): at how many places numbers[i] stands.
+// marks[number] of every number must have another stamp before the call. weight_of(i) is the number of places where
+// numbers[i] stands.
 template <class WeightOf>
 inline Picked pick_distinct(const int32_t* numbers, int64_t n, const WeightOf& weight_of, Mark* marks, uint32_t stamp,
                             Context& context) {
   const auto array = [&] { return scratch_array<int32_t>(context, n); };
   Picked picked{0, array(), array(), array(), array(), array()};
-  // Without a branch, as nobody can guess which numbers are new.
+  // This loop has no branch, since which numbers are new cannot be guessed.
   int32_t count = 0;
   for (int64_t i = 0; i < n; ++i) {
     Mark& mark = marks[numbers[i]];
@@ -56,13 +60,13 @@ inline Picked pick_distinct(const int32_t* numbers, int64_t n, const WeightOf& w
   return picked;
 }
 
-// The members of each row, one after the other: those of row r are members[begin[r]] to members[begin[r + 1]].
+// The members of each row, one row after the other. Those of row r are members[begin[r]] to members[begin[r + 1] - 1].
 struct RowLists {
   int32_t* begin;  // (R + 1)
   int32_t* members;
 };
 
-// Lists 0 ... n - 1 by their rows, in order.
+// Lists the places 0 ... n - 1 by their rows, in order.
 inline RowLists list_by_row(const Picked& picked, int64_t n, Context& context) {
   const RowLists lists{scratch_array<int32_t>(context, picked.count + 1), scratch_array<int32_t>(context, n)};
   lists.begin[0] = 0;

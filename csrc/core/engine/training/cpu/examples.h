@@ -1,6 +1,6 @@
 // The examples that steps draw from. Equal contexts have one number, and so have the equal rows that they are made of
-// at every level: numbered once for a data set, so that a step has but to see which of them it has drawn (an MLP's step
-// at batch 32: 11.8 to 11.3 us).
+// at every level. A data set is numbered once, so a step only has to see which numbers it has drawn. Measured: 11.8 us
+// with numbering in each step, 11.3 us with numbering once (an MLP's step at batch 32).
 #pragma once
 
 #include "engine/training/cpu/distinct_rows.h"
@@ -11,10 +11,11 @@ namespace namegen::cpu::NAMEGEN_ISA {
 
 using engine::Network;
 
-// Whether a level's linear reads several rows of the level below side by side. If not, its rows are those below.
+// Whether a level's linear reads several rows of the level below side by side. If it does not, the level has the rows
+// of the level below.
 inline bool joins_rows(const Network& network, int64_t level) { return level > 0 && network.levels[level].group > 1; }
 
-// The lowest level that has the same rows.
+// The lowest level that has the same rows as `level`.
 inline int64_t level_of_rows(const Network& network, int64_t level) {
   while (level > 0 && !joins_rows(network, level)) --level;
   return level;
@@ -31,7 +32,7 @@ class Examples {
   void assign(const Network& network, const int32_t* tokens, const int32_t* targets, int64_t n) {
     int64_t positions = network.block;
     const int32_t* values = tokens;
-    Array<int32_t> numbers;  // of the rows of one level, then, in their place, of those of the next
+    Array<int32_t> numbers;  // of the rows of one level; then, in their place, of those of the next
     for (int64_t l = 0; l < network.level_count; ++l) {
       const int64_t group = network.levels[l].group;
       positions /= group;
@@ -47,13 +48,13 @@ class Examples {
     for (int64_t i = 0; i < n; ++i) examples_.data()[i] = {values[i], targets == nullptr ? 0 : targets[i]};
   }
 
-  // Gives back the memory that only numbering needs.
+  // Frees the memory that only numbering needs.
   void finish_numbering() {
     for (RowTable& rows : rows_) rows.finish();
   }
 
   const Example* data() const { return examples_.data(); }
-  // The distinct rows of a level that is the lowest with its rows.
+  // The distinct rows of a level, which must be the lowest with its rows.
   const RowTable& rows(int64_t level) const { return rows_[level]; }
 
  private:
@@ -61,15 +62,15 @@ class Examples {
   RowTable rows_[Network::kMostLevels];
 };
 
-// Which rows of the data set one minibatch after the other has.
+// Which rows of the data set each minibatch has.
 class RowMarks {
  public:
-  // After a minibatch with the last stamp, all marks are taken away and the stamps begin again.
+  // Stamps go up to `last_stamp`. Then all marks are cleared, and the stamps begin again.
   explicit RowMarks(uint32_t last_stamp = UINT32_MAX) : last_stamp_(last_stamp) {}
 
   void reserve(const Network& network, const Examples& examples) {
     for (int64_t l = 0; l < network.level_count; ++l) marks_[l].resize(examples.rows(l).count());
-    if (network.level_count == 0) marks_[0].resize(network.vocab);  // whose contexts are symbols
+    if (network.level_count == 0) marks_[0].resize(network.vocab);  // contexts are symbols
     stamp_ = 0;
   }
   void begin_minibatch() {
@@ -85,7 +86,7 @@ class RowMarks {
   Mark* of_level(int64_t level) const { return marks_[level].data(); }
 
  private:
-  Array<Mark> marks_[Network::kMostLevels];  // by the lowest level that has the rows
+  Array<Mark> marks_[Network::kMostLevels];  // by the lowest level with the rows
   uint32_t last_stamp_;
   uint32_t stamp_ = 0;
 };

@@ -1,4 +1,4 @@
-// The forward pass: rows per symbol for the first level, products for the others, batch norm where there is one.
+// The forward pass: rows per symbol for the first level, products for the others, and batch norm where there is one.
 #include "engine/training/cpu/batch_norm_passes.h"
 #include "engine/training/cpu/passes.h"
 #include "engine/training/cpu/symbol_sums.h"
@@ -9,7 +9,7 @@ namespace {
 
 // ---- the first level ------------------------------------------------------------------------------------------------
 
-// The embedding of every row of symbols.
+// Gathers the embedding of every row of symbols.
 template <class T>
 void gather_embedding(StepState<T>& s) {
   const int64_t columns = s.layout.embedding_stride;
@@ -21,7 +21,7 @@ void gather_embedding(StepState<T>& s) {
   s.embedding_rows = rows;
 }
 
-// Rows [first, first + count) of the table, all of position t.
+// Computes rows [first, first + count) of the table, which all belong to position t.
 template <class T>
 void table_rows(const StepState<T>& s, const LinearLayout& linear, int64_t t, int64_t first, int64_t count, T* table) {
   const int64_t columns = linear.weight_stride;
@@ -56,7 +56,7 @@ void combine(const StepState<T>& s, const T* table, const RowRange& range, T* ou
   }
 }
 
-// Rows of the output: each the sum of one row of the table a position.
+// Computes rows of the output. Each is the sum of one row of the table for each position.
 template <bool Tanh, class T>
 void combine_any(const StepState<T>& s, const T* table, const RowRange& range, T* output) {
   switch (s.layout.levels[0].linear.segments) {
@@ -79,8 +79,9 @@ void make_table(const StepState<T>& s, T* table) {
   }
 }
 
-// Makes the rows per symbol and position that occurs, or leaves it to every share of the chunks to make its own. Where
-// they are too little work for two threads to share, they are too little for one to read from another's cache as well.
+// Makes the table: a row for each symbol that occurs at each position. Where it is too little work for two threads to
+// share, it is too little for one thread to read from another's cache as well. Each share of the chunks then makes a
+// table of its own.
 template <class T>
 void begin_table(StepState<T>& s) {
   const LinearLayout& linear = s.layout.levels[0].linear;
@@ -104,7 +105,7 @@ void begin_table(StepState<T>& s) {
   });
 }
 
-// Sums of rows per symbol.
+// The output of the first level: sums of rows of the table.
 template <class T>
 void first_level_rows(const StepState<T>& s, const RowRange& range) {
   T* table = s.table + range.share * s.table_stride;
@@ -118,7 +119,7 @@ void first_level_rows(const StepState<T>& s, const RowRange& range) {
 
 // ---- the levels above -----------------------------------------------------------------------------------------------
 
-// store_at(row, column, z): the vectors of left @ weight + bias.
+// Calls store_at(row, column, z) with the vectors of left @ weight + bias.
 template <class T, class Store>
 void linear_rows(const StepState<T>& s, const LinearLayout& linear, const T* left, int64_t rows,
                  const Store& store_at) {
@@ -134,7 +135,7 @@ void linear_rows(const StepState<T>& s, const LinearLayout& linear, const T* lef
               });
 }
 
-// The rows of the level below that make up rows of level l's input, side by side.
+// Copies the rows of the level below side by side into the rows of level l's input.
 template <class T>
 void join_rows(const StepState<T>& s, int64_t l, const RowRange& range) {
   const LinearLayout& linear = s.layout.levels[l].linear;
@@ -160,7 +161,7 @@ void hidden_level_rows(const StepState<T>& s, int64_t l, const RowRange& range) 
 
 // ---- passes over levels ---------------------------------------------------------------------------------------------
 
-// Levels [begin, end), of which all but the last are not waited for.
+// Computes levels [begin, end). Only the last of them is waited for.
 template <class T>
 void levels_rows(const StepState<T>& s, int64_t begin, int64_t end, const RowRange& range) {
   const bool normalised_before = begin < s.num_levels() && s.joins(begin);
@@ -208,7 +209,7 @@ void forward(StepState<T>& s, bool training) {
     } else {
       use_running_statistics(s, l);
     }
-    if (begin == s.num_levels() || !s.joins(begin)) continue;  // the next pass begins with it
+    if (begin == s.num_levels() || !s.joins(begin)) continue;  // else the next pass begins with normalise_rows
     s.for_chunks(s.rows(l), 24.0 * s.rows(l) * s.stride(l),
                  [&](const RowRange& range) { normalise_rows(s, l, range); });
   }
@@ -225,7 +226,7 @@ template <class T>
 void logits_rows(const StepState<T>& s, const RowRange& range) {
   const int64_t columns = padded<T>(s.network.vocab);
   T* target = s.logits.data() + range.first * columns;
-  if (s.num_levels() == 0) {  // the embedding's rows are the logits
+  if (s.num_levels() == 0) {  // the rows of the embedding are the logits
     for (int64_t r = range.first; r < range.end; ++r, target += columns) {
       __builtin_memcpy(target, s.value(s.now->outputs.parts[r] * columns), columns * sizeof(T));
     }

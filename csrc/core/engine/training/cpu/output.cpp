@@ -1,4 +1,4 @@
-// The pass in the middle of a step, between forward and backward: from the last level to the losses and back to it.
+// The pass between forward and backward: from the last level to the losses, and back to the last level.
 #include "engine/training/cpu/batch_norm_passes.h"
 #include "engine/training/cpu/linear_gradients.h"
 #include "engine/training/cpu/passes.h"
@@ -7,7 +7,7 @@
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {
 
-// The sum of the losses of all examples of a chunk of contexts; the logits become their gradients.
+// Returns the sum of the losses of all examples of a chunk of contexts. The logits become their gradients.
 template <class T>
 double cross_entropy_rows(const StepState<T>& s, const RowRange& range) {
   const int64_t vocab = s.network.vocab, columns = padded<T>(vocab);

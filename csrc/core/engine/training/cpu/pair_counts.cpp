@@ -1,5 +1,5 @@
-// The whole step of a network that is one table of logits: all examples of a context share its row, so that how often
-// each target follows each context is all there is to know of a minibatch.
+// The whole step of a network that is one table of logits. All examples of a context share a row of the table. So the
+// losses and gradients follow from how often each target follows each context.
 #include "engine/training/cpu/passes.h"
 #include "kernels/cpu/softmax_cross_entropy.h"
 

@@ -1,7 +1,7 @@
-// A network's parameters in the engine's layout: one array for all of them, every matrix with rows of whole vectors
-// that are 0 beyond the matrix's columns. Weights lie transposed, (inputs, outputs), as the forward pass reads them; a
-// second copy, (outputs, inputs), is what the backward pass reads. The output's weight lies as torch has it, (outputs,
-// inputs): the alphabet is short, and would leave much of a row of vectors empty. Both passes read that.
+// A network's parameters in the engine's layout. They stand in one array. Every matrix has rows of whole vectors, which
+// are 0 beyond the matrix's columns. Weights lie transposed, (inputs, outputs), as the forward pass reads them. The
+// backward pass reads a second copy, (outputs, inputs). The output's weight lies as torch has it, (outputs, inputs),
+// and both passes read that: the alphabet is short, and rows of outputs would leave much of their vectors empty.
 #pragma once
 
 #include "engine/training/cpu/step_memory.h"
@@ -18,7 +18,7 @@ struct LinearLayout {
   int64_t segments;
   int64_t inputs;
   int64_t outputs;
-  int64_t weight;          // offset of (segments * inputs, padded outputs); of the output (outputs, padded inputs)
+  int64_t weight;          // offset of (segments * inputs, padded outputs); the output's is (outputs, padded inputs)
   int64_t bias;            // offset of (padded outputs), or -1
   int64_t transposed;      // offset of (outputs, segments * padded inputs) in the second copy, or -1: the first level
                            // and the output have none
@@ -27,7 +27,7 @@ struct LinearLayout {
   int64_t transposed_stride() const { return segments * segment_stride; }
 };
 
-// Where one parameter of torch's layout lies.
+// Where one of torch's parameters lies.
 struct Place {
   int64_t offset;
   int64_t rows;     // in torch's layout
@@ -49,9 +49,9 @@ struct ParameterLayout {
   LevelLayout levels[Network::kMostLevels];
   LinearLayout output;
   int64_t embedding_stride;
-  // Offsets [0, shared): embedding, the first level's linear and all batch norms, whose gradients are formed whole; its
-  // weight comes last, from first_weight on. [shared, size): the other linears, whose gradients are sums over chunks of
-  // examples; their weights come last, from other_weights on.
+  // Offsets [0, shared) hold the embedding, the first level's linear and all batch norms, whose gradients are formed
+  // whole. The first level's weight comes last, from first_weight on. Offsets [shared, size) hold the other linears,
+  // whose gradients are sums over chunks of examples. Their weights come last, from other_weights on.
   int64_t first_weight = 0;
   int64_t shared = 0;
   int64_t other_weights = 0;
@@ -126,8 +126,8 @@ struct ParameterLayout {
   }
 };
 
-// What stands beyond a row's columns becomes 0 again: steps with a learning rate or gradients that are not finite have
-// spoilt it.
+// Sets what stands beyond a row's columns to 0 again. Steps with a learning rate or gradients that are not finite may
+// have changed it.
 template <class T>
 inline void take_parameter(const Place& place, const T* data, T* arena) {
   T* target = arena + place.offset;

@@ -1,39 +1,42 @@
-// The passes of a step, each over the whole of minibatch `now` and level by level, for float and double. A pass is cut
-// into chunks of rows that threads can share. Chunks depend on the minibatch alone and are merged in order, so the bits
-// do not depend on the number of threads.
+// The passes of a step, for float and double. Each pass goes over the whole of minibatch `now`, level by level. A pass
+// is cut into chunks of rows that threads can share. Chunks depend on the minibatch alone and are merged in order, so
+// the bits do not depend on the number of threads.
 #pragma once
 
 #include "engine/training/cpu/step_state.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-// From the tokens up to the last level that is waited for; when training, with the statistics of the minibatch.
+// Computes the levels from the tokens up to the last one that is waited for. Training takes the statistics of the
+// minibatch.
 template <class T>
 void forward(StepState<T>& s, bool training);
 
-// From there to the logits of each distinct context, for one chunk of these; and the floating-point operations for all.
+// Computes the other levels and the logits, for one chunk of the distinct contexts. logits_flops is the number of
+// floating-point operations for all chunks.
 template <class T>
 void logits_rows(const StepState<T>& s, const RowRange& range);
 template <class T>
 double logits_flops(const StepState<T>& s);
 
-// The logits, the sum of the losses in nats, and the way back from the losses to the last level, with the gradients of
-// the output linear: all that a chunk of contexts needs, in one go. With update_at_once the weights of the linears are
-// moved on the way, here, in `backward` and in `first_level_gradients`.
+// Computes the logits and returns the sum of the losses in nats. It also goes back from the losses to the last level,
+// with the gradients of the output linear, so that a chunk of contexts needs one pass. With update_at_once the weights
+// of the linears are moved on the way, here, in `backward` and in `first_level_gradients`.
 template <class T>
 double output(StepState<T>& s);
 
-// From the last level down to the sums per symbol of the first one, by chunk.
+// Goes back from the last level to the sums per symbol of the first one, which each chunk has for itself.
 template <class T>
 void backward(StepState<T>& s);
 
-// From these sums, the gradients of the first linear and of the embedding.
+// Computes, from these sums, the gradients of the first linear and of the embedding.
 template <class T>
 void first_level_gradients(StepState<T>& s);
 
-// Instead of those above, where the network is one table and a minibatch has at least as many examples as that has
-// rows: the sum of the losses, from pairs that are counted, and the gradient of the table. A step of the bigram takes
-// 6.9 us for 1,024 examples, where it took 36, and 109 us for 28,876, where it took 1,191.
+// Replaces the passes above where the network is one table and a minibatch has at least as many examples as the table
+// has rows. It counts the pairs of context and target, returns the sum of the losses and writes the gradient of the
+// table. Measured, with the passes above and with counted pairs: 36 and 6.9 us (1,024 examples), 1,191 and 109 us
+// (28,876 examples; one step of the bigram).
 bool pairs_can_be_counted(int64_t levels, int64_t vocab, int64_t batch);
 template <class T>
 double cross_entropy_of_pairs(StepState<T>& s);

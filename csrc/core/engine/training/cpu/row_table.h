@@ -1,4 +1,4 @@
-// Rows of small numbers, each kept once and numbered by first occurrence.
+// Rows of small numbers. Each is kept once and has a number, in the order of first occurrence.
 #pragma once
 
 #include <stdexcept>
@@ -10,7 +10,7 @@ namespace namegen::cpu::NAMEGEN_ISA {
 
 class RowTable {
  public:
-  // Forgets all rows; those to come have `group` values.
+  // Forgets all rows. Rows from now on have `group` values.
   void begin(int64_t group) {
     group_ = group;
     count_ = 0;
@@ -19,7 +19,7 @@ class RowTable {
     fill_zero(slots_.data(), slots());
   }
 
-  // The number of the row with these values, a new one where there is none yet.
+  // The number of the row with these values. A row that is not there yet gets a new number.
   int32_t number(const int32_t* values) {
     if (2 * (count_ + 1) > slots()) grow();
     const int64_t slot = slot_of(values);
@@ -31,7 +31,7 @@ class RowTable {
     return slots_.data()[slot] - 1;
   }
 
-  // Gives back the memory that only further rows would need. There may be none until the next `begin`.
+  // Frees the memory that only further rows would need. No row may be added until the next `begin`.
   void finish() {
     Array<int32_t>().swap(slots_);
     if (parts_.size() > count_ * group_) keep_parts_in(count_ * group_);
@@ -46,7 +46,8 @@ class RowTable {
 
   int64_t slots() const { return int64_t{1} << bits_; }
 
-  // Where the row is, or belongs: Fibonacci hashing of each value in turn (Knuth 1973), then the next free slot.
+  // The slot where the row is or belongs: Fibonacci hashing of each value in turn (Knuth 1973), then the next free
+  // slot.
   int64_t slot_of(const int32_t* values) const {
     uint64_t hash = 0;
     for (int64_t part = 0; part < group_; ++part) {

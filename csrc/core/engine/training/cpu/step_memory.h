@@ -1,4 +1,4 @@
-// The step engine's memory: arrays that live as long as it does, and the scratch memory of one step.
+// The step engine's memory: arrays that live as long as the engine does, and the scratch memory of one step.
 #pragma once
 
 #include <cstdlib>
@@ -18,7 +18,7 @@ inline void* allocate_zeros(size_t bytes) {
   return p;
 }
 
-// The scratch memory of a step is used again by the next one; threads are those of the caller's context.
+// A context whose scratch memory serves one step after the other. Its threads are those of the caller's context.
 class StepContext final : public Context {
  public:
   StepContext() = default;
@@ -38,9 +38,9 @@ class StepContext final : public Context {
     used_ = 0;
   }
 
-  // Zeroes what is about to be handed out, as far as it was before. Lines that another core has read since then are
-  // slow to write one by one: the stores of a fill do not wait for their contents (two CPUs without a shared cache,
-  // preparing 1,024 examples: 19 to 13 us).
+  // Zeroes what is about to be handed out, as far as it was handed out before. Lines that another core has read since
+  // then are slow to write one by one, but the stores of a fill do not wait for the lines' contents. Measured: 19 us
+  // without the fill, 13 us with it (preparing 1,024 examples, two CPUs without a shared cache).
   void clear() {
     if (first_ != nullptr) std::memset(reinterpret_cast<char*>(first_) + sizeof(Block), 0, first_used_);
   }
@@ -65,7 +65,7 @@ class StepContext final : public Context {
 
  private:
   static constexpr size_t kBlockBytes = 256 * 1024;
-  struct alignas(64) Block {  // the memory follows
+  struct alignas(64) Block {  // the block's memory follows it
     Block* next;
     size_t bytes;
   };
@@ -81,11 +81,11 @@ class StepContext final : public Context {
   Block* first_ = nullptr;
   Block* current_ = nullptr;
   size_t used_ = 0;
-  size_t first_used_ = 0;  // of the first block, in any step
+  size_t first_used_ = 0;  // bytes of the first block, the most of any step
   Context* outer_ = nullptr;
 };
 
-// `count` zeros that live as long as the array does.
+// `count` values, at first 0, that live as long as the array does.
 template <class T>
 class Array {
  public:
@@ -94,7 +94,7 @@ class Array {
   Array& operator=(const Array&) = delete;
   ~Array() { std::free(memory_); }
 
-  // New zeros. Where memory runs out, the array stays as it was.
+  // Allocates new zeros. Where there is no memory, the array stays as it was.
   void resize(int64_t count) {
     T* memory = static_cast<T*>(allocate_zeros(static_cast<size_t>(count) * sizeof(T)));
     std::free(memory_);

@@ -1,5 +1,4 @@
-// What the passes of a step work on: the parameters, one minibatch at every level, and where threads and scratch memory
-// come from.
+// What the passes of a step work on: the parameters, one minibatch at every level, scratch memory and threads.
 #pragma once
 
 #include "engine/training/cpu/minibatch.h"
@@ -11,11 +10,11 @@ using engine::Optimizer;
 using engine::OptimizerKind;
 using engine::Slot;
 
-// The rows of a level that belong to a chunk.
+// The rows of a level that belong to one chunk.
 struct RowRange {
   int64_t chunk;
-  int64_t share;      // which thread's share of the chunks it is in
-  bool begins_share;  // as the first of them
+  int64_t share;      // the number of the thread's share that holds the chunk
+  bool begins_share;  // whether the chunk is the first of its share
   int64_t first;
   int64_t end;
   int64_t count() const { return end - first; }
@@ -25,15 +24,15 @@ struct RowRange {
 template <class T>
 struct LevelState {
   int64_t positions = 0;  // T, after grouping
-  Array<T> x;             // what the linear reads where it joins rows of the level below, then the gradient of that
-  Array<T> z;             // before batch norm; unused without
+  Array<T> x;             // the linear's input, where it joins rows of the level below; then its gradient
+  Array<T> z;             // before batch norm; not used without
   Array<T> y;             // after tanh
-  Array<T> dz;            // gradient before tanh, then of z
+  Array<T> dz;            // the gradient before tanh, then of z
   Array<T> mean, invstd;  // of the minibatch
   Array<T> scale;         // of batch norm: weight * invstd
   Array<T> running_mean, running_var;
   // In scratch memory:
-  T* weights = nullptr;                  // of each row, for batch norm: at how many places it occurs
+  T* weights = nullptr;                  // for batch norm: at how many places each row occurs
   T* chunk_sums = nullptr;               // of batch norm
   T *shift = nullptr, *slope = nullptr;  // of batch norm's backward pass, by channel
 };
@@ -43,8 +42,8 @@ struct StepState {
   const Network network;
   const Optimizer optimizer;
   const ParameterLayout<T> layout;
-  Array<T> arena[3];   // by Slot; states that the optimizer lacks are empty
-  Array<T> gradients;  // laid out as the values; of chunked parameters, the first chunk's share
+  Array<T> arena[3];   // by Slot; states that the optimizer does not have are empty
+  Array<T> gradients;  // laid out as the values; of parameters with chunks, the first chunk's share
   Array<T> partial;    // the shares of the other chunks
   Array<T> transposed;
   int64_t updates = 0;
@@ -59,9 +58,9 @@ struct StepState {
   // In scratch memory:
   const T* embedding_rows = nullptr;  // the embedding of each row of symbols
   T* table = nullptr;                 // the first level's linear of each row of symbols
-  int64_t table_stride = 0;           // from the table of one share of the chunks to the next; 0: all read one
+  int64_t table_stride = 0;           // from the table of one share of the chunks to the next; 0: one for all
   T* symbol_sums = nullptr;           // see symbol_sums.h
-  int64_t symbol_sums_stride = 0;     // from one chunk's to the next one's
+  int64_t symbol_sums_stride = 0;     // from the sums of one chunk to the next
   StepContext context;
 
   StepState(const Network& the_network, const Optimizer& the_optimizer)
@@ -89,13 +88,13 @@ struct StepState {
     return array.size() == 0 ? nullptr : array.data() + offset;
   }
   T* gradient(int64_t offset) const { return gradients.data() + offset; }
-  // Where a chunk puts its share of the gradient of a parameter at `offset` (not a shared one).
+  // Where a chunk puts its share of the gradient of a parameter at `offset`, which is not a shared one.
   T* chunk_gradient(int64_t chunk, int64_t offset) const {
     if (chunk == 0) return gradient(offset);
     return partial.data() + (chunk - 1) * (layout.size - layout.shared) + offset - layout.shared;
   }
 
-  // Room for a minibatch of `batch` examples.
+  // Makes room for a minibatch of `batch` examples.
   void reserve(int64_t batch) {
     if (batch <= capacity) return;
     for (Minibatch& minibatch : minibatches) minibatch.reserve(batch);
@@ -116,9 +115,9 @@ struct StepState {
     capacity = batch;
   }
 
-  // No fewer than the rows of symbols of any minibatch with as many rows. Each thread's tables and sums have room for
-  // so many, and so lie at the same place in every step: never where another thread has written in the one before (two
-  // CPUs without a shared cache, MLP at batch 1,024: 103 to 98 us).
+  // At least the number of rows of symbols of any minibatch with so many rows. Each thread's tables and sums have room
+  // for so many, so they lie at the same place in every step, and never where another thread has written in the step
+  // before. Measured: 103 us without, 98 us with (an MLP's step at batch 1,024, two CPUs without a shared cache).
   int64_t most_symbol_rows() const { return smaller(network.vocab, rows(0)) * now->symbols.block; }
 
   bool joins(int64_t l) const { return joins_rows(network, l); }
@@ -131,10 +130,10 @@ struct StepState {
   RowRange range(int64_t count, int64_t chunk) const {
     return {chunk, 0, chunk == 0, count * chunk / chunks(), count * (chunk + 1) / chunks()};
   }
-  // Into how many shares the chunks are cut for work of so many microseconds.
+  // The number of shares that the chunks are cut into for so many microseconds of work.
   int64_t shares(double micros) const { return smaller(chunks(), context.threads(micros)); }
-  // body(range) for every chunk of `count` rows; `flops` is the work of all. One thread does a share of the chunks, one
-  // after the other.
+  // Calls body(range) for every chunk of `count` rows. `flops` is the work of all chunks. One thread takes a share of
+  // the chunks, one after the other.
   template <class Body>
   void for_chunks(int64_t count, double flops, const Body& body) {
     const double micros = flops / kFlopsPerMicro;
@@ -151,8 +150,8 @@ struct StepState {
   }
 
   bool norm(int64_t l) const { return network.levels[l].batch_norm; }
-  // Whether what follows level l needs all of its rows, not those of the same chunk alone: batch norm forms statistics,
-  // and rows that are joined come from anywhere.
+  // Whether what follows level l needs all rows of the level, not those of its own chunk alone. Batch norm needs all
+  // for its statistics. Rows that are joined may come from any chunk.
   bool is_waited_for(int64_t l) const { return norm(l) || (l + 1 < num_levels() && joins(l + 1)); }
   // The first level of the last pass, which goes on to the logits.
   int64_t last_pass() const {

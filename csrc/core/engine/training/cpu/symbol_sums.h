@@ -1,5 +1,5 @@
-// Sums per symbol: of the gradient of the first level's output over the rows that have a symbol at a position. Rows of
-// now->symbols by columns, once for each chunk.
+// Sums per symbol. The gradient of the first level's output is summed over the rows that have a symbol at a position.
+// The sums have the rows of now->symbols, and each chunk has sums of its own.
 #pragma once
 
 #include "engine/training/cpu/step_state.h"
@@ -7,21 +7,22 @@
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
-// Room for the sums of all chunks, and for a row of zeros behind them.
+// Makes room for the sums of all chunks, and for a row of zeros behind them.
 template <class T>
 inline void begin_symbol_sums(StepState<T>& s) {
   s.symbol_sums_stride = s.most_symbol_rows() * s.stride(0);
   s.symbol_sums = scratch_array<T>(s.context, s.chunks() * s.symbol_sums_stride + s.stride(0));
 }
 
-// The sums of one chunk: zero at first or, where it is the only one, begun from the row of zeros (see sums_before).
+// The sums of one chunk. Of several chunks each begins with zeros. A single chunk begins each sum at the row of zeros
+// (see sums_before).
 template <class T>
 struct SymbolSums {
   T* sums;
   int64_t columns;
   int64_t group;
   const int32_t* row_of;
-  const int32_t* sum_before;  // of several chunks, row_of itself
+  const int32_t* sum_before;  // where there are several chunks, row_of itself
 
   SymbolSums(const StepState<T>& s, const RowRange& range)
       : sums(s.symbol_sums + range.chunk * s.symbol_sums_stride),
@@ -36,7 +37,7 @@ struct SymbolSums {
     }
   }
 
-  // Adds NV vectors of row r of the chunk.
+  // Adds NV vectors to the sums of all symbols of row r of the chunk.
   template <int NV>
   void add(int64_t r, int64_t column, const Vec<T>* dz) const {
     for (int64_t t = 0; t < group; ++t) {
@@ -48,7 +49,7 @@ struct SymbolSums {
   }
 };
 
-// Adds the sums of all chunks to the first one's.
+// Adds the sums of all chunks to those of the first one.
 template <class T>
 inline void merge_symbol_sums(StepState<T>& s) {
   const int64_t size = s.now->symbols.rows() * s.stride(0), chunks = s.chunks();

@@ -6,7 +6,7 @@
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {
 
-// Moves the parameters at offsets [begin, end), the sum of whose gradients lies in 1 + `partials` arrays.
+// Moves the parameters at offsets [begin, end). Their gradients are the sum of 1 + `partials` arrays.
 template <class T>
 void update_range(StepState<T>& s, int64_t begin, int64_t end, int64_t partials) {
   constexpr int64_t kSlice = 4096;
@@ -38,7 +38,7 @@ void update(StepState<T>& s) {
 
 template <class T>
 void transpose_weights(StepState<T>& s, Context& context) {
-  for (int64_t l = 1; l < s.num_levels(); ++l) {  // the first level's backward pass reads weights as they lie
+  for (int64_t l = 1; l < s.num_levels(); ++l) {  // the backward pass of the first level reads the weight as it lies
     const LinearLayout& linear = s.layout.levels[l].linear;
     const double micros = double(linear.outputs) * linear.transposed_stride() / 1e4;
     parallel_for(context, ceil_div(linear.outputs, kWidth<T>), micros,
