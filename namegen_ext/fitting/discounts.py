@@ -52,10 +52,10 @@ def tune_discounts(evidence: Tensor, vocab_size: int) -> Discounts:
         optimizer.zero_grad()
         probabilities = held_out_probabilities(evidence, _discounts(raw), vocab_size)  # (n,)
         loss = -probabilities.log().sum() + _RIDGE * raw.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
-    optimizer.step(objective)  # type: ignore[no-untyped-call, arg-type]
+    optimizer.step(objective)
     found = _discounts(raw.detach())
     return found if bool(found.discounts.isfinite().all()) else _discounts(torch.zeros_like(raw).detach())
 

@@ -97,8 +97,8 @@ def _fit(log_probabilities: Tensor, targets: Tensor) -> Tensor:
         logits = torch.einsum("cnv,c->nv", log_probabilities, weights.to(log_probabilities.dtype))  # (n, V)
         loss = F.cross_entropy(logits, targets, reduction="sum").double()
         loss = loss + _RIDGE * (weights - even).square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
-    optimizer.step(objective)  # type: ignore[no-untyped-call, arg-type]
+    optimizer.step(objective)
     return weights.detach()

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from namegen_ext.models.specs import KNESER_NEY
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # The arrays of csrc/core/engine/counts/context_trie.h, with the dtypes that the native side takes. In a file, and in a
 # model's buffers, int64 and whole float64 are int32 where the values fit.
 TRIE_DTYPES = {
-    "oldest_symbol": np.int32,
-    "first_child": np.int64,
-    "first_pair": np.int64,
-    "pair_symbol": np.int32,
-    "pair_count": np.float64,
+    "oldest_symbol": "int32",
+    "first_child": "int64",
+    "first_pair": "int64",
+    "pair_symbol": "int32",
+    "pair_count": "float64",
 }
 
 

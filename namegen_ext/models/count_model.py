@@ -48,8 +48,13 @@ class CountModel(nn.Module):
     language modeling", 1995, in the modified form of Chen and Goodman, 1999.
 
     Example:
-        >>> model = CountModel(vocab_size=27, block_size=5, estimator="kneser-ney")
-        >>> model.count(*build_windows(words, vocabulary, 5))
+        >>> from namegen_ext.data import Vocabulary, build_windows
+        >>> vocabulary = Vocabulary("abn")
+        >>> model = CountModel(len(vocabulary), block_size=2, estimator="witten-bell")
+        >>> model.count(*build_windows(["anna", "banana"], vocabulary, 2))
+        >>> logits, _ = model(torch.tensor([[0, 2]]))  # behind a "b" at the start
+        >>> "-abn"[int(logits.argmax())]
+        'a'
 
     """
 

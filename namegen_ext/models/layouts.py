@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from namegen_ext.models.arguments import check_factors, check_sizes
 from namegen_ext.models.count_arrays import TRIE_DTYPES, native_count_model
 from namegen_ext.models.specs import KNESER_NEY, MODELS, check_table_size
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # The default of nn.BatchNorm1d, which no option changes.
 BATCH_NORM_EPS = 1e-5
@@ -173,6 +173,8 @@ class MixtureLayout:
             ValueError: they do not.
 
         """
+        import numpy as np
+
         if not np.isfinite(arrays["weights"]).all():
             raise ValueError("weights must be finite")
         _check_known_names(arrays["known_keys"], arrays["known_adjustments"], self.vocab_size)
@@ -194,6 +196,8 @@ class MixtureLayout:
 
 def _check_known_names(keys: NDArray[Any], adjustments: NDArray[Any], vocab_size: int) -> None:
     """Accept a prefix tree; see :mod:`namegen_ext.models.known_names`."""
+    import numpy as np
+
     if len(adjustments) != len(keys):
         raise ValueError("known_adjustments must be as many as known_keys")
     if not np.isfinite(adjustments).all():

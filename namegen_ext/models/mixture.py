@@ -48,7 +48,10 @@ class Mixture(nn.Module):
     "Products of experts", 1999.
 
     Example:
-        >>> model = Mixture(27, components=[{"name": "ngram", "estimator": "witten-bell"}, {"name": "mlp"}])
+        >>> model = Mixture(27, components=[{"name": "ngram", "estimator": "witten-bell"}, {"name": "mlp"}]).eval()
+        >>> logits, _ = model(torch.zeros(1, 16, dtype=torch.int64))
+        >>> bool(torch.isclose(logits.exp().sum(), torch.tensor(1.0, dtype=torch.float64)))
+        True
 
     """
 

@@ -27,7 +27,7 @@ class ModelSpec:
 
     Example:
         >>> MODELS["ngram"].options
-        ('block_size', 'init')
+        ('block_size', 'init', 'estimator', 'smoothing')
         >>> MODELS["ngram"].build.__name__
         'NGram'
 

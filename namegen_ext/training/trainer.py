@@ -196,9 +196,9 @@ class Trainer:
         config = options.model_config(len(self.corpus.vocabulary))
         self.model = build_model(options.model, config, generator).to(device)
         tokens, targets = self.corpus.train
-        weights = self.corpus.train_weights
+        often = self.corpus.train_weights
         if isinstance(self.model, CountModel):
-            self.model.count(tokens, targets, weights)
+            self.model.count(tokens, targets, often)
         elif options.init == COUNTS:
             assert isinstance(self.model, NGram)  # the options have been checked
             self.model.set_from_windows(
@@ -206,7 +206,7 @@ class Trainer:
                 targets,
                 estimator=options.estimator,
                 smoothing=options.smoothing,
-                weights=None if weights is None else weights.to(targets.device),
+                weights=None if often is None else often.to(targets.device),
             )
         if group.size > 1:
             self._check_shared()
