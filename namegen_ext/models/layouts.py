@@ -296,10 +296,13 @@ def _perceptron(config: Mapping[str, Any], factors: Any, *, first: int, joins: i
 
 
 def _mixture(config: Mapping[str, Any]) -> MixtureLayout | None:
-    vocab_size, block_size = config["vocab_size"], config["block_size"]
+    vocab_size, block_size = config["vocab_size"], config.get("block_size")
     check_sizes({"vocab_size": vocab_size, "block_size": block_size})
+    described = config.get("components")
+    if not isinstance(described, list):
+        raise ValueError(f"components must hold the options of models, but is {described!r}")
     components = []
-    for options in config["components"]:
+    for options in described:
         try:
             name = options["name"]
             component = (
