@@ -281,7 +281,8 @@ class Searcher:
             self._is_late(self.budget)
             return []
         ladder = 2 * 8 * self.num_windows * len(self.parts) * len(networks)
-        if ladder / self.batch_size * self._step_seconds(WAVENET) <= seconds:
+        is_short = self.num_windows < _LARGE_LIST
+        if is_short and ladder / self.batch_size * self._step_seconds(WAVENET) <= seconds:
             return self._climb_all(networks, counts, seconds / len(networks))
         return self._train_all(networks, counts, seconds)
 
