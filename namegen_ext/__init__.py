@@ -33,6 +33,7 @@ else:
             "data",
             "diagnostics",
             "engine",
+            "fitting",
             "fusion",
             "models",
             "nn",

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,19 +25,20 @@ from namegen_ext.data import (
     split_words,
 )
 from namegen_ext.data.prepared_words import prepare_words
+from namegen_ext.models.specs import MODELS
 from namegen_ext.options.block_size import fitted_block_size
-from namegen_ext.options.recipes import DEFAULT_RECIPE, RECIPES
+from namegen_ext.options.choices import FUSED_CHOICES
+from namegen_ext.options.recipes import BEST_RECIPE, DEFAULT_RECIPE, RECIPES
 from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.options.train_options import TrainOptions
 from namegen_ext.runs.config import RunConfig, read_config, weights_sha256, words_sha256
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.saved_model import SavedModel, read_saved_model
 from namegen_ext.sampling.api import iter_names
-from namegen_ext.sampling.network import Network
+from namegen_ext.sampling.predictors import Predictor
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH
-from namegen_ext.sampling.saved_network import saved_network
+from namegen_ext.sampling.saved_network import saved_predictor
 from namegen_ext.sampling.stream import NameStream
-from namegen_ext.training.sizes import model_size
 
 if TYPE_CHECKING:
     from torch import nn
@@ -64,7 +66,7 @@ _FIT_PARAMETERS = (
 def fit(
     names: Iterable[str] | Mapping[str, float] | str | os.PathLike[str],
     *,
-    recipe: str = DEFAULT_RECIPE,
+    recipe: str | None = None,
     fused: bool | str = False,
     device: str = "cpu",
     progress: bool = False,
@@ -85,7 +87,9 @@ def fit(
         names: the names, or an open text file with a name on each line; a mapping from names to how often each counts,
             such as a `collections.Counter`; or the name of a list ("census", "surnames", "makemore"), or the path of
             a UTF-8 file with a name on each line or of a table (.csv, .tsv), which gzip may have packed.
-        recipe: a named set of options, see `namegen_ext.training.RECIPES`.
+        recipe: a named set of options, see `namegen_ext.training.RECIPES`. None takes "best", which finds the best
+            model for the names by itself; or "default", the lecture's perceptron, where an option says how a model is
+            to be trained.
         fused: True or "auto" for the fastest kernels that can be had, "layers" or "step" for these and
             nothing else, False for the stock torch.nn layers.
         device: "cpu", "cuda" or "auto".
@@ -120,6 +124,9 @@ def fit(
         Generator(mlp, 12,297 parameters, 27 symbols, 50 steps on 4,130 names of 'census')
 
     """
+    kept = (keep, patience, eval_every)
+    is_searched = kept == (RunSettings.keep, RunSettings.patience, RunSettings.eval_every)
+    recipe = _recipe(recipe, options, is_searched=is_searched)
     train_options = _train_options(recipe, options)
     settings = _settings(keep=keep, patience=patience, eval_every=eval_every)
     reading = ListFormat(
@@ -138,6 +145,9 @@ def fit(
     fused_choice = _fused_choice(fused)
     needs_torch("training")
     from namegen_ext.training.backends import choose_device
+
+    if MODELS[train_options.model].found:
+        return _fit_mixture(word_list, train_options, recipe, reading, progress, device)
     from namegen_ext.training.progress import reporter_for
     from namegen_ext.training.summary import describe_result
     from namegen_ext.training.trainer import Trainer
@@ -172,6 +182,23 @@ def fit(
     if progress:
         print(describe_result(result))
     return Generator(result.model, config, word_list.words, steps=result.kept_step, weights=word_list.weights)
+
+
+def _fit_mixture(
+    words: WordList, options: TrainOptions, recipe: str, reading: ListFormat, progress: bool, device: str
+) -> Generator:
+    from namegen_ext.training.backends import choose_device
+
+    chosen = choose_device(device)
+    from namegen_ext.fitting.mixture_run import fit_mixture
+    from namegen_ext.fitting.report import describe_search
+
+    tell = (lambda what, share: print(f"{share:4.0%}  {what}")) if progress else (lambda what, share: None)
+    fitted = fit_mixture(words, options, recipe=recipe, reading=reading, progress=tell)
+    if progress:
+        print(describe_search(fitted.search))
+    model = fitted.search.model.to(chosen)
+    return Generator(model, fitted.config, words.words, steps=fitted.search.steps, weights=words.weights)
 
 
 def load(run_dir: str | os.PathLike[str], device: str = "cpu") -> Generator:
@@ -244,7 +271,7 @@ class Generator:
         self._model: nn.Module | None = None
         # The model is built from the first when it is asked for. Until then names are drawn from the second.
         self._saved: SavedModel | None = None
-        self._network: Network | None = None
+        self._network: Predictor | None = None
 
     @cached_property
     def splits(self) -> Splits:
@@ -277,7 +304,7 @@ class Generator:
         words, weights = config.load_weighted_words(directory)
         generator._set_up(config, words, saved.step, weights)
         generator._saved = saved
-        generator._network = saved_network(saved.layout, saved.arrays)
+        generator._network = saved_predictor(saved.layout, saved.arrays)
         return generator
 
     @classmethod
@@ -401,7 +428,7 @@ class Generator:
         from namegen_ext.training.corpus import build_examples
         from namegen_ext.training.evaluation import evaluate
 
-        device = next(model.parameters()).device
+        device = next(chain(model.parameters(), model.buffers())).device
         options = self.config.options
         tokens, targets = build_examples(options.model, words, self.vocabulary, options.block_size)
         loss = evaluate(model, tokens.to(device), targets.to(device))
@@ -426,12 +453,14 @@ class Generator:
         save_model(directory, model.state_dict(), self.steps)
 
     def __repr__(self) -> str:
-        if self._model is None:
-            num_parameters = model_size(self.config.options, len(self.vocabulary)).parameters
+        if self._saved is not None:
+            num_values = self._saved.num_values
         else:
-            num_parameters = sum(parameter.numel() for parameter in self._model.parameters())
+            from namegen_ext.models.number_of_values import number_of_values
+
+            num_values = number_of_values(self.model)
         return (
-            f"Generator({self.config.options.model}, {num_parameters:,} parameters, "
+            f"Generator({self.config.options.model}, {num_values:,} parameters, "
             f"{len(self.vocabulary)} symbols, {self.steps:,} steps on {len(self.splits.train):,} names of "
             f"{self.config.data_name!r})"
         )
@@ -448,6 +477,18 @@ def needs_torch(what: str) -> None:
         raise ImportError(f"{what} needs torch, which is not installed: pip install torch", name="torch")
 
 
+# What may be asked of the search for a model, and leaves open which one it is.
+_OF_SEARCHES = {"seed", "split_seed", "split", "budget", "refit"}
+
+
+def _recipe(recipe: str | None, options: dict[str, Any], *, is_searched: bool) -> str:
+    if recipe is not None:
+        return recipe
+    model = options.get("model")
+    is_open = is_searched and _OF_SEARCHES.issuperset(options.keys() - {"model"})
+    return BEST_RECIPE if model == "mixture" or (model is None and is_open) else DEFAULT_RECIPE
+
+
 def _train_options(recipe: str, options: dict[str, Any]) -> TrainOptions:
     known = [field.name for field in fields(TrainOptions)]
     for name in options:
@@ -456,6 +497,11 @@ def _train_options(recipe: str, options: dict[str, Any]) -> TrainOptions:
             raise TypeError(f"fit() got an unknown option {name!r}; the options are {expected}")
     if recipe not in RECIPES:
         raise ValueError(f"recipe must be one of {', '.join(RECIPES)}, but got {recipe!r}")
+    if recipe == BEST_RECIPE:
+        options = {"refit": True, **options}
+    options = {name: 0.0 if name == "budget" and value is None else value for name, value in options.items()}
+    if isinstance(options.get("budget"), int) and not isinstance(options["budget"], bool):
+        options["budget"] = float(options["budget"])
     return RECIPES[recipe].train_options(options)
 
 
@@ -467,6 +513,8 @@ def _settings(**settings: Any) -> RunSettings:
 def _fused_choice(fused: bool | str) -> str | None:
     if isinstance(fused, bool):
         return "auto" if fused else None
+    if fused not in FUSED_CHOICES:
+        raise ValueError(f"fused must be True, False or one of {', '.join(FUSED_CHOICES)}, but got {fused!r}")
     return fused
 
 

@@ -35,18 +35,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ops": {"_native"},
     "nn": {"_lazy", "_native", "ops"},
     "fusion": {"ops", "nn"},
-    "models": {"_lazy", "data", "nn"},
+    "models": {"_lazy", "_native", "data", "nn"},
     "engine": {"_native", "data", "nn", "models"},
     "sampling": {"_lazy", "_native", "data", "nn", "models"},
     # What can be asked for, what a run leaves behind, training.
     "options": {"data", "nn", "models"},
     "runs": {"_version", "data", "models", "options"},
     "training": {"_lazy", "data", "nn", "fusion", "models", "engine", "sampling", "options", "runs"},
+    "fitting": {"data", "models", "engine", "options", "runs", "training"},
     # What is made of runs.
     "diagnostics": {"_lazy", "data", "fusion", "models", "runs"},
     "plotting": {"_version", "_lazy", "diagnostics"},
     "reproduction": {"_lazy", "training"},
-    "generator": {"data", "sampling", "options", "runs", "training"},
+    "generator": {"data", "models", "sampling", "options", "runs", "training", "fitting"},
     "__init__": {"_version", "_lazy", "_native", "fusion", "generator"},
     # The packages beside this one.
     "namegen_reference": set(),
@@ -55,6 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         "_version",
         "data",
+        "fitting",
         "nn",
         "models",
         "sampling",

@@ -1,4 +1,4 @@
-"""The console script: ``namegen train|sample|plot|reproduce|bench ...``."""
+"""The console script: ``namegen fit|train|sample|plot|reproduce|bench ...``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from namegen_ext.cli.exit_status import OK, WRONG_ARGUMENT
 
 # Each is a module of the package. Its main(arguments, prog) runs the command. It is imported when it is asked for.
 COMMANDS = {
+    "fit": "find the best model for a list of names",
     "train": "train a name generator on a list of words",
     "sample": "draw names from a trained model",
     "plot": "draw what went on in a run and its model",
@@ -19,6 +20,10 @@ COMMANDS = {
     "reproduce": "reproduce published results and compare",
     "bench": "measure speed and memory",
 }
+
+
+# Where a command is that cannot be called after itself: namegen_ext.fit is a function.
+_ELSEWHERE = {"fit": "namegen_ext.cli.fit"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OK
     if command not in COMMANDS:
         return _fail(f"got {command!r}, expected a command: {', '.join(COMMANDS)}")
-    module_name = f"namegen_ext.{command}"
+    module_name = _ELSEWHERE.get(command, f"namegen_ext.{command}")
     if importlib.util.find_spec(module_name) is None:
         return _fail(f"the command {command!r} is not part of this version")
     status: int = importlib.import_module(module_name).main(rest, prog=f"namegen {command}")

@@ -11,6 +11,7 @@ from namegen_ext.cli.command import ArgumentError, CommandError, end_at_once
 from namegen_ext.cli.exit_status import OK
 from namegen_ext.cli.train_plan import TrainPlan, blamed
 from namegen_ext.data import DataError
+from namegen_ext.models.specs import MODELS
 from namegen_ext.options.train_options import TrainOptions
 from namegen_ext.runs.checkpoint import newest_checkpoint
 from namegen_ext.runs.config import RunConfig, directory_stem, weights_sha256, words_sha256
@@ -45,6 +46,10 @@ def run(plan: TrainPlan) -> int:
         CommandError: training diverged, memory ran out, or a file cannot be written.
 
     """
+    if MODELS[plan.options.model].found:
+        from namegen_ext.cli import run_fit
+
+        return run_fit.run(plan)
     try:
         return _train(plan)
     except ProcessLostError as error:

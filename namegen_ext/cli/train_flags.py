@@ -50,7 +50,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_run_flags(parser)
-    _add_format_flags(parser)
+    add_format_flags(parser)
     _add_model_flags(parser)
     _add_optimization_flags(parser)
     return parser
@@ -108,14 +108,7 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         metavar="cpu|cuda|auto",
         help=f"where to train; auto takes CUDA where there is a device (default: {DEFAULT_DEVICE})",
     )
-    add(
-        "--threads",
-        type=whole_number(THREADS),
-        metavar="N",
-        default=argparse.SUPPRESS,
-        help="CPU threads of torch; more than one pays for large batches only"
-        f" (default: {RunSettings.threads})",
-    )
+    add_threads(group)
     add("--out", type=path, metavar="DIR", help="new run directory (default: runs/MODEL-DATA-NUMBER)")
     add(
         "--resume",
@@ -124,9 +117,9 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         help="go on with a run that was stopped, as if it had not been; it keeps its options and settings, of which "
         "some may be given anew: --steps, --fused, --device and what is told and saved (default: a new run)",
     )
-    _option(group, "seed", "of the initial weights and the minibatches")
-    _option(group, "split_seed", "of the split into train, dev and test")
-    _option(
+    add_option(group, "seed", "of the initial weights and the minibatches")
+    add_option(group, "split_seed", "of the split into train, dev and test")
+    add_option(
         group,
         "split",
         "train, dev and test in percent; makemore: as makemore.py, 1,000 to test and none for dev; all: to train",
@@ -192,7 +185,8 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_format_flags(parser: argparse.ArgumentParser) -> None:
+def add_format_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ListFormat."""
     group = parser.add_argument_group("the word list")
     column = "its name in the header, or its number from 1"
     _format(
@@ -249,59 +243,61 @@ def _add_format_flags(parser: argparse.ArgumentParser) -> None:
 
 def _add_model_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the model")
-    _option(group, "model", "which model", choices=MODELS)
-    _option(group, "block_size", "characters of context")
-    _option(group, "embedding_dim", "length of a character's embedding")
-    _option(group, "hidden_size", "width of each hidden layer")
-    _option(group, "num_hidden_layers", "number of hidden layers")
+    add_option(group, "model", "which model", choices=MODELS)
+    add_option(group, "block_size", "characters of context")
+    add_option(group, "embedding_dim", "length of a character's embedding")
+    add_option(group, "hidden_size", "width of each hidden layer")
+    add_option(group, "num_hidden_layers", "number of hidden layers")
     _flag(group, "batch_norm", "batch-normalise the hidden layers")
-    _option(
+    add_option(
         group,
         "batch_norm_variance",
         "which variance of a batch it is divided by",
         choices=VARIANCES,
     )
     _flag(group, "hidden_bias", "biases in the hidden linear layers of mlp and wavenet")
-    _option(
+    add_option(
         group,
         "factors",
         "how many neighbours each level of wavenet joins, as in 2x2x2; auto: the block size's prime factors",
         metavar="NxN...",
     )
-    _option(group, "num_layers", "number of blocks of gpt")
-    _option(group, "num_heads", "heads of each attention of gpt")
-    _option(group, "dropout", "share of gpt's values dropped in training")
+    add_option(group, "num_layers", "number of blocks of gpt")
+    add_option(group, "num_heads", "heads of each attention of gpt")
+    add_option(group, "dropout", "share of gpt's values dropped in training")
     _flag(group, "tied", "one weight for gpt's token embedding and its head")
-    _option(
+    add_option(
         group,
         "init",
         "initialisation of the weights; counts, for bigram and ngram, sets them from the training names",
         choices=(*SCHEMES, COUNTS),
     )
-    _option(group, "estimator", "how counts become probabilities", choices=ESTIMATORS)
-    _option(group, "smoothing", "the k of add-k")
+    add_option(group, "estimator", "how counts become probabilities", choices=ESTIMATORS)
+    add_option(group, "smoothing", "the k of add-k")
+    add_option(group, "budget", "seconds for the search for a mixture; 0: as suits the list")
+    _flag(group, "refit", "train the mixture that was found on all names in the end")
 
 
 def _add_optimization_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the optimization")
-    _option(group, "steps", "number of steps")
-    _option(group, "batch_size", "examples in a step, drawn with replacement")
+    add_option(group, "steps", "number of steps")
+    add_option(group, "batch_size", "examples in a step, drawn with replacement")
     _flag(group, "full_batch", "all examples in each step instead")
-    _option(group, "optimizer", "which optimizer", choices=OPTIMIZERS)
-    _option(group, "learning_rate", f"of the first step; with adamw the default is {ADAMW_LEARNING_RATE}")
-    _option(group, "final_learning_rate", "where the schedule ends")
-    _option(
+    add_option(group, "optimizer", "which optimizer", choices=OPTIMIZERS)
+    add_option(group, "learning_rate", f"of the first step; with adamw the default is {ADAMW_LEARNING_RATE}")
+    add_option(group, "final_learning_rate", "where the schedule ends")
+    add_option(
         group,
         "schedule",
         "constant; two-step: the final rate from --switch-at on; cosine: half a cosine to the final rate",
         choices=SCHEDULES,
     )
-    _option(group, "switch_at", "where two-step changes the rate, as a share of the steps")
-    _option(group, "momentum", "of sgd")
+    add_option(group, "switch_at", "where two-step changes the rate, as a share of the steps")
+    add_option(group, "momentum", "of sgd")
     _flag(group, "nesterov", "Nesterov's form of the momentum")
-    _option(group, "weight_decay", "added to the gradient by sgd, decoupled from it by adamw")
-    _option(group, "beta1", "of adamw")
-    _option(group, "beta2", "of adamw")
+    add_option(group, "weight_decay", "added to the gradient by sgd, decoupled from it by adamw")
+    add_option(group, "beta1", "of adamw")
+    add_option(group, "beta2", "of adamw")
 
 
 def _setting(group: Any, name: str, description: str, **arguments: Any) -> None:
@@ -313,6 +309,18 @@ def _setting(group: Any, name: str, description: str, **arguments: Any) -> None:
     )
 
 
+def add_threads(group: Any) -> None:
+    """Add the flag of the number of threads."""
+    group.add_argument(
+        "--threads",
+        type=whole_number(THREADS),
+        metavar="N",
+        default=argparse.SUPPRESS,
+        help="CPU threads of torch; more than one pays for large batches only"
+        f" (default: {RunSettings.threads})",
+    )
+
+
 def _format(group: Any, name: str, description: str, *, default: object, **arguments: Any) -> None:
     """Add the flag of a field of ListFormat."""
     group.add_argument(
@@ -320,7 +328,7 @@ def _format(group: Any, name: str, description: str, *, default: object, **argum
     )
 
 
-def _option(
+def add_option(
     group: Any, name: str, description: str, *, choices: Collection[str] = (), metavar: str | None = None
 ) -> None:
     """Add the flag of an option of TrainOptions, which also checks the value's range."""

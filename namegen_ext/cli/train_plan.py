@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,14 +17,15 @@ from namegen_ext.cli.train_flags import (
     given_options,
     given_settings,
 )
-from namegen_ext.data import DataError, ListFormat, load_words
+from namegen_ext.data import DataError, ListFormat, WordList, load_words
+from namegen_ext.models.specs import MODELS
 from namegen_ext.options.block_size import fitted_block_size
 from namegen_ext.options.effects import check_effects
 from namegen_ext.options.ranges import shown
 from namegen_ext.options.recipes import DEFAULT_RECIPE, RECIPES
 from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.options.train_options import OptionError, TrainOptions
-from namegen_ext.runs.config import read_config
+from namegen_ext.runs.config import read_config, words_sha256
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError
 
@@ -77,6 +78,17 @@ class TrainPlan:
     resumed: RunDirectory | None = None
     planned_steps: int | None = None
 
+    def word_list(self) -> WordList:
+        """Return the words with where they came from."""
+        sha256 = words_sha256(self.words)
+        return WordList(
+            name=self.data_name,
+            words=self.words,
+            source=self.data_source,
+            sha256=sha256,
+            weights=self.weights,
+        )
+
 
 def train_plan(parsed: argparse.Namespace) -> TrainPlan:
     """Find out what the arguments ask for.
@@ -103,19 +115,42 @@ def _new_run(parsed: argparse.Namespace) -> TrainPlan:
     with blamed("--data", DataError):
         words = load_words(parsed.data or DEFAULT_DATA, reading)
     options, block_notes = fitted_block_size(options, given, words.words)
-    return TrainPlan(
-        out=parsed.out,
+    plan = plan_of_words(
+        words,
         recipe=name,
+        options=options,
+        out=parsed.out,
+        settings=settings,
+        reading=reading,
+        notes=block_notes,
+    )
+    return replace(plan, fused=parsed.fused, device=parsed.device or DEFAULT_DEVICE)
+
+
+def plan_of_words(
+    words: WordList,
+    *,
+    recipe: str,
+    options: TrainOptions,
+    out: Path | None,
+    settings: RunSettings,
+    reading: ListFormat,
+    notes: Sequence[str] = (),
+) -> TrainPlan:
+    """Plan a new run, on the CPU and by stock layers."""
+    return TrainPlan(
+        out=out,
+        recipe=recipe,
         options=options,
         words=words.words,
         data_name=_as_utf8(words.name),
         data_source=_as_utf8(words.source),
-        fused=parsed.fused,
-        device=parsed.device or DEFAULT_DEVICE,
+        fused=None,
+        device=DEFAULT_DEVICE,
         settings=settings,
         weights=words.weights,
         reading=reading,
-        notes=tuple(map(_as_utf8, (*words.notes, *block_notes))),
+        notes=tuple(map(_as_utf8, (*words.notes, *notes))),
     )
 
 
@@ -127,7 +162,9 @@ def _check_settings(parsed: argparse.Namespace, settings: RunSettings, options: 
 
     """
     needed = ""
-    if options.steps == 0:
+    if MODELS[options.model].found:
+        needed = "another model"
+    elif options.steps == 0:
         needed = "--steps above 0"
     elif settings.eval_every == 0:
         needed = "--eval-every above 0"

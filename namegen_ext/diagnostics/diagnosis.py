@@ -16,6 +16,7 @@ from namegen_ext.diagnostics.examples import DEFAULT_EXAMPLES
 from namegen_ext.diagnostics.gradients import GradientStatistics, parameter_gradients
 from namegen_ext.diagnostics.history import RunHistory, read_history
 from namegen_ext.models.examples import build_examples
+from namegen_ext.models.number_of_values import number_of_values
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.saved_run import Run
 
@@ -116,7 +117,7 @@ def diagnose(run: Run, *, fused: bool = False, examples: int = DEFAULT_EXAMPLES,
         layers="fused" if report is not None and report.fused else "stock",
         fusion="" if report is None else str(report),
         step=run.step,
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        parameters=number_of_values(model),
         block_size=options.block_size,
         words=len(words),
         examples=len(batch[1]),

@@ -12,7 +12,9 @@ from namegen_ext.models.specs import MODELS, ModelSpec, model_spec
 
 if TYPE_CHECKING:
     from namegen_ext.models.build import build_model
+    from namegen_ext.models.count_model import CountModel
     from namegen_ext.models.gpt import GPT
+    from namegen_ext.models.mixture import Mixture
     from namegen_ext.models.mlp import MLP
     from namegen_ext.models.ngram import Bigram, NGram
     from namegen_ext.models.wavenet import WaveNet
@@ -21,7 +23,9 @@ else:
         __name__,
         {
             "namegen_ext.models.build": ("build_model",),
+            "namegen_ext.models.count_model": ("CountModel",),
             "namegen_ext.models.gpt": ("GPT",),
+            "namegen_ext.models.mixture": ("Mixture",),
             "namegen_ext.models.mlp": ("MLP",),
             "namegen_ext.models.ngram": ("Bigram", "NGram"),
             "namegen_ext.models.wavenet": ("WaveNet",),
@@ -35,7 +39,9 @@ __all__ = [
     "MODELS",
     "SCHEMES",
     "Bigram",
+    "CountModel",
     "Initialisation",
+    "Mixture",
     "ModelSpec",
     "NGram",
     "WaveNet",

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from namegen_ext.models.count_model import CountModel
 from namegen_ext.models.specs import model_spec
 
 
@@ -35,9 +36,13 @@ def build_model(name: str, config: Mapping[str, Any], generator: torch.Generator
         raise ValueError(
             f"the configuration of model {name!r} must hold vocab_size, but got {sorted(config)}"
         )
-    unknown = sorted(set(config) - {"vocab_size", *spec.options})
+    options = spec.found or spec.options
+    unknown = sorted(set(config) - {"vocab_size", *options})
     if unknown:
         raise ValueError(
-            f"model {name!r} takes vocab_size, {', '.join(spec.options)}, but got {', '.join(unknown)}"
+            f"model {name!r} takes vocab_size, {', '.join(options)}, but got {', '.join(unknown)}"
         )
-    return spec.build(**config, generator=generator)
+    build = spec.build
+    if name == "ngram" and "estimator" in config:
+        build = CountModel  # without an estimator it is a table, which can be trained
+    return build(**config, generator=generator)

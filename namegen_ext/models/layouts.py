@@ -8,16 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from namegen_ext.models.arguments import check_factors
-from namegen_ext.models.specs import check_table_size
+from namegen_ext.models.arguments import check_factors, check_sizes
+from namegen_ext.models.count_arrays import TRIE_DTYPES, native_count_model
+from namegen_ext.models.specs import KNESER_NEY, MODELS, check_table_size
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # The default of nn.BatchNorm1d, which no option changes.
 BATCH_NORM_EPS = 1e-5
 
-# The dtype and the shape of each entry of a state_dict: ("float32", (27, 10)).
+# The dtype and the shape of each entry of a state_dict: ("float32", (27, 10)). A size of ANY goes with the words, and
+# so does which type NUMBERS are: int32, int64 or float64.
 StateLayout = dict[str, tuple[str, tuple[int, ...]]]
+ANY = -1
+NUMBERS = "numbers"
 
 
 @dataclass(frozen=True)
@@ -81,8 +88,138 @@ class NetworkLayout:
             state |= level.state()
         return state
 
+    def check(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Accept arrays of the state's names, dtypes and shapes: any numbers make a network."""
 
-def network_layout(name: str, config: Mapping[str, Any]) -> NetworkLayout | None:
+    def num_values(self, arrays: Mapping[str, NDArray[Any]]) -> int:
+        """Count the trainable values."""
+        no_parameters = ("running_mean", "running_var", "num_batches_tracked")
+        return sum(array.size for name, array in arrays.items() if not name.endswith(no_parameters))
+
+
+@dataclass(frozen=True)
+class CountsLayout:
+    """What a counting model holds: see :mod:`namegen_ext.models.count_arrays`.
+
+    Attributes:
+        vocab_size: V.
+        block_size: length of the longest context.
+        estimator: how counts become probabilities.
+        smoothing: the k of add-k.
+
+    """
+
+    vocab_size: int
+    block_size: int
+    estimator: str
+    smoothing: float
+
+    def state(self) -> StateLayout:
+        """Return all entries of the state_dict."""
+        state: StateLayout = dict.fromkeys(TRIE_DTYPES, (NUMBERS, (ANY,)))
+        if self.estimator == KNESER_NEY:
+            lengths = self.block_size + 1
+            state |= {"discounts": ("float64", (lengths, 3)), "concentrations": ("float64", (lengths,))}
+        return state
+
+    def check(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Accept arrays of the state's names, dtypes and shapes that are counts.
+
+        Raises:
+            ValueError: they are not.
+
+        """
+        self.native(arrays)
+
+    def num_values(self, arrays: Mapping[str, NDArray[Any]]) -> int:
+        """Count the counts."""
+        return arrays["pair_count"].size
+
+    def native(self, arrays: Mapping[str, NDArray[Any]]) -> Any:
+        """Make the native counting model; raises as :meth:`check` does."""
+        return native_count_model(self.vocab_size, self.block_size, self.estimator, self.smoothing, arrays)
+
+
+@dataclass(frozen=True)
+class MixtureLayout:
+    """What a mixture holds.
+
+    Attributes:
+        vocab_size: V.
+        block_size: positions of a context.
+        components: of each model in it.
+
+    """
+
+    vocab_size: int
+    block_size: int
+    components: tuple[NetworkLayout | CountsLayout, ...]
+
+    def state(self) -> StateLayout:
+        """Return all entries of the state_dict."""
+        state: StateLayout = {
+            "weights": ("float64", (len(self.components),)),
+            "known_keys": ("int64", (ANY,)),
+            "known_adjustments": ("float64", (ANY,)),
+        }
+        for number, component in enumerate(self.components):
+            state |= {f"{_component(number)}{name}": entry for name, entry in component.state().items()}
+        return state
+
+    def check(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Accept arrays of the state's names, dtypes and shapes that make a mixture.
+
+        Raises:
+            ValueError: they do not.
+
+        """
+        import numpy as np
+
+        if not np.isfinite(arrays["weights"]).all():
+            raise ValueError("weights must be finite")
+        _check_known_names(arrays["known_keys"], arrays["known_adjustments"], self.vocab_size)
+        for number, component in enumerate(self.components):
+            component.check(self.arrays_of(number, arrays))
+
+    def num_values(self, arrays: Mapping[str, NDArray[Any]]) -> int:
+        """Count the trainable values and the counts."""
+        return sum(
+            component.num_values(self.arrays_of(number, arrays))
+            for number, component in enumerate(self.components)
+        )
+
+    def arrays_of(self, number: int, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return those of one component, by the names that it has for them."""
+        prefix = _component(number)
+        return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _check_known_names(keys: NDArray[Any], adjustments: NDArray[Any], vocab_size: int) -> None:
+    """Accept a prefix tree; see :mod:`namegen_ext.models.known_names`."""
+    import numpy as np
+
+    if len(adjustments) != len(keys):
+        raise ValueError("known_adjustments must be as many as known_keys")
+    if not np.isfinite(adjustments).all():
+        raise ValueError("known_adjustments must be finite")
+    if len(keys) == 0:
+        return
+    parents = keys // vocab_size
+    if keys[0] < 0 or (np.diff(keys) <= 0).any() or (parents > np.arange(len(keys))).any():
+        raise ValueError("known_keys must ascend from 0 on, the parent of each before it")
+    below = parents[parents > 0] - 1
+    if (keys[below] % vocab_size == 0).any():
+        raise ValueError("known_keys must have no symbol behind the end of a name")
+
+
+def _component(number: int) -> str:
+    return f"components.{number}."
+
+
+ModelLayout = NetworkLayout | CountsLayout | MixtureLayout
+
+
+def model_layout(name: str, config: Mapping[str, Any]) -> ModelLayout | None:
     """Lay a model out.
 
     Args:
@@ -90,7 +227,7 @@ def network_layout(name: str, config: Mapping[str, Any]) -> NetworkLayout | None
         config: ``vocab_size`` and all of the model's options, as ``model.config`` has them.
 
     Returns:
-        The layout; None for a model that is no such network: the gpt.
+        The layout; None for a model that only torch can run: the gpt.
 
     Raises:
         ValueError: the model cannot be built with these options.
@@ -106,8 +243,11 @@ def _bigram(config: Mapping[str, Any]) -> NetworkLayout:
     return NetworkLayout(1, "net.0", vocab_size, vocab_size)
 
 
-def _ngram(config: Mapping[str, Any]) -> NetworkLayout:
+def _ngram(config: Mapping[str, Any]) -> NetworkLayout | CountsLayout:
     vocab_size, block_size = config["vocab_size"], config["block_size"]
+    if "estimator" in config:
+        check_sizes({"vocab_size": vocab_size, "block_size": block_size})
+        return CountsLayout(vocab_size, block_size, config["estimator"], config["smoothing"])
     check_table_size(vocab_size, block_size)
     return NetworkLayout(block_size, "net.1", vocab_size**block_size, vocab_size)
 
@@ -155,9 +295,36 @@ def _perceptron(config: Mapping[str, Any], factors: Any, *, first: int, joins: i
     return NetworkLayout(config["block_size"], "net.0", vocab_size, config["embedding_dim"], tuple(levels))
 
 
-_LAYOUTS: dict[str, Callable[[Mapping[str, Any]], NetworkLayout]] = {
+def _mixture(config: Mapping[str, Any]) -> MixtureLayout | None:
+    vocab_size, block_size = config["vocab_size"], config.get("block_size")
+    check_sizes({"vocab_size": vocab_size, "block_size": block_size})
+    described = config.get("components")
+    if not isinstance(described, list):
+        raise ValueError(f"components must hold the options of models, but is {described!r}")
+    components = []
+    for options in described:
+        try:
+            name = options["name"]
+            component = (
+                None if name == "mixture" else model_layout(name, {**options, "vocab_size": vocab_size})
+            )
+        except (KeyError, TypeError) as error:  # what came from a file that another program wrote
+            raise ValueError(f"components must hold the options of models: {error!r}") from None
+        if name not in MODELS or name == "mixture":
+            raise ValueError(f"a component of a mixture must be one of the other models, but is {name!r}")
+        if component is None:
+            return None
+        assert not isinstance(component, MixtureLayout)
+        components.append(component)
+    if not components:
+        raise ValueError("components must hold one model at least, but got none")
+    return MixtureLayout(vocab_size, block_size, tuple(components))
+
+
+_LAYOUTS: dict[str, Callable[[Mapping[str, Any]], ModelLayout | None]] = {
     "bigram": _bigram,
     "ngram": _ngram,
     "mlp": _mlp,
     "wavenet": _wavenet,
+    "mixture": _mixture,
 }

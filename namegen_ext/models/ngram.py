@@ -11,7 +11,7 @@ from namegen_ext.models.arguments import check_choice, check_sizes
 from namegen_ext.models.counting import add_k, context_numbers, count_windows, witten_bell
 from namegen_ext.models.initialisation import fill_embedding, unfilled
 from namegen_ext.models.schemes import COUNTS, SCHEMES, TABLE_SCHEMES
-from namegen_ext.models.specs import ESTIMATORS, check_table_size
+from namegen_ext.models.specs import TABLE_ESTIMATORS, check_table_size
 from namegen_ext.models.window_model import WindowModel
 
 # Stands for the logarithm of a probability of 0. It is finite, and exp(-10,000) is 0 in every floating-point type.
@@ -129,7 +129,7 @@ class NGram(WindowModel):
             ValueError: an argument is out of range, or a shape does not fit.
 
         """
-        check_choice("estimator", estimator, ESTIMATORS)
+        check_choice("estimator", estimator, TABLE_ESTIMATORS)
         if not 0 <= smoothing < float("inf"):
             raise ValueError(f"smoothing must be a finite number of at least 0, but got {smoothing!r}")
         if tokens.shape != (len(targets), self.block_size):

@@ -22,11 +22,12 @@ class ModelSpec:
         summary: one line for ``--help``.
         sequences: whether it predicts all characters of a sequence at once, with targets (B, T); else the one
             character that follows a window, with targets (B,).
-        counts: whether its method ``set_from_windows`` can set it from counts, with ``init="counts"``.
+        counts: whether it can be set from counts, with ``init="counts"``.
+        found: what its configuration holds in place of the options, where a search finds that for each list.
 
     Example:
         >>> MODELS["ngram"].options
-        ('block_size', 'init')
+        ('block_size', 'init', 'estimator', 'smoothing')
         >>> MODELS["ngram"].build.__name__
         'NGram'
 
@@ -38,6 +39,7 @@ class ModelSpec:
     summary: str
     sequences: bool = False
     counts: bool = False
+    found: tuple[str, ...] = ()
 
     @property
     def build(self) -> type[nn.Module]:
@@ -47,8 +49,10 @@ class ModelSpec:
         return built
 
 
-# The ways to turn counts into probabilities; see `namegen_ext.models.counting`.
-ESTIMATORS = ("add-k", "witten-bell")
+# The ways to turn counts into probabilities; see csrc/core/engine/counts/smoothing.h.
+KNESER_NEY = "kneser-ney"
+ESTIMATORS = ("add-k", "witten-bell", KNESER_NEY)
+TABLE_ESTIMATORS = ("add-k", "witten-bell")  # of a table that is trained on from there
 
 # The largest table of a bigram or an n-gram: 256 MiB of float32.
 MAX_TABLE_VALUES = 2**26
@@ -64,8 +68,8 @@ _SPECS = (
     ModelSpec(
         name="ngram",
         origin="namegen_ext.models.ngram:NGram",
-        options=("block_size", "init"),
-        summary="counts of what follows block-size characters: add-k or Witten-Bell",
+        options=("block_size", "init", "estimator", "smoothing"),
+        summary="counts of what follows block-size characters: add-k, Witten-Bell or Kneser-Ney",
         counts=True,
     ),
     ModelSpec(
@@ -104,6 +108,13 @@ _SPECS = (
         options=("block_size", "embedding_dim", "num_layers", "num_heads", "dropout", "tied"),
         summary="a decoder of causal self-attention over the word so far",
         sequences=True,
+    ),
+    ModelSpec(
+        name="mixture",
+        origin="namegen_ext.models.mixture:Mixture",
+        options=("budget", "refit"),
+        found=("block_size", "components"),
+        summary="counts and networks combined, chosen for the list: as namegen fit does",
     ),
 )
 

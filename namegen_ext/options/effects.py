@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from namegen_ext.models import COUNTS, MODELS
+from namegen_ext.options.recipe import MODEL_DEFAULTS
 from namegen_ext.options.train_options import OptionError, TrainOptions
 
 # These options matter only where there are steps.
@@ -22,6 +23,12 @@ _OF_STEPS = (
     "beta1",
     "beta2",
 )
+
+
+_OF_COUNTS = ("estimator", "smoothing")
+
+# What a model that is found by a search is told.
+_OF_SEARCHES = ("model", "budget", "refit", "seed", "split", "split_seed")
 
 
 def check_effects(given: Iterable[str], options: TrainOptions) -> None:
@@ -47,7 +54,12 @@ def check_effects(given: Iterable[str], options: TrainOptions) -> None:
 
 def _needs(name: str, options: TrainOptions) -> Iterator[str]:
     """Yield what an option would need to have an effect."""
-    models = [model for model, spec in MODELS.items() if name in spec.options]
+    if MODELS[options.model].found and name not in _OF_SEARCHES:
+        if MODEL_DEFAULTS[options.model].get(name) == getattr(options, name):
+            return  # it is so without being asked for
+        yield "another model, as a search finds it out"
+        return
+    models = [model for model, spec in MODELS.items() if name in spec.options and name not in _OF_COUNTS]
     is_one = options.model == "bigram" and name == "block_size"  # 1 is its only value there
     if models and options.model not in models and not is_one:
         yield f"--model {' or '.join(models)}"
@@ -55,7 +67,7 @@ def _needs(name: str, options: TrainOptions) -> Iterator[str]:
         yield "--steps above 0"
     if name == "batch_norm_variance" and not options.batch_norm:
         yield "--batch-norm"
-    if name in ("estimator", "smoothing") and options.init != COUNTS:
+    if name in _OF_COUNTS and options.init != COUNTS:
         yield f"--init {COUNTS}"
     if name == "smoothing" and options.estimator != "add-k":
         yield "--estimator add-k"

@@ -30,6 +30,7 @@ LIMITS: dict[str, WholeNumbers | Numbers] = {
     "weight_decay": Numbers(0.0, _LARGEST),
     "beta1": Numbers(0.0, 1.0, high_is_open=True),
     "beta2": Numbers(0.0, 1.0, high_is_open=True),
+    "budget": Numbers(0.0, 1e6),
     "seed": SEEDS,
     "split_seed": SEEDS,
 }

@@ -23,6 +23,7 @@ MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
         "steps": 200,
     },
     "ngram": {"block_size": 3, "init": "counts", "smoothing": 0.1, "steps": 0},
+    "mixture": {"block_size": 16, "steps": 0},
     "wavenet": {"block_size": 8, "embedding_dim": 24, "hidden_size": 128, "hidden_bias": False},
     "gpt": {
         "block_size": 16,

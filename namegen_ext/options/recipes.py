@@ -7,9 +7,10 @@ from typing import Any
 
 from namegen_ext.options.recipe import ADAMW_LEARNING_RATE, MODEL_DEFAULTS, Recipe
 
-__all__ = ["ADAMW_LEARNING_RATE", "DEFAULT_RECIPE", "MODEL_DEFAULTS", "RECIPES", "Recipe"]
+__all__ = ["ADAMW_LEARNING_RATE", "BEST_RECIPE", "DEFAULT_RECIPE", "MODEL_DEFAULTS", "RECIPES", "Recipe"]
 
 DEFAULT_RECIPE = "default"
+BEST_RECIPE = "best"
 
 
 def _counting() -> Iterator[Recipe]:
@@ -40,6 +41,19 @@ def _counting() -> Iterator[Recipe]:
         "witten-bell",
         "counts after 0 to 4 characters, interpolated by Witten and Bell's rule",
         {**ngram, "block_size": 4, "estimator": "witten-bell"},
+    )
+    yield Recipe(
+        "kneser-ney",
+        "counts after 0 to 5 characters, short ones by how many longer ones they end: Kneser and Ney's rule",
+        {**ngram, "block_size": 5, "estimator": "kneser-ney"},
+    )
+
+
+def _best() -> Iterator[Recipe]:
+    yield Recipe(
+        "best",
+        "counts and networks combined, chosen for the list by names that are held out",
+        {**MODEL_DEFAULTS["mixture"], "model": "mixture"},
     )
 
 
@@ -144,6 +158,7 @@ def _lectures() -> Iterator[Recipe]:
 
 _RECIPES = (
     Recipe(DEFAULT_RECIPE, "MLP with batch norm, Kaiming initialisation, cosine schedule", {}),
+    *_best(),
     *_counting(),
     *_devlog(),
     *_lectures(),

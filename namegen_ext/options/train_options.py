@@ -10,7 +10,7 @@ from typing import Any
 from namegen_ext.data import SPLITS
 from namegen_ext.models import COUNTS, MODELS, SCHEMES
 from namegen_ext.models.arguments import check_factors
-from namegen_ext.models.specs import ESTIMATORS
+from namegen_ext.models.specs import ESTIMATORS, KNESER_NEY
 from namegen_ext.nn.variances import VARIANCES
 from namegen_ext.options.choices import OPTIMIZERS
 from namegen_ext.options.limits import LIMITS, MOST_STEPS
@@ -76,6 +76,8 @@ class TrainOptions:
         split_seed: of the split into train, dev and test.
         split: how the names are divided: "80-10-10", "makemore" (as makemore.py does it, without dev names) or "all"
             (all names to train on).
+        budget: seconds for the search for a mixture; 0 for as many as suit the list.
+        refit: whether the mixture that was found is trained on all names in the end, dev and test included.
 
     Raises:
         OptionError: a value is out of range; one line.
@@ -119,6 +121,8 @@ class TrainOptions:
     seed: int = 42
     split_seed: int = 42
     split: str = "80-10-10"
+    budget: float = 0.0
+    refit: bool = False
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -139,7 +143,7 @@ class TrainOptions:
                 raise OptionError(field.name, f"got {value!r}, expected {_TYPE_NAMES[type(default)]}")
 
     def _check_combinations(self) -> None:
-        if self.steps == 0 and self.init != COUNTS:
+        if self.steps == 0 and self.init != COUNTS and not MODELS[self.model].found:
             expected = f"{WholeNumbers(1, MOST_STEPS)} (0 is for --init {COUNTS})"
             raise OptionError("steps", f"got 0, expected {expected}")
         model_options = MODELS[self.model].options
@@ -147,6 +151,10 @@ class TrainOptions:
             raise OptionError("block_size", f"got {self.block_size}, expected 1 with --model bigram")
         if self.init == COUNTS and not MODELS[self.model].counts:
             raise OptionError("init", f"got {COUNTS!r}, expected --model bigram or ngram with it")
+        if self.estimator == KNESER_NEY and self.init == COUNTS and not self.is_counted:
+            raise OptionError(
+                "estimator", f"got {KNESER_NEY!r}, expected --model ngram and --steps 0 with it"
+            )
         if "factors" in model_options:
             self._check_factors()
         if "num_heads" in model_options and self.embedding_dim % self.num_heads != 0:
@@ -179,9 +187,24 @@ class TrainOptions:
             raise ValueError
         return tuple(map(int, self.factors.split("x")))
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether the model is made of sparse counts alone, which no steps could train further."""
+        return self.model == "ngram" and self.init == COUNTS and self.steps == 0
+
     def model_config(self, vocab_size: int) -> dict[str, Any]:
-        """Return what :func:`namegen_ext.models.build_model` needs for these options."""
-        options = {name: getattr(self, name) for name in MODELS[self.model].options}
+        """Return what :func:`namegen_ext.models.build_model` needs for these options.
+
+        Raises:
+            ValueError: it is found by a search, as that of the mixture is.
+
+        """
+        spec = MODELS[self.model]
+        if spec.found:
+            raise ValueError(f"what model {self.model!r} is made of is found for each list: see namegen fit")
+        options = {name: getattr(self, name) for name in spec.options}
+        if self.model == "ngram" and not self.is_counted:  # a table, which can be trained
+            del options["estimator"], options["smoothing"]
         if "factors" in options:
             options["factors"] = list(check_factors(self._factors(), self.block_size))
         return {"vocab_size": vocab_size, **options}

@@ -12,6 +12,7 @@ from typing import Any
 
 from namegen_ext._version import __version__
 from namegen_ext.data import ListFormat, Vocabulary, load_words
+from namegen_ext.models.specs import MODELS
 from namegen_ext.options.choices import FUSED_CHOICES
 from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.options.train_options import TrainOptions
@@ -230,7 +231,7 @@ def _parse(content: dict[str, Any]) -> RunConfig:
     if model.pop("name") != options.model:
         raise ValueError("model and training name different models")
     vocabulary = Vocabulary.from_json(content["vocabulary"])
-    _check_model(model, options.model_config(len(vocabulary)))
+    _check_model(model, options, len(vocabulary))
     return RunConfig(
         recipe=_text(content["recipe"], "recipe"),
         options=options,
@@ -248,15 +249,27 @@ def _parse(content: dict[str, Any]) -> RunConfig:
     )
 
 
+_OF_COUNTS = {"estimator", "smoothing"}
+
+
 def _check_keys(content: dict[str, Any], known: Collection[str], what: str) -> None:
     unknown = sorted(content.keys() - set(known))
     if unknown:
         raise ValueError(f"{what} holds {_short(unknown[0])}, which is unknown")
 
 
-def _check_model(model: dict[str, Any], expected: dict[str, Any]) -> None:
+def _check_model(model: dict[str, Any], options: TrainOptions, vocab_size: int) -> None:
     """Check that the model's sizes are those of the options. They are written twice, so that people can read them."""
-    _check_keys(model, expected, "model")
+    found = MODELS[options.model].found
+    if found:  # whether it can be built is seen when it is
+        _check_keys(model, ("vocab_size", *found), "model")
+        expected: dict[str, Any] = {"vocab_size": vocab_size}
+    else:
+        expected = options.model_config(vocab_size)
+    if options.is_counted and not _OF_COUNTS & model.keys():  # a version that kept counts in a table wrote it
+        expected = {name: value for name, value in expected.items() if name not in _OF_COUNTS}
+    if not found:
+        _check_keys(model, expected, "model")
     for name, value in expected.items():
         if model.get(name) != value or type(model[name]) is not type(value):
             came = _short(model.get(name))

@@ -6,6 +6,7 @@ program, wrote.
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,7 +37,8 @@ def check_descriptions(path: Path, found: Mapping[str, str], expected: Mapping[s
     Args:
         path: the file, for messages.
         found: what each entry is, in words, such as "float32 (27, 10)".
-        expected: what it must be, in the same words.
+        expected: what it must be, in the same words; or with "numbers" for int32, int64 or float64, and -1 for a size
+            that goes with the words.
 
     Raises:
         RunError: one is missing, too many, or another.
@@ -44,5 +46,10 @@ def check_descriptions(path: Path, found: Mapping[str, str], expected: Mapping[s
     """
     for name in sorted(expected.keys() | found.keys()):
         came, wanted = found.get(name, NOTHING), expected.get(name, NOTHING)
-        if came != wanted:
+        if came != wanted and not _pattern(wanted).fullmatch(came):
             raise RunError(f"{path}: {name}: got {came}, expected {wanted} by config.json")
+
+
+def _pattern(wanted: str) -> re.Pattern[str]:
+    text = re.escape(wanted).replace("numbers", "(int32|int64|float64)", 1)
+    return re.compile(text.replace(re.escape("-1"), "[0-9]+"))

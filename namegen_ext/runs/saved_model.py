@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from namegen_ext.models.layouts import NetworkLayout, network_layout
+from namegen_ext.models.layouts import ModelLayout, model_layout
 from namegen_ext.runs.config import RunConfig
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError, one_line
@@ -25,9 +25,14 @@ class SavedModel:
 
     """
 
-    layout: NetworkLayout
+    layout: ModelLayout
     arrays: dict[str, Any]
     step: int
+
+    @property
+    def num_values(self) -> int:
+        """How many parameters it has, or counts; see :mod:`namegen_ext.models.number_of_values`."""
+        return self.layout.num_values(self.arrays)
 
 
 def read_saved_model(directory: RunDirectory, config: RunConfig) -> SavedModel | None:
@@ -45,7 +50,7 @@ def read_saved_model(directory: RunDirectory, config: RunConfig) -> SavedModel |
 
     """
     try:
-        layout = network_layout(config.options.model, config.model_config)
+        layout = model_layout(config.options.model, config.model_config)
     except ValueError as error:
         raise RunError(f"{directory.config}: the model cannot be built: {one_line(error)}") from None
     if layout is None:
@@ -57,9 +62,14 @@ def read_saved_model(directory: RunDirectory, config: RunConfig) -> SavedModel |
         {name: str(tensor) for name, tensor in file.tensors.items()},
         {name: f"{dtype} {shape}" for name, (dtype, shape) in layout.state().items()},
     )
+    arrays = {name: tensor.array() for name, tensor in file.tensors.items()}
+    try:
+        layout.check(arrays)
+    except ValueError as error:
+        raise RunError(f"{directory.model}: {one_line(error)}") from None
     return SavedModel(
         layout,
-        {name: tensor.array() for name, tensor in file.tensors.items()},
+        arrays,
         whole_number(directory.model, file.metadata, "step"),
     )
 

@@ -16,7 +16,7 @@ from namegen_ext.runs.checkpoint import load_model_state
 from namegen_ext.runs.config import RunConfig, read_config
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError, one_line
-from namegen_ext.runs.saved_model import SavedModel
+from namegen_ext.runs.saved_model import SavedModel, read_saved_model
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,10 @@ def load_run(path: str | os.PathLike[str], device: torch.device | str = "cpu") -
     """
     directory = RunDirectory(Path(path))
     config = read_config(directory)
+    saved = read_saved_model(directory, config)
+    if saved is not None:
+        model = built_model(config, saved)
+        return Run(directory.path, model.to(device), config.vocabulary, config, saved.step)
     tensors, step = load_model_state(directory, _build(directory, config, "meta").state_dict())
     model = _build(directory, config, "cpu")
     model.load_state_dict(tensors)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.arguments import check_count, check_seed, fresh_seed
-from namegen_ext.sampling.network import Network
 from namegen_ext.sampling.plan import Backend, Method
+from namegen_ext.sampling.predictors import Predictor
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH, NameSampler
 from namegen_ext.sampling.stream import DEFAULT_PATIENCE, NameStream
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def iter_names(
-    model: nn.Module | Network,
+    model: nn.Module | Predictor,
     vocabulary: Vocabulary,
     n: int,
     *,
@@ -49,7 +49,7 @@ def iter_names(
 
     Args:
         model: maps (N, block_size) int64 tokens to logits (N, len(vocabulary)), or to a tuple that starts
-            with them. Or a `namegen_ext.sampling.network.Network`, which needs no torch.
+            with them. Or a `namegen_ext.sampling.predictors.Predictor`, which needs no torch.
         vocabulary: the symbols; 0 starts the context and ends a name.
         n: how many names.
         block_size: the number of symbols in a context; None takes ``model.block_size``.
@@ -123,7 +123,7 @@ def iter_names(
 
 
 def sample_names(
-    model: nn.Module | Network,
+    model: nn.Module | Predictor,
     vocabulary: Vocabulary,
     n: int,
     *,

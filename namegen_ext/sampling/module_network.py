@@ -1,4 +1,4 @@
-"""Reads a network off the layers of a module.
+"""Reads off a module what the native sampler asks: a network, a counting model, or a mixture of them.
 
 models/layers.py says how layers are read. Batch norms in evaluation are folded into the linear layers before them. Then
 some contexts are tried, to see whether the model computes what its layers say.
@@ -13,17 +13,77 @@ import torch
 from torch import Tensor, nn
 
 from namegen_ext.models import layers
+from namegen_ext.models.count_model import CountModel
+from namegen_ext.models.layouts import CountsLayout, model_layout
+from namegen_ext.models.mixture import Mixture
 from namegen_ext.models.ngram import ContextNumber
 from namegen_ext.nn.plain_calls import stock_class
 from namegen_ext.sampling.distribution import ModelDistribution
 from namegen_ext.sampling.errors import NotCoveredError
 from namegen_ext.sampling.network import BatchNorm, Level, Network, folded_level, logits
+from namegen_ext.sampling.predictors import Counts, Predictor
+from namegen_ext.sampling.predictors import Mixture as MixturePredictor
 
 _TRIED_CONTEXTS = 64
 # Two orders of summation in float32 differ by about 1e-6 of the largest logit, two different functions by about 1.
 _TOLERANCE = 1e-4
 
 _WITHOUT_EFFECT = (nn.Dropout, nn.Identity)  # in evaluation
+
+
+def read_predictor(direct: ModelDistribution) -> Predictor:
+    """Read a model.
+
+    Raises:
+        NotCoveredError: there are layers that are not covered, or it computes something else than they do.
+        SamplingError: the model's logits are not all finite.
+
+    """
+    model = direct.model
+    if not isinstance(model, (CountModel, Mixture)):
+        return read_network(direct)
+    if (model.vocab_size, model.block_size) != (direct.vocab_size, direct.block_size):
+        raise NotCoveredError(f"it is not made for {direct.vocab_size} symbols")
+    _check_untouched(model)
+    if isinstance(model, CountModel):
+        return _counts(model)
+    components = tuple(_component(component, direct) for component in model.components)
+    buffers = {name: _array(buffer) for name, buffer in model.named_buffers(recurse=False)}
+    return MixturePredictor(
+        model.block_size,
+        components,
+        buffers["weights"],
+        buffers["known_keys"],
+        buffers["known_adjustments"],
+    )
+
+
+def _component(model: nn.Module, direct: ModelDistribution) -> Network | Counts:
+    if isinstance(model, CountModel):
+        _check_untouched(model)
+        return _counts(model)
+    block_size = int(model.block_size)  # type: ignore[arg-type]
+    return read_network(ModelDistribution(model, direct.vocab_size, block_size, direct.shaping))
+
+
+def _check_untouched(model: nn.Module) -> None:
+    """See that the class's own forward runs, without hooks, on the CPU."""
+    try:
+        layers.check_plain(model)
+    except layers.UnreadLayersError as error:
+        raise NotCoveredError(str(error)) from None
+    if type(model) not in (CountModel, Mixture):
+        raise NotCoveredError(
+            f"{type(model).__name__} may compute something else than the class that it is made of"
+        )
+    if any(buffer.device.type != "cpu" for buffer in model.buffers()):
+        raise NotCoveredError("the model is not on the CPU")
+
+
+def _counts(model: CountModel) -> Counts:
+    layout = model_layout("ngram", model.config)
+    assert isinstance(layout, CountsLayout)
+    return Counts(layout, {name: _array(buffer) for name, buffer in model.named_buffers()})
 
 
 def read_network(direct: ModelDistribution) -> Network:
@@ -128,7 +188,7 @@ def _float32(weight: Tensor, what: str) -> Any:
 def _array(tensor: Tensor) -> Any:
     # A copy, so that the names of a stream do not change with a model that goes on training.
     values = tensor.detach()
-    if values.dtype not in (torch.float32, torch.float64):  # numpy has no bfloat16
+    if values.dtype in (torch.bfloat16, torch.float16):  # numpy has no bfloat16
         values = values.double()
     return np.array(values.numpy())
 

@@ -21,6 +21,7 @@ from namegen_ext._native.core import _core
 from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.errors import NOT_FINITE, NotCoveredError, SamplingError
 from namegen_ext.sampling.network import Array, Network
+from namegen_ext.sampling.predictors import Counts, Mixture, Predictor
 from namegen_ext.sampling.shaping import Shaping
 
 _Result = TypeVar("_Result")
@@ -40,6 +41,30 @@ class Spelling:
         self.encodings = [b"", *(symbol.encode() for symbol in vocabulary.symbols)]
         self.prefix = prefix
         self.max_steps = min(max_steps, 2**62)  # fits 64 bits
+
+
+def native_predictor(predictor: Predictor) -> Any:
+    """Hand a model to the native sampler.
+
+    Raises:
+        NotCoveredError: the context or the vocabulary is too large, or its arrays do not fit.
+
+    """
+    sampling = _core.sampling
+    try:
+        if isinstance(predictor, Counts):
+            return sampling.Counts(predictor.layout.native(predictor.arrays))
+        if isinstance(predictor, Mixture):
+            return sampling.Mixture(
+                [native_predictor(component) for component in predictor.components],
+                predictor.weights,
+                predictor.block_size,
+                predictor.known_keys,
+                _float32(predictor.known_adjustments),
+            )
+    except ValueError as error:
+        raise NotCoveredError(str(error)) from None
+    return native_network(predictor)
 
 
 def native_network(network: Network) -> Any:

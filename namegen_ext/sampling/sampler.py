@@ -18,12 +18,12 @@ from namegen_ext.sampling.native import (
     checked,
     direct_sampler,
     lines,
-    native_network,
+    native_predictor,
     network_table_sampler,
     rows_table_sampler,
 )
-from namegen_ext.sampling.network import Network
 from namegen_ext.sampling.plan import BACKENDS, METHODS, Backend, Method, make_plan
+from namegen_ext.sampling.predictors import Predictor
 from namegen_ext.sampling.shaping import Shaping
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class NameSampler:
 
     Args:
         model: maps (N, block_size) int64 tokens to logits (N, len(vocabulary)), or to a tuple that starts
-            with them. Or a `namegen_ext.sampling.network.Network`, which needs no torch.
+            with them. Or what `namegen_ext.sampling.predictors` has, which needs no torch.
         vocabulary: the symbols.
         expected_names: about how many names will be drawn; "auto" chooses the method by it.
         block_size: the number of symbols in a context; None takes ``model.block_size``.
@@ -59,14 +59,14 @@ class NameSampler:
         use_cache: whether "direct" keeps the keys and values of the symbols before, where the model can.
         backend: "native" draws with csrc/core/engine/sampling, "python" with this package's Python, which is
             slower and easier to read; "auto" takes the native one where it covers the model: every model that
-            is tabulated, and networks of the layers in module_network.py.
+            is tabulated, networks of the layers in module_network.py, counting models and mixtures.
 
     Attributes:
         vocabulary: as given.
         method: "table" or "direct", as chosen.
         native: the native sampler, or None where Python draws.
         why_not_native: the reason why Python draws; None where it does not.
-        distribution: what Python draws from; None for a `Network`.
+        distribution: what Python draws from; None for a model without torch.
 
     Raises:
         ValueError: an argument that cannot be; the message names it.
@@ -84,7 +84,7 @@ class NameSampler:
 
     def __init__(
         self,
-        model: nn.Module | Network,
+        model: nn.Module | Predictor,
         vocabulary: Vocabulary,
         expected_names: int,
         *,
@@ -109,7 +109,7 @@ class NameSampler:
         check_choice(backend, BACKENDS, name="backend")
         block_size = _block_size(model, block_size)
         direct: ModelDistribution | None = None
-        if isinstance(model, Network):
+        if isinstance(model, Predictor):
             network, why_no_network = _of_network(model, vocabulary, block_size, backend), None
         else:
             direct = _distribution(model, len(vocabulary), block_size, shaping)
@@ -153,7 +153,7 @@ class NameSampler:
         return lines(text)
 
 
-def _of_network(network: Network, vocabulary: Vocabulary, block_size: int, backend: Backend) -> Any:
+def _of_network(network: Predictor, vocabulary: Vocabulary, block_size: int, backend: Backend) -> Any:
     """Hand a network to the native sampler."""
     if backend == "python":
         raise ValueError(
@@ -167,7 +167,7 @@ def _of_network(network: Network, vocabulary: Vocabulary, block_size: int, backe
     if not network.is_finite():
         raise SamplingError(NOT_FINITE)
     try:
-        return native_network(network)
+        return native_predictor(network)
     except NotCoveredError as error:
         raise ValueError(f"model must be a network that the native sampler covers: {error}") from None
 
@@ -185,10 +185,10 @@ def _of_module(direct: ModelDistribution, backend: Backend) -> tuple[Any, str | 
     """Read a module's network and hand it to the native sampler; or return None, and why not."""
     if backend == "python":
         return None, "Python was asked for"
-    from namegen_ext.sampling.module_network import read_network
+    from namegen_ext.sampling.module_network import read_predictor
 
     try:
-        return native_network(read_network(direct)), None
+        return native_predictor(read_predictor(direct)), None
     except NotCoveredError as error:
         return None, str(error)
 
@@ -201,7 +201,7 @@ def _sampler_of_rows(direct: ModelDistribution, spelling: Spelling) -> Any:
     return rows_table_sampler(rows, direct.vocab_size, direct.block_size, spelling)
 
 
-def _block_size(model: nn.Module | Network, block_size: int | None) -> int:
+def _block_size(model: nn.Module | Predictor, block_size: int | None) -> int:
     if block_size is None:
         block_size = getattr(model, "block_size", None)
         if block_size is None:

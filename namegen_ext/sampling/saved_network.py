@@ -1,11 +1,40 @@
-"""Makes a network of the arrays that a run directory holds. Torch is not needed."""
+"""Makes what names are drawn from of the arrays that a run directory holds. Torch is not needed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from namegen_ext.models.layouts import BATCH_NORM_EPS, LevelLayout, NetworkLayout
+from namegen_ext.models.layouts import (
+    BATCH_NORM_EPS,
+    CountsLayout,
+    LevelLayout,
+    MixtureLayout,
+    ModelLayout,
+    NetworkLayout,
+)
 from namegen_ext.sampling.network import Array, BatchNorm, Level, Network, folded_level
+from namegen_ext.sampling.predictors import Counts, Mixture, Predictor
+
+
+def saved_predictor(layout: ModelLayout, arrays: Mapping[str, Array]) -> Predictor:
+    """Make what names are drawn from of a saved model.
+
+    Args:
+        layout: of the model.
+        arrays: its parameters and buffers, of the names, dtypes and shapes of ``layout.state()``.
+
+    """
+    if isinstance(layout, MixtureLayout):
+        components = []
+        for number, component in enumerate(layout.components):
+            made = saved_predictor(component, layout.arrays_of(number, arrays))
+            assert not isinstance(made, Mixture)
+            components.append(made)
+        own = (arrays["weights"], arrays["known_keys"], arrays["known_adjustments"])
+        return Mixture(layout.block_size, tuple(components), *own)
+    if isinstance(layout, CountsLayout):
+        return Counts(layout, arrays)
+    return saved_network(layout, arrays)
 
 
 def saved_network(layout: NetworkLayout, arrays: Mapping[str, Array]) -> Network:

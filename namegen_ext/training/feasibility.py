@@ -35,7 +35,8 @@ def check_feasible(words: Sequence[str], options: TrainOptions, device: torch.de
 
 
 def _check_table(options: TrainOptions, vocab_size: int) -> None:
-    if options.model not in ("bigram", "ngram") or vocab_size ** (options.block_size + 1) <= MAX_TABLE_VALUES:
+    is_table = options.model in ("bigram", "ngram") and not options.is_counted
+    if not is_table or vocab_size ** (options.block_size + 1) <= MAX_TABLE_VALUES:
         return
     most = 0
     while vocab_size ** (most + 2) <= MAX_TABLE_VALUES:

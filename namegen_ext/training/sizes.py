@@ -39,6 +39,8 @@ def model_size(options: TrainOptions, vocab_size: int) -> ModelSize:
     """Compute the size of the model that the options describe, for V symbols."""
     v, t = vocab_size, options.block_size
     e, h = options.embedding_dim, options.hidden_size
+    if options.is_counted:
+        return ModelSize(0, ())
     if options.model in ("bigram", "ngram"):
         return ModelSize(v ** (t + 1), ())
     if options.model == "gpt":
@@ -68,6 +70,8 @@ def training_bytes(options: TrainOptions, vocab_size: int, num_characters: int) 
         num_characters: of all the words, their ends included.
 
     """
+    if options.is_counted:  # the windows, and what is counted of them: a context of each length for each
+        return (8 + 24) * num_characters * options.block_size
     size = model_size(options, vocab_size)
     copies = 1  # the weights
     if options.steps > 0:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from namegen_ext.models.number_of_values import number_of_values
 from namegen_ext.options.train_options import TrainOptions
 from namegen_ext.training.trainer import TrainResult
 
@@ -22,13 +23,12 @@ def summarize(
     the kept model, which is that of ``kept_step``; ``last_dev_loss`` is that of the last step's model.
     ``train_seconds`` is the time spent in training steps, without evaluating and saving.
     """
-    parameters = list(result.model.parameters())
     return {
         "model": options.model,
         "recipe": recipe,
         "backend": result.backend.name,
-        "device": parameters[0].device.type,
-        "parameters": sum(parameter.numel() for parameter in parameters),
+        "device": result.corpus.train[0].device.type,
+        "parameters": number_of_values(result.model),
         "steps": result.steps,
         "batch_size": len(result.corpus.train[1]) if options.full_batch else options.batch_size,
         "train_loss": result.train_loss,
@@ -51,9 +51,13 @@ def summarize(
 
 def describe_result(result: TrainResult) -> str:
     """Return the losses and the speed, as two lines of text, and one more where the dev loss has risen."""
-    losses = (
-        f"train loss {_number(result.train_loss)}, dev {_number(result.dev_loss)}"
-        f" (names not in train: {_number(result.unseen_dev_loss)}), test {_number(result.test_loss)}"
+    losses = describe_losses(
+        {
+            "train": result.train_loss,
+            "dev": result.dev_loss,
+            "unseen_dev": result.unseen_dev_loss,
+            "test": result.test_loss,
+        }
     )
     speed = f"set from counts ({result.backend.name})"
     if result.steps > 0:
@@ -101,6 +105,14 @@ def describe_small_split(num_words: int, num_dev: int, num_test: int) -> str:
     return (
         f"{num_dev:,} dev and {num_test:,} test names are too few for their losses to mean much: to choose between"
         " models, compare their means over several --split-seed"
+    )
+
+
+def describe_losses(losses: Mapping[str, float | None]) -> str:
+    """Return the losses "train", "dev", "unseen_dev" and "test" as a line of text."""
+    return (
+        f"train loss {_number(losses['train'])}, dev {_number(losses['dev'])}"
+        f" (names not in train: {_number(losses['unseen_dev'])}), test {_number(losses['test'])}"
     )
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from namegen_ext.models import COUNTS, NGram, build_model
+from namegen_ext.models import COUNTS, CountModel, NGram, build_model
 from namegen_ext.models.examples import Windows
+from namegen_ext.models.number_of_values import number_of_values
 from namegen_ext.nn.synchronized_batch_norm import synchronize_batch_norm
 from namegen_ext.options.checkpoint_interval import DEFAULT_INTERVAL, CheckpointInterval
 from namegen_ext.options.run_settings import RunSettings
@@ -44,6 +45,9 @@ from namegen_ext.training.process_group import SINGLE, ProcessGroup
 from namegen_ext.training.progress import Reporter, Silent
 from namegen_ext.training.tensorboard import TensorBoardLog
 from namegen_ext.training.update_ratios import UpdateRecorder
+
+# What an optimizer is made of for a model of counts: torch takes none of no parameters.
+_NOTHING = nn.Parameter(torch.empty(0))
 
 _SHOWN_SAMPLES = 10  # names at each evaluation, for TensorBoard
 
@@ -191,24 +195,25 @@ class Trainer:
         generator = torch.Generator().manual_seed(options.seed)
         config = options.model_config(len(self.corpus.vocabulary))
         self.model = build_model(options.model, config, generator).to(device)
-        if options.init == COUNTS:
-            tokens, targets = self.corpus.train
+        tokens, targets = self.corpus.train
+        often = self.corpus.train_weights
+        if isinstance(self.model, CountModel):
+            self.model.count(tokens, targets, often)
+        elif options.init == COUNTS:
             assert isinstance(self.model, NGram)  # the options have been checked
             self.model.set_from_windows(
                 tokens,
                 targets,
                 estimator=options.estimator,
                 smoothing=options.smoothing,
-                weights=None
-                if self.corpus.train_weights is None
-                else self.corpus.train_weights.to(targets.device),
+                weights=None if often is None else often.to(targets.device),
             )
         if group.size > 1:
             self._check_shared()
             synchronize_batch_norm(self.model)
         self.optimizer = build_optimizer(
             options.optimizer,
-            self.model.parameters(),
+            list(self.model.parameters()) or [_NOTHING],
             learning_rate=options.learning_rate,
             momentum=options.momentum,
             nesterov=options.nesterov,
@@ -225,8 +230,8 @@ class Trainer:
 
     @property
     def num_parameters(self) -> int:
-        """Number of trainable values."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
+        """Number of trainable values, or of counts."""
+        return number_of_values(self.model)
 
     def _check_shared(self) -> None:
         options = self.options

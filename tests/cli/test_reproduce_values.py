@@ -83,13 +83,13 @@ def test_a_directory_that_cannot_be_written_to(
 
 
 def test_words_with_too_many_letters_for_a_row(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
-    letters = [chr(0x4E00 + number) for number in range(400)]
+    letters = [chr(0x4E00 + number) for number in range(8200)]
     (folder / "words.txt").write_text("\n".join(letters), encoding="utf-8")
     with pytest.raises(SystemExit) as caught:
-        main(["--data", "words.txt", "--only", "4-gram-counts"])
+        main(["--data", "words.txt", "--only", "bigram-counts"])
     assert caught.value.code == 2
     line = capsys.readouterr().err.splitlines()[-1]
     assert (
-        "argument --data: the words do not suit the rows: block_size: got 3, expected at most 2: with the 401 "
+        "argument --data: got words of 8,200 different characters, expected fewer with --model bigram: its table "
         in line
     )

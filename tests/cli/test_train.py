@@ -163,6 +163,8 @@ FLAGS: dict[str, dict[str, Any]] = {
     },
     "ngram": {"model": "ngram", "init": "counts", "estimator": "add-k", "smoothing": 0.5, "block_size": 1},
     "another estimator": {"model": "ngram", "estimator": "witten-bell", "block_size": 1},
+    "a third": {"model": "ngram", "estimator": "kneser-ney", "block_size": 5},
+    "mixture": {"model": "mixture", "budget": 4.0, "refit": True, "seed": 3, "split_seed": 4},
 }
 
 

@@ -6,6 +6,7 @@
 
 #include "engine/sampling/direct_sampler.h"
 #include "engine/sampling/name_stream.h"
+#include "engine/sampling/network.h"
 #include "engine/sampling/table_sampler.h"
 #include "support.h"
 

@@ -204,6 +204,43 @@ void test_sums_and_products(const SamplingKernels& kernels, std::mt19937& genera
   }
 }
 
+void test_logarithms(const SamplingKernels& kernels, std::mt19937& generator) {
+  std::uniform_real_distribution<double> exponent(-140, 2);
+  std::vector<float> values{0.0f,       1.0f,      0.5f,      2.0f,      0.70710677f, 0.70710683f, 1.4142135f,
+                            1.4142137f, 0x1p-126f, 0x1p-127f, 0x1p-149f, 0.99999994f, 1.0000001f};
+  while (values.size() < 4096) values.push_back(static_cast<float>(std::exp2(exponent(generator))));
+  std::vector<float> found = values;
+  kernels.logarithms({found.data(), static_cast<int64_t>(found.size()), -1e4f});
+  for (size_t i = 0; i < values.size(); ++i) {
+    const double expected = values[i] > 0 ? std::log(double(values[i])) : -1e4;
+    // Each of the five last operations rounds a number of about the result's size, or one of 2 s that it is made of.
+    check(std::abs(double(found[i]) - expected) <= 5 * 0x1p-24 * std::max(std::abs(expected), 0x1p-24),
+          std::string(kernels.isa) + ": log of " + std::to_string(values[i]));
+  }
+}
+
+void test_weighted_sum(const SamplingKernels& kernels, std::mt19937& generator) {
+  for (const int64_t parts : {1, 2, 5}) {
+    const int64_t count = 48;
+    std::vector<std::vector<float>> part;
+    std::vector<const float*> pointers;
+    for (int64_t j = 0; j < parts; ++j) part.push_back(random_values<float>(count, generator));
+    for (const std::vector<float>& values : part) pointers.push_back(values.data());
+    const std::vector<float> weight = random_values<float>(parts, generator);
+    std::vector<float> found(count);
+    kernels.weighted_sum({pointers.data(), weight.data(), parts, count, found.data()});
+    for (int64_t i = 0; i < count; ++i) {
+      double expected = 0, size = 0;
+      for (int64_t j = 0; j < parts; ++j) {
+        expected += double(weight[j]) * double(part[j][i]);
+        size += std::abs(double(weight[j]) * double(part[j][i]));
+      }
+      check(std::abs(double(found[i]) - expected) <= double(parts + 1) * 0x1p-24 * size,
+            std::string(kernels.isa) + ": weighted sum");
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -215,6 +252,8 @@ int main() {
     test_inversion(kernels, generator);
     test_softmax(kernels, generator);
     test_sums_and_products(kernels, generator);
+    test_logarithms(kernels, generator);
+    test_weighted_sum(kernels, generator);
   }
   check(std::string(sampling_kernels().isa) == cpu::kernels().isa, "names are drawn by the instruction set in use");
   return result("sampling_kernels");

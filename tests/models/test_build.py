@@ -7,7 +7,12 @@ import inspect
 import pytest
 import torch
 
-from namegen_ext.models import MLP, MODELS, build_model, model_spec
+from namegen_ext.models import MLP, MODELS, CountModel, build_model, model_spec
+
+# What a model is built with beside the number of symbols, where a search finds that.
+NEEDED = {
+    "mixture": {"components": [{"name": "mlp", "hidden_size": 3}, {"name": "ngram", "estimator": "add-k"}]}
+}
 
 
 def test_building_by_name_is_calling_the_class() -> None:
@@ -22,13 +27,14 @@ def test_building_by_name_is_calling_the_class() -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_options_are_the_constructors_arguments(name: str) -> None:
-    arguments = set(inspect.signature(MODELS[name].build).parameters)
-    assert arguments == {"vocab_size", "generator", *MODELS[name].options}
+    build = CountModel if name == "ngram" else MODELS[name].build
+    arguments = set(inspect.signature(build).parameters)
+    assert arguments == {"vocab_size", "generator", *(MODELS[name].found or MODELS[name].options)}
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_models_configuration_rebuilds_it(name: str) -> None:
-    first = build_model(name, {"vocab_size": 9}, torch.Generator().manual_seed(1))
+    first = build_model(name, {"vocab_size": 9, **NEEDED.get(name, {})}, torch.Generator().manual_seed(1))
     again = build_model(name, first.config, torch.Generator().manual_seed(1))
     assert again.config == first.config
     for key, value in first.state_dict().items():

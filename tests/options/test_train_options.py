@@ -30,7 +30,7 @@ WRONG = [
     ("dropout", 1.0),
     ("dropout", -0.1),
     ("tied", "yes"),
-    ("estimator", "kneser-ney"),
+    ("estimator", "good-turing"),
     ("smoothing", -0.5),
     ("smoothing", float("inf")),
     ("switch_at", -0.1),

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from namegen_ext.data import Vocabulary, build_windows
-from namegen_reference.ngram import AddK, CountingModel, WittenBell
+from namegen_reference.ngram import AddK, CountingModel, KneserNey, WittenBell
 from namegen_reference.ngram.__main__ import main
 from namegen_reference.words import END_MARKER, WordsError, read_words, split_words
 
@@ -120,6 +120,39 @@ def test_a_model_that_never_ends_is_cut() -> None:
     assert len(model.sample(random.Random(0))) <= 1000
 
 
+def test_kneser_ney_by_hand() -> None:
+    # "ab" and "bb", context 1. After "" every symbol counts once for each symbol before it: a (after the start), b
+    # (after the start, a and b), the end (after b). After the start: a once, b once. After a: b once. After b: b once,
+    # the end twice.
+    model = KneserNey(1, discounts=(0.5, 0.75, 1.0), concentration=0.25, alphabet="ab").fit(["ab", "bb"])
+    taken = 0.25 + 0.5 + 0.5 + 1.0  # theta, and the discounts of counts of 1, 1 and 3
+    empty = {
+        ".": (1 - 0.5 + taken / 3) / 5.25,
+        "a": (1 - 0.5 + taken / 3) / 5.25,
+        "b": (3 - 1 + taken / 3) / 5.25,
+    }
+    after_b = {
+        ".": (2 - 0.75 + (0.25 + 1.25) * empty["."]) / 3.25,
+        "a": (0.25 + 1.25) * empty["a"] / 3.25,
+        "b": (1 - 0.5 + (0.25 + 1.25) * empty["b"]) / 3.25,
+    }
+    assert model.probabilities("b") == pytest.approx([after_b[symbol] for symbol in ".ab"], rel=1e-12)
+    after_a = (1 - 0.5 + (0.25 + 0.5) * empty["b"]) / 1.25
+    assert model.probability("a", "b") == pytest.approx(after_a, rel=1e-12)
+
+
+@pytest.mark.parametrize("context", [0, 1, 2, 5])
+def test_kneser_ney_sums_to_1_after_every_history(context: int) -> None:
+    model = KneserNey(context, alphabet=ALPHABET).fit(WORDS)
+    for history in itertools.product(END_MARKER + ALPHABET[:3], repeat=context):
+        assert math.fsum(model.probabilities("".join(history))) == pytest.approx(1, abs=1e-12)
+
+
+def test_a_longer_context_of_kneser_ney_than_the_words_changes_nothing() -> None:
+    losses = [KneserNey(context, alphabet=ALPHABET).fit(WORDS).nll(OTHERS) for context in (7, 8, 12)]
+    assert losses[0] == losses[1] == losses[2]
+
+
 def test_bad_arguments() -> None:
     with pytest.raises(ValueError, match="order must be an integer of at least 1, but got 0"):
         AddK(0, 1)
@@ -129,6 +162,14 @@ def test_bad_arguments() -> None:
         AddK(2, math.nan)
     with pytest.raises(ValueError, match="context must be an integer of at least 0, but got -1"):
         WittenBell(-1)
+    with pytest.raises(ValueError, match=r"context must be an integer of at least 0, but got 1\.5"):
+        KneserNey(1.5)  # type: ignore[arg-type]
+    with pytest.raises(
+        ValueError, match=r"discounts must lie in \[0, 1\], \[0, 2\] and \[0, 3\], but got \(1.1, 1, 1\)"
+    ):
+        KneserNey(2, (1.1, 1, 1))
+    with pytest.raises(ValueError, match="concentration must be a finite number of at least 0, but got -1"):
+        KneserNey(2, concentration=-1)
     with pytest.raises(WordsError, match="the word 'xa' has 'x', but the alphabet is 'ab'"):
         AddK(2, 1, "ab").fit(["a", "xa"])
     with pytest.raises(WordsError, match="the word 'abc' has 'c', but the alphabet is 'ab'"):

@@ -12,7 +12,7 @@ from torch import nn
 
 from namegen_ext.data import Vocabulary
 from namegen_ext.models import build_model
-from namegen_ext.models.layouts import network_layout
+from namegen_ext.models.layouts import model_layout
 from namegen_ext.sampling import NameSampler, SamplingError, sample_names
 from namegen_ext.sampling.distribution import ModelDistribution
 from namegen_ext.sampling.module_network import read_network
@@ -61,7 +61,7 @@ def trained_looking(name: str, options: dict[str, Any]) -> nn.Module:
 def both_ways(name: str, options: dict[str, Any]) -> tuple[nn.Module, Network, Network]:
     model = trained_looking(name, options)
     by_module = read_network(ModelDistribution(model, V, model.block_size, Shaping()))
-    layout = network_layout(name, model.config)
+    layout = model_layout(name, model.config)
     assert layout is not None
     arrays = {key: tensor.numpy() for key, tensor in model.state_dict().items()}
     return model, by_module, saved_network(layout, arrays)

@@ -70,7 +70,12 @@ def test_what_is_counted_beside_the_weights() -> None:
     assert copies(momentum=0.9) == 3
     assert copies(optimizer="adamw") == 4
     counted = TrainOptions(model="ngram", init="counts", steps=0)
-    assert training_bytes(counted, VOCAB_SIZE, 2) == pytest.approx(4 * VOCAB_SIZE**4, rel=0.02)
+    # Windows, and contexts of every length for each of their symbols: whatever the alphabet.
+    assert (
+        training_bytes(counted, VOCAB_SIZE, 1000)
+        == 32 * 1000 * 3
+        == training_bytes(counted, 9 * VOCAB_SIZE, 1000)
+    )
 
 
 def test_batches_and_words_count() -> None:

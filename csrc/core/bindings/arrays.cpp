@@ -56,4 +56,10 @@ nb::object as_numpy(const char* name, nb::handle value, const char* dtype) {
   }
 }
 
+nb::object empty_numpy(const std::vector<int64_t>& shape, const char* dtype) {
+  nb::list sizes;
+  for (const int64_t size : shape) sizes.append(size);
+  return nb::module_::import_("numpy").attr("empty")(sizes, dtype);
+}
+
 }  // namespace namegen::bindings

@@ -4,8 +4,10 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace namegen::bindings {
 
@@ -75,6 +77,30 @@ nb::object as_numpy(const char* name, nb::handle value, const char* dtype);
 template <class T>
 Readable<T> converted(const char* name, nb::handle value) {
   return readable<T>(name, as_numpy(name, value, dtype_name<T>()));
+}
+
+template <class T>
+std::vector<T> to_vector(const Readable<T>& array) {
+  return {array.data(), array.data() + array.size()};
+}
+
+// numpy.empty(shape, dtype), and where its memory is.
+nb::object empty_numpy(const std::vector<int64_t>& shape, const char* dtype);
+
+template <class T>
+struct NewArray {
+  explicit NewArray(const std::vector<int64_t>& shape)
+      : object(empty_numpy(shape, dtype_name<T>())), data(writable<T>("the result", object).data()) {}
+
+  nb::object object;
+  T* data;
+};
+
+template <class T>
+nb::object numpy_copy(const std::vector<T>& values) {
+  const NewArray<T> result({static_cast<int64_t>(values.size())});
+  std::copy(values.begin(), values.end(), result.data);
+  return result.object;
 }
 
 }  // namespace namegen::bindings

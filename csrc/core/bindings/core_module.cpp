@@ -7,6 +7,7 @@ NB_MODULE(_core, m) {
   m.doc() = "Native part of namegen_ext that needs no torch: training steps, drawing names, and what was built.";
   m.attr("COMPILER") = NAMEGEN_COMPILER;
   namegen::bindings::bind_machine(m);
+  namegen::bindings::bind_counts(m);
   namegen::bindings::bind_step_engine(m);
   namegen::bindings::bind_gpt_engine(m);
   namegen::bindings::bind_sampling(m);

@@ -8,6 +8,7 @@ namespace namegen::bindings {
 namespace nb = nanobind;
 
 void bind_machine(nb::module_& m);
+void bind_counts(nb::module_& m);
 void bind_step_engine(nb::module_& m);
 void bind_gpt_engine(nb::module_& m);
 void bind_sampling(nb::module_& m);

@@ -9,10 +9,15 @@
 #include <stdexcept>
 
 #include "bindings/arrays.h"
+#include "bindings/counts.h"
 #include "bindings/exclusive.h"
 #include "bindings/parts.h"
+#include "engine/require.h"
+#include "engine/sampling/counts_predictor.h"
 #include "engine/sampling/direct_sampler.h"
+#include "engine/sampling/mixture.h"
 #include "engine/sampling/name_stream.h"
+#include "engine/sampling/network.h"
 #include "engine/sampling/table_sampler.h"
 
 namespace namegen::bindings {
@@ -40,13 +45,18 @@ class SignalPoll {
 struct PyContextTable {
   std::shared_ptr<ContextTable> table;
 };
-struct PyNetwork {
-  std::shared_ptr<Network> network;
+struct PyPredictor {
+  std::shared_ptr<const Predictor> predictor;
+  int64_t width;  // of the windows that it is asked for
 };
+struct PyNetwork : PyPredictor {};
+struct PyCounts : PyPredictor {};
+struct PyMixture : PyPredictor {};
 
-template <class T>
-std::vector<T> to_vector(const Readable<T>& array) {
-  return {array.data(), array.data() + array.size()};
+template <class P>
+P python_predictor(std::shared_ptr<const Predictor> predictor) {
+  const int64_t width = predictor->block();
+  return P{{std::move(predictor), width}};
 }
 
 void set_rows(PyContextTable& self, int64_t first, nb::handle values) {
@@ -72,7 +82,7 @@ PyNetwork make_network(nb::handle embeddings, const std::vector<Level>& levels) 
   const auto embedding = converted<float>("embedding", embeddings);
   if (embedding.ndim() != 2) throw std::invalid_argument("embedding must be (vocab_size, embedding_dim)");
   const auto vocab = static_cast<int64_t>(embedding.shape(0)), dim = static_cast<int64_t>(embedding.shape(1));
-  return {std::make_shared<Network>(vocab, dim, to_vector(embedding), levels)};
+  return python_predictor<PyNetwork>(std::make_shared<Network>(vocab, dim, to_vector(embedding), levels));
 }
 
 PyNetwork make_table(int64_t block, nb::handle values) {
@@ -83,40 +93,52 @@ PyNetwork make_table(int64_t block, nb::handle values) {
   int64_t contexts = 1;
   for (int64_t i = 0; i < block && vocab > 1 && contexts <= rows; ++i) contexts *= vocab;
   if (vocab < 2 || contexts != rows) throw std::invalid_argument("logits must be (vocab_size**block_size, vocab_size)");
-  return {std::make_shared<Network>(Network::of_table(vocab, block, logits.data()))};
+  return python_predictor<PyNetwork>(std::make_shared<Network>(Network::of_table(vocab, block, logits.data())));
 }
 
-PyContextTable tabulate(const PyNetwork& network, double temperature, int64_t top_k) {
+// A mixture looks at windows of `width` symbols: those of its components, or more where it knows the names of a list.
+PyMixture make_mixture(const std::vector<const PyPredictor*>& predictors, nb::handle weight_values, int64_t width,
+                       nb::handle key_values, nb::handle adjustment_values) {
+  const auto weights = converted<double>("weights", weight_values);
+  require(weights.size() == predictors.size(), "weights must be as many as components");
+  std::vector<Mixture::Component> components;
+  for (size_t i = 0; i < predictors.size(); ++i) components.push_back({predictors[i]->predictor, weights.data()[i]});
+  KnownNames known{to_vector(converted<int64_t>("known_keys", key_values)),
+                   to_vector(converted<float>("known_adjustments", adjustment_values))};
+  return {{std::make_shared<Mixture>(std::move(components), width, std::move(known)), width}};
+}
+
+PyContextTable tabulate(const PyPredictor& self, double temperature, int64_t top_k) {
   const nb::gil_scoped_release no_gil;
-  return {std::make_shared<ContextTable>(network.network, Shaping{temperature, top_k}, SignalPoll())};
+  return {std::make_shared<ContextTable>(self.predictor, Shaping{temperature, top_k}, SignalPoll())};
 }
 
-nb::object logits(const PyNetwork& self, nb::handle values) {
-  const std::shared_ptr<Network>& network = self.network;
+nb::object logits(const PyPredictor& self, nb::handle values) {
+  const std::shared_ptr<const Predictor>& predictor = self.predictor;
   const auto tokens = converted<int64_t>("tokens", values);
-  if (tokens.ndim() != 2 || static_cast<int64_t>(tokens.shape(1)) != network->block()) {
+  if (tokens.ndim() != 2 || static_cast<int64_t>(tokens.shape(1)) != self.width) {
     throw std::invalid_argument("tokens must be (contexts, block_size)");
   }
   const auto count = static_cast<int64_t>(tokens.shape(0));
-  const int64_t vocab = network->vocab(), block = network->block();
-  std::vector<Key> contexts(count, 0);
-  for (int64_t i = 0; i < count; ++i) {
-    for (int64_t t = 0; t < block; ++t) {
-      const int64_t symbol = tokens.data()[i * block + t];
-      if (symbol < 0 || symbol >= vocab) throw std::invalid_argument("tokens must lie in [0, vocab_size)");
-      contexts[i] = network->append(contexts[i], static_cast<uint32_t>(symbol));
+  const int64_t vocab = predictor->vocab();
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens.data()[i] < 0 || tokens.data()[i] >= vocab) {
+      throw std::invalid_argument("tokens must lie in [0, vocab_size)");
     }
   }
-  nb::object result = nb::module_::import_("numpy").attr("empty")(nb::make_tuple(count, vocab), "float32");
-  float* output = writable<float>("logits", result).data();
+  const NewArray<float> result({count, vocab});
   const nb::gil_scoped_release no_gil;
-  Evaluation evaluation(network);
-  for (int64_t begin = 0; begin < count; begin += Evaluation::kMostContexts) {
-    const int64_t n = std::min(Evaluation::kMostContexts, count - begin);
-    const float* found = evaluation.logits(&contexts[begin], n);
-    for (int64_t i = 0; i < n; ++i) std::copy_n(found + i * padded(vocab), vocab, output + (begin + i) * vocab);
+  std::vector<Key> contexts(count);
+  for (int64_t i = 0; i < count; ++i) {
+    contexts[i] = predictor->context_of_window(tokens.data() + i * self.width, self.width);
   }
-  return result;
+  const std::unique_ptr<Predictions> predictions = predictor->start(predictor);
+  for (int64_t begin = 0; begin < count; begin += Predictions::kMostContexts) {
+    const int64_t n = std::min(Predictions::kMostContexts, count - begin);
+    const float* found = predictions->logits(&contexts[begin], n);
+    for (int64_t i = 0; i < n; ++i) std::copy_n(found + i * padded(vocab), vocab, result.data + (begin + i) * vocab);
+  }
+  return result.object;
 }
 
 Spelling make_spelling(const std::vector<nb::bytes>& encodings, std::vector<int32_t> prefix, int64_t max_steps) {
@@ -232,17 +254,33 @@ void bind_sampling(nb::module_& module) {
             new (self) Level(make_level(factor, weight, bias, tanh));
           },
           arg("factor"), arg("weight"), arg("bias"), arg("tanh"));
-  nb::class_<PyNetwork>(m, "Network")
+  nb::class_<PyPredictor>(m, "Predictor")
+      .def_prop_ro("vocab_size", [](const PyPredictor& self) { return self.predictor->vocab(); })
+      .def_prop_ro("block_size", [](const PyPredictor& self) { return self.width; })
+      .def("logits", &logits, arg("tokens"));
+  nb::class_<PyNetwork, PyPredictor>(m, "Network")
       .def(
           "__init__",
           [](PyNetwork* self, nb::handle embedding, const std::vector<Level>& levels) {
             new (self) PyNetwork(make_network(embedding, levels));
           },
           arg("embedding"), arg("levels"))
-      .def_static("of_table", &make_table, arg("block_size"), arg("logits"))
-      .def_prop_ro("vocab_size", [](const PyNetwork& self) { return self.network->vocab(); })
-      .def_prop_ro("block_size", [](const PyNetwork& self) { return self.network->block(); })
-      .def("logits", &logits, arg("tokens"));
+      .def_static("of_table", &make_table, arg("block_size"), arg("logits"));
+  nb::class_<PyCounts, PyPredictor>(m, "Counts")
+      .def(
+          "__init__",
+          [](PyCounts* self, const PyCountModel& model) {
+            new (self) PyCounts(python_predictor<PyCounts>(std::make_shared<CountsPredictor>(model.model)));
+          },
+          arg("model"));
+  nb::class_<PyMixture, PyPredictor>(m, "Mixture")
+      .def(
+          "__init__",
+          [](PyMixture* self, const std::vector<const PyPredictor*>& components, nb::handle weights, int64_t block,
+             nb::handle known_keys, nb::handle known_adjustments) {
+            new (self) PyMixture(make_mixture(components, weights, block, known_keys, known_adjustments));
+          },
+          arg("components"), arg("weights"), arg("block_size"), arg("known_keys"), arg("known_adjustments"));
 
   m.def("tabulate", &tabulate, arg("network"), arg("temperature"), arg("top_k"));
 
@@ -257,9 +295,9 @@ void bind_sampling(nb::module_& module) {
       arg("table"), arg("encodings"), arg("prefix"), arg("max_steps"), nb::rv_policy::take_ownership);
   m.def(
       "direct_sampler",
-      [](const PyNetwork& network, double temperature, int64_t top_k, const std::vector<nb::bytes>& encodings,
+      [](const PyPredictor& self, double temperature, int64_t top_k, const std::vector<nb::bytes>& encodings,
          std::vector<int32_t> prefix, int64_t max_steps) {
-        return new PySampler(std::make_unique<DirectSampler>(network.network, Shaping{temperature, top_k},
+        return new PySampler(std::make_unique<DirectSampler>(self.predictor, Shaping{temperature, top_k},
                                                              make_spelling(encodings, std::move(prefix), max_steps)));
       },
       arg("network"), arg("temperature"), arg("top_k"), arg("encodings"), arg("prefix"), arg("max_steps"),

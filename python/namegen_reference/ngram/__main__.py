@@ -6,7 +6,7 @@ import random
 import sys
 
 from namegen_reference.command import build_parser, read_words_or_exit, run
-from namegen_reference.ngram import AddK, CountingModel, WittenBell
+from namegen_reference.ngram import AddK, CountingModel, KneserNey, WittenBell
 from namegen_reference.words import alphabet_of, split_words
 
 NUM_SAMPLES = 8
@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         "trigram, add-0.1": AddK(order=3, k=0.1, alphabet=alphabet),
         "4-gram, add-0.1": AddK(order=4, k=0.1, alphabet=alphabet),
         "Witten-Bell, context 4": WittenBell(context=4, alphabet=alphabet),
+        "Kneser-Ney, context 5": KneserNey(context=5, alphabet=alphabet),
     }
     print(f"{len(train):,} words to count, {len(dev):,} dev, {len(test):,} test; {len(alphabet) + 1} symbols")
     print("mean negative log-likelihood per character, in nats\n")

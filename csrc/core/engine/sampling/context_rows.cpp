@@ -14,17 +14,17 @@ void check_shaping(const Shaping& shaping, int64_t vocab) {
   }
 }
 
-ContextRows::ContextRows(std::shared_ptr<const Network> network, Shaping shaping)
-    : vocab_(network->vocab()),
+ContextRows::ContextRows(const std::shared_ptr<const Predictor>& predictor, Shaping shaping)
+    : vocab_(predictor->vocab()),
       shaping_(shaping),
       kernels_(sampling_kernels()),
-      evaluation_(std::move(network)),
+      predictions_(predictor->start(predictor)),
       scratch_(2 * padded(vocab_)) {
   check_shaping(shaping_, vocab_);
 }
 
 void ContextRows::compute(const Key* contexts, int64_t count, bool without_end, const Rows& rows, const uint32_t* row) {
-  const float* logits = evaluation_.logits(contexts, count);
+  const float* logits = predictions_->logits(contexts, count);
   const bool finite = kernels_.softmax({logits, padded(vocab_), count, vocab_, shaping_.temperature, shaping_.top_k,
                                         without_end, scratch_.data(), rows, row});
   if (!finite) throw NonFiniteLogits();

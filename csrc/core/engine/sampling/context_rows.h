@@ -1,12 +1,13 @@
-// From contexts to the probabilities of the next symbol: a network is evaluated, and its logits are shaped. Drawing
-// directly and tabulating a whole network both use it, so they draw the same names to the bit.
+// From contexts to the probabilities of the next symbol: a predictor is asked, and its logits are shaped. Drawing
+// directly and tabulating a whole predictor both use it, so they draw the same names to the bit.
 #pragma once
 
 #include <exception>
 #include <memory>
 
 #include "engine/sampling/aligned_array.h"
-#include "engine/sampling/network.h"
+#include "engine/sampling/predictor.h"
+#include "engine/sampling/sampling_kernels.h"
 
 namespace namegen::sampling {
 
@@ -26,9 +27,9 @@ void check_shaping(const Shaping& shaping, int64_t vocab);
 
 class ContextRows {
  public:
-  ContextRows(std::shared_ptr<const Network> network, Shaping shaping);
+  ContextRows(const std::shared_ptr<const Predictor>& predictor, Shaping shaping);
 
-  // Writes the row of each of up to Evaluation::kMostContexts contexts to rows[row[i]]. With `without_end`, symbol 0
+  // Writes the row of each of up to Predictions::kMostContexts contexts to rows[row[i]]. With `without_end`, symbol 0
   // cannot be drawn. Throws NonFiniteLogits.
   void compute(const Key* contexts, int64_t count, bool without_end, const Rows& rows, const uint32_t* row);
 
@@ -36,7 +37,7 @@ class ContextRows {
   int64_t vocab_;
   Shaping shaping_;
   const SamplingKernels& kernels_;
-  Evaluation evaluation_;
+  std::unique_ptr<Predictions> predictions_;
   AlignedArray<double> scratch_;
 };
 

@@ -19,16 +19,16 @@ int64_t most_rows(int64_t vocab) {
 
 }  // namespace
 
-DirectSampler::DirectSampler(std::shared_ptr<const Network> network, Shaping shaping, Spelling spelling)
-    : network_(std::move(network)),
+DirectSampler::DirectSampler(std::shared_ptr<const Predictor> predictor, Shaping shaping, Spelling spelling)
+    : predictor_(std::move(predictor)),
       shaping_(shaping),
       spelling_(std::move(spelling)),
       kernels_(sampling_kernels()),
       cells_(spelling_, kDirectBatch),
-      memo_(most_rows(network_->vocab())),
-      thresholds_((memo_.most_rows() + 1) * row_width(network_->vocab())),
+      memo_(most_rows(predictor_->vocab())),
+      thresholds_((memo_.most_rows() + 1) * row_width(predictor_->vocab())),
       last_(memo_.most_rows() + 1),
-      rows_{thresholds_.data(), last_.data(), row_width(network_->vocab())},
+      rows_{thresholds_.data(), last_.data(), row_width(predictor_->vocab())},
       first_row_(static_cast<uint32_t>(memo_.most_rows())),
       words_(kTurn * kDirectBatch),
       slot_(kDirectBatch),
@@ -37,13 +37,14 @@ DirectSampler::DirectSampler(std::shared_ptr<const Network> network, Shaping sha
       word_(kDirectBatch),
       symbol_(kDirectBatch),
       context_(kDirectBatch) {
-  if (network_->vocab() != spelling_.vocab()) throw std::invalid_argument("encodings must be as many as the network's");
-  check_shaping(shaping, network_->vocab());
-  for (int32_t symbol : spelling_.prefix) start_ = network_->append(start_, static_cast<uint32_t>(symbol));
+  if (predictor_->vocab() != spelling_.vocab())
+    throw std::invalid_argument("encodings must be as many as the predictor's");
+  check_shaping(shaping, predictor_->vocab());
+  for (int32_t symbol : spelling_.prefix) start_ = predictor_->append(start_, static_cast<uint32_t>(symbol));
 }
 
 std::unique_ptr<Sampler> DirectSampler::copy() const {
-  return std::make_unique<DirectSampler>(network_, shaping_, spelling_);
+  return std::make_unique<DirectSampler>(predictor_, shaping_, spelling_);
 }
 
 void DirectSampler::draw(uint64_t seed, uint64_t first, int64_t count, std::string& text, const Poll& poll) {
@@ -85,7 +86,7 @@ void DirectSampler::draw_batch(uint64_t seed, uint64_t first, int64_t count, std
       const uint32_t symbol = symbol_[i], slot = slot_[i];
       cells_.put(slot, step, symbol);
       if (symbol == 0) cells_.length()[slot] = step;
-      context_[going_on] = network_->append(context_[i], symbol);
+      context_[going_on] = predictor_->append(context_[i], symbol);
       slot_[going_on] = slot;
       place_[going_on] = place_[i];
       going_on += symbol != 0;
@@ -111,15 +112,15 @@ void DirectSampler::find_rows(int64_t active, const Poll& poll) {
     }
   }
   const auto missing = static_cast<int64_t>(missing_.size());
-  for (int64_t begin = 0; begin < missing; begin += Evaluation::kMostContexts) {
-    const int64_t n = std::min(Evaluation::kMostContexts, missing - begin);
+  for (int64_t begin = 0; begin < missing; begin += Predictions::kMostContexts) {
+    const int64_t n = std::min(Predictions::kMostContexts, missing - begin);
     compute(&missing_[begin], &missing_row_[begin], n, false);
     poll();
   }
 }
 
 void DirectSampler::compute(const Key* contexts, const uint32_t* rows, int64_t count, bool without_end) {
-  if (context_rows_ == nullptr) context_rows_ = std::make_unique<ContextRows>(network_, shaping_);
+  if (context_rows_ == nullptr) context_rows_ = std::make_unique<ContextRows>(predictor_, shaping_);
   context_rows_->compute(contexts, count, without_end, rows_, rows);
 }
 

@@ -1,5 +1,4 @@
-// Names from a network that is evaluated for each context. This is for models with more contexts than a table could
-// hold.
+// Names from a predictor that is asked for each context. This is for models with more contexts than a table could hold.
 #pragma once
 
 #include "engine/sampling/context_rows.h"
@@ -12,7 +11,7 @@ namespace namegen::sampling {
 // their beginnings.
 class DirectSampler final : public Sampler {
  public:
-  DirectSampler(std::shared_ptr<const Network> network, Shaping shaping, Spelling spelling);
+  DirectSampler(std::shared_ptr<const Predictor> predictor, Shaping shaping, Spelling spelling);
 
   std::unique_ptr<Sampler> copy() const override;
   void draw(uint64_t seed, uint64_t first, int64_t count, std::string& text, const Poll& poll) override;
@@ -22,7 +21,7 @@ class DirectSampler final : public Sampler {
   void find_rows(int64_t active, const Poll& poll);
   void compute(const Key* contexts, const uint32_t* rows, int64_t count, bool without_end);
 
-  std::shared_ptr<const Network> network_;
+  std::shared_ptr<const Predictor> predictor_;
   Shaping shaping_;
   Spelling spelling_;
   const SamplingKernels& kernels_;

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <numeric>
-#include <stdexcept>
 #include <string>
+
+#include "engine/require.h"
 
 namespace namegen::sampling {
 
@@ -13,17 +14,9 @@ constexpr int kTableBits = 12;                     // groups of up to so many bi
 constexpr int64_t kStoreBytes = 64 * 1024 * 1024;  // the most bytes of a memo's rows
 constexpr int64_t kMostMemoRows = int64_t{1} << 20;
 
-void require(bool holds, const std::string& what) {
-  if (!holds) throw std::invalid_argument(what);
-}
-
 }  // namespace
 
-Network::Network(int64_t vocab, int64_t block) : vocab_(vocab), block_(block) {
-  require(vocab >= 2 && vocab <= 65536, "vocab must lie from 2 to 65,536, but is " + std::to_string(vocab));
-  require(block >= 1, "block must be at least 1, but is " + std::to_string(block));
-  while ((int64_t{1} << bits_) < vocab) ++bits_;
-}
+Network::Network(int64_t vocab, int64_t block) : Predictor(vocab, block) {}
 
 void Network::set_embedding(const float* embedding, int64_t rows, int64_t embedding_dim) {
   embedding_stride_ = padded(embedding_dim);
@@ -37,7 +30,7 @@ void Network::set_embedding(const float* embedding, int64_t rows, int64_t embedd
 Network Network::of_table(int64_t vocab, int64_t block, const float* logits) {
   Network network(vocab, block);
   const int64_t contexts = network.num_contexts();
-  network.check_key();
+  network.set_block(block);
   network.set_embedding(logits, contexts, vocab);
   return network;
 }
@@ -55,7 +48,7 @@ Network::Network(int64_t vocab, int64_t embedding_dim, std::vector<float> embedd
     require(static_cast<int64_t>(level.weight.size()) == level.out * level.factor * level.in &&
                 static_cast<int64_t>(level.bias.size()) == level.out,
             "a level's weight must be (out, factor * in) and its bias (out)");
-    Part part{level.factor, block_, level.in, padded(level.out), level.tanh, {}, {}};
+    Part part{level.factor, block(), level.in, padded(level.out), level.tanh, {}, {}};
     part.bias = AlignedArray<float>(part.out);
     std::fill_n(part.bias.data(), part.out, 0.0f);
     std::copy_n(level.bias.data(), level.out, part.bias.data());
@@ -70,44 +63,14 @@ Network::Network(int64_t vocab, int64_t embedding_dim, std::vector<float> embedd
       sampling_kernels().pack_weight(weight.data(), level.in, part.out, packed);
     }
     parts_.push_back(std::move(part));
-    block_ *= level.factor;
     features = level.out;
-    check_key();
+    set_block(block() * level.factor);
   }
-  while (joining_ < parts_.size() && parts_[joining_].span < block_) ++joining_;
+  while (joining_ < parts_.size() && parts_[joining_].span < block()) ++joining_;
 }
 
-void Network::check_key() {
-  require(block_ * bits_ <= kKeyBits, "a context must fit into " + std::to_string(kKeyBits) + " bits, but has " +
-                                          std::to_string(block_ * bits_) + " or more");
-  mask_ = ~Key{0} >> (kKeyBits - block_ * bits_);
-}
-
-int64_t Network::num_contexts() const {
-  int64_t contexts = 1;
-  for (int64_t i = 0; i < block_; ++i) {
-    require(contexts <= int64_t{kLargestWord - 1} / vocab_, "a table must have fewer than 2^32 contexts");
-    contexts *= vocab_;
-  }
-  return contexts;
-}
-
-Key Network::context_of(int64_t number) const {
-  Key context = 0;
-  for (int64_t position = 0; position < block_; ++position) {
-    context |= static_cast<Key>(number % vocab_) << (position * bits_);
-    number /= vocab_;
-  }
-  return context;
-}
-
-int64_t Network::number_of(Key context) const {
-  const Key symbol = (Key{1} << bits_) - 1;
-  int64_t number = 0;
-  for (int64_t position = block_ - 1; position >= 0; --position) {
-    number = number * vocab_ + static_cast<int64_t>(context >> (position * bits_) & symbol);
-  }
-  return number;
+std::unique_ptr<Predictions> Network::start(std::shared_ptr<const Predictor> self) const {
+  return std::make_unique<Evaluation>(std::shared_ptr<const Network>(std::move(self), this));
 }
 
 Evaluation::Evaluation(std::shared_ptr<const Network> network)

@@ -12,7 +12,7 @@
 #include <memory>
 
 #include "engine/sampling/aligned_array.h"
-#include "engine/sampling/memo.h"
+#include "engine/sampling/predictor.h"
 #include "engine/sampling/sampling_kernels.h"
 
 namespace namegen::sampling {
@@ -26,7 +26,7 @@ struct Level {
   bool tanh;
 };
 
-class Network {
+class Network final : public Predictor {
  public:
   // `embedding` is (vocab, embedding_dim). The last level's `out` is vocab, and the product of the factors is the block
   // size. Throws std::invalid_argument where sizes do not fit, or a context does not fit into a key.
@@ -36,20 +36,12 @@ class Network {
   // contexts on.
   static Network of_table(int64_t vocab, int64_t block, const float* logits);
 
-  int64_t vocab() const { return vocab_; }
-  int64_t block() const { return block_; }
-  int bits() const { return bits_; }  // of a symbol in a key
-  int64_t num_contexts() const;       // vocab^block; throws std::invalid_argument from 2^32 on
-  // The context with a number in base vocab, and the number of a context.
-  Key context_of(int64_t number) const;
-  int64_t number_of(Key context) const;
-  Key append(Key context, uint32_t symbol) const { return (context << bits_ | symbol) & mask_; }
+  std::unique_ptr<Predictions> start(std::shared_ptr<const Predictor> self) const override;
 
  private:
   friend class Evaluation;
 
   Network(int64_t vocab, int64_t block);
-  void check_key();  // throws where a context does not fit into a key; sets mask_
   void set_embedding(const float* embedding, int64_t rows, int64_t embedding_dim);
 
   struct Part {
@@ -63,10 +55,6 @@ class Network {
     const float* packed_for(int64_t position) const { return packed.data() + position * packed_size(in, out); }
   };
 
-  int64_t vocab_;
-  int64_t block_ = 1;
-  int bits_ = 1;
-  Key mask_ = 0;
   int64_t embedding_stride_ = 0;
   AlignedArray<float> embedding_;  // (vocab, embedding_stride); without levels (vocab^block, embedding_stride)
   std::vector<Part> parts_;        // the levels; none for a table of logits
@@ -74,14 +62,11 @@ class Network {
 };
 
 // A network at work, with its tables, memos and scratch memory.
-class Evaluation {
+class Evaluation final : public Predictions {
  public:
   explicit Evaluation(std::shared_ptr<const Network> network);
 
-  static constexpr int64_t kMostContexts = 256;
-
-  // The logits (count, padded(vocab)) of up to kMostContexts contexts. They stay until the next call.
-  const float* logits(const Key* contexts, int64_t count);
+  const float* logits(const Key* contexts, int64_t count) override;
 
  private:
   // The products of one level's input with its weights, for groups of `span` symbols. There is a row for each group in

@@ -123,6 +123,22 @@ struct Cumulative {
   int64_t first_row;  // the rows are written to first_row and on
 };
 
+// values[i] = log(values[i]); `of_zero` for 0.
+struct Logarithms {
+  float* values;  // (count), at least 0
+  int64_t count;  // a multiple of 16
+  float of_zero;
+};
+
+// output[i] = sum over j < parts of weight[j] * part[j][i].
+struct WeightedSum {
+  const float* const* part;  // (parts), of (count) each
+  const float* weight;       // (parts)
+  int64_t parts;
+  int64_t count;  // a multiple of 16
+  float* output;  // (count)
+};
+
 struct SamplingKernels {
   const char* isa;
   void (*philox_words)(const PhiloxWords&);
@@ -135,6 +151,8 @@ struct SamplingKernels {
   void (*pack_weight)(const float* weight, int64_t depth, int64_t columns, float* packed);
   void (*product)(const Product&);
   bool (*softmax)(const Softmax&);  // returns false where a logit is not finite
+  void (*logarithms)(const Logarithms&);
+  void (*weighted_sum)(const WeightedSum&);
 };
 
 // Pads features to whole cache lines, so that every instruction set reads whole vectors.

@@ -45,19 +45,20 @@ ContextTable::ContextTable(int64_t vocab, int64_t block)
   std::fill_n(last_.data(), last_.size(), 0);
 }
 
-ContextTable::ContextTable(const std::shared_ptr<const Network>& network, Shaping shaping, const Poll& poll)
-    : ContextTable(network->vocab(), network->block()) {
-  ContextRows context_rows(network, shaping);
-  std::vector<Key> contexts(Evaluation::kMostContexts);
-  std::vector<uint32_t> row(Evaluation::kMostContexts);
-  for (int64_t begin = 0; begin < num_contexts_; begin += Evaluation::kMostContexts) {
-    const int64_t count = std::min(Evaluation::kMostContexts, num_contexts_ - begin);
-    for (int64_t i = 0; i < count; ++i) contexts[i] = network->context_of(begin + i);
+ContextTable::ContextTable(const std::shared_ptr<const Predictor>& predictor, Shaping shaping, const Poll& poll)
+    : ContextTable(predictor->vocab(), predictor->block()) {
+  if (predictor->has_states()) throw std::invalid_argument("a predictor with states has no table");
+  ContextRows context_rows(predictor, shaping);
+  std::vector<Key> contexts(Predictions::kMostContexts);
+  std::vector<uint32_t> row(Predictions::kMostContexts);
+  for (int64_t begin = 0; begin < num_contexts_; begin += Predictions::kMostContexts) {
+    const int64_t count = std::min(Predictions::kMostContexts, num_contexts_ - begin);
+    for (int64_t i = 0; i < count; ++i) contexts[i] = predictor->context_of(begin + i);
     std::iota(row.begin(), row.begin() + count, static_cast<uint32_t>(begin));
     context_rows.compute(contexts.data(), count, false, rows_, row.data());
     poll();
   }
-  contexts[0] = network->context_of(0);
+  contexts[0] = predictor->context_of(0);
   row[0] = static_cast<uint32_t>(num_contexts_);
   context_rows.compute(contexts.data(), 1, true, rows_, row.data());
 }

@@ -13,8 +13,9 @@ class ContextTable {
  public:
   // Throws std::invalid_argument for 2^32 rows or more.
   ContextTable(int64_t vocab, int64_t block);
-  // Tabulates a whole network. Throws NonFiniteLogits. An exception of `poll` ends the call.
-  ContextTable(const std::shared_ptr<const Network>& network, Shaping shaping, const Poll& poll);
+  // Tabulates a whole predictor. Throws std::invalid_argument for one with states, and NonFiniteLogits. An exception of
+  // `poll` ends the call.
+  ContextTable(const std::shared_ptr<const Predictor>& predictor, Shaping shaping, const Poll& poll);
 
   int64_t vocab() const { return vocab_; }
   int64_t num_rows() const { return num_contexts_ + 1; }

@@ -16,6 +16,8 @@ const sampling::SamplingKernels kSamplingKernels = {
     pack_weight,
     product,
     softmax,
+    logarithms,
+    weighted_sum,
 };
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

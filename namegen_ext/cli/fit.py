@@ -1,0 +1,100 @@
+"""``namegen fit LIST``: the best model for a list of names, found by itself.
+
+Exit status: 0 when the model was found and written; 1 when memory ran out, or a file could not be written; 2 for a
+wrong argument; 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from namegen_ext.cli.command import run_command
+from namegen_ext.cli.parser import Parser, path
+from namegen_ext.cli.train_flags import (
+    add_format_flags,
+    add_option,
+    add_threads,
+    given_format,
+    given_options,
+    given_settings,
+)
+from namegen_ext.cli.train_plan import TrainPlan, blamed, plan_of_words
+from namegen_ext.data import DataError, ListFormat, load_words
+from namegen_ext.options.recipes import BEST_RECIPE, RECIPES
+from namegen_ext.options.run_settings import RunSettings
+
+_DESCRIPTION = """\
+Find the best model for a list of names, and write a run directory from which `namegen sample` draws new ones. Counts
+and networks are tried, and combined by how they do on names that are held out; what was tried is told in a table, with
+the loss on test names that no choice was made by. In the end the model is trained on all names, unless told
+otherwise."""
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "namegen fit") -> int:
+    """Run the command.
+
+    Args:
+        arguments: what stands after the command's name; None takes those of the process.
+        prog: the command's name, for its messages.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        SystemExit: with status 0 after --help, with 2 after a wrong argument.
+
+    """
+    if hasattr(sys.stdout, "reconfigure"):  # names may hold letters that the terminal's encoding lacks
+        sys.stdout.reconfigure(errors="backslashreplace")
+    return run_command(_build_parser(prog), arguments, "namegen_ext.cli.run_fit", check=_plan)
+
+
+def _build_parser(prog: str) -> argparse.ArgumentParser:
+    parser = Parser(prog=prog, description=_DESCRIPTION, allow_abbrev=False)
+    parser.add_argument(
+        "list",
+        nargs="+",
+        metavar="LIST",
+        help="census|surnames|makemore, a UTF-8 file with a name on each line, a table (.csv, .tsv), either of them"
+        " packed by gzip, or - for standard input; several make one list",
+    )
+    parser.add_argument(
+        "--out", type=path, metavar="DIR", help="new run directory (default: runs/mixture-DATA-NUMBER)"
+    )
+    add_option(
+        parser,
+        "budget",
+        "seconds for all of it; 0: 10 for up to 10,000 names, 60 for 90,000, and so on",
+    )
+    parser.add_argument(
+        "--refit",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="train on all names in the end; --no-refit keeps the dev and test names out for good (default: on)",
+    )
+    add_option(parser, "seed", "of the weights and the minibatches")
+    add_option(parser, "split_seed", "of the split into train, dev and test")
+    add_threads(parser)
+    add_format_flags(parser)
+    return parser
+
+
+def _plan(parsed: argparse.Namespace) -> TrainPlan:
+    reading = ListFormat(**given_format(parsed))
+    with blamed("LIST", DataError):
+        words = load_words(parsed.list, reading)
+    options = RECIPES[BEST_RECIPE].train_options(given_options(parsed))
+    return plan_of_words(
+        words,
+        recipe=BEST_RECIPE,
+        options=options,
+        out=parsed.out,
+        settings=RunSettings(**given_settings(parsed)),
+        reading=reading,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

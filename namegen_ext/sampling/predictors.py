@@ -1,0 +1,75 @@
+"""Models that are no network as the native sampler asks them: plain arrays, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from namegen_ext.models.layouts import CountsLayout
+from namegen_ext.sampling.network import Array, Network
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """A counting model.
+
+    Attributes:
+        layout: what it is.
+        arrays: those of the layout.
+
+    """
+
+    layout: CountsLayout
+    arrays: Mapping[str, Array]
+
+    @property
+    def block_size(self) -> int:
+        """Length of the longest context."""
+        return self.layout.block_size
+
+    @property
+    def vocab_size(self) -> int:
+        """V, the number of symbols, the end marker included."""
+        return self.layout.vocab_size
+
+    def is_finite(self) -> bool:
+        """Tell whether all its numbers are finite: counts always are."""
+        return True
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """Several models, their logits added up by weights; see :class:`namegen_ext.models.Mixture`.
+
+    Attributes:
+        block_size: positions of a context.
+        components: the models.
+        weights: float64 (C,).
+        known_keys: int64 (n,), the prefix tree of names that are rarer; see :mod:`namegen_ext.models.known_names`.
+        known_adjustments: float64 (n,), what is added to the logits that lead on in the tree.
+
+    """
+
+    block_size: int
+    components: tuple[Network | Counts, ...]
+    weights: Array
+    known_keys: Array
+    known_adjustments: Array
+
+    @property
+    def vocab_size(self) -> int:
+        """V, the number of symbols, the end marker included."""
+        return self.components[0].vocab_size
+
+    def is_finite(self) -> bool:
+        """Tell whether all its numbers are finite."""
+        own = (self.weights, self.known_adjustments)
+        return all(bool(np.isfinite(array).all()) for array in own) and all(
+            component.is_finite() for component in self.components
+        )
+
+
+# What the native sampler draws from, without torch.
+Predictor = Network | Counts | Mixture
