@@ -16,8 +16,9 @@ def build_info() -> dict[str, Any]:
     Returns:
         A dict with the keys ``version``, ``torch`` (installed; None where there is none), ``built_against_torch`` (what
         the operators are compiled against; None where they were not built), ``compiler``, ``python``,
-        ``cpu_isas_compiled``, ``cpu_isas_supported``, ``cpu_isa`` (in use), ``cuda_compiled`` (whether there are CUDA kernels),
-        ``cuda_note`` (why not), ``cuda_architectures`` (what they were compiled for, as in TORCH_CUDA_ARCH_LIST).
+        ``cpu_isas_compiled``, ``cpu_isas_supported``, ``cpu_isa`` (in use), ``cuda_compiled`` (whether there are CUDA
+        kernels), ``cuda_note`` (why not), ``cuda_architectures`` (what they were compiled for, as in
+        TORCH_CUDA_ARCH_LIST).
 
     Raises:
         ImportError: the native part that needs no torch cannot be loaded.

@@ -38,7 +38,7 @@ def test_a_list_of_the_package_is_found_by_its_name() -> None:
 
 
 def test_without_graphviz_the_advice_is_for_this_call(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "namegen_reference.micrograd", "--steps", "0", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "namegen_reference.micrograd", "--steps", "1", "--out", str(tmp_path)]
     environment = {**os.environ, "PATH": str(tmp_path)}
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("not rendered")]
