@@ -210,7 +210,7 @@ def load(run_dir: str | os.PathLike[str], device: str = "cpu") -> Generator:
 
     Raises:
         RunError: it is not a run directory, or a file in it is missing or damaged.
-        ImportError: torch is needed, for a gpt or another device than the CPU, and is not installed.
+        ImportError: torch is needed, for another device than the CPU, and is not installed.
 
     Example:
         >>> import tempfile
@@ -290,7 +290,7 @@ class Generator:
 
         Raises:
             RunError: it is not a run directory, or a file in it is missing or damaged.
-            ImportError: torch is needed, for a gpt or another device than the CPU, and is not installed.
+            ImportError: torch is needed, for another device than the CPU, and is not installed.
 
         """
         if device != "cpu":
@@ -298,8 +298,6 @@ class Generator:
         directory = RunDirectory(Path(path))
         config = read_config(directory)
         saved = read_saved_model(directory, config)
-        if saved is None:
-            return cls._from_torch(path, device)
         generator = cls.__new__(cls)
         words, weights = config.load_weighted_words(directory)
         generator._set_up(config, words, saved.step, weights)

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 
 from namegen_ext.models.layouts import (
     BATCH_NORM_EPS,
+    LAYER_NORM_EPS,
     CountsLayout,
+    GptLayout,
     LevelLayout,
     MixtureLayout,
     ModelLayout,
     NetworkLayout,
 )
 from namegen_ext.sampling.network import Array, BatchNorm, Level, Network, folded_level
-from namegen_ext.sampling.predictors import Counts, Mixture, Predictor
+from namegen_ext.sampling.predictors import Counts, Gpt, Mixture, Predictor
 
 
 def saved_predictor(layout: ModelLayout, arrays: Mapping[str, Array]) -> Predictor:
@@ -34,6 +36,8 @@ def saved_predictor(layout: ModelLayout, arrays: Mapping[str, Array]) -> Predict
         return Mixture(layout.block_size, tuple(components), *own)
     if isinstance(layout, CountsLayout):
         return Counts(layout, arrays)
+    if isinstance(layout, GptLayout):
+        return Gpt(layout, LAYER_NORM_EPS, tuple(arrays[name] for name in layout.parameters()))
     return saved_network(layout, arrays)
 
 

@@ -111,7 +111,8 @@ struct Softmax {
   bool without_end;  // leave symbol 0 out before the k likeliest are chosen
   double* scratch;   // (2, padded(vocab))
   Rows rows;
-  const uint32_t* row;  // (count): the row that each is written to
+  const uint32_t* row;                  // (count): the row that each is written to
+  const double* wide_logits = nullptr;  // (count, stride), read in place of `logits` where it is given
 };
 
 // Makes rows of thresholds from cumulative probabilities, whose last is 1 exactly.
