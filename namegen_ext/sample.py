@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from namegen_ext.cli.command import run_command
 from namegen_ext.cli.parser import Parser, number, path, whole_number
+from namegen_ext.cli.process import status_of
 from namegen_ext.options.ranges import SEEDS, Numbers, WholeNumbers
 
 DEFAULT_COUNT = 20
@@ -90,4 +91,4 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

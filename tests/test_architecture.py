@@ -90,7 +90,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "generator",
         "cli",
     },
-    "bench": {"namegen_bench"},
+    "bench": {"cli", "namegen_bench"},
 }
 
 

@@ -29,7 +29,7 @@ KEYS = {
     "cpu_isas_compiled": list,
     "cpu_isas_supported": list,
     "cpu_isa": str,
-    "cuda": bool,
+    "cuda_compiled": bool,
     "cuda_note": str,
     "cuda_architectures": list,
 }
@@ -56,7 +56,7 @@ def test_build_info() -> None:
     assert info["cpu_isas_compiled"][0] == info["cpu_isas_supported"][0] == "baseline"
     assert set(info["cpu_isas_supported"]) <= set(info["cpu_isas_compiled"])
     assert info["cpu_isa"] in info["cpu_isas_supported"]
-    assert info["cuda"] == (info["cuda_note"] == ""), "without CUDA kernels there is a reason, and only then"
+    assert info["cuda_compiled"] == (info["cuda_note"] == ""), "without CUDA kernels there is a reason, and only then"
 
 
 @pytest.mark.skipif(
@@ -93,7 +93,7 @@ def test_without_torch_the_package_tells_what_it_is() -> None:
     same = ("version", "built_against_torch", "python", "cpu_isas_compiled", "cpu_isas_supported", "cpu_isa")
     assert {name: info[name] for name in same} == {name: expected[name] for name in same}
     assert info["torch"] is None
-    assert info["cuda"] is False
+    assert info["cuda_compiled"] is False
     assert info["cuda_note"] == "there are no operators: torch is not installed"
 
     done = run("-c", BLOCKED + "import runpy; runpy.run_module('namegen_ext', run_name='__main__')")

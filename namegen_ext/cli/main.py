@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from namegen_ext._version import __version__
 from namegen_ext.cli.exit_status import OK, WRONG_ARGUMENT
+from namegen_ext.cli.process import status_of
 
 # Each is a module of the package. Its main(arguments, prog) runs the command. It is imported when it is asked for.
 COMMANDS = {
@@ -69,4 +70,4 @@ def _fail(message: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))
