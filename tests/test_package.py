@@ -56,7 +56,9 @@ def test_build_info() -> None:
     assert info["cpu_isas_compiled"][0] == info["cpu_isas_supported"][0] == "baseline"
     assert set(info["cpu_isas_supported"]) <= set(info["cpu_isas_compiled"])
     assert info["cpu_isa"] in info["cpu_isas_supported"]
-    assert info["cuda_compiled"] == (info["cuda_note"] == ""), "without CUDA kernels there is a reason, and only then"
+    assert info["cuda_compiled"] == (info["cuda_note"] == ""), (
+        "without CUDA kernels there is a reason, and only then"
+    )
 
 
 @pytest.mark.skipif(
@@ -257,3 +259,8 @@ def test_every_name_of_the_readme_is_there() -> None:
     packages = [name for path in ROOT.glob("*/__init__.py") if not (name := path.parent.name).startswith("_")]
     for package in packages:
         assert run("-c", f"import namegen_ext; namegen_ext.{package}").returncode == 0
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = (ROOT.parent / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {namegen_ext.__version__}\n" in citation
