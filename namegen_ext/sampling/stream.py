@@ -102,6 +102,7 @@ class NameStream(Iterator[str]):
     Example:
         >>> from namegen_ext.data import Vocabulary
         >>> from namegen_ext.models import Bigram
+        >>> from namegen_ext.sampling import NameSampler
         >>> stream = NameStream(NameSampler(Bigram(5), Vocabulary("abcd"), 10), 10, seed=1, unique=True)
         >>> len(set(stream)), stream.counts.drawn_distinct
         (10, 10)
