@@ -312,7 +312,7 @@ def _bigram(config: Mapping[str, Any]) -> NetworkLayout:
 
 
 def _ngram(config: Mapping[str, Any]) -> NetworkLayout | CountsLayout:
-    vocab_size, block_size = config["vocab_size"], config["block_size"]
+    vocab_size, block_size = config["vocab_size"], config.get("block_size", 0)
     if "estimator" in config:
         check_sizes({"vocab_size": vocab_size, "block_size": block_size})
         return CountsLayout(vocab_size, block_size, config["estimator"], config["smoothing"])

@@ -134,6 +134,11 @@ void test_context_tree() {
     check(count == std::min<int64_t>(4, static_cast<int64_t>(symbols.size())), "as many symbols as there are");
     check(std::equal(symbols.end() - count, symbols.end(), last.begin()), "the last symbols");
   }
+  const Key last = keys.rbegin()->second;
+  std::vector<int32_t> before(7), after(7);
+  const int64_t count = tree.last_symbols(last, 5, before.data());
+  const Key kept = tree.forget_but(last, 5);
+  check(tree.last_symbols(kept, 5, after.data()) == count && before == after, "the context that is kept");
   std::map<Key, int> distinct;
   for (const auto& entry : keys) ++distinct[entry.second];
   check(distinct.size() == keys.size(), "different keys for different contexts");

@@ -30,7 +30,7 @@ WORDS = ["anna", "ana", "hannah", "nana", "han", "ann"] * 5
 
 def test_a_quick_run() -> None:
     *comparisons, process = run_sample(QUICK, (1,), None, lambda what: None)
-    assert [comparison.case for comparison in comparisons] == ["mlp", "wavenet"]
+    assert [comparison.case for comparison in comparisons] == ["mlp", "wavenet", "gpt"]
     assert (process.case, process.mode, process.batch) == ("mlp", "process", 20)
     assert tuple(process.peers) == ("stock", "native")
     for comparison in comparisons:

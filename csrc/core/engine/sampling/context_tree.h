@@ -41,6 +41,21 @@ class ContextTree {
     return count;
   }
 
+  // Forgets all contexts but one, which gets a new key. Of that its last `width` symbols are kept.
+  Key forget_but(Key context, int64_t width) {
+    std::vector<int32_t> symbols(width);
+    symbols.resize(last_symbols(context, width, symbols.data()));
+    forget();
+    Key kept = 0;
+    size_t next = 1;  // behind the 0 of a start
+    if (symbols.empty() || symbols[0] != 0) {
+      kept = kCut;
+      next = 0;
+    }
+    for (; next < symbols.size(); ++next) kept = append(kept, static_cast<uint32_t>(symbols[next]));
+    return kept;
+  }
+
   bool is_large() const { return static_cast<int64_t>(nodes_.size()) > kManyNodes; }
   // Keys that were given before must not be used any more.
   void forget() {

@@ -43,6 +43,13 @@ inline bool copy_finite(const T* logits, int64_t count, double* x) {
   return sum_lanes<T>(sum) == 0;
 }
 
+// Copies row i of a call's logits.
+template <class Parameters>
+inline bool copy_row_of(const Parameters& p, int64_t i, double* x) {
+  return p.wide_logits != nullptr ? copy_finite(p.wide_logits + i * p.stride, p.vocab, x)
+                                  : copy_finite(p.logits + i * p.stride, p.vocab, x);
+}
+
 inline double largest_of(const double* x, int64_t end) {
   constexpr int kLanes = kWidth<double>;
   Vec<double> largest = load(x);
@@ -63,6 +70,32 @@ void cumulative_to_rows(const sampling::Cumulative& p) {
   }
 }
 
+bool log_totals(const sampling::LogTotals& p) {
+  constexpr int kLanes = kWidth<double>;
+  const double infinity = __builtin_inf();
+  double* x = p.scratch;  // padded with -inf, since whole vectors are read
+  double* copy = p.scratch + sampling::padded(p.vocab);
+  const int64_t end = ceil_div(p.vocab, kLanes) * kLanes;
+  for (int64_t j = p.vocab; j < end; ++j) x[j] = -infinity;
+  for (int64_t i = 0; i < p.count; ++i) {
+    if (!copy_row_of(p, i, x)) return false;
+    if (p.without_end) x[0] = -infinity;
+    const double largest = largest_of(x, end);
+    if (p.top_k < p.vocab) keep_largest(x, p.vocab, p.top_k, copy);
+    float* shaped = p.shaped + p.row[i] * p.stride;
+    Vec<double> sum = {};
+    for (int64_t j = 0; j < end; j += kLanes) {
+      const Vec<double> below = load(x + j) - largest;
+      const Vec<double> scaled = p.temperature == 1 ? below : below / p.temperature;
+      store(x + j, scaled);
+      sum += exp(scaled);
+    }
+    for (int64_t j = 0; j < p.vocab; ++j) shaped[j] = static_cast<float>(x[j]);
+    p.total[p.row[i]] = sum_lanes<double>(sum);
+  }
+  return true;
+}
+
 bool softmax(const sampling::Softmax& p) {
   constexpr int kLanes = kWidth<double>;
   const double infinity = __builtin_inf();
@@ -71,9 +104,7 @@ bool softmax(const sampling::Softmax& p) {
   const int64_t end = ceil_div(p.vocab, kLanes) * kLanes;
   for (int64_t j = p.vocab; j < end; ++j) x[j] = -infinity;
   for (int64_t i = 0; i < p.count; ++i) {
-    const bool finite = p.wide_logits != nullptr ? copy_finite(p.wide_logits + i * p.stride, p.vocab, x)
-                                                 : copy_finite(p.logits + i * p.stride, p.vocab, x);
-    if (!finite) return false;
+    if (!copy_row_of(p, i, x)) return false;
     if (p.without_end) x[0] = -infinity;
     const double largest = largest_of(x, end);
     if (p.top_k < p.vocab) keep_largest(x, p.vocab, p.top_k, weight);
