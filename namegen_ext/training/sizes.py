@@ -84,8 +84,9 @@ def training_bytes(
         copies += 1 + _states(options)  # the gradients, and what the optimizer keeps
     is_gpt = options.model == "gpt"
     evaluated = min(_EVALUATED, num_characters) // (options.block_size if is_gpt else 1)
-    # A GPT's logits are among its widths. The others keep them, too, until the backward pass.
-    width = sum(size.widths) + (0 if is_gpt else vocab_size)
+    # A GPT's logits are among its widths. Autograd holds the others' logits and their gradients at once. The engine
+    # turns the ones into the others.
+    width = sum(size.widths) + (0 if is_gpt else vocab_size * (1 if fused else 2))
     activations = max(
         _rows_of_a_step(options, vocab_size, num_characters, fused=fused) * width,
         evaluated * max(size.widths, default=0),
