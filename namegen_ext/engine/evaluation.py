@@ -45,7 +45,9 @@ def mean_loss(
     for first in range(0, len(contexts), chunk):
         end = min(first + chunk, len(contexts))
         log_probabilities = logits_of(contexts[first:end]).double().log_softmax(dim=1)  # (end - first, V)
-        low, high = torch.searchsorted(following, torch.tensor([first, end])).tolist()
+        low, high = torch.searchsorted(
+            following, torch.tensor([first, end], device=following.device)
+        ).tolist()
         rows = following[low:high] - first
         nll = -log_probabilities[rows, pairs[low:high] % vocab_size]  # (high - low,)
         total += float((nll * counts[low:high]).sum())

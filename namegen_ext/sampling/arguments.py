@@ -34,7 +34,7 @@ def fresh_seed() -> int:
     torch = sys.modules.get("torch")
     if torch is None:
         return int.from_bytes(os.urandom(8), "little") >> 1
-    return int(torch.randint(2**63 - 1, ()))
+    return int(torch.randint(2**63 - 1, (), device="cpu"))
 
 
 def check_choice(value: Any, choices: tuple[str, ...], *, name: str) -> None:

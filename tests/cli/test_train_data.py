@@ -174,7 +174,11 @@ def test_what_torch_says_of_memory_is_one_line_too(
         ),
         ({"model": "ngram", "init": "counts", "steps": 0}, ["--block-size", "--rare"], ["--batch-size"]),
         ({"full_batch": True}, ["--no-full-batch", "--hidden-size"], ["--batch-size"]),
-        ({"model": "gpt", "block_size": 8, "embedding_dim": 64}, ["--batch-size", "--num-layers"], ["--hidden-size"]),
+        (
+            {"model": "gpt", "block_size": 8, "embedding_dim": 64},
+            ["--batch-size", "--num-layers"],
+            ["--hidden-size"],
+        ),
     ],
 )
 def test_advice_names_the_flags_that_apply(
