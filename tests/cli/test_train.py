@@ -216,7 +216,7 @@ def test_help_shows_every_default(capsys: pytest.CaptureFixture[str]) -> None:
     text = " ".join(printed.split())
     for field in fields(TrainOptions):
         flag = "--" + field.name.replace("_", "-")
-        told = re.search(rf"^  {flag}\b.*?\(default:\s+([^()]*)\)", printed, re.MULTILINE | re.DOTALL)
+        told = re.search(rf"^  {flag}(?=[ ,]).*?\(default:\s+([^()]*)\)", printed, re.MULTILINE | re.DOTALL)
         assert told is not None, flag
         usual, *others = " ".join(told[1].split()).split("; ")
         of_model = dict(other.split(" ", 1) for other in others)
