@@ -45,7 +45,8 @@ class CachedDistribution:
 
         A hook on the model, or a ``forward`` or ``next_logits`` of its own, is passed over by ``step``.
         """
-        model, own = direct.model, type(direct.model)
+        model: Any = direct.model
+        own = type(model)
         if not (hasattr(model, "new_cache") and hasattr(model, "step")):
             return False
         if why_not_at_all() is not None or not all_plain((model,)):
