@@ -39,8 +39,8 @@ def embedding_concat_linear_batch_norm(
 
     z is a sum of one row for each position, of which there are V. So its mean follows from how often symbols occur, its
     variance from how often pairs of symbols occur together, and both gradients of batch norm from sums over the
-    examples that share a symbol. Neither z nor its gradient is stored. That is done in float32 and float64 on the CPU, where
-    there are more contexts than symbols; all else is computed by the two operators, one after the other.
+    examples that share a symbol. Neither z nor its gradient is stored. That is done in float32 and float64 on the CPU,
+    where there are more contexts than symbols. All else is computed by the two operators, one after the other.
 
     The result has the same bits on every run and for any number of threads.
 
