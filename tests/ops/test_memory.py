@@ -71,6 +71,32 @@ def test_embedding_concat_linear(size: str, dtype: torch.dtype) -> None:
         assert fused <= stock, f"{measure.__name__}: {fused} bytes, the stock layers {stock}"
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", SIZES)
+def test_embedding_concat_linear_batch_norm(size: str, dtype: torch.dtype) -> None:
+    batch, block, vocab, embed, hidden = SIZES[size]
+    g = torch.Generator().manual_seed(0)
+    tokens = torch.randint(vocab, (batch, block), generator=g)
+    shapes = (vocab, embed), (hidden, block * embed), (hidden,), (hidden,), (hidden,)
+    table, linear, linear_bias, *affine = [
+        torch.randn(shape, generator=g).to(dtype).requires_grad_() for shape in shapes
+    ]
+    mean, var = torch.zeros(hidden, dtype=dtype), torch.ones(hidden, dtype=dtype)
+    weights = [table, linear, linear_bias, *affine]
+    dy = torch.randn(batch, hidden, generator=g).to(dtype)
+
+    def peak(op: Callable[..., Tensor]) -> int:
+        def run() -> object:
+            y = op(tokens, table, linear, linear_bias, mean, var, *affine, True, 0.1, 1e-5, "tanh")
+            return torch.autograd.grad(y, weights, dy)
+
+        return peak_bytes(run)
+
+    fused = peak(ops.embedding_concat_linear_batch_norm)
+    stock = peak(ops.embedding_concat_linear_batch_norm_reference)
+    assert fused <= stock, f"{fused} bytes, the stock layers {stock}"
+
+
 @settings(max_examples=150)
 @given(st.data())
 def test_embedding_concat_linear_of_any_size(data: st.DataObject) -> None:

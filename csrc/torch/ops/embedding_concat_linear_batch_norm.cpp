@@ -148,10 +148,15 @@ Gradients backward_by_two(const Tensor& grad_output, const Tensor& tokens, const
                           const optional<Tensor>& output, const optional<Tensor>& weight, const Tensor& mean,
                           const Tensor& invstd, bool training, c10::string_view activation, Mask output_mask) {
   const AsKernel as_kernel;
-  const Tensor z = embedding_concat_linear::call(tokens, embedding_weight, linear_weight, linear_bias, "none");
   const bool wants_dz = output_mask[0] || output_mask[1] || output_mask[2];
-  const auto [dz, grad_weight, grad_bias] = batch_norm::call_backward(
-      grad_output, z, output, weight, mean, invstd, training, activation, {wants_dz, output_mask[3], output_mask[4]});
+  Triple of_batch_norm;
+  {
+    const Tensor z =  // freed before the weights' gradients are formed
+        embedding_concat_linear::call(tokens, embedding_weight, linear_weight, linear_bias, "none");
+    of_batch_norm = batch_norm::call_backward(grad_output, z, output, weight, mean, invstd, training, activation,
+                                              {wants_dz, output_mask[3], output_mask[4]});
+  }
+  const auto& [dz, grad_weight, grad_bias] = of_batch_norm;
   embedding_concat_linear::Gradients grads;
   if (wants_dz) {
     grads = embedding_concat_linear::call_backward(dz, tokens, embedding_weight, linear_weight, std::nullopt, "none",

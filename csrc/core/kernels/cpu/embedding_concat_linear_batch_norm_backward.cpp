@@ -14,6 +14,7 @@
 
 #include "kernels/cpu/batch_norm_chunks.h"
 #include "kernels/cpu/embedding_concat_linear_gradients.h"
+#include "kernels/cpu/gathered_rows.h"
 #include "kernels/cpu/kernel_table.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
@@ -143,6 +144,46 @@ void finish_by_examples(const Coefficients<NV, T>& c, const TablePanel<T>& table
   }
 }
 
+// The last part: from the sums of dz per symbol to the gradients of the linear layer and the embedding.
+template <class T>
+void finish_gradients(const Backward& p, const EmbeddingConcatLinearBackward& linear, const SymbolRows& symbols,
+                      const T* sums, Context& context) {
+  const GradientRows<T> of_symbols{sums, row_stride<T>(p.shape.hidden)};
+  if (p.grad_linear_bias != nullptr) {
+    bias_gradient(of_symbols, symbols.base[1], p.shape.hidden, static_cast<T*>(p.grad_linear_bias), context);
+  }
+  const auto rows_at = [&](int64_t t) { return symbols_of_position(symbols, of_symbols, t); };
+  both_products<T>(linear, rows_at, smaller(p.shape.batch, p.shape.vocab), context);
+}
+
+// z in scratch memory, then dz in its place.
+template <class T>
+void backward_of_few(const Backward& p, Context& context) {
+  const auto& shape = p.shape;
+  const int64_t batch = shape.batch, hidden = shape.hidden, stride = row_stride<T>(hidden);
+  const SymbolRows symbols = number_symbols(shape, p.tokens, context);
+  T* const z = scratch_array<T>(context, batch * hidden);  // (N, H)
+  {
+    const Context::Mark before = context.mark();
+    const EmbeddingConcatLinearForward product{shape,   p.tokens, p.embedding,       p.linear_weight,  p.linear_bias,
+                                               nullptr, hidden,   Activation::kNone, Algorithm::kTable};
+    const TableSums<T> sums{build_table<T>(product, symbols, stride, context), stride, symbols.row_of, shape.block,
+                            hidden};
+    sum_table_rows(sums, 0, batch, [=](int64_t n, int64_t h, Vec<T> value) {
+      store_data(z + n * hidden + h, value, smaller(kWidth<T>, hidden - h));
+    });
+    context.return_to(before);
+  }
+  batch_norm_backward<T>({batch, hidden, hidden, z, p.output, p.grad_output, p.weight, p.mean, p.invstd, z,
+                          p.grad_weight, p.grad_bias, p.training, p.activation},
+                         context);
+  const EmbeddingConcatLinearBackward linear{
+      shape,  p.tokens,         p.embedding,          p.linear_weight,    nullptr,           z,
+      hidden, p.grad_embedding, p.grad_linear_weight, p.grad_linear_bias, Activation::kNone, Algorithm::kTable};
+  const int64_t others = product_elements<T>(linear, smaller(batch, shape.vocab));
+  finish_gradients<T>(p, linear, symbols, sum_by_symbol<T, false>(linear, symbols, others, context), context);
+}
+
 template <class T, bool Tanh>
 void backward(const Backward& p, Context& context) {
   const auto& shape = p.shape;
@@ -190,12 +231,7 @@ void backward(const Backward& p, Context& context) {
     });
   });
 
-  const GradientRows<T> of_symbols{sums, stride};
-  if (p.grad_linear_bias != nullptr) {
-    bias_gradient(of_symbols, symbols.base[1], hidden, static_cast<T*>(p.grad_linear_bias), context);
-  }
-  const auto rows_at = [&](int64_t t) { return symbols_of_position(symbols, of_symbols, t); };
-  both_products<T>(linear, rows_at, most_rows, context);
+  finish_gradients<T>(p, linear, symbols, sums, context);
 }
 
 }  // namespace
@@ -203,7 +239,9 @@ void backward(const Backward& p, Context& context) {
 template <class T>
 void embedding_concat_linear_batch_norm_backward(const Backward& p, Context& context) {
   if (p.grad_embedding != nullptr) fill_zero(static_cast<T*>(p.grad_embedding), p.shape.vocab * p.shape.embed);
-  if (p.activation == Activation::kTanh) {
+  if (p.shape.batch < kFewExamples) {
+    backward_of_few<T>(p, context);
+  } else if (p.activation == Activation::kTanh) {
     backward<T, true>(p, context);
   } else {
     backward<T, false>(p, context);

@@ -3,6 +3,8 @@
 // table is scaled, the bias is added to the rows of position 0, and an example is the sum of `block` rows: z is never
 // stored, and y is written once.
 //
+// Few examples are computed one by one: then z stands in the place of y for a while.
+//
 // The rounding of the variance: by pairs it is summed in double from rows that are centred and rounded to float. Where
 // the positions cancel each other, z is small beside the rows, and its error is that of the rows, as it is where z
 // itself is stored. For float64 there is no wider type, so the examples are walked over instead.
@@ -130,6 +132,18 @@ void scale_panel(const Forward& p, const TablePanel<T>& table, const SymbolRows&
   }
 }
 
+// z in the place of y, then batch norm over it.
+template <class T>
+void forward_of_few(const Forward& p, Context& context) {
+  const auto& shape = p.shape;
+  embedding_concat_linear_forward<T>({shape, p.tokens, p.embedding, p.linear_weight, p.linear_bias, p.output,
+                                      shape.hidden, Activation::kNone, Algorithm::kTable},
+                                     context);
+  batch_norm_forward<T>({shape.batch, shape.hidden, shape.hidden, p.output, p.output, p.weight, p.bias, p.mean,
+                         p.invstd, p.running_mean, p.running_var, p.training, p.momentum, p.eps, p.activation},
+                        context);
+}
+
 template <class T, bool Tanh>
 void forward(const Forward& p, Context& context) {
   const auto& shape = p.shape;
@@ -176,7 +190,9 @@ void forward(const Forward& p, Context& context) {
 
 template <class T>
 void embedding_concat_linear_batch_norm_forward(const Forward& p, Context& context) {
-  if (p.activation == Activation::kTanh) {
+  if (p.shape.batch < kFewExamples) {
+    forward_of_few<T>(p, context);
+  } else if (p.activation == Activation::kTanh) {
     forward<T, true>(p, context);
   } else {
     forward<T, false>(p, context);
