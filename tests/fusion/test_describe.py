@@ -129,7 +129,9 @@ def test_an_obstacle_is_named(make_mlp, obstacle):
     alone = [
         other.name for other in report.fused if other.kind == "linear"
     ]  # where it is not the linear layer
-    end = "4" if obstacle == "complex" else "1" if "2" in alone else "2"  # complex: the batch norm is skipped too
+    end = (
+        "4" if obstacle == "complex" else "1" if "2" in alone else "2"
+    )  # complex: the batch norm is skipped too
     assert site.name == f"0..{end}"
     assert reason in site.reason
     assert site.reason in str(report)
