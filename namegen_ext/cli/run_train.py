@@ -29,6 +29,7 @@ from namegen_ext.training.progress import reporter_for
 from namegen_ext.training.summary import (
     describe_result,
     describe_samples,
+    describe_share_seen,
     describe_small_split,
     summarize,
 )
@@ -202,6 +203,9 @@ def _run_steps(trainer: Trainer, plan: TrainPlan, directory: RunDirectory, stop:
     small = describe_small_split(len(plan.words), len(splits.dev), len(splits.test))
     if small:
         print(small)
+    share = describe_share_seen(len(trainer.corpus.train[1]), plan.options)
+    if share:
+        print(share)
     if trainer.group.size > 1:
         print(f"{trainer.group.size} processes, each on its share of every batch")
     if trainer.backend.note:
