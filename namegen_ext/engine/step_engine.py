@@ -117,14 +117,16 @@ class StepEngine:
     def _run(
         self, tokens: Tensor, targets: Tensor, indices: Tensor, learning_rates: Sequence[float] | Tensor
     ) -> Tensor:
-        rates = torch.as_tensor(learning_rates, dtype=torch.float64).detach().cpu().contiguous()  # (K,)
+        rates = (
+            torch.as_tensor(learning_rates, dtype=torch.float64, device="cpu").detach().contiguous()
+        )  # (K,)
         check_integers("indices", indices)
         if indices.dim() != 2 or rates.shape != indices.shape[:1]:
             raise ValueError(
                 f"indices must be (K, B) and learning_rates (K,), but got {tuple(indices.shape)} and"
                 f" {tuple(rates.shape)}"
             )
-        losses = torch.zeros(len(rates), dtype=torch.float64)  # (K,)
+        losses = torch.zeros(len(rates), dtype=torch.float64, device="cpu")  # (K,)
         if len(rates) == 0:
             return losses.to(self.network.dtype)
         native_indices = indices_array(indices)
@@ -207,7 +209,7 @@ class StepEngine:
     def _logits(self, tokens: Tensor) -> Tensor:
         native_tokens = symbols_array("tokens", tokens, self.network.vocab_size)
         shape = (*tokens.shape[:1], self.network.vocab_size)
-        result = torch.empty(shape, dtype=self.network.dtype)  # (n, V)
+        result = torch.empty(shape, dtype=self.network.dtype, device="cpu")  # (n, V)
         self._native.logits(native_tokens, result.numpy())
         return result
 

@@ -53,7 +53,7 @@ class PythonNames:
         has_cache = method == "direct" and use_cache and CachedDistribution.serves(direct)
         self._cached = direct if has_cache else None
         code_points = [ord(symbol) for symbol in ("\n", *vocabulary.symbols)]
-        self._code_points = torch.tensor(code_points, dtype=torch.int32)  # (V,)
+        self._code_points = torch.tensor(code_points, dtype=torch.int32, device="cpu")  # (V,)
 
     def draw(self, seed: int, first: int, count: int) -> list[str]:
         """Draw names number ``first`` to ``first + count - 1`` of the seed's stream."""

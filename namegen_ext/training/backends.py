@@ -15,6 +15,7 @@ from namegen_ext.training.engine_steps import EngineSteps
 from namegen_ext.training.errors import BackendError
 from namegen_ext.training.process_group import SINGLE, ProcessGroup
 from namegen_ext.training.steps import AutogradSteps, StepRunner
+from namegen_ext.training.whole_set_steps import WholeSetSteps
 
 if TYPE_CHECKING:
     from namegen_ext.fusion import FusionReport
@@ -101,6 +102,8 @@ def build_steps(
     tokens: Tensor,
     targets: Tensor,
     group: ProcessGroup = SINGLE,
+    *,
+    full_batch: bool = False,
 ) -> StepRunner:
     """Make what runs the steps of a backend.
 
@@ -111,12 +114,15 @@ def build_steps(
         tokens: int64 (n, block_size), on the model's device.
         targets: int64 (n,), on the model's device.
         group: this process among those that train together.
+        full_batch: whether every step takes all examples.
 
     """
     if group.size > 1:
         return DistributedSteps(model, optimizer, tokens, targets, group)
     if backend.name == FUSED_STEP:
         return EngineSteps(model, optimizer, tokens, targets)
+    if full_batch and WholeSetSteps.serves(model):
+        return WholeSetSteps(model, optimizer, tokens, targets)
     return AutogradSteps(model, optimizer, tokens, targets)
 
 

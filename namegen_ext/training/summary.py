@@ -75,9 +75,11 @@ def _describe_guessing(result: TrainResult) -> str:
     guessing = math.log(num_symbols)
     if result.steps == 0 or result.train_loss is None or result.train_loss <= guessing:
         return ""
+    has_schemes = hasattr(result.model, "init")  # a GPT has one way to begin
+    wrong = " the weights began confidently wrong (--init kaiming)," if has_schemes else ""
     return (
-        f"the train loss is above {guessing:.4f}, that of guessing evenly among the {num_symbols} symbols: the weights"
-        " began confidently wrong (--init kaiming), the steps were too few, or the --learning-rate is too high"
+        f"the train loss is above {guessing:.4f}, that of guessing evenly among the {num_symbols} symbols:{wrong} the"
+        " steps were too few, or the --learning-rate is too high"
     )
 
 

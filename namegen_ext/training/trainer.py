@@ -182,7 +182,7 @@ class Trainer:
             raise OptionError(
                 "full_batch", "got True, expected False with counts, by which minibatches are drawn"
             )
-        check_feasible(words, options, device)
+        check_feasible(words, options, device, fused=fused not in (None, "off"))
         self.corpus = Corpus.build(
             words,
             block_size=options.block_size,
@@ -315,7 +315,15 @@ class Trainer:
     def _train(self) -> TrainResult:
         options = self.options
         tokens, targets = self.corpus.train
-        self._steps = build_steps(self.backend, self.model, self.optimizer, tokens, targets, self.group)
+        self._steps = build_steps(
+            self.backend,
+            self.model,
+            self.optimizer,
+            tokens,
+            targets,
+            self.group,
+            full_batch=options.full_batch,
+        )
         runner = self._steps
         if self.record_updates:
             runner = self._updates = UpdateRecorder(runner, self.model)
