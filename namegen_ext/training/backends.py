@@ -15,6 +15,7 @@ from namegen_ext.training.engine_steps import EngineSteps
 from namegen_ext.training.errors import BackendError
 from namegen_ext.training.process_group import SINGLE, ProcessGroup
 from namegen_ext.training.steps import AutogradSteps, StepRunner
+from namegen_ext.training.weight_average import WeightAverage
 
 if TYPE_CHECKING:
     from namegen_ext.fusion import FusionReport
@@ -101,6 +102,8 @@ def build_steps(
     tokens: Tensor,
     targets: Tensor,
     group: ProcessGroup = SINGLE,
+    clip_grad_norm: float = 0.0,
+    average: WeightAverage | None = None,
 ) -> StepRunner:
     """Make what runs the steps of a backend.
 
@@ -111,13 +114,15 @@ def build_steps(
         tokens: int64 (n, block_size), on the model's device.
         targets: int64 (n,), on the model's device.
         group: this process among those that train together.
+        clip_grad_norm: the most that the global norm of the gradients may be; 0 for any.
+        average: of the model's weights, which takes up each update; None for none.
 
     """
     if group.size > 1:
-        return DistributedSteps(model, optimizer, tokens, targets, group)
+        return DistributedSteps(model, optimizer, tokens, targets, group, clip_grad_norm, average)
     if backend.name == FUSED_STEP:
-        return EngineSteps(model, optimizer, tokens, targets)
-    return AutogradSteps(model, optimizer, tokens, targets)
+        return EngineSteps(model, optimizer, tokens, targets, clip_grad_norm, average)
+    return AutogradSteps(model, optimizer, tokens, targets, clip_grad_norm, average)
 
 
 def _reasons(report: FusionReport) -> str:

@@ -29,7 +29,7 @@ class RowArray {
 // What a layer keeps of a piece.
 template <class T>
 struct LayerActivations {
-  RowArray<T> xhat_1, xhat_2;  // (nodes, E), of the layer norms
+  RowArray<T> xhat_1, xhat_2;  // (nodes, E), of the norms
   Array<T> rstd_1, rstd_2;     // (nodes)
   RowArray<T> projections;     // (nodes, 3E)
   Array<T> p;                  // attention's probabilities, see AttentionRows
@@ -40,8 +40,11 @@ struct LayerActivations {
 template <class T>
 struct PieceMemory {
   Array<LayerActivations<T>*> layers;
-  RowArray<T> xhat, normed;  // (nodes, E), of the last layer norm
+  RowArray<T> embedded_xhat;  // (nodes, E), of the embedding norm
+  Array<T> embedded_rstd;
+  RowArray<T> xhat, normed;  // (nodes, E), of the last norm
   Array<T> rstd;
+  Rows<T> head_input = {};  // (nodes, E): one of those, or x where there is no last norm
   RowArray<T> logits;  // (nodes, V), then their gradients
   RowArray<T> x;       // (nodes, E): the residual stream, then its gradient
   RowArray<T> y;       // (block, E): what a linear reads, then the gradient of that
@@ -72,6 +75,10 @@ struct PieceMemory {
       if (training) layer.slope.reserve(nodes, network.hidden);
     }
     for (RowArray<T>* array : {&xhat, &normed, &x}) array->reserve(nodes, embed);
+    if (network.embedding_norm) {
+      embedded_xhat.reserve(nodes, embed);
+      grow(embedded_rstd, nodes);
+    }
     y.reserve(smaller(nodes, kBlockNodes), embed);
     grow(rstd, nodes);
     logits.reserve(nodes, network.vocab);
