@@ -313,9 +313,7 @@ def _add_optimization_flags(parser: argparse.ArgumentParser) -> None:
     )
     add_option(group, "switch_at", "where two-step changes the rate, as a share of the steps")
     add_option(group, "warmup", "first steps, in which the rate rises to --learning-rate")
-    add_option(
-        group, "clip_grad_norm", "scale gradients down whose global norm is above this; 0: never"
-    )
+    add_option(group, "clip_grad_norm", "scale gradients down whose global norm is above this; 0: never")
     add_option(
         group,
         "ema",

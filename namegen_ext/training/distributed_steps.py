@@ -53,9 +53,7 @@ class DistributedSteps:
             warnings.simplefilter("ignore", FutureWarning)
             replica = DistributedDataParallel(model, broadcast_buffers=False)
         self._weighted = _WeightedLoss(replica)
-        self._steps = AutogradSteps(
-            self._weighted, optimizer, tokens, targets, clip_grad_norm, average
-        )
+        self._steps = AutogradSteps(self._weighted, optimizer, tokens, targets, clip_grad_norm, average)
 
     def run(self, indices: Tensor, learning_rates: Sequence[float]) -> Tensor:
         """Run K steps; see :class:`namegen_ext.training.steps.StepRunner`.

@@ -71,7 +71,9 @@ def describe_result(result: TrainResult) -> str:
             f"{result.steps:,} steps in {result.train_seconds:.1f} s, {result.steps_per_second:,.0f} steps/s"
             f" ({result.backend.name})"
         )
-    return "\n".join(filter(None, [losses, averaged, speed, _describe_guessing(result), _describe_kept(result)]))
+    return "\n".join(
+        filter(None, [losses, averaged, speed, _describe_guessing(result), _describe_kept(result)])
+    )
 
 
 def _describe_guessing(result: TrainResult) -> str:

@@ -190,7 +190,8 @@ class Trainer:
             )
         if weights is not None and options.order != REPLACEMENT:
             raise OptionError(
-                "order", f"got {options.order!r}, expected {REPLACEMENT} with counts, by which minibatches are drawn"
+                "order",
+                f"got {options.order!r}, expected {REPLACEMENT} with counts, by which minibatches are drawn",
             )
         check_feasible(words, options, device)
         self.corpus = Corpus.build(

@@ -73,7 +73,9 @@ class WeightAverage:
     def state_dict(self) -> dict[str, Tensor]:
         """Return the model's state_dict with the average in place of the parameters. Names of one tensor share it."""
         averages = {parameter.data_ptr(): tensor for parameter, tensor in self.by_parameter().items()}
-        return {name: averages.get(value.data_ptr(), value) for name, value in self._model.state_dict().items()}
+        return {
+            name: averages.get(value.data_ptr(), value) for name, value in self._model.state_dict().items()
+        }
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
