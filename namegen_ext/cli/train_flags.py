@@ -10,7 +10,7 @@ from typing import Any
 from namegen_ext.cli.parser import Parser, number, one_of, path, whole_number
 from namegen_ext.data import SPLITS, ListFormat
 from namegen_ext.data.list_format import CASES, NORMAL_FORMS, is_comment_mark
-from namegen_ext.models import COUNTS, MODELS
+from namegen_ext.models import MODELS
 from namegen_ext.models.specs import ESTIMATORS, GPT_ACTIVATIONS, GPT_NORMS
 from namegen_ext.nn.variances import VARIANCES
 from namegen_ext.options.checkpoint_interval import CheckpointInterval
@@ -307,8 +307,8 @@ def _add_optimization_flags(parser: argparse.ArgumentParser) -> None:
     add_option(
         group,
         "schedule",
-        "constant; two-step: the final rate from --switch-at on; linear: a straight line to the final rate; cosine: half"
-        " a cosine to it",
+        "constant; two-step: the final rate from --switch-at on; linear: a straight line to the final rate; cosine: "
+        "half a cosine to it",
         choices=SCHEDULES,
     )
     add_option(group, "switch_at", "where two-step changes the rate, as a share of the steps")

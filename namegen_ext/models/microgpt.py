@@ -2,8 +2,8 @@
 
 That program seeds Python's own generator, shuffles its list of names, and then draws every weight by
 ``random.gauss(0, 0.08)``: the embeddings of the tokens and of the positions, the head, then for each layer the matrices
-of queries, keys, values, output, and of the two wide layers, each row by row, a row for each output. Its letters have the
-numbers 0 to V - 2, and the mark of a name's beginning and end has the last, V - 1, which here is 0.
+of queries, keys, values, output, and of the two wide layers, each row by row, a row for each output. Its letters have
+the numbers 0 to V - 2, and the mark of a name's beginning and end has the last, V - 1, which here is 0.
 
 Source: A. Karpathy, "microgpt", 2026.
 """

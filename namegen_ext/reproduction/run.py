@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.reproduction.rows import Expectation, Row
 from namegen_ext.training import RECIPES, Trainer, TrainingDivergedError, TrainResult
 from namegen_ext.training.progress import Silent
@@ -100,7 +101,14 @@ def run_row(row: Row, words: Sequence[str], *, fused: str | None = None, seed: i
     options = RECIPES[row.recipe].train_options(overrides)
     # A counting model has nothing to fuse and nothing to train.
     first = _FirstLoss()
-    trainer = Trainer(words, options, fused=fused if options.steps else None, reporter=first, eval_every=0)
+    trainer = Trainer(
+        words,
+        options,
+        fused=fused if options.steps else None,
+        reporter=first,
+        log_every=max(1, options.steps) if _needs_all_steps(row) else RunSettings.log_every,
+        eval_every=0,
+    )
     result: TrainResult | None = None
     try:
         result = trainer.run()
@@ -108,6 +116,9 @@ def run_row(row: Row, words: Sequence[str], *, fused: str | None = None, seed: i
         losses: dict[str, float | None] = {}
     else:
         losses = _losses(result, row, first.loss)
+        if _needs_all_steps(row):
+            steps = trainer.last_losses.double()  # (steps,)
+            losses |= {"last_step": float(steps[-1]), "mean_step": float(steps.mean())}
     checks = tuple(Check(expected, losses.get(expected.metric)) for expected in row.expectations)
     return Outcome(
         row=row,
@@ -121,6 +132,10 @@ def run_row(row: Row, words: Sequence[str], *, fused: str | None = None, seed: i
         train_seconds=0.0 if result is None else result.train_seconds,
         options=options.to_json(),
     )
+
+
+def _needs_all_steps(row: Row) -> bool:
+    return any(expected.metric in ("last_step", "mean_step") for expected in row.expectations)
 
 
 def _verdict(result: TrainResult | None, checks: Sequence[Check], row: Row, parameters: int) -> str:

@@ -1,8 +1,8 @@
 """Checkpoints: all that a run needs to go on with the same bits, in one file. The last two are kept.
 
-A checkpoint holds the model, the one with the least dev loss so far, the average of the weights, the optimizer's state, the generators' states, the
-losses that are not in metrics.jsonl yet, the number of steps, the length of metrics.jsonl, the configuration, and a
-checksum of it all.
+A checkpoint holds the model, the one with the least dev loss so far, the average of the weights, the optimizer's state,
+the generators' states, the losses that are not in metrics.jsonl yet, the number of steps, the length of metrics.jsonl,
+the configuration, and a checksum of it all.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@
 - EpochIndices: each example once before any comes again, in an order drawn anew each time, or as they stand.
 - WholeSetIndices: all of them.
 
-Drawn with replacement, examples may have weights, and are then drawn in proportion to them: a uniform number in [0, 1), times the sum of all
-weights, is looked up among their running sums. Both are float64 and made on the CPU in one order, so that every backend
-sees the same examples.
+Drawn with replacement, examples may have weights, and are then drawn in proportion to them: a uniform number in [0, 1),
+times the sum of all weights, is looked up among their running sums. Both are float64 and made on the CPU in one order,
+so that every backend sees the same examples.
 """
 
 from __future__ import annotations

@@ -74,7 +74,8 @@ class TrainResult:
         best_step, best_dev_loss: the evaluation with the least dev loss; None where there are no dev words.
         last_dev_loss: the dev loss of the last step's model.
         out_of_patience: whether the run ended early, as its dev loss fell no more.
-        ema_losses: those of the moving average of the last step's weights, by the names above; None where none was kept.
+        ema_losses: those of the moving average of the last step's weights, by the names above; None where there is
+            none.
 
     Example:
         >>> names = ["anna", "ben", "cleo", "dan", "eva", "finn", "gail"]
@@ -241,6 +242,11 @@ class Trainer:
         self._state = RunState(0, 0.0, self._way)
         self._generators: dict[str, Tensor] = {}
         self._config: dict[str, Any] = {}
+
+    @property
+    def last_losses(self) -> Tensor:
+        """The losses of the last ``log_every`` steps that were run, each taken before its step: float32 (n,), in nats."""
+        return self._loop.recent_losses
 
     @property
     def num_parameters(self) -> int:

@@ -1,10 +1,10 @@
 """A GPT of 4,192 parameters in plain Python: training, and drawing names. Read it from top to bottom.
 
-It is the model of A. Karpathy's "microgpt" (2026), written on the scalar engine of :mod:`namegen_reference.micrograd`. With
-seed 42 and the makemore project's names.txt it has the losses and the names that are published:
-``python -m namegen_reference.microgpt names.txt``.
+It is the model of A. Karpathy's "microgpt" (2026), written on the scalar engine of :mod:`namegen_reference.micrograd`.
+With seed 42 and the makemore project's names.txt it has the losses and the names that are published. It takes half a
+minute: ``python -m namegen_reference.microgpt names.txt``.
 
-For each symbol of a name, from the mark of its beginning on, the model gives a score to every symbol that may come next:
+For each symbol of a name, from the mark of its beginning on, the model gives a score to every symbol that may follow:
 
     x = rms(token embedding + position embedding)
     x = x + wo @ attention(rms(x))          each head mixes the values of the positions so far
@@ -16,6 +16,7 @@ The loss is the mean of -log(probability) of the symbols that do come next. Adam
 
 from __future__ import annotations
 
+import itertools
 import random
 import sys
 from collections.abc import Callable, Sequence
@@ -160,7 +161,7 @@ class MicroGPT:
         symbols = [self.boundary, *map(self.alphabet.index, word), self.boundary]
         cache = Cache()
         losses = []
-        for token, following in zip(symbols[:BLOCK_SIZE], symbols[1:], strict=False):
+        for token, following in itertools.pairwise(symbols[: BLOCK_SIZE + 1]):
             probabilities = softmax(self.scores(token, cache))
             losses.append(-probabilities[following].log())
         return sum(losses, start=Value(0.0)) / len(losses)

@@ -46,8 +46,8 @@ def test_a_single_step_takes_a_rate(name: str) -> None:
 
 
 def test_an_unknown_schedule_is_named() -> None:
-    with pytest.raises(ValueError, match="one of constant, two-step, cosine, but got 'linear'"):
-        Schedule("linear", 0.1, 0.0, 10)
+    with pytest.raises(ValueError, match="one of constant, two-step, linear, cosine, but got 'steep'"):
+        Schedule("steep", 0.1, 0.0, 10)
 
 
 def test_linear_would_reach_the_final_rate_behind_the_last_step() -> None:

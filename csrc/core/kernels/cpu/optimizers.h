@@ -77,7 +77,9 @@ inline void update_adamw(const Optimizer& o, const UpdatePiece<T>& piece, double
   const double correction1 = 1 - __builtin_pow(o.beta1, double(updates + 1));
   const double correction2 = 1 - __builtin_pow(o.beta2, double(updates + 1));
   const T keep = T(1 - learning_rate * o.weight_decay), beta2 = T(o.beta2);
-  const T rate = T(learning_rate / correction1), root = T(__builtin_sqrt(correction2)), eps = T(o.eps);
+  // m * r / (sqrt(v) / root + eps) = m * (r * root) / (sqrt(v) + eps * root), with one division.
+  const double root = __builtin_sqrt(correction2);
+  const T rate = T(learning_rate / correction1 * root), eps = T(o.eps * root);
   const T rest1 = T(1 - o.beta1), rest2 = T(1 - o.beta2);
   for (int64_t i = 0; i < piece.count; i += kWidth<T>) {
     const Vec<T> g = load(piece.gradient + i) * scale;
@@ -86,7 +88,7 @@ inline void update_adamw(const Optimizer& o, const UpdatePiece<T>& piece, double
     const Vec<T> square = load(piece.second_state + i) * beta2 + g * g * rest2;
     store(piece.first_state + i, mean);
     store(piece.second_state + i, square);
-    const Vec<T> step = mean * rate / (square_roots(square) / root + eps);
+    const Vec<T> step = mean * rate / (square_roots(square) + eps);
     store(piece.value + i, load(piece.value + i) * keep - step);
   }
 }

@@ -42,17 +42,7 @@ void attention_gradients(const GptParameters<T>& p, const engine::ForestPiece& p
   const AttentionRows<T> rows{kept.projections, y.from(-first),         wide.from(-first),
                               kept.p.data(),    m.p_begin.data(),       m.keys.data(),
                               m.values.data(),  m.key_gradients.data(), m.value_gradients.data()};
-  switch (head_vectors<T>(head_size)) {
-    case HeadVectors::kOne:
-      attention_backward<HeadVectors::kOne>(piece, first, end, shape, rows, m.ds.data());
-      break;
-    case HeadVectors::kWhole:
-      attention_backward<HeadVectors::kWhole>(piece, first, end, shape, rows, m.ds.data());
-      break;
-    case HeadVectors::kPartial:
-      attention_backward<HeadVectors::kPartial>(piece, first, end, shape, rows, m.ds.data());
-      break;
-  }
+  attend_backward(piece, first, end, shape, rows, m.ds.data());
 }
 
 // Takes nodes [first, end) of a piece back through one layer. Before the call dx is the gradient of the layer's output,
@@ -111,8 +101,7 @@ void head_backward(const GptParameters<T>& p, const engine::ForestPiece& piece, 
       });
     }
   }
-  multiply<T>({dlogits.data, dlogits.stride, 1, 0, vocab}, nodes, p.values + p.layout.head, stride, stride,
-              StoreRows<T>{x.data, x.stride});
+  multiply_padded<T>(dlogits, nodes, vocab, p.values + p.layout.head, stride, stride, StoreRows<T>{x.data, x.stride});
   if (p.network.final_norm) {
     norm_backward<false, T>(p.norm(p.layout.norm), x, nodes, embed, m.xhat, m.rstd.data(),
                             gradients.norm(p.layout.norm), x);

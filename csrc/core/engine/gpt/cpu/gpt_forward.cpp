@@ -72,17 +72,7 @@ void attend_nodes(const GptParameters<T>& p, const engine::ForestPiece& piece, i
   const AttentionRows<T> rows{layer.projections, layer.attended,         {},
                               layer.p.data(),    m.p_begin.data(),       m.keys.data(),
                               m.values.data(),   m.key_gradients.data(), m.value_gradients.data()};
-  switch (head_vectors<T>(head_size)) {
-    case HeadVectors::kOne:
-      attention_forward<HeadVectors::kOne>(piece, first, end, shape, rows);
-      break;
-    case HeadVectors::kWhole:
-      attention_forward<HeadVectors::kWhole>(piece, first, end, shape, rows);
-      break;
-    case HeadVectors::kPartial:
-      attention_forward<HeadVectors::kPartial>(piece, first, end, shape, rows);
-      break;
-  }
+  attend_forward(piece, first, end, shape, rows);
 }
 
 // One layer of nodes [first, end) of a piece.
