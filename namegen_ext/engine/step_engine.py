@@ -16,12 +16,22 @@ from namegen_ext.engine.errors import UnsupportedModelError
 from namegen_ext.engine.evaluation import mean_loss
 from namegen_ext.engine.gpt_network import GPTDescription, describe_gpt
 from namegen_ext.engine.integers import check_integers, indices_array, symbols_array
+from namegen_ext.engine.model_watch import ModelWatch
 from namegen_ext.engine.network import NetworkDescription, describe_network, running_statistics
-from namegen_ext.engine.optimizers import describe_optimizer, prepare_state, read_updates
+from namegen_ext.engine.optimizers import (
+    describe_optimizer,
+    prepare_state,
+    read_updates,
+    set_learning_rate,
+)
 from namegen_ext.models.gpt import GPT
 
 # Numbers of the arrays beside each parameter, as in csrc/core/engine/training/step_engine.h.
 _VALUE, _FIRST_STATE, _AVERAGE = 0, 1, 3
+
+
+def _describe(model: nn.Module) -> NetworkDescription | GPTDescription:
+    return describe_gpt(model) if isinstance(model, GPT) else describe_network(model)
 
 
 class StepEngine:
@@ -35,6 +45,9 @@ class StepEngine:
     Threads may train at the same time, each with an engine and a model of its own. One engine serves one call at a
     time: a second one, from another thread, raises RuntimeError. While a call runs, no other thread may change the
     tensors that it was given.
+
+    Model and optimizer may be changed between calls: each call honours what it finds, or refuses it. A hook on the node
+    of a parameter in the autograd graph, which Python cannot see, is passed over.
 
     Args:
         model: see :func:`describe_network` for what is covered, or a GPT of this package without dropout; float32 or
@@ -69,10 +82,10 @@ class StepEngine:
         clip_grad_norm: float = 0.0,
         averages: Mapping[Tensor, Tensor] | None = None,
     ) -> None:
-        self.network: NetworkDescription | GPTDescription = (
-            describe_gpt(model) if isinstance(model, GPT) else describe_network(model)
-        )
+        self.model = model
+        self.network: NetworkDescription | GPTDescription = _describe(model)
         self.parameters = self.network.parameters()
+        self._watch = ModelWatch(model, self.parameters)
         self.optimizer = optimizer
         self._optimizer_description = describe_optimizer(optimizer, self.parameters)
         self._clip_grad_norm = clip_grad_norm
@@ -112,7 +125,8 @@ class StepEngine:
             TypeError: tokens, targets or indices are not integers.
             ValueError: shapes do not fit, a tensor is not on the CPU, or a step of one value per channel under batch
                 norm.
-            UnsupportedModelError: the optimizer's settings are no longer covered.
+            UnsupportedModelError: the model or the optimizer is no longer covered, or a batch norm is in evaluation
+                mode; nothing was changed.
 
         """
         with self._exclusively():
@@ -135,11 +149,16 @@ class StepEngine:
             )
         shares = None
         if self._averages is not None:
+            if average_shares is None or len(average_shares) != len(rates):
+                came = "nothing" if average_shares is None else f"{len(average_shares)} numbers"
+                raise ValueError(f"average_shares: got {came}, expected {len(rates)}, one a step, to keep averages")
             shares = torch.tensor(average_shares, dtype=torch.float64).numpy()  # (K,)
         losses = torch.zeros(len(rates), dtype=torch.float64)  # (K,)
         if len(rates) == 0:
             return losses.to(self.network.dtype)
         native_indices = indices_array(indices)
+        self._look_again()
+        self.network.check_mode()
         updates = self._read()
         self._set_examples(tokens, targets)
         done = 0
@@ -153,7 +172,7 @@ class StepEngine:
         finally:
             done = self._native.steps_done
             self._write(updates + done, done)
-        self.optimizer.param_groups[0]["lr"] = float(rates[-1])
+        set_learning_rate(self.optimizer, float(rates[-1]))
         return losses.to(self.network.dtype)
 
     def evaluate(self, tokens: Tensor, targets: Tensor) -> float | None:
@@ -179,6 +198,7 @@ class StepEngine:
         check_integers("tokens", tokens)
         check_integers("targets", targets)
         with self._exclusively():
+            self._look_again()
             self._read_model()
             if isinstance(self.network, GPTDescription):
                 return self._mean_loss_of_sequences(tokens, targets)
@@ -236,6 +256,18 @@ class StepEngine:
 
     # ---- between torch and the native engine -------------------------------------------------------------------
 
+    def _look_again(self) -> None:
+        """Read the network anew where the model is no longer as it was."""
+        if not self._watch.sees_change():
+            return
+        network = _describe(self.model)
+        parameters = network.parameters()
+        self._optimizer_description = describe_optimizer(self.optimizer, parameters)
+        self.network, self.parameters = network, parameters
+        self._native = self._build()
+        self._examples = None
+        self._watch = ModelWatch(self.model, parameters)
+
     def _build(self) -> Any:
         return self.network.build(
             self._optimizer_description.settings
@@ -278,9 +310,15 @@ class StepEngine:
                 elif updates == 0:
                     self._native.take(number, slot, torch.zeros_like(parameter).detach().numpy())
             if self._averages is not None:
-                self._native.take(number, _AVERAGE, self._averages[parameter].contiguous().numpy())
+                self._native.take(number, _AVERAGE, self._average_of(parameter).contiguous().numpy())
         self._native.set_updates(updates)
         return updates
+
+    def _average_of(self, parameter: Tensor) -> Tensor:
+        averages = self._averages or {}
+        if parameter not in averages:
+            raise UnsupportedModelError("the model has a parameter that no average is kept of: make the engine anew")
+        return averages[parameter]
 
     def _read_model(self) -> None:
         for number, parameter in enumerate(self.parameters):
@@ -301,7 +339,7 @@ class StepEngine:
             for slot, name in enumerate(description.state_names, start=_FIRST_STATE):
                 self._give(number, slot, self.optimizer.state[parameter][name])
             if self._averages is not None:
-                self._give(number, _AVERAGE, self._averages[parameter])
+                self._give(number, _AVERAGE, self._average_of(parameter))
         for number, batch_norm in self._batch_norms():
             mean, var = running_statistics(batch_norm)
             new_mean, new_var = torch.empty_like(mean), torch.empty_like(var)

@@ -154,8 +154,8 @@ _ROWS = (
         quick=True,
         note="each published loss is that of one name; the loss over held-out names stands under dev",
     ),
-    # Nobody published it: below the held-out loss of the row above.
-    Row("microgpt-batch", (Expectation("dev", None, 0.0, 2.27),), 4_192, quick=True),
+    # Nobody published it: below the dev loss of the row above, 2.36, by far more than seeds differ.
+    Row("microgpt-batch", (Expectation("dev", None, 0.0, 2.17),), 4_192),
 )
 
 ROWS: dict[str, Row] = {row.recipe: row for row in _ROWS}

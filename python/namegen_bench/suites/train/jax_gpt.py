@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from namegen_bench.suites.train.train_case import PeerUnavailableError, TrainCase, TrainData
+from namegen_bench.suites.train.train_case import TrainCase, TrainData
 from namegen_ext.data import IGNORED
 from namegen_ext.models import GPT
 from namegen_ext.models.gpt_block import NORM_EPS
@@ -21,27 +21,25 @@ Params = dict[str, Any]  # arrays by the names that torch has for them
 
 
 class JaxGptPeer:
-    """Trains a GPT of layer norms, GELU and biases, written as a function of a dict of arrays."""
+    """Trains a GPT, written as a function of a dict of arrays."""
 
     def __init__(self, case: TrainCase, data: TrainData) -> None:
         jax: Any = importlib.import_module("jax")
         jnp: Any = importlib.import_module("jax.numpy")
         self.jnp = jnp
         model = case.build_model(data.vocab_size)
-        if not isinstance(model, GPT) or (model.norm_kind, model.activation) != ("layer", "gelu"):
-            raise PeerUnavailableError("it is not written for this model")
+        assert isinstance(model, GPT)
         params = {name: jnp.array(tensor.detach().numpy()) for name, tensor in model.named_parameters()}
         zeros = {name: jnp.zeros_like(array) for name, array in params.items()}
         self.state = (params, zeros, {name: jnp.zeros_like(array) for name, array in params.items()}, 0)
         tokens = jnp.array(data.tokens.numpy(), dtype=jnp.int32)  # (n, block)
         targets = jnp.array(data.targets.numpy(), dtype=jnp.int32)  # (n, block)
         self.indices = case.build_indices(len(data.targets))
-        layers, heads, adamw = case.num_layers, case.num_heads, case.adamw
-        rate = case.learning_rate
+        config, adamw, rate = model.config, case.adamw, case.learning_rate
 
         def step(state: Any, ix: Any) -> Any:
             params, means, squares, updates = state
-            loss, grads = jax.value_and_grad(_loss)(params, layers, heads, tokens[ix], targets[ix])
+            loss, grads = jax.value_and_grad(_loss)(params, config, tokens[ix], targets[ix])
             if not case.is_adamw:
                 return (jax.tree.map(lambda p, g: p - rate * g, params, grads), means, squares, updates), loss
             updates = updates + 1
@@ -63,15 +61,23 @@ class JaxGptPeer:
         return torch.tensor(losses.tolist())  # (count,)
 
 
-def _layer_norm(params: Params, name: str, x: Any) -> Any:
+def _norm(params: Params, name: str, x: Any, kind: str) -> Any:
     jnp: Any = importlib.import_module("jax.numpy")
-    centred = x - x.mean(-1, keepdims=True)
+    centred = x - x.mean(-1, keepdims=True) if kind == "layer" else x
     scaled = centred / jnp.sqrt((centred * centred).mean(-1, keepdims=True) + NORM_EPS)
-    return scaled * params[f"{name}.weight"] + params[f"{name}.bias"]
+    if kind == "layer":
+        scaled = scaled * params[f"{name}.weight"]
+    return scaled + params[f"{name}.bias"] if f"{name}.bias" in params else scaled
 
 
 def _linear(params: Params, name: str, x: Any) -> Any:
-    return x @ params[f"{name}.weight"].T + params[f"{name}.bias"]
+    product = x @ params[f"{name}.weight"].T
+    return product + params[f"{name}.bias"] if f"{name}.bias" in params else product
+
+
+def _activation(name: str, x: Any) -> Any:
+    jax: Any = importlib.import_module("jax")
+    return jax.nn.relu(x) if name == "relu" else jax.nn.gelu(x, approximate=name == "gelu-tanh")
 
 
 def _attention(params: Params, name: str, x: Any, heads: int) -> Any:
@@ -87,17 +93,23 @@ def _attention(params: Params, name: str, x: Any, heads: int) -> Any:
     return _linear(params, f"{name}.output.0", mixed.transpose(0, 2, 1, 3).reshape(batch, length, width))
 
 
-def _loss(params: Params, layers: int, heads: int, tokens: Any, targets: Any) -> Any:
+def _loss(params: Params, config: dict[str, Any], tokens: Any, targets: Any) -> Any:
     jax: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
     x = params["token_embedding.weight"][tokens] + params["position_embedding.weight"][: tokens.shape[1]]  # (B, T, E)
-    for layer in range(layers):
+    kind = config["norm"]
+    if config["embedding_norm"]:
+        x = _norm(params, "embedding_norm", x, kind)
+    for layer in range(config["num_layers"]):
         name = f"blocks.{layer}"
-        x = x + _attention(params, f"{name}.attention", _layer_norm(params, f"{name}.norm_1", x), heads)
-        hidden = _linear(params, f"{name}.network.0", _layer_norm(params, f"{name}.norm_2", x))
-        x = x + _linear(params, f"{name}.network.2", jax.nn.gelu(hidden, approximate=False))
+        normed = _norm(params, f"{name}.norm_1", x, kind)
+        x = x + _attention(params, f"{name}.attention", normed, config["num_heads"])
+        hidden = _linear(params, f"{name}.network.0", _norm(params, f"{name}.norm_2", x, kind))
+        x = x + _linear(params, f"{name}.network.2", _activation(config["activation"], hidden))
+    if config["final_norm"]:
+        x = _norm(params, "norm", x, kind)
     head = params.get("head.weight", params["token_embedding.weight"])  # tied, where it is not there
-    logprobs = jax.nn.log_softmax(_layer_norm(params, "norm", x) @ head.T)  # (B, T, V)
+    logprobs = jax.nn.log_softmax(x @ head.T)  # (B, T, V)
     counted = targets != IGNORED
     wanted = jnp.where(counted, targets, 0)
     nll = -jnp.take_along_axis(logprobs, wanted[..., None], axis=-1)[..., 0]  # (B, T)
