@@ -151,7 +151,9 @@ class StepEngine:
         if self._averages is not None:
             if average_shares is None or len(average_shares) != len(rates):
                 came = "nothing" if average_shares is None else f"{len(average_shares)} numbers"
-                raise ValueError(f"average_shares: got {came}, expected {len(rates)}, one a step, to keep averages")
+                raise ValueError(
+                    f"average_shares: got {came}, expected {len(rates)}, one a step, to keep averages"
+                )
             shares = torch.tensor(average_shares, dtype=torch.float64).numpy()  # (K,)
         losses = torch.zeros(len(rates), dtype=torch.float64)  # (K,)
         if len(rates) == 0:
@@ -317,7 +319,9 @@ class StepEngine:
     def _average_of(self, parameter: Tensor) -> Tensor:
         averages = self._averages or {}
         if parameter not in averages:
-            raise UnsupportedModelError("the model has a parameter that no average is kept of: make the engine anew")
+            raise UnsupportedModelError(
+                "the model has a parameter that no average is kept of: make the engine anew"
+            )
         return averages[parameter]
 
     def _read_model(self) -> None:

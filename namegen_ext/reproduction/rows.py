@@ -3,7 +3,8 @@
 All figures are mean negative log-likelihoods per character, in nats, on the makemore project's names.txt.
 
 Sources: for the lectures' rows, A. Karpathy, "Neural Networks: Zero to Hero" and the makemore repository, 2022; for
-``microgpt``, his "microgpt", 2026; for the ``devlog-`` rows, the devlog that these recipes follow; for the counting models, exact arithmetic on the same names.
+``microgpt``, his "microgpt", 2026; for the ``devlog-`` rows, the devlog that these recipes follow; for the counting
+models, exact arithmetic on the same names.
 """
 
 from __future__ import annotations
@@ -149,7 +150,11 @@ _ROWS = (
     ),
     Row(
         "microgpt",
-        (_near("initial", 3.3660, _ROUNDED), _near("last_step", 2.6497, _ROUNDED), _near("mean_step", 2.4517, _ROUNDED)),
+        (
+            _near("initial", 3.3660, _ROUNDED),
+            _near("last_step", 2.6497, _ROUNDED),
+            _near("mean_step", 2.4517, _ROUNDED),
+        ),
         4_192,
         quick=True,
         note="each published loss is that of one name; the loss over held-out names stands under dev",

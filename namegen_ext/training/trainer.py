@@ -245,7 +245,7 @@ class Trainer:
 
     @property
     def last_losses(self) -> Tensor:
-        """The losses of the last ``log_every`` steps that were run, each taken before its step: float32 (n,), in nats."""
+        """The losses of the last ``log_every`` steps, each taken before its step: float32 (n,), in nats."""
         return self._loop.recent_losses
 
     @property

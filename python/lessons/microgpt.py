@@ -6,13 +6,13 @@ import math
 import time
 
 import torch
-from namegen_reference import microgpt
-from namegen_reference.micrograd import Value
 
 from namegen_ext.data import Vocabulary, build_sequences, load_words
 from namegen_ext.engine import StepEngine
 from namegen_ext.models import GPT
 from namegen_ext.models.microgpt import fill_as_microgpt
+from namegen_reference import microgpt
+from namegen_reference.micrograd import Value
 
 SEED, STEPS, SLOW_STEPS = 42, 1000, 25
 
@@ -35,30 +35,45 @@ def symbols(words: list[str]) -> None:
     word = shuffled[0]
     numbers = [model.boundary, *map(model.alphabet.index, word), model.boundary]
     print(f"   the first of {len(words):,} shuffled names, {word}: {' '.join(map(str, numbers))}")
-    print(f"   each symbol is to predict the next: {len(numbers) - 1} predictions, whose mean loss one step follows")
-    print(f"   {len(model.parameters()):,} weights, each drawn by random.gauss(0, {microgpt.STANDARD_DEVIATION})\n")
+    print(
+        f"   each symbol is to predict the next: {len(numbers) - 1} predictions, whose mean loss one step follows"
+    )
+    print(
+        f"   {len(model.parameters()):,} weights, each drawn by random.gauss(0, {microgpt.STANDARD_DEVIATION})\n"
+    )
 
 
 def one_operation() -> None:
     """A dot product as one operation of the scalar engine."""
-    print("2. Almost all of the work is dot products, so a dot product is one operation of the scalar engine:")
+    print(
+        "2. Almost all of the work is dot products, so a dot product is one operation of the scalar engine:"
+    )
     a, b = [Value(x) for x in (1.0, 2.0, 3.0)], [Value(x) for x in (4.0, 5.0, 6.0)]
     together, one_by_one = microgpt.dot(a, b), a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
     for result, way in ((together, "as one operation"), (one_by_one, "as products and sums")):
         result.backward()
         gradients = " ".join(f"{value.grad:g}" for value in a)
-        print(f"   {way:<22} {result.data:g}, gradient by the first factors {gradients}, {len(list(result.graph()))} values")
+        print(
+            f"   {way:<22} {result.data:g}, gradient by the first factors {gradients},"
+            f" {len(list(result.graph()))} values"
+        )
     print("   the derivative by a factor is the other factor, either way\n")
 
 
 def root_mean_square() -> None:
     """The norm keeps a vector's direction and fixes its length."""
-    print("3. rms(x) = x / sqrt(mean of squares): a vector keeps its direction, and its length becomes sqrt(n)")
+    print(
+        "3. rms(x) = x / sqrt(mean of squares): a vector keeps its direction, and its length becomes sqrt(n)"
+    )
     for scale in (0.01, 1.0, 100.0):
         x = [Value(scale * number) for number in (3.0, -1.0, 2.0, 0.5)]
         normed = [value.data for value in microgpt.rms(x)]
         length = math.sqrt(sum(number**2 for number in normed))
-        print(f"   times {scale:<6g} " + " ".join(f"{number:6.3f}" for number in normed) + f"   length {length:.3f}")
+        print(
+            f"   times {scale:<6g} "
+            + " ".join(f"{number:6.3f}" for number in normed)
+            + f"   length {length:.3f}"
+        )
     print("   (1e-5 inside the root matters where x is tiny)\n")
 
 
@@ -70,13 +85,19 @@ def one_position(words: list[str]) -> None:
     scores = model.scores(model.boundary, cache)
     probabilities = microgpt.softmax(scores)
     graph = sum(1 for _ in scores[0].graph())
-    print(f"   {len(scores)} scores near 0, probabilities near 1/{len(scores)}: the first is {probabilities[0].data:.4f}")
-    print(f"   a score depends on {graph:,} values; the keys and values of this position stay for those behind it\n")
+    print(
+        f"   {len(scores)} scores near 0, probabilities near 1/{len(scores)}: the first is {probabilities[0].data:.4f}"
+    )
+    print(
+        f"   a score depends on {graph:,} values; the keys and values of this position stay for those behind it\n"
+    )
 
 
 def plain_python(words: list[str]) -> list[float]:
     """Train for a moment; return the losses."""
-    print("5. Training: a name, its loss, backward, and a step of Adam at a rate that falls in a straight line")
+    print(
+        "5. Training: a name, its loss, backward, and a step of Adam at a rate that falls in a straight line"
+    )
     model, shuffled, _ = microgpt.begin(words, SEED)
     began = time.perf_counter()
     losses = microgpt.train(model, shuffled, SLOW_STEPS, planned=STEPS)
@@ -117,8 +138,13 @@ def tensors_and_native_steps(words: list[str], expected: list[float]) -> None:
     losses = engine.run(tokens, targets, indices, rates)  # (steps,)
     seconds = time.perf_counter() - began
     difference = (losses[: len(expected)] - torch.tensor(expected, dtype=torch.float64)).abs().max()
-    print(f"   largest difference of the first {len(expected)} losses to those of plain Python: {difference:.0e}")
-    print(f"   all {STEPS:,} native steps in float64: {1e3 * seconds:.0f} ms; mean of the last 100 losses {losses[-100:].mean():.4f}")
+    print(
+        f"   largest difference of the first {len(expected)} losses to those of plain Python: {difference:.0e}"
+    )
+    print(
+        f"   all {STEPS:,} native steps in float64: {1e3 * seconds:.0f} ms;"
+        f" mean of the last 100 losses {losses[-100:].mean():.4f}"
+    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ def test_the_parts(run_lesson: Callable[[str], str]) -> None:
     assert 1.5 < lengths[0] < 2.0  # where 1e-5 counts
 
 
-def test_three_ways_to_one_loss(run_lesson: Callable[[str], str], number_after: Callable[[str, str], float]) -> None:
+def test_three_ways_to_one_loss(
+    run_lesson: Callable[[str], str], number_after: Callable[[str, str], float]
+) -> None:
     out = run_lesson("microgpt")
     assert number_after(out, "losses to those of plain Python:") < 1e-9
     first = [float(loss) for loss in re.findall(r"step +\d+: \w+ +loss ([\d.]+)", out)]

@@ -12,7 +12,9 @@ from namegen_ext.models.microgpt import fill_as_microgpt
 
 
 def test_the_numbers_are_those_of_pythons_generator() -> None:
-    model = GPT(5, block_size=3, embedding_dim=4, num_layers=2, num_heads=2, norm="rms", biases=False).double()
+    model = GPT(
+        5, block_size=3, embedding_dim=4, num_layers=2, num_heads=2, norm="rms", biases=False
+    ).double()
     fill_as_microgpt(model, seed=7, num_words=10)
     draws = random.Random(7)
     draws.shuffle(list(range(10)))

@@ -37,7 +37,11 @@ PUBLISHED: dict[str, dict[str, tuple[float, float]]] = {
     "lecture-wavenet-2-hierarchical": {"train": (1.912, 0.03), "dev": (2.022, 0.03)},
     "lecture-wavenet-3-large": {"train": (1.7690, 0.03), "dev": (1.9937, 0.03)},
     "lecture-gpt": {"test": (1.92, 0.03)},
-    "microgpt": {"initial": (3.3660, ROUNDED), "last_step": (2.6497, ROUNDED), "mean_step": (2.4517, ROUNDED)},
+    "microgpt": {
+        "initial": (3.3660, ROUNDED),
+        "last_step": (2.6497, ROUNDED),
+        "mean_step": (2.4517, ROUNDED),
+    },
 }
 
 

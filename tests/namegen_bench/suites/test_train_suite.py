@@ -67,7 +67,9 @@ GPTS = {
     "sgd": GPT,
     "adamw": replace(GPT, is_adamw=True, learning_rate=0.002),
     "microgpt": replace(
-        next(case for case in train_cases(quick=False) if case.name == "microgpt"), steps=STEPS, timed_steps=STEPS
+        next(case for case in train_cases(quick=False) if case.name == "microgpt"),
+        steps=STEPS,
+        timed_steps=STEPS,
     ),
 }
 

@@ -48,7 +48,9 @@ class JaxGptPeer:
             by_mean, by_square = 1 - adamw.beta1**updates, 1 - adamw.beta2**updates
 
             def moved(p: Any, m: Any, v: Any) -> Any:
-                return p * (1 - rate * adamw.weight_decay) - rate / by_mean * m / (jnp.sqrt(v / by_square) + 1e-8)
+                return p * (1 - rate * adamw.weight_decay) - rate / by_mean * m / (
+                    jnp.sqrt(v / by_square) + 1e-8
+                )
 
             return (jax.tree.map(moved, params, means, squares), means, squares, updates), loss
 
@@ -96,7 +98,9 @@ def _attention(params: Params, name: str, x: Any, heads: int) -> Any:
 def _loss(params: Params, config: dict[str, Any], tokens: Any, targets: Any) -> Any:
     jax: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
-    x = params["token_embedding.weight"][tokens] + params["position_embedding.weight"][: tokens.shape[1]]  # (B, T, E)
+    x = (
+        params["token_embedding.weight"][tokens] + params["position_embedding.weight"][: tokens.shape[1]]
+    )  # (B, T, E)
     kind = config["norm"]
     if config["embedding_norm"]:
         x = _norm(params, "embedding_norm", x, kind)

@@ -38,8 +38,8 @@ from namegen_ext.models import GPT
 _FORWARD = 2
 _PRODUCTS = 3 * _FORWARD
 # Operations for each parameter. SGD multiplies the gradient by the rate and subtracts it. AdamW moves the averages of
-# the gradient (3) and of its square (4), and divides one by the root of the other (2 that are counted as any), adds eps,
-# multiplies by the rate and decays the parameter (1 each), and subtracts.
+# the gradient (3) and of its square (4). It divides one by the root of the other (2, counted as any), adds eps,
+# multiplies by the rate, decays the parameter (1 each), and subtracts.
 _UPDATE, _ADAMW_UPDATE = 2, 13
 _SGD_ARRAYS, _ADAMW_ARRAYS = 1, 3  # that are read and written
 _FLOAT_BYTES, _INDEX_BYTES = 4, 8

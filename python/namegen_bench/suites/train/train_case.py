@@ -22,8 +22,8 @@ _SPLIT_SEED = 42
 class TrainPeer(Protocol):
     """One way to run training steps.
 
-    A step gathers a minibatch, runs the model forward and backward, and makes an update by SGD or AdamW. The examples of
-    each step come from MinibatchIndices, and are drawn while the steps run.
+    A step gathers a minibatch, runs the model forward and backward, and makes an update by SGD or AdamW. The examples
+    of each step come from MinibatchIndices, and are drawn while the steps run.
     """
 
     def run(self, start: int, count: int) -> Tensor:

@@ -101,8 +101,9 @@ _QUICK_CASES = (
     replace(_GPT, steps=5, timed_steps=5),
 )
 
-# Compiling takes seconds to minutes for each number of threads. Of the GPTs, one is compiled. On a CPU, the mode max-autotune takes as long again and
-# is hardly faster, so it is measured only where steps are short and it has most to gain.
+# Compiling takes seconds to minutes for each number of threads, so one of the GPTs is compiled. On a CPU, the mode
+# max-autotune takes as long again and is hardly faster, so it is measured only where steps are short and it has most to
+# gain.
 COMPILED_CASES: dict[str, tuple[TrainCase, ...]] = {
     COMPILED: tuple(case for case in _CASES[1:] if case.model != "gpt" or case.batch_size == 32),
     COMPILED_AUTOTUNE: tuple(case for case in _CASES if case.batch_size == 32),

@@ -23,29 +23,42 @@ struct Norm {
   const T* bias;    // (columns), or null
 };
 
-// The sum over the first `columns` values of what value_at(c) gives for the vector from column c on.
+// The means over the first `columns` values of up to kWidth rows: lane r is that of what value_at(r, c) gives for the
+// vectors of row r. The lanes of all rows are added up together, which takes as many shuffles as one row alone would in
+// four steps. Lanes beyond the rows are 0.
 template <class T, class ValueAt>
-inline T sum_of_row(int64_t columns, const ValueAt& value_at) {
+inline Vec<T> means_of_rows(int64_t rows, int64_t columns, const ValueAt& value_at) {
   const int64_t whole = columns / kWidth<T> * kWidth<T>;
-  Vec<T> sum = {};
-  for (int64_t c = 0; c < whole; c += kWidth<T>) sum += value_at(c);
-  if (whole < columns) sum += lanes_below(columns - whole, value_at(whole), Vec<T>{});
-  return sum_lanes<T>(sum);
+  Vec<T> sums[kWidth<T>] = {};
+  for (int64_t r = 0; r < rows; ++r) {
+    Vec<T> sum = {};
+    for (int64_t c = 0; c < whole; c += kWidth<T>) sum += value_at(r, c);
+    if (whole < columns) sum += lanes_below(columns - whole, value_at(r, whole), Vec<T>{});
+    sums[r] = sum;
+  }
+  return sums_of_lanes<T>(sums) / T(columns);
 }
 
-// Normalises one row: writes xhat; returns rstd.
+// Normalises up to kWidth rows: writes xhat and rstd.
 template <bool Centred, class T>
-inline T normalise_row(const T* x, int64_t columns, double eps, T* xhat) {
-  const T mean = Centred ? sum_of_row<T>(columns, [=](int64_t c) { return load(x + c); }) / T(columns) : T(0);
-  const T squares = sum_of_row<T>(columns, [=](int64_t c) {
-    const Vec<T> d = Centred ? load(x + c) - mean : load(x + c);
+inline void normalise_few_rows(const Rows<T>& x, int64_t rows, int64_t columns, double eps, const Rows<T>& xhat,
+                               T* rstd) {
+  alignas(kVectorBytes) T means[kWidth<T>] = {}, factors[kWidth<T>];
+  if (Centred) {
+    store(means, means_of_rows<T>(rows, columns, [&](int64_t r, int64_t c) { return load(x.row(r) + c); }));
+  }
+  const Vec<T> squares = means_of_rows<T>(rows, columns, [&](int64_t r, int64_t c) {
+    const Vec<T> d = load(x.row(r) + c) - means[r];
     return d * d;
   });
-  const T rstd = T(1) / square_root(squares / T(columns) + T(eps));
-  for (int64_t c = 0; c < columns; c += kWidth<T>) {
-    store(xhat + c, (Centred ? load(x + c) - mean : load(x + c)) * rstd);
+  const Vec<T> inverse = T(1) / square_roots(squares + T(eps));
+  store(factors, inverse);
+  store_first(rstd, inverse, rows);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < columns; c += kWidth<T>) {
+      store(xhat.row(r) + c, (load(x.row(r) + c) - means[r]) * factors[r]);
+    }
   }
-  return rstd;
 }
 
 // y = xhat * weight + bias. Returns y, or xhat where the norm has no weight: then y is not written.
@@ -66,9 +79,13 @@ inline Rows<T> scaled_rows(const Norm<T>& norm, const Rows<T>& xhat, int64_t cou
 template <class T>
 inline Rows<T> normalise_rows(const Norm<T>& norm, const Rows<T>& x, int64_t count, int64_t columns,
                               const Rows<T>& xhat, T* rstd, const Rows<T>& y) {
-  for (int64_t r = 0; r < count; ++r) {
-    rstd[r] = norm.kind == engine::GptNorms::kLayer ? normalise_row<true>(x.row(r), columns, norm.eps, xhat.row(r))
-                                                    : normalise_row<false>(x.row(r), columns, norm.eps, xhat.row(r));
+  for (int64_t r = 0; r < count; r += kWidth<T>) {
+    const int64_t rows = smaller(kWidth<T>, count - r);
+    if (norm.kind == engine::GptNorms::kLayer) {
+      normalise_few_rows<true>(x.from(r), rows, columns, norm.eps, xhat.from(r), rstd + r);
+    } else {
+      normalise_few_rows<false>(x.from(r), rows, columns, norm.eps, xhat.from(r), rstd + r);
+    }
   }
   return scaled_rows(norm, xhat, count, columns, y);
 }
@@ -79,27 +96,34 @@ struct NormGradients {
   T *weight, *bias;
 };
 
+// Goes back through up to kWidth rows.
 template <bool Add, bool Centred, class T>
-inline void norm_backward_rows(const Norm<T>& norm, const Rows<T>& dy, int64_t count, int64_t columns,
-                               const Rows<T>& xhat, const T* rstd, const NormGradients<T>& gradients,
-                               const Rows<T>& dx) {
+inline void norm_backward_few_rows(const Norm<T>& norm, const Rows<T>& dy, int64_t rows, int64_t columns,
+                                   const Rows<T>& xhat, const T* rstd, const NormGradients<T>& gradients,
+                                   const Rows<T>& dx) {
   const T* weight = norm.weight;
   T *dweight = gradients.weight, *dbias = gradients.bias;
-  for (int64_t r = 0; r < count; ++r) {
-    const T *d = dy.row(r), *h = xhat.row(r);
-    const auto g = [=](int64_t c) { return Centred ? load(d + c) * load(weight + c) : load(d + c); };
-    const T mean = Centred ? sum_of_row<T>(columns, g) / T(columns) : T(0);
-    const T slope = sum_of_row<T>(columns, [=](int64_t c) { return g(c) * load(h + c); }) / T(columns);
-    T* target = dx.row(r);
-    for (int64_t c = 0; c < columns; c += kWidth<T>) {
-      const Vec<T> gradient = load(d + c), normal = load(h + c);
-      const Vec<T> centred = Centred ? gradient * load(weight + c) - mean : gradient;
-      const Vec<T> value = (centred - normal * slope) * rstd[r];
-      if (Centred) {
-        store(dweight + c, load(dweight + c) + gradient * normal);
-        if (dbias != nullptr) store(dbias + c, load(dbias + c) + gradient);
-      }
-      store(target + c, Add ? load(target + c) + value : value);
+  const auto g = [&](int64_t r, int64_t c) {
+    return Centred ? load(dy.row(r) + c) * load(weight + c) : load(dy.row(r) + c);
+  };
+  alignas(kVectorBytes) T means[kWidth<T>] = {}, slopes[kWidth<T>];
+  if (Centred) store(means, means_of_rows<T>(rows, columns, g));
+  store(slopes,
+        means_of_rows<T>(rows, columns, [&](int64_t r, int64_t c) { return g(r, c) * load(xhat.row(r) + c); }));
+  for (int64_t c = 0; c < columns; c += kWidth<T>) {
+    Vec<T> weight_sum = {}, bias_sum = {};
+    for (int64_t r = 0; r < rows; ++r) {
+      const Vec<T> gradient = load(dy.row(r) + c), normal = load(xhat.row(r) + c);
+      const Vec<T> centred = Centred ? gradient * load(weight + c) - means[r] : gradient;
+      const Vec<T> value = (centred - normal * slopes[r]) * rstd[r];
+      weight_sum += gradient * normal;
+      bias_sum += gradient;
+      T* target = dx.row(r) + c;
+      store(target, Add ? load(target) + value : value);
+    }
+    if (Centred) {
+      store(dweight + c, load(dweight + c) + weight_sum);
+      if (dbias != nullptr) store(dbias + c, load(dbias + c) + bias_sum);
     }
   }
 }
@@ -109,10 +133,14 @@ inline void norm_backward_rows(const Norm<T>& norm, const Rows<T>& dy, int64_t c
 template <bool Add, class T>
 inline void norm_backward(const Norm<T>& norm, const Rows<T>& dy, int64_t count, int64_t columns, const Rows<T>& xhat,
                           const T* rstd, const NormGradients<T>& gradients, const Rows<T>& dx) {
-  if (norm.kind == engine::GptNorms::kLayer) {
-    norm_backward_rows<Add, true>(norm, dy, count, columns, xhat, rstd, gradients, dx);
-  } else {
-    norm_backward_rows<Add, false>(norm, dy, count, columns, xhat, rstd, gradients, dx);
+  for (int64_t r = 0; r < count; r += kWidth<T>) {
+    const int64_t rows = smaller(kWidth<T>, count - r);
+    if (norm.kind == engine::GptNorms::kLayer) {
+      norm_backward_few_rows<Add, true>(norm, dy.from(r), rows, columns, xhat.from(r), rstd + r, gradients, dx.from(r));
+    } else {
+      norm_backward_few_rows<Add, false>(norm, dy.from(r), rows, columns, xhat.from(r), rstd + r, gradients,
+                                         dx.from(r));
+    }
   }
 }
 
