@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.reproduction.rows import Expectation, Row
 from namegen_ext.training import RECIPES, Trainer, TrainingDivergedError, TrainResult
 from namegen_ext.training.progress import Silent
@@ -101,13 +100,9 @@ def run_row(row: Row, words: Sequence[str], *, fused: str | None = None, seed: i
     options = RECIPES[row.recipe].train_options(overrides)
     # A counting model has nothing to fuse and nothing to train.
     first = _FirstLoss()
+    kept = {"log_every": options.steps} if _needs_all_steps(row) else {}
     trainer = Trainer(
-        words,
-        options,
-        fused=fused if options.steps else None,
-        reporter=first,
-        log_every=max(1, options.steps) if _needs_all_steps(row) else RunSettings.log_every,
-        eval_every=0,
+        words, options, fused=fused if options.steps else None, reporter=first, eval_every=0, **kept
     )
     result: TrainResult | None = None
     try:

@@ -305,7 +305,7 @@ WAVENET, GPT, BIGRAM, NGRAM = (["--model", name] for name in ("wavenet", "gpt", 
         (
             ["--schedule", "constant", "--final-learning-rate", "0"],
             "--final-learning-rate",
-            "cosine or two-step",
+            "cosine, linear or two-step",
         ),
         (["--switch-at", "0.5"], "--switch-at", "expected --schedule two-step"),
         (["--optimizer", "adamw", "--momentum", "0.9"], "--momentum", "expected --optimizer sgd"),
