@@ -176,11 +176,12 @@ def _check_layers(model: Any) -> None:
         if type(layer) is not kind:
             _refuse(f"a layer is a {type(layer).__name__}, where a {kind.__name__} is expected")
         weight: Any = layer.weight
+        normalized: Any = getattr(layer, "normalized_shape", None)
         if (weight is None) != (kind is nn.RMSNorm):
             _refuse("a layer norm has no weight, or an RMS norm has one")
         if kind is nn.RMSNorm:
-            if tuple(layer.normalized_shape) != size:
-                _refuse(f"an RMS norm is over {tuple(layer.normalized_shape)}, where {size} is expected")
+            if tuple(normalized) != size:
+                _refuse(f"an RMS norm is over {tuple(normalized)}, where {size} is expected")
             continue
         if tuple(weight.shape) != size:
             _refuse(f"a {kind.__name__} has a weight {tuple(weight.shape)}, where {size} is expected")

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from torch import nn
+from namegen_ext.models.gpt import GPT
 
 STANDARD_DEVIATION = 0.08
 
@@ -45,8 +44,6 @@ def fill_as_microgpt(model: nn.Module, seed: int, num_words: int) -> None:
         0.08
 
     """
-    from namegen_ext.models.gpt import GPT
-
     if not isinstance(model, GPT):
         raise TypeError(f"model must be a GPT, but got {type(model).__name__}")
     draws = random.Random(seed)
@@ -63,13 +60,14 @@ def fill_as_microgpt(model: nn.Module, seed: int, num_words: int) -> None:
         weight.copy_(drawn.roll(1, dims=0) if symbols else drawn)  # the last symbol is the first one here
 
 
-def _weights_in_order(model: nn.Module) -> Iterator[tuple[Tensor, bool]]:
+def _weights_in_order(model: GPT) -> Iterator[tuple[Tensor, bool]]:
     """Yield each matrix, and whether its rows are symbols."""
     yield model.token_embedding.weight, True
     yield model.position_embedding.weight, False
     if not model.tied:
         yield model.head.weight, True
-    for block in model.blocks:
+    blocks: list[Any] = list(model.blocks)
+    for block in blocks:
         yield block.attention.projections[0].weight, False  # queries, keys and values
         yield block.attention.output[0].weight, False
         yield block.network[0].weight, False

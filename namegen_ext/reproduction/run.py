@@ -100,7 +100,7 @@ def run_row(row: Row, words: Sequence[str], *, fused: str | None = None, seed: i
     options = RECIPES[row.recipe].train_options(overrides)
     # A counting model has nothing to fuse and nothing to train.
     first = _FirstLoss()
-    kept = {"log_every": options.steps} if _needs_all_steps(row) else {}
+    kept: dict[str, Any] = {"log_every": options.steps} if _needs_all_steps(row) else {}
     trainer = Trainer(
         words, options, fused=fused if options.steps else None, reporter=first, eval_every=0, **kept
     )

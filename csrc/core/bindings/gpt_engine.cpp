@@ -60,9 +60,18 @@ class PyGptEngine : public PyEngine<engine::GptEngine> {
               double eps, const std::string& norm, const std::string& activation, bool biases, bool final_norm,
               bool embedding_norm, const nb::dict& optimizer, bool float64)
       : PyEngine(float64),
-        network_{vocab,  block,      embed,          layers,
-                 heads,  hidden,     tied,           eps,
-                 biases, final_norm, embedding_norm, choice("norm", norm, kNorms),
+        network_{vocab,
+                 block,
+                 embed,
+                 layers,
+                 heads,
+                 hidden,
+                 tied,
+                 eps,
+                 biases,
+                 final_norm,
+                 embedding_norm,
+                 choice("norm", norm, kNorms),
                  choice("activation", activation, kActivations)} {
     require_size("vocab", vocab);
     require_size("block", block);
@@ -95,8 +104,7 @@ class PyGptEngine : public PyEngine<engine::GptEngine> {
   void run(nb::handle indices_array, nb::handle rates_array, nb::handle losses_array, nb::handle shares_array) {
     const Exclusive use(busy_, kWhat);
     steps_done_ = 0;
-    const StepArrays a =
-        step_arrays(indices_array, rates_array, losses_array, shares_array, averages_, network_.block);
+    const StepArrays a = step_arrays(indices_array, rates_array, losses_array, shares_array, averages_, network_.block);
     check_values("indices", a.indices, 0, num_examples_);
     CtrlC ctrl_c;
     {
@@ -140,7 +148,8 @@ class PyGptEngine : public PyEngine<engine::GptEngine> {
       {"relu", engine::GptActivation::kRelu}};
 
   template <class Value, size_t N>
-  static Value choice(const char* argument, const std::string& name, const std::pair<const char*, Value> (&choices)[N]) {
+  static Value choice(const char* argument, const std::string& name,
+                      const std::pair<const char*, Value> (&choices)[N]) {
     std::string names;
     for (const auto& [known, value] : choices) {
       if (name == known) return value;

@@ -95,8 +95,7 @@ class PyStepEngine : public PyEngine<engine::StepEngine> {
   void run(nb::handle indices_array, nb::handle rates_array, nb::handle losses_array, nb::handle shares_array) {
     const Exclusive use(busy_, kWhat);
     steps_done_ = 0;
-    const StepArrays a =
-        step_arrays(indices_array, rates_array, losses_array, shares_array, averages_, network_.block);
+    const StepArrays a = step_arrays(indices_array, rates_array, losses_array, shares_array, averages_, network_.block);
     // As torch.nn.BatchNorm1d does.
     require(a.batch > 1 || !has_batch_norm_ || has_positions(),
             "indices: got a batch of 1, expected more than 1 value per channel when training with batch norm");

@@ -95,8 +95,9 @@ struct StepArrays {
   int64_t count, batch;
   std::optional<Readable<double>> average_shares;  // (steps), where an average is kept
   engine::Steps steps() const {
-    return {indices.data(), learning_rates.data(), losses.data(),
-            count,          batch,                 average_shares ? average_shares->data() : nullptr};
+    return {indices.data(), learning_rates.data(),
+            losses.data(),  count,
+            batch,          average_shares ? average_shares->data() : nullptr};
   }
 };
 
@@ -181,9 +182,9 @@ class PyEngine {
   }
   engine::Slot checked_slot(int64_t slot) const {
     const bool is_average = slot == static_cast<int64_t>(engine::Slot::kAverage);
-    require(is_average ? averages_ : slot >= 0 && slot < slots_,
-            "slot: got " + std::to_string(slot) + ", expected 0 to " + std::to_string(slots_ - 1) +
-                (averages_ ? ", or 3 for the average" : ""));
+    require(is_average ? averages_ : slot >= 0 && slot < slots_, "slot: got " + std::to_string(slot) +
+                                                                     ", expected 0 to " + std::to_string(slots_ - 1) +
+                                                                     (averages_ ? ", or 3 for the average" : ""));
     return static_cast<engine::Slot>(slot);
   }
   template <class Array>

@@ -28,10 +28,10 @@ struct GptNetwork {
   int64_t block;  // T, the most positions of a sequence
   int64_t embed;  // E, the width of the residual stream
   int64_t layers;
-  int64_t heads;   // divides embed
-  int64_t hidden;  // outputs of linear_1
-  bool tied;       // whether the last linear's weight is that of the token embedding
-  double eps;       // of the norms
+  int64_t heads;                // divides embed
+  int64_t hidden;               // outputs of linear_1
+  bool tied;                    // whether the last linear's weight is that of the token embedding
+  double eps;                   // of the norms
   bool biases = true;           // of the layers' linears and of layer norms
   bool final_norm = true;       // behind the layers
   bool embedding_norm = false;  // before them

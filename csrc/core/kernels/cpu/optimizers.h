@@ -77,8 +77,8 @@ inline Vec<double> over_root(Vec<double> mean, Vec<double> square, double eps) {
 }
 inline Vec<float> over_root(Vec<float> mean, Vec<float> square, float eps) {
 #if defined(__AVX512F__)
-  // Estimates good to 14 bits, each corrected once by what it leaves, which makes 28 bits. The divider would take longer
-  // than all of it. A root of 0 or of infinity is that number.
+  // Estimates good to 14 bits, each corrected once by what it leaves, which makes 28 bits. The divider would take
+  // longer than all of it. A root of 0 or of infinity is that number.
   const Vec<float> estimate = (Vec<float>)_mm512_rsqrt14_ps((__m512)square);
   const Vec<float> rough = square * estimate;
   const Vec<float> fine = rough + (square - rough * rough) * (estimate * 0.5f);

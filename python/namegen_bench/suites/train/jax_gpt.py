@@ -112,7 +112,9 @@ def _loss(params: Params, config: dict[str, Any], tokens: Any, targets: Any) -> 
         x = x + _linear(params, f"{name}.network.2", _activation(config["activation"], hidden))
     if config["final_norm"]:
         x = _norm(params, "norm", x, kind)
-    head = params.get("head.weight", params["token_embedding.weight"])  # tied, where it is not there
+    head = params[
+        "head.weight" if "head.weight" in params else "token_embedding.weight"
+    ]  # tied, where it is not there
     logprobs = jax.nn.log_softmax(x @ head.T)  # (B, T, V)
     counted = targets != IGNORED
     wanted = jnp.where(counted, targets, 0)

@@ -175,9 +175,8 @@ class CpuGptEngine final : public engine::GptEngine {
   void for_slices(int64_t work, Context& context, const Body& body) {
     constexpr int64_t kSlice = 4096;
     const double micros = double(layout_.size) * double(work) / kFlopsPerMicro;
-    parallel_for(context, ceil_div(layout_.size, kSlice), micros, [&](int64_t task) {
-      body(task * kSlice, smaller(kSlice, layout_.size - task * kSlice));
-    });
+    parallel_for(context, ceil_div(layout_.size, kSlice), micros,
+                 [&](int64_t task) { body(task * kSlice, smaller(kSlice, layout_.size - task * kSlice)); });
   }
 
   void add_shares(int64_t first, int64_t count) {
@@ -226,8 +225,8 @@ class CpuGptEngine final : public engine::GptEngine {
   const Optimizer optimizer_;
   const GptLayout<T> layout_;
   Array<T> arena_[engine::kSlotCount];  // by Slot; states that the optimizer lacks are empty
-  Array<T> gradients_;  // laid out as the values: the first share's, then the sum of all
-  Array<T> partial_;    // the other shares'
+  Array<T> gradients_;                  // laid out as the values: the first share's, then the sum of all
+  Array<T> partial_;                    // the other shares'
   Array<T> transposed_;
   bool transposed_is_current_ = false;
   int64_t updates_ = 0;

@@ -20,8 +20,8 @@ template <class T>
 void normalise_embeddings(const GptParameters<T>& p, int64_t nodes, PieceMemory<T>& m) {
   const int64_t embed = p.network.embed;
   const Rows<T> x = m.x;
-  const Rows<T> normed = normalise_rows<T>(p.norm(p.layout.embedding_norm), x, nodes, embed, m.embedded_xhat,
-                                           m.embedded_rstd.data(), x);
+  const Rows<T> normed =
+      normalise_rows<T>(p.norm(p.layout.embedding_norm), x, nodes, embed, m.embedded_xhat, m.embedded_rstd.data(), x);
   if (normed.data == x.data) return;
   for (int64_t r = 0; r < nodes; ++r) copy_row(normed.row(r), padded<T>(embed), x.row(r));
 }
@@ -115,8 +115,8 @@ void gpt_forward(const GptParameters<T>& p, const engine::ForestPiece& piece, Pi
     m.head_input = normalise_rows<T>(p.norm(p.layout.norm), m.x, nodes, embed, m.xhat, m.rstd.data(), m.normed);
   }
   const Rows<T> input = m.head_input, logits = m.logits;
-  multiply_rows<T>(input.data, input.stride, nodes, p.values + p.layout.head, padded<T>(embed), p.network.vocab,
-                   embed, [=](int64_t r, int64_t symbol, T product) { logits.row(r)[symbol] = product; });
+  multiply_rows<T>(input.data, input.stride, nodes, p.values + p.layout.head, padded<T>(embed), p.network.vocab, embed,
+                   [=](int64_t r, int64_t symbol, T product) { logits.row(r)[symbol] = product; });
 }
 
 template void gpt_forward(const GptParameters<float>&, const engine::ForestPiece&, PieceMemory<float>&, bool);

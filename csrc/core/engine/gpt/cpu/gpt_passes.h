@@ -14,9 +14,7 @@ struct GptParameters {
   const T* values;
   const T* transposed;
   const T* at(int64_t offset) const { return offset < 0 ? nullptr : values + offset; }
-  Norm<T> norm(const GptNorm& norm) const {
-    return {network.norms, network.eps, at(norm.weight), at(norm.bias)};
-  }
+  Norm<T> norm(const GptNorm& norm) const { return {network.norms, network.eps, at(norm.weight), at(norm.bias)}; }
 };
 
 // Computes the logits of every node, in memory.logits. With `training` it keeps what the backward pass reads.

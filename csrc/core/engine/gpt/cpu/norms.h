@@ -108,8 +108,7 @@ inline void norm_backward_few_rows(const Norm<T>& norm, const Rows<T>& dy, int64
   };
   alignas(kVectorBytes) T means[kWidth<T>] = {}, slopes[kWidth<T>];
   if (Centred) store(means, means_of_rows<T>(rows, columns, g));
-  store(slopes,
-        means_of_rows<T>(rows, columns, [&](int64_t r, int64_t c) { return g(r, c) * load(xhat.row(r) + c); }));
+  store(slopes, means_of_rows<T>(rows, columns, [&](int64_t r, int64_t c) { return g(r, c) * load(xhat.row(r) + c); }));
   for (int64_t c = 0; c < columns; c += kWidth<T>) {
     Vec<T> weight_sum = {}, bias_sum = {};
     for (int64_t r = 0; r < rows; ++r) {

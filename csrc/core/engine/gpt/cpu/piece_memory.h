@@ -46,10 +46,10 @@ struct PieceMemory {
   RowArray<T> xhat, normed;  // (nodes, E), of the last norm
   Array<T> rstd;
   Rows<T> head_input = {};  // (nodes, E): one of those, or x where there is no last norm
-  RowArray<T> logits;  // (nodes, V), then their gradients
-  RowArray<T> x;       // (nodes, E): the residual stream, then its gradient
-  RowArray<T> y;       // (block, E): what a linear reads, then the gradient of that
-  RowArray<T> wide;    // (block, hidden) or (nodes, 3E): gradients
+  RowArray<T> logits;       // (nodes, V), then their gradients
+  RowArray<T> x;            // (nodes, E): the residual stream, then its gradient
+  RowArray<T> y;            // (block, E): what a linear reads, then the gradient of that
+  RowArray<T> wide;         // (block, hidden) or (nodes, 3E): gradients
   Array<int64_t> p_begin;
   Array<T> keys, values, key_gradients, value_gradients, ds;  // of attention
 

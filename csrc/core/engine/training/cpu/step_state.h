@@ -43,8 +43,8 @@ struct StepState {
   const Optimizer optimizer;
   const ParameterLayout<T> layout;
   Array<T> arena[engine::kSlotCount];  // by Slot; states that the optimizer does not have are empty
-  Array<T> gradients;  // laid out as the values; of parameters with chunks, the first chunk's share
-  Array<T> partial;    // the shares of the other chunks
+  Array<T> gradients;                  // laid out as the values; of parameters with chunks, the first chunk's share
+  Array<T> partial;                    // the shares of the other chunks
   Array<T> transposed;
   int64_t updates = 0;
   double learning_rate = 0;     // of the present step
