@@ -77,30 +77,42 @@ inline Vec<double> over_root(Vec<double> mean, Vec<double> square, double eps) {
 }
 inline Vec<float> over_root(Vec<float> mean, Vec<float> square, float eps) {
 #if defined(__AVX512F__)
-  // Estimates good to 14 bits, each corrected once by what it leaves, which makes 28 bits. The divider would take
-  // longer than all of it. A root of 0 or of infinity is that number.
-  const Vec<float> estimate = (Vec<float>)_mm512_rsqrt14_ps((__m512)square);
-  const Vec<float> rough = square * estimate;
-  const Vec<float> fine = rough + (square - rough * rough) * (estimate * 0.5f);
-  const Vec<float> root = square == 0.0f || square == __builtin_inff() ? square : fine;
-  const Vec<float> divisor = root + eps;
+  // The estimate of the reciprocal is good to 14 bits. One step corrects the quotient by what it leaves of the mean,
+  // which makes 28 bits. The divider is then free for the root. Measured: 0.67 us with two divisions, as torch has
+  // them, 0.47 us with one, 0.39 us with the estimate, 0.57 us with an estimate of the root too (4,192 parameters, Zen
+  // 5).
+  const Vec<float> divisor = square_roots(square) + eps;
   const Vec<float> reciprocal = (Vec<float>)_mm512_rcp14_ps((__m512)divisor);
   const Vec<float> quotient = mean * reciprocal;
-  return quotient + (mean - quotient * divisor) * reciprocal;
+  // By an infinite divisor the quotient is 0, and nothing is left to correct.
+  return reciprocal == 0.0f ? quotient : quotient + (mean - quotient * divisor) * reciprocal;
 #else
   return mean / (square_roots(square) + eps);
 #endif
 }
 
+// What one update of all parameters has in common. Powers take longer than the update of a small model's vectors, so
+// they are taken once.
+struct UpdateStep {
+  double learning_rate;
+  int64_t updates;                  // made before this one
+  double scale;                     // of the gradients; 1 changes no bit
+  double correction1, correction2;  // AdamW: 1 - beta^(updates + 1)
+
+  UpdateStep(const Optimizer& o, double rate, int64_t updates_before, double gradient_scale)
+      : learning_rate(rate), updates(updates_before), scale(gradient_scale), correction1(1), correction2(1) {
+    if (o.kind != OptimizerKind::kAdamW) return;
+    correction1 = 1 - __builtin_pow(o.beta1, double(updates + 1));
+    correction2 = 1 - __builtin_pow(o.beta2, double(updates + 1));
+  }
+};
+
 template <class T>
-inline void update_adamw(const Optimizer& o, const UpdatePiece<T>& piece, double learning_rate, int64_t updates,
-                         T scale) {
-  const double correction1 = 1 - __builtin_pow(o.beta1, double(updates + 1));
-  const double correction2 = 1 - __builtin_pow(o.beta2, double(updates + 1));
-  const T keep = T(1 - learning_rate * o.weight_decay), beta2 = T(o.beta2);
+inline void update_adamw(const Optimizer& o, const UpdatePiece<T>& piece, const UpdateStep& step) {
+  const T keep = T(1 - step.learning_rate * o.weight_decay), beta2 = T(o.beta2), scale = T(step.scale);
   // m * r / (sqrt(v) / root + eps) = m * (r * root) / (sqrt(v) + eps * root), with one division.
-  const double root = __builtin_sqrt(correction2);
-  const T rate = T(learning_rate / correction1 * root), eps = T(o.eps * root);
+  const double root = __builtin_sqrt(step.correction2);
+  const T rate = T(step.learning_rate / step.correction1 * root), eps = T(o.eps * root);
   const T rest1 = T(1 - o.beta1), rest2 = T(1 - o.beta2);
   for (int64_t i = 0; i < piece.count; i += kWidth<T>) {
     const Vec<T> g = load(piece.gradient + i) * scale;
@@ -115,12 +127,11 @@ inline void update_adamw(const Optimizer& o, const UpdatePiece<T>& piece, double
 
 // The update by either optimizer.
 template <class T>
-inline void update_values(const Optimizer& o, const UpdatePiece<T>& piece, double learning_rate, int64_t updates,
-                          T scale) {
+inline void update_values(const Optimizer& o, const UpdatePiece<T>& piece, const UpdateStep& step) {
   if (o.kind == OptimizerKind::kAdamW) {
-    update_adamw<T>(o, piece, learning_rate, updates, scale);
+    update_adamw<T>(o, piece, step);
   } else {
-    update_sgd<T>(o, piece, T(learning_rate), updates, scale);
+    update_sgd<T>(o, piece, T(step.learning_rate), step.updates, T(step.scale));
   }
 }
 

@@ -193,17 +193,18 @@ class CpuGptEngine final : public engine::GptEngine {
 
   void update(double learning_rate, double average_share, Context& context) {
     const bool clips = optimizer_.most_norm > 0;
-    T scale = 1;
+    double scale = 1;
     if (clips) {
       for_slices(shares_, context, [&](int64_t first, int64_t count) { add_shares(first, count); });
-      scale = T(clip_factor_of_gradients());
+      scale = clip_factor_of_gradients();
     }
+    const UpdateStep step(optimizer_, learning_rate, updates_, scale);
     for_slices(4 + shares_, context, [&](int64_t first, int64_t count) {
       const auto state_at = [&](Slot slot) { return arena(slot) == nullptr ? nullptr : arena(slot) + first; };
       const UpdatePiece<T> piece{arena(Slot::kValue) + first, state_at(Slot::kFirstState), state_at(Slot::kSecondState),
                                  gradients_.data() + first, count};
       if (!clips) add_shares(first, count);
-      update_values<T>(optimizer_, piece, learning_rate, updates_, scale);
+      update_values<T>(optimizer_, piece, step);
       if (optimizer_.averages) update_average(state_at(Slot::kAverage), piece.value, count, T(average_share));
     });
     transpose_weights(context);

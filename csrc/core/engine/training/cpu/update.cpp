@@ -24,14 +24,14 @@ void add_partials(StepState<T>& s, int64_t first, int64_t count, int64_t partial
   add_arrays(s.gradient(first), s.chunk_gradient(1, first), partials, s.layout.size - s.layout.shared, count);
 }
 
-// Moves the parameters at offsets [begin, end). Their gradients are the sum of 1 + `partials` arrays, times `scale`.
+// Moves the parameters at offsets [begin, end). Their gradients are the sum of 1 + `partials` arrays.
 template <class T>
-void update_range(StepState<T>& s, int64_t begin, int64_t end, int64_t partials, T scale) {
+void update_range(StepState<T>& s, int64_t begin, int64_t end, int64_t partials, const UpdateStep& step) {
   for_slices(s, begin, end, 4 + partials, [&](int64_t first, int64_t count) {
     add_partials(s, first, count, partials);
     const UpdatePiece<T> piece{s.value(first), s.state_at(Slot::kFirstState, first),
                                s.state_at(Slot::kSecondState, first), s.gradient(first), count};
-    update_values<T>(s.optimizer, piece, s.learning_rate, s.updates, scale);
+    update_values<T>(s.optimizer, piece, step);
   });
 }
 
@@ -53,15 +53,16 @@ double clip_factor_of(const StepState<T>& s) {
 template <class T>
 void update(StepState<T>& s) {
   int64_t partials = s.chunks() - 1;
-  T scale = 1;
+  double scale = 1;
   if (s.optimizer.most_norm > 0) {
     for_slices(s, s.layout.shared, s.layout.size, 1 + partials,
                [&](int64_t first, int64_t count) { add_partials(s, first, count, partials); });
     partials = 0;
-    scale = T(clip_factor_of(s));
+    scale = clip_factor_of(s);
   }
-  update_range(s, 0, s.update_at_once ? s.layout.first_weight : s.layout.shared, 0, scale);
-  update_range(s, s.layout.shared, s.update_at_once ? s.layout.other_weights : s.layout.size, partials, scale);
+  const UpdateStep step(s.optimizer, s.learning_rate, s.updates, scale);
+  update_range(s, 0, s.update_at_once ? s.layout.first_weight : s.layout.shared, 0, step);
+  update_range(s, s.layout.shared, s.update_at_once ? s.layout.other_weights : s.layout.size, partials, step);
   if (s.optimizer.averages) {
     for_slices(s, 0, s.layout.size, 3, [&](int64_t first, int64_t count) {
       update_average(s.state_at(Slot::kAverage, first), s.value(first), count, T(s.average_share));
