@@ -39,12 +39,16 @@ from namegen_ext.sampling.predictors import Predictor
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH
 from namegen_ext.sampling.saved_network import saved_predictor
 from namegen_ext.sampling.stream import NameStream
+from namegen_ext.steering import Constraints
 
 if TYPE_CHECKING:
     from torch import nn
 
 # The name of a word list that `fit` was given as an iterable.
 _GIVEN = "names"
+
+# What the names that are drawn can be asked to be.
+_CONSTRAINTS = ("min_length", "max_length", "suffix", "contains", "without", "match", "avoid")
 
 _FIT_PARAMETERS = (
     "recipe",
@@ -351,8 +355,12 @@ class Generator:
         seed: int | None = None,
         novel: bool | str = False,
         unique: bool = False,
+        **constraints: Any,
     ) -> list[str]:
         """Draw n names; the arguments are those of `namegen_ext.sampling.iter_names`.
+
+        With constraints the names are the model's own, given that they meet all of these: no letter is forced, which
+        would give some names too often.
 
         Args:
             n: how many names.
@@ -364,10 +372,20 @@ class Generator:
             novel: leave out all names of its list, the dev and test names too, whatever their case and the writing of
                 their accents; "train" leaves out the names that it was trained on, and only these.
             unique: leave out repeats.
+            constraints: what names are to be, the fields of `namegen_ext.steering.Constraints`: ``min_length``,
+                ``max_length``, ``suffix``, ``contains``, ``without``, ``match`` and ``avoid``. They are brought to the
+                case and the normal form in which the names were learnt. Where the names were learnt in lower case,
+                ``match`` takes capital and small letters for the same.
 
         Raises:
-            ValueError: an argument that cannot be; the message names it.
-            SamplingError: not so many novel or unique names can be found.
+            ValueError: an argument that cannot be; the message names it. Or no name can meet the constraints.
+            SamplingError: not so many novel or unique names, or names that meet the constraints, can be found.
+
+        Example:
+            >>> generator = fit(["anna", "ben", "cleo", "dan", "eva", "finn", "gail"], steps=5)
+            >>> names = generator.sample(50, seed=1, suffix="n", min_length=2, max_length=5)
+            >>> {name[-1] for name in names}, max(map(len, names)) <= 5
+            ({'n'}, True)
 
         """
         return self.stream(
@@ -378,6 +396,7 @@ class Generator:
             seed=seed,
             novel=novel,
             unique=unique,
+            **constraints,
         ).to_list()
 
     def stream(self, n: int, *, novel: bool | str = False, **options: Any) -> NameStream:
@@ -393,8 +412,9 @@ class Generator:
         """
         if novel not in (False, True, "train"):
             raise ValueError(f"novel must be True, False or 'train', but got {novel!r}")
-        options.setdefault("max_length", self.max_length)
         reading = self.config.reading
+        options["constraints"] = self._constraints(options)
+        options["max_length"] = self.max_length  # of names without constraints, which are cut there
         if isinstance(options.get("prefix"), str):
             options["prefix"] = reading.as_learnt(options["prefix"])
         options.setdefault("case", reading.case)
@@ -405,6 +425,12 @@ class Generator:
         return iter_names(
             model, self.vocabulary, n, training_names=known, novel=novel is not False, **options
         )
+
+    def _constraints(self, options: dict[str, Any]) -> Constraints:
+        """Take the constraints out of the options."""
+        given = {name: options.pop(name) for name in _CONSTRAINTS if name in options}
+        reading = self.config.reading
+        return Constraints(**given, ignore_case=reading.case != "keep").mapped(reading.as_learnt)
 
     @property
     def max_length(self) -> int:

@@ -37,7 +37,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fusion": {"ops", "nn"},
     "models": {"_lazy", "_native", "data", "nn"},
     "engine": {"_native", "data", "nn", "models"},
-    "sampling": {"_lazy", "_native", "data", "nn", "models"},
+    "steering": {"_lazy", "data"},
+    "sampling": {"_lazy", "_native", "data", "nn", "models", "steering"},
     # What can be asked for, what a run leaves behind, training.
     "options": {"data", "nn", "models"},
     "runs": {"_version", "data", "models", "options"},
@@ -47,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "diagnostics": {"_lazy", "data", "fusion", "models", "runs"},
     "plotting": {"_version", "_lazy", "diagnostics"},
     "reproduction": {"_lazy", "training"},
-    "generator": {"data", "models", "sampling", "options", "runs", "training", "fitting"},
+    "generator": {"data", "models", "steering", "sampling", "options", "runs", "training", "fitting"},
     "__init__": {"_version", "_lazy", "_native", "fusion", "generator"},
     # The packages beside this one.
     "namegen_reference": set(),
@@ -59,6 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "fitting",
         "nn",
         "models",
+        "steering",
         "sampling",
         "options",
         "runs",

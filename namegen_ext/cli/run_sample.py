@@ -12,6 +12,7 @@ from namegen_ext.generator import Generator
 from namegen_ext.runs.errors import RunError
 from namegen_ext.sampling import NameStream, SamplingError
 from namegen_ext.sampling.arguments import check_prefix, check_top_k
+from namegen_ext.steering import ConstraintError
 
 
 def run(options: argparse.Namespace) -> int:
@@ -26,6 +27,8 @@ def run(options: argparse.Namespace) -> int:
         stream, num_names = _open_stream(options)
     except RunError as error:
         raise ArgumentError(f"argument RUN_DIR: {error}") from None
+    except ConstraintError as error:
+        raise ArgumentError(f"--{error.name.replace('_', '-')} {error.problem}") from None
     except ValueError as error:
         raise ArgumentError(str(error)) from None
     except SamplingError as error:
@@ -59,6 +62,13 @@ def _open_stream(options: argparse.Namespace) -> tuple[NameStream, int]:
         seed=options.seed,
         novel=options.novel,
         unique=options.unique,
+        min_length=options.min_length,
+        max_length=options.max_length,
+        suffix=options.suffix,
+        contains=options.contains,
+        without=options.without,
+        match=options.match,
+        avoid=() if options.avoid is None else options.avoid,
     )
     return stream, generator.num_names
 
@@ -96,6 +106,8 @@ def _describe(stream: NameStream, options: argparse.Namespace, num_names: int) -
         text += f"; drawn {counts.drawn:,}, of them {counts.drawn_new:,} new"
         if counts.drawn_distinct is not None:
             text += f" and {counts.drawn_distinct:,} distinct"
+    if stream.accepted is not None:
+        text += f"; {stream.accepted:.3g} of the model's names meet the constraints"
     if options.seed is None:
         text += f"; seed {stream.seed}"
     return text

@@ -10,7 +10,7 @@ from typing import Any
 from namegen_ext._native.core import _core
 from namegen_ext.data.folding import fold_name, folded_characters
 from namegen_ext.data.title_case import title_case
-from namegen_ext.sampling.errors import SamplingError
+from namegen_ext.sampling.errors import SamplingError, TooFewAcceptedError
 from namegen_ext.sampling.native import checked, lines
 from namegen_ext.sampling.sampler import NameSampler
 
@@ -71,7 +71,8 @@ class NameStream(Iterator[str]):
         seed: as given.
 
     Raises:
-        SamplingError: while iterating, after the names found: ``patience`` names in a row had to be left out.
+        SamplingError: while iterating, after the names found: ``patience`` names in a row had to be left out, or a name
+            that meets the sampler's constraints was not found.
 
     Example:
         >>> from namegen_ext.data import Vocabulary
@@ -120,6 +121,11 @@ class NameStream(Iterator[str]):
             self._texts = map(_as_title, self._texts)
         self._names = chain.from_iterable(map(lines, self._texts))
 
+    @property
+    def accepted(self) -> float | None:
+        """How likely one of the model's names meets the constraints, where it is known."""
+        return self._sampler.accepted if self._sampler.method == "table" else None
+
     def __next__(self) -> str:
         return next(self._names)
 
@@ -161,6 +167,8 @@ class NameStream(Iterator[str]):
             text: bytes = checked(native.next)
             self._take_counts(native)
             yield text
+        if native.too_few is not None:
+            raise self._sampler.too_few(*native.too_few)
         if native.gave_up:
             raise SamplingError(self._exhausted())
 
@@ -176,8 +184,14 @@ class NameStream(Iterator[str]):
         position = 0
         while self.counts.names < self._n:
             count = batch_size if is_filtered else min(batch_size, self._n - position)
-            names = self._sampler.draw(self.seed, position, count)
+            failure = None
+            try:
+                names = self._sampler.draw(self.seed, position, count)
+            except TooFewAcceptedError as error:
+                names, failure = error.names, error
             yield self._filter(names) if is_filtered else self._take_all(names)
+            if failure is not None and self.counts.names < self._n:
+                raise failure
             if self._left_out_in_a_row >= self._patience:
                 raise SamplingError(self._exhausted())
             position += count
