@@ -34,6 +34,8 @@ from namegen_ext.steering.automaton import Automaton
 # Contexts per forward pass when the model is tabulated, and beginnings that are followed together.
 _TABLE_CHUNK = 2048
 _FOLLOWED_AT_ONCE = 256
+# Tries that are drawn together where few names are wanted.
+_TRIED_AT_ONCE = 2048
 
 
 class MessageNames:
@@ -253,49 +255,62 @@ class RejectionNames:
         """
         symbols = torch.zeros(count, self._letters + 1, dtype=torch.int64)  # (N, L)
         wanted = torch.arange(count)  # (W,), the names not found yet
-        for attempt in range(self._tries):
-            if not len(wanted):
-                break
-            missing = []
-            for part in self._parts(wanted):
-                rejected = self._try(seed, first, part, attempt, symbols)
-                self._tried += len(part)
-                self._accepted += len(part) - len(rejected)
-                missing.append(rejected)
-            wanted = torch.cat(missing)
+        attempt = 0
+        while len(wanted) and attempt < self._tries:
+            # Where few names are wanted, several tries for each are drawn together. The first that is accepted counts.
+            together = max(1, min(_TRIED_AT_ONCE // len(wanted), self._tries - attempt))
+            names = wanted.repeat_interleave(together)  # (T,), T = W * together
+            attempts = attempt + torch.arange(together).repeat(len(wanted))  # (T,)
+            tried = torch.cat(
+                [self._try(seed, part + first, those) for part, those in self._parts(names, attempts)]
+            )  # (T, L), -1 in the rows that were rejected
+            is_accepted = (tried[:, 0] >= 0).view(len(wanted), together)  # (W, together)
+            place = is_accepted.long().argmax(dim=1)  # (W,), of the first that is accepted
+            is_found = is_accepted.any(dim=1)  # (W,)
+            rows = torch.arange(len(wanted)) * together + place  # (W,)
+            symbols[wanted[is_found]] = tried[rows[is_found]]
+            self._tried += int(torch.where(is_found, place + 1, together).sum())
+            self._accepted += int(is_found.sum())
+            wanted = wanted[~is_found]
+            attempt += together
         found = count if not len(wanted) else int(wanted.min())
-        names = [self._prefix + name for name in self._writer.names(symbols[:found])]
+        names_found = [self._prefix + name for name in self._writer.names(symbols[:found])]
         if len(wanted):
-            raise TooFewAcceptedError(names, self._tries, self._accepted, self._tried)
-        return names
+            raise TooFewAcceptedError(names_found, self._tries, self._accepted, self._tried)
+        return names_found
 
-    def _parts(self, wanted: Tensor) -> Iterator[Tensor]:
-        yield from wanted.split(CACHED_NAMES if self._has_cache else 8192)
+    def _parts(self, *arrays: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        size = CACHED_NAMES if self._has_cache else 8192
+        yield from zip(*(array.split(size) for array in arrays), strict=True)
 
-    def _try(self, seed: int, first: int, names: Tensor, attempt: int, symbols: Tensor) -> Tensor:
-        """Draw some names (A,) once, write them to ``symbols`` (N, L), and return those that were rejected."""
+    def _try(self, seed: int, samples: Tensor, attempts: Tensor) -> Tensor:
+        """Draw samples (A,) of the seed's stream once, by tries number (A,).
+
+        Returns:
+            (A, L): the symbols of each, then zeros; -1 alone where it was rejected.
+
+        """
         distribution = CachedDistribution(self._direct) if self._has_cache else self._direct
         rejection = self._next.shape[1]  # the symbol behind all others
-        symbols[names] = 0
-        rejected = []
-        active = names
-        states = torch.zeros_like(names)  # (A,)
-        places = torch.zeros_like(names)  # (A,), among the beginnings
-        contexts = self._start.expand(len(names), -1)  # (A, block_size)
+        symbols = torch.zeros(len(samples), self._letters + 1, dtype=torch.int64)  # (A, L)
+        active = torch.arange(len(samples))  # (A',), the rows not ended yet
+        states = torch.zeros_like(active)  # (A',)
+        places = torch.zeros_like(active)  # (A',), among the beginnings
+        contexts = self._start.expand(len(active), -1)  # (A', block_size)
         uniforms: list[Tensor] = []
         step = 0
         while len(active):
             if step % WORDS_PER_BLOCK == 0:
-                uniforms = uniform_block(seed, active + first, step // WORDS_PER_BLOCK, attempt)
-            cumulative = self._beginnings.cumulative[places.clamp(min=0)]  # (A, V + 1)
+                uniforms = uniform_block(seed, samples[active], step // WORDS_PER_BLOCK, attempts[active])
+            cumulative = self._beginnings.cumulative[places.clamp(min=0)]  # (A', V + 1)
             if step > 0:  # the start is among the beginnings
-                probabilities = distribution.probabilities(contexts.to(self._direct.device)).cpu()  # (A, V)
-                rows = self._rows(probabilities, states, step)  # (A, V + 1)
+                probabilities = distribution.probabilities(contexts.to(self._direct.device)).cpu()  # (A', V)
+                rows = self._rows(probabilities, states, step)  # (A', V + 1)
                 cumulative = torch.where((places >= 0)[:, None], cumulative, rows)
-            drawn = (cumulative <= uniforms.pop(0)[:, None]).sum(dim=1)  # (A,)
-            symbols[active, step] = drawn * (drawn != rejection)
-            rejected.append(active[drawn == rejection])
-            going_on = ((drawn != 0) & (drawn != rejection)).nonzero().squeeze(1)  # (A',)
+            drawn = (cumulative <= uniforms.pop(0)[:, None]).sum(dim=1)  # (A',)
+            symbols[active, step] = drawn
+            symbols[active[drawn == rejection]] = -1
+            going_on = ((drawn != 0) & (drawn != rejection)).nonzero().squeeze(1)  # (A'',)
             if isinstance(distribution, CachedDistribution) and step > 0:
                 distribution.keep(going_on.to(self._direct.device))
             drawn, active = drawn[going_on], active[going_on]
@@ -305,7 +320,7 @@ class RejectionNames:
             contexts = torch.cat([contexts[going_on][:, 1:], drawn[:, None]], dim=1)
             uniforms = [uniform[going_on] for uniform in uniforms]
             step += 1
-        return torch.cat(rejected)
+        return symbols
 
     def _rows(self, probabilities: Tensor, states: Tensor, step: int) -> Tensor:
         """Sum the probabilities of the symbols after which a name can be accepted; the rest is a rejection."""

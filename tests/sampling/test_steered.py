@@ -160,7 +160,7 @@ def test_the_distribution_is_the_models_own(backend: Any, which: str, method: An
     check_distribution(drawn.draw(7, 0, DRAWN), expected)
 
 
-@pytest.mark.parametrize("which", ["suffix", "avoid", "together", "one"])
+@pytest.mark.parametrize("which", ["suffix", "avoid", "together", "match"])
 @pytest.mark.parametrize("kind", ["wavenet", "gpt", "odd"])
 def test_every_kind_of_model(kind: str, which: str) -> None:
     model, constraints = MODELS[kind](), CONSTRAINTS[which]
@@ -169,7 +169,7 @@ def test_every_kind_of_model(kind: str, which: str) -> None:
         check_distribution(names, exact(model, constraints)[0])
 
 
-@pytest.mark.parametrize("which", ["suffix", "together", "avoid"])
+@pytest.mark.parametrize("which", ["suffix", "match", "avoid"])
 @pytest.mark.parametrize("shaping", [{"temperature": 0.6}, {"top_k": 2}, {"temperature": 1.7, "top_k": 3}])
 @pytest.mark.parametrize("method", ["table", "direct"])
 def test_with_a_temperature_and_the_likeliest_symbols(
@@ -217,7 +217,7 @@ def test_native_names_are_those_of_python(kind: str, which: str, method: Any) ->
 
 @pytest.fixture
 def few_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let messages be held for hardly any context, so that names are drawn by rejection behind the likeliest beginnings."""
+    """Let messages be held for hardly any context, so that names are drawn by rejection."""
     monkeypatch.setattr("namegen_ext.sampling.steered.most_message_contexts", lambda states, vocab_size: 3)
 
 
@@ -234,7 +234,9 @@ def test_rejection_behind_the_likeliest_beginnings(
     assert native.accepted == pytest.approx(python.accepted, rel=1e-5)
     assert native.accepted is not None
     # With all beginnings nothing is rejected: there are fewer than 5,000 names of five letters or less.
-    assert native.accepted == pytest.approx(likely, rel=1e-5) if most == 5000 else native.accepted > likely
+    if most == 5000:
+        assert native.accepted == pytest.approx(likely, rel=1e-5)
+    assert native.accepted >= likely * (1 - 1e-5)
     names = native.draw(9, 0, DRAWN)
     check_distribution(names, expected)
     assert sum(map(str.__ne__, names[:600], python.draw(9, 0, 600))) <= 1
@@ -306,9 +308,9 @@ def test_too_few_names_are_accepted(backend: Any, threads: int) -> None:
         "method": "direct",
         "backend": backend,
     }
-    drawn = iter_names(mlp(), VOCABULARY, 6000, seed=3, patience=150, threads=threads, **options)
+    drawn = iter_names(mlp(), VOCABULARY, 6000, seed=3, patience=25, threads=threads, **options)
     names: list[str] = []
-    message = r"^the constraints fit too few of the model's names: \d+ of [\d,]+ tries gave one, and the last 150 none"
+    message = r"^the constraints fit too few of the model's names: [\d,]+ of [\d,]+ tries gave one, and the last 25 none"
     with pytest.raises(SamplingError, match=message):
         names.extend(drawn)
     all_names = sample_names(mlp(), VOCABULARY, 6000, seed=3, **options)
@@ -330,13 +332,15 @@ def test_a_model_that_gives_no_such_name(backend: Any, method: Any) -> None:
 
 
 def test_what_no_name_can_be() -> None:
-    with pytest.raises(ValueError, match="^no name of at most 5 letters can have suffix 'a' and without 'a'"):
+    with pytest.raises(
+        ValueError, match=r"^no name of at most 5 letters can have suffix 'a' and without 'a'"
+    ):
         sampler(mlp(), Constraints(suffix="a", without="a"))
 
 
 def test_a_native_sampler_where_there_is_none() -> None:
     with pytest.raises(
-        ValueError, match="^backend must be 'auto' or 'python' for this model, but got 'native'"
+        ValueError, match=r"^backend must be 'auto' or 'python' for this model, but got 'native'"
     ):
         sampler(Odd(), Constraints(suffix="a"), backend="native")
 
@@ -371,10 +375,10 @@ def test_letters_of_several_bytes(method: Any) -> None:
 def test_a_vocabulary_wider_than_a_row() -> None:
     """Rows have a place for the rejection behind the symbols: 17 and 33 symbols are where they become wider."""
     letters = "".join(map(chr, range(0x4E00, 0x4E00 + 40)))
-    for size in (15, 16, 17, 31, 32, 33, 40):
+    for size in (16, 17, 32, 33):
         vocabulary = Vocabulary(letters[:size])
         model = sharpened(MLP(size + 1, 1, embedding_dim=3, hidden_size=8))
-        constraints = Constraints(suffix=letters[size - 1], max_length=4)
+        constraints = Constraints(match=f".*[{letters[size // 2 : size]}]", max_length=4)
         for method in ("table", "direct"):
             native, python = (
                 sample_names(
@@ -383,4 +387,4 @@ def test_a_vocabulary_wider_than_a_row() -> None:
                 for backend in ("native", "python")
             )
             assert sum(map(str.__ne__, native, python)) <= 1
-            assert all(name[-1] == letters[size - 1] and len(name) <= 4 for name in native)
+            assert all(name[-1] in letters[size // 2 :] and len(name) <= 4 for name in native)
