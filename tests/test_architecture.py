@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": {"_native", "data", "nn", "models"},
     "steering": {"_lazy", "data"},
     "sampling": {"_lazy", "_native", "data", "nn", "models", "steering"},
+    "scoring": {"_lazy", "_native", "data", "models", "steering", "sampling"},
     # What can be asked for, what a run leaves behind, training.
     "options": {"data", "nn", "models"},
     "runs": {"_version", "data", "models", "options"},
@@ -48,7 +49,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "diagnostics": {"_lazy", "data", "fusion", "models", "runs"},
     "plotting": {"_version", "_lazy", "diagnostics"},
     "reproduction": {"_lazy", "training"},
-    "generator": {"data", "models", "steering", "sampling", "options", "runs", "training", "fitting"},
+    "generator": {
+        "data",
+        "models",
+        "steering",
+        "sampling",
+        "scoring",
+        "options",
+        "runs",
+        "training",
+        "fitting",
+    },
     "__init__": {"_version", "_lazy", "_native", "fusion", "generator"},
     # The packages beside this one.
     "namegen_reference": set(),
@@ -62,6 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "models",
         "steering",
         "sampling",
+        "scoring",
         "options",
         "runs",
         "training",
@@ -73,6 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"__init__", "cli"},
     "train": {"cli"},
     "sample": {"options", "cli"},
+    "score": {"cli"},
     "plot": {"options", "runs", "diagnostics", "cli"},
     "reproduce": {"data", "options", "reproduction", "cli"},
     "lessons": {"options", "cli"},
@@ -92,7 +105,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "generator",
         "cli",
     },
-    "bench": {"namegen_bench"},
+    "bench": {"cli", "namegen_bench"},
 }
 
 
@@ -236,7 +249,10 @@ def file_of(module: str) -> Path | None:
     "module",
     [
         "namegen_bench.command",
-        *(f"namegen_ext.{name}" for name in ("cli.main", "train", "sample", "plot", "lessons", "reproduce")),
+        *(
+            f"namegen_ext.{name}"
+            for name in ("cli.main", "train", "sample", "score", "plot", "lessons", "reproduce")
+        ),
     ],
 )
 @pytest.mark.parametrize("library", ["torch", "jax", "matplotlib", "numpy"])

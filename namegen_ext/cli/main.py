@@ -1,4 +1,4 @@
-"""The console script: ``namegen fit|train|sample|plot|reproduce|bench ...``."""
+"""The console script: ``namegen fit|train|sample|score|plot|reproduce|bench ...``."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from collections.abc import Sequence
 
 from namegen_ext._version import __version__
 from namegen_ext.cli.exit_status import OK, WRONG_ARGUMENT
+from namegen_ext.cli.process import status_of
 
 # Each is a module of the package. Its main(arguments, prog) runs the command. It is imported when it is asked for.
 COMMANDS = {
     "fit": "find the best model for a list of names",
     "train": "train a name generator on a list of words",
     "sample": "draw names from a trained model",
+    "score": "tell how likely names are under a trained model",
     "plot": "draw what went on in a run and its model",
     "lessons": "list and run the lessons",
     "reproduce": "reproduce published results and compare",
@@ -69,4 +71,4 @@ def _fail(message: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

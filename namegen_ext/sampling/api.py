@@ -126,6 +126,7 @@ def iter_names(
         batch_size=batch_size,
         threads=threads,
         case=case,
+        accepted=sampler.accepted if sampler.method == "table" else None,
     )
 
 

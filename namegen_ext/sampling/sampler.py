@@ -130,13 +130,13 @@ class NameSampler:
         self.distribution: NextSymbolDistribution | None = direct
         self.native: Any = None
         self.accepted: float | None = None
-        self._tries = min(check_count(tries, minimum=1, name="tries"), MOST_TRIES)
+        tries = min(check_count(tries, minimum=1, name="tries"), MOST_TRIES)
         self._python: PythonNames | MessageNames | RejectionNames | None = None
         if constraints is not None and not constraints.is_empty:
             demand = demand_of(constraints, vocabulary, prefix=prefix, max_length=max_length)
             if network is not None:
                 steered = steered_native(
-                    network, shaping, vocabulary, prefix_symbols, demand, method=method, tries=self._tries
+                    network, shaping, vocabulary, prefix_symbols, demand, method=method, tries=tries
                 )
             elif backend == "native":
                 raise ValueError(
@@ -145,7 +145,7 @@ class NameSampler:
             else:
                 assert direct is not None  # a Network has a native one
                 steered = steered_python(
-                    direct, vocabulary, prefix, demand, method=method, tries=self._tries, use_cache=use_cache
+                    direct, vocabulary, prefix, demand, method=method, tries=tries, use_cache=use_cache
                 )
             self._take(steered, why_no_network)
             return
@@ -196,12 +196,8 @@ class NameSampler:
             return self._python.draw(seed, first, count)
         text, too_few = checked(lambda: self.native.draw(seed, first, count))
         if too_few is not None:
-            raise TooFewAcceptedError(lines(text), self._tries, *too_few)
+            raise TooFewAcceptedError(lines(text), *too_few)
         return lines(text)
-
-    def too_few(self, accepted: int, tries: int) -> SamplingError:
-        """Return the error for a name that was not found, after so many names in so many tries."""
-        return TooFewAcceptedError([], self._tries, accepted, tries)
 
 
 def _of_network(network: Predictor, vocabulary: Vocabulary, block_size: int, backend: Backend) -> Any:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 from namegen_ext._native.core import _core
+from namegen_ext.data import Vocabulary
 from namegen_ext.data.folding import fold_name, folded_characters
 from namegen_ext.data.title_case import title_case
 from namegen_ext.sampling.errors import SamplingError, TooFewAcceptedError
 from namegen_ext.sampling.native import checked, lines
-from namegen_ext.sampling.sampler import NameSampler
 
 DEFAULT_BATCH_SIZE = 8192
 # Names for each thread: some milliseconds of drawing, because starting a thread takes about 30 us.
@@ -34,6 +34,8 @@ class SampleCounts:
         drawn: how many names it drew, those that it left out included.
         drawn_new: how many of those drawn are not training names.
         drawn_distinct: how many of those drawn are different; None where the stream does not keep them.
+        similar: how many were left out because they are too similar to a name of a list.
+        accepted: how likely one of the model's names meets the constraints; None without any, or where it is not known.
 
     Example:
         >>> SampleCounts(names=3, new=2).drawn
@@ -46,6 +48,32 @@ class SampleCounts:
     drawn: int = 0
     drawn_new: int = 0
     drawn_distinct: int | None = None
+    similar: int = 0
+    accepted: float | None = None
+
+
+class NameSource(Protocol):
+    """What a stream draws from, such as a `NameSampler`.
+
+    Attributes:
+        vocabulary: the symbols of the names.
+        native: the native sampler, or None where `draw` draws.
+
+    """
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The symbols."""
+        ...
+
+    @property
+    def native(self) -> Any:
+        """The native sampler, or None."""
+        ...
+
+    def draw(self, seed: int, first: int, count: int) -> list[str]:
+        """Draw names number ``first`` to ``first + count - 1`` of the seed's stream."""
+        ...
 
 
 class NameStream(Iterator[str]):
@@ -65,6 +93,7 @@ class NameStream(Iterator[str]):
             65,536 for each thread where there are several.
         threads: how many threads draw, where the sampler is native; has no influence on the names.
         case: "title" writes names with capital initials; else they stay as they are drawn.
+        accepted: how likely one of the model's names meets the sampler's constraints, where it is known.
 
     Attributes:
         counts: what was drawn and given, up to and including the current batch.
@@ -77,6 +106,7 @@ class NameStream(Iterator[str]):
     Example:
         >>> from namegen_ext.data import Vocabulary
         >>> from namegen_ext.models import Bigram
+        >>> from namegen_ext.sampling import NameSampler
         >>> stream = NameStream(NameSampler(Bigram(5), Vocabulary("abcd"), 10), 10, seed=1, unique=True)
         >>> len(set(stream)), stream.counts.drawn_distinct
         (10, 10)
@@ -85,7 +115,7 @@ class NameStream(Iterator[str]):
 
     def __init__(
         self,
-        sampler: NameSampler,
+        sampler: NameSource,
         n: int,
         *,
         seed: int,
@@ -97,8 +127,9 @@ class NameStream(Iterator[str]):
         batch_size: int | None = None,
         threads: int = 1,
         case: str = "keep",
+        accepted: float | None = None,
     ) -> None:
-        self.counts = SampleCounts()
+        self.counts = SampleCounts(accepted=accepted)
         self.seed = seed
         self._sampler = sampler
         self._n = n
@@ -120,11 +151,6 @@ class NameStream(Iterator[str]):
         if case == "title":
             self._texts = map(_as_title, self._texts)
         self._names = chain.from_iterable(map(lines, self._texts))
-
-    @property
-    def accepted(self) -> float | None:
-        """How likely one of the model's names meets the constraints, where it is known."""
-        return self._sampler.accepted if self._sampler.method == "table" else None
 
     def __next__(self) -> str:
         return next(self._names)
@@ -168,7 +194,7 @@ class NameStream(Iterator[str]):
             self._take_counts(native)
             yield text
         if native.too_few is not None:
-            raise self._sampler.too_few(*native.too_few)
+            raise TooFewAcceptedError([], *native.too_few)
         if native.gave_up:
             raise SamplingError(self._exhausted())
 

@@ -18,6 +18,7 @@
 #include "engine/sampling/counts_predictor.h"
 #include "engine/sampling/direct_sampler.h"
 #include "engine/sampling/mixture.h"
+#include "engine/sampling/name_scorer.h"
 #include "engine/sampling/name_stream.h"
 #include "engine/sampling/network.h"
 #include "engine/sampling/steering/message_sampler.h"
@@ -145,6 +146,17 @@ nb::object logits(const PyPredictor& self, nb::handle values) {
   return result.object;
 }
 
+// (n): -log P of each symbol of names one after another, each with its 0.
+nb::object symbol_nlls(const PyPredictor& self, nb::handle values, double temperature, int64_t top_k, bool drawn) {
+  const auto symbols = converted<int32_t>("symbols", values);
+  if (symbols.ndim() != 1) throw std::invalid_argument("symbols must be (n,)");
+  const auto count = static_cast<int64_t>(symbols.size());
+  const NewArray<double> result({count});
+  const nb::gil_scoped_release no_gil;
+  NameScorer(self.predictor, {temperature, top_k}, drawn).score(symbols.data(), count, result.data, SignalPoll());
+  return result.object;
+}
+
 Spelling make_spelling(const std::vector<nb::bytes>& encodings, std::vector<int32_t> prefix, int64_t max_steps) {
   Spelling spelling{{}, std::move(prefix), max_steps};
   for (const nb::bytes& encoding : encodings) spelling.encodings.emplace_back(encoding.c_str(), encoding.size());
@@ -198,6 +210,10 @@ PyBeginnings follow_beginnings(const PyPredictor& self, double temperature, int6
                                        letters, most, SignalPoll())};
 }
 
+nb::tuple as_tuple(const TooFewAccepted& error) {
+  return nb::make_tuple(error.most_tries(), error.accepted(), error.tries());
+}
+
 // A sampler for any number of threads. Its scratch memory serves one call at a time: one that comes while another draws
 // takes a copy of its own, as the names do not depend on what draws them.
 class PySampler {
@@ -206,7 +222,7 @@ class PySampler {
 
   std::unique_ptr<Sampler> copy() const { return sampler_->copy(); }
 
-  // The names, and (accepted, tries) where one was found too seldom; else None.
+  // The names, and (most tries for one, accepted, tries) where one was found too seldom; else None.
   nb::tuple draw(uint64_t seed, uint64_t first, int64_t count) {
     if (count < 0) throw std::invalid_argument("count must be at least 0, but is " + std::to_string(count));
     std::string text;
@@ -227,7 +243,7 @@ class PySampler {
     }
     const nb::bytes names(text.data(), text.size());
     if (!too_few) return nb::make_tuple(names, nb::none());
-    return nb::make_tuple(names, nb::make_tuple(too_few->accepted(), too_few->tries()));
+    return nb::make_tuple(names, as_tuple(*too_few));
   }
 
  private:
@@ -272,11 +288,11 @@ class PyNameStream {
     const Exclusive use(busy_, kWhat);
     return stream_.gave_up();
   }
-  // (accepted, tries) where the sampler found a name too seldom; else None.
+  // (most tries for one, accepted, tries) where the sampler found a name too seldom; else None.
   nb::object too_few() {
     const Exclusive use(busy_, kWhat);
     if (!stream_.too_few()) return nb::none();
-    return nb::make_tuple(stream_.too_few()->accepted(), stream_.too_few()->tries());
+    return as_tuple(*stream_.too_few());
   }
   // (names, new, drawn, drawn_new, drawn_distinct), as in SampleCounts.
   nb::tuple counts() {
@@ -389,6 +405,7 @@ void bind_sampling(nb::module_& module) {
           },
           arg("components"), arg("weights"), arg("block_size"), arg("known_keys"), arg("known_adjustments"));
 
+  m.def("symbol_nlls", &symbol_nlls, arg("network"), arg("symbols"), arg("temperature"), arg("top_k"), arg("drawn"));
   m.def("tabulate", &tabulate, arg("network"), arg("temperature"), arg("top_k"));
 
   nb::class_<PySampler>(m, "Sampler").def("draw", &PySampler::draw, arg("seed"), arg("first"), arg("count"));

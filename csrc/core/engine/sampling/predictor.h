@@ -40,8 +40,8 @@ class Predictor {
   // The last `block` symbols of a key of a predictor of the same symbols that holds as many or more.
   Key last_symbols(Key symbols) const { return symbols & mask_; }
 
-  // Contexts of one class have the same probabilities, and stay in one class when a symbol is appended to each. Here each
-  // context is a class of its own; `has_classes` tells whether a predictor joins some.
+  // Contexts of one class have the same probabilities, and stay in one class when a symbol is appended to each. Here
+  // each context is a class of its own; `has_classes` tells whether a predictor joins some.
   virtual bool has_classes() const;
   virtual Key class_of(Key context) const;
 

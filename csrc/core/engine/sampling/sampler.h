@@ -30,14 +30,16 @@ void check_spelling(const Spelling& spelling);
 // Thrown where a name was rejected as often as allowed.
 class TooFewAccepted : public std::exception {
  public:
-  TooFewAccepted(int64_t accepted, int64_t tries) : accepted_(accepted), tries_(tries) {}
+  TooFewAccepted(int64_t most_tries, int64_t accepted, int64_t tries)
+      : most_tries_(most_tries), accepted_(accepted), tries_(tries) {}
   const char* what() const noexcept override { return "too few names are accepted"; }
+  int64_t most_tries() const { return most_tries_; }  // for one name
   // The names that were accepted, and all tries, of the sampler that threw it and since it was made.
   int64_t accepted() const { return accepted_; }
   int64_t tries() const { return tries_; }
 
  private:
-  int64_t accepted_, tries_;
+  int64_t most_tries_, accepted_, tries_;
 };
 
 class Sampler {

@@ -17,6 +17,7 @@ const sampling::SamplingKernels kSamplingKernels = {
     product,
     softmax,
     probabilities,
+    log_totals,
     logarithms,
     weighted_sum,
 };

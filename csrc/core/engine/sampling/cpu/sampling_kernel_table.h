@@ -18,6 +18,7 @@ void pack_weight(const float* weight, int64_t depth, int64_t columns, float* pac
 void product(const sampling::Product& p);
 bool softmax(const sampling::Softmax& p);
 bool probabilities(const sampling::Probabilities& p);
+bool log_totals(const sampling::LogTotals& p);
 void logarithms(const sampling::Logarithms& p);
 void weighted_sum(const sampling::WeightedSum& p);
 

@@ -1,4 +1,5 @@
-// The likeliest beginnings of names that can still be accepted, and how likely names are accepted at most that start so.
+// The likeliest beginnings of names that can still be accepted, and how likely names are accepted at most that start
+// so.
 //
 // For models with more contexts than messages could be held for. A beginning x that stands in the tree has the bound
 //
@@ -8,8 +9,8 @@
 //
 //   q(c | x) = p(c | x) b(xc) / b(x)
 //
-// and rejected with the rest, 1 - sum of q. In the tree nothing is left for that. As b is at least what the definition of
-// b gives from the next letters (it is superharmonic), q never exceeds 1, and a name that is not rejected has the
+// and rejected with the rest, 1 - sum of q. In the tree nothing is left for that. As b is at least what the definition
+// of b gives from the next letters (it is superharmonic), q never exceeds 1, and a name that is not rejected has the
 // probability p(name) / b(start): the other factors cancel. It is the model's own, whatever beginnings the tree holds.
 // The more of them it holds, the fewer names are rejected.
 #pragma once

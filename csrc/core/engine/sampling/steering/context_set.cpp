@@ -11,8 +11,8 @@ Key start_context(const Predictor& predictor, const std::vector<int32_t>& prefix
   return context;
 }
 
-// Contexts are found breadth first. The start has a number of its own, which no letter leads to: what can be drawn there
-// differs from what can be drawn behind the same symbols elsewhere.
+// Contexts are found breadth first. The start has a number of its own, which no letter leads to: what can be drawn
+// there differs from what can be drawn behind the same symbols elsewhere.
 std::shared_ptr<const ContextSet> ContextSet::reach(const std::shared_ptr<const Predictor>& predictor, Shaping shaping,
                                                     const std::vector<int32_t>& prefix, int64_t most,
                                                     const Poll& poll) {

@@ -92,7 +92,7 @@ void RejectionSampler::draw_batch(uint64_t seed, uint64_t first, int64_t count, 
     return;
   }
   cells_.write(*std::min_element(wanted_.begin(), wanted_.end()), text);
-  throw TooFewAccepted(accepted_, tries_);
+  throw TooFewAccepted(limits_.tries, accepted_, tries_);
 }
 
 // Draws each wanted name once. Those that are rejected stay wanted.
@@ -106,8 +106,8 @@ void RejectionSampler::try_once(uint64_t seed, uint64_t first, uint32_t attempt,
   const auto rejection = static_cast<uint32_t>(spelling_.vocab());
   for (int64_t step = 0; active > 0; ++step) {
     if (step % kTurn == 0) {
-      kernels_.philox_words(
-          {seed, first, slot_.data(), active, static_cast<uint32_t>(step / kTurn), words_.data(), kRejectionBatch, attempt});
+      kernels_.philox_words({seed, first, slot_.data(), active, static_cast<uint32_t>(step / kTurn), words_.data(),
+                             kRejectionBatch, attempt});
       std::iota(place_.data(), place_.data() + active, 0u);
     }
     const uint32_t* words = words_.data() + step % kTurn * kRejectionBatch;

@@ -1,8 +1,8 @@
 // Names by rejection: for models with more contexts than messages could be held for. See beginnings.h for what is drawn
 // and why it is the model's own distribution, given that a name is accepted.
 //
-// A name is given up as soon as no accepted one starts like it, and drawn anew with further random numbers: those of its
-// seed, its number and the count of tries. So it depends on nothing else.
+// A name is given up as soon as no accepted one starts like it, and drawn anew with further random numbers: those of
+// its seed, its number and the count of tries. So it depends on nothing else.
 #pragma once
 
 #include "engine/sampling/name_cells.h"
