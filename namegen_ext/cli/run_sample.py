@@ -111,7 +111,8 @@ def _describe(stream: NameStream | UnlikeStream, options: argparse.Namespace, nu
     if options.max_similarity is not None:
         text += f", {counts.similar:,} left out as more than {options.max_similarity:g} similar to a name of its list"
     if counts.accepted is not None:
-        text += f"; {counts.accepted:.3g} of the model's names meet the constraints"
+        which = "names with the prefix" if options.prefix else "names"
+        text += f"; {counts.accepted:.3g} of the model's {which} meet the constraints"
     if options.seed is None:
         text += f"; seed {stream.seed}"
     return text

@@ -213,7 +213,7 @@ def test_all_constraints_together(run_dir: Path, capsys: pytest.CaptureFixture[s
     assert len(names) == 40
     assert all(re.fullmatch(r"b(?=.*ri)[^lk]*na", name) and 6 <= len(name) <= 9 for name in names)
     assert not any("nn" in name or "eoe" in name for name in names)
-    assert re.search(r"; \S+ of the model's names meet the constraints", output.err)
+    assert re.search(r"; \S+ of the model's names with the prefix meet the constraints", output.err)
 
 
 def test_a_run_directory_that_is_none(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
