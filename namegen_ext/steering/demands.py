@@ -22,6 +22,10 @@ class Demand:
         letters: it has at most so many letters.
         description: of what was asked for.
 
+    Example:
+        >>> demand_of(Constraints(match="a.*"), Vocabulary("ab"), prefix="a", max_length=9).letters
+        8
+
     """
 
     automaton: Automaton
