@@ -63,6 +63,8 @@ def describe_optimizer(optimizer: torch.optim.Optimizer, parameters: list[Tensor
         "beta1": 0.0,
         "beta2": 0.0,
         "eps": 0.0,
+        "most_norm": 0.0,
+        "averages": False,
     }
     if type(optimizer) is torch.optim.SGD:
         if group["dampening"] != 0:

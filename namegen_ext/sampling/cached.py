@@ -60,6 +60,10 @@ class CachedDistribution:
         """Draw the next symbol of each context; see `NextSymbolDistribution`."""
         return self._invert(self._logits(contexts), uniforms, allow_end=True)
 
+    def probabilities(self, contexts: Tensor) -> Tensor:
+        """Give the probabilities of the next symbol: (N, block_size) int64 -> (N, V) float64."""
+        return self._direct.shaping.probabilities(self._logits(contexts))
+
     def draw_first(self, uniforms: Tensor) -> Tensor:
         """Draw the first symbol of names; see `NextSymbolDistribution`."""
         start = torch.zeros(1, self.block_size, dtype=torch.int64, device=self.device)

@@ -11,6 +11,7 @@ from namegen_ext.engine.evaluation import distinct_contexts
 from namegen_ext.models.window_model import WindowModel
 from namegen_ext.training.evaluation import evaluate
 from namegen_ext.training.optimizers import update_function
+from namegen_ext.training.weight_average import WeightAverage
 
 
 class WholeSetSteps:
@@ -28,12 +29,22 @@ class WholeSetSteps:
         optimizer: of the model's parameters.
         tokens: int64 (n, block_size), on the model's device.
         targets: int64 (n,), on the model's device.
+        clip_grad_norm: the most that the global norm of the gradients may be; 0 for any.
+        average: of the model's weights, which takes up each update; None for none.
 
     """
 
     def __init__(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, tokens: Tensor, targets: Tensor
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        tokens: Tensor,
+        targets: Tensor,
+        clip_grad_norm: float = 0.0,
+        average: WeightAverage | None = None,
     ) -> None:
+        self.clip_grad_norm = clip_grad_norm
+        self.average = average
         self.model = model
         self.optimizer = optimizer
         self.parameters = list(model.parameters())
@@ -66,7 +77,11 @@ class WholeSetSteps:
             log_probabilities = logits.log_softmax(dim=1)  # (m, V)
             loss = -(log_probabilities[self.rows, self.following] * self.shares.to(logits.dtype)).sum()
             loss.backward()
+            if self.clip_grad_norm > 0:
+                torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_grad_norm)
             update(learning_rate)
+            if self.average is not None:
+                self.average.update()
             losses.append(loss.detach())
         return torch.stack(losses).float().cpu()  # (K,)
 

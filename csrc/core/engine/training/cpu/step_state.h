@@ -42,12 +42,13 @@ struct StepState {
   const Network network;
   const Optimizer optimizer;
   const ParameterLayout<T> layout;
-  Array<T> arena[3];   // by Slot; states that the optimizer does not have are empty
-  Array<T> gradients;  // laid out as the values; of parameters with chunks, the first chunk's share
-  Array<T> partial;    // the shares of the other chunks
+  Array<T> arena[engine::kSlotCount];  // by Slot; states that the optimizer does not have are empty
+  Array<T> gradients;                  // laid out as the values; of parameters with chunks, the first chunk's share
+  Array<T> partial;                    // the shares of the other chunks
   Array<T> transposed;
   int64_t updates = 0;
   double learning_rate = 0;     // of the present step
+  double average_share = 0;     // of the present step, where an average is kept
   bool update_at_once = false;  // whether SGD moves a weight as soon as its gradient is known
 
   int64_t capacity = 0;      // examples of a minibatch
@@ -68,6 +69,7 @@ struct StepState {
       : network(the_network), optimizer(the_optimizer), layout(the_network) {
     const int64_t states = optimizer.kind == OptimizerKind::kAdamW ? 2 : optimizer.momentum != 0 ? 1 : 0;
     for (int64_t slot = 0; slot <= states; ++slot) arena[slot].resize(layout.size);
+    if (optimizer.averages) arena[static_cast<int>(Slot::kAverage)].resize(layout.size);
     gradients.resize(layout.size);
     transposed.resize(layout.transposed_size);
     int64_t positions = network.block;
