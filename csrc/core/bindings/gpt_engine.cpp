@@ -92,11 +92,17 @@ class PyGptEngine : public PyEngine<engine::GptEngine> {
     const StepArrays a = step_arrays(indices_array, rates_array, losses_array, network_.block);
     check_values("indices", a.indices, 0, num_examples_);
     CtrlC ctrl_c;
+    struct Counter {
+      std::atomic<int64_t>& to;
+      int64_t steps = 0;
+      ~Counter() { to.store(steps, std::memory_order_relaxed); }  // an exception passes by here too
+    };
     {
       const nb::gil_scoped_release release;
       threads::ThreadContext context;
+      Counter done{steps_done_};
       engine_->run({a.indices.data(), a.learning_rates.data(), a.losses.data(), a.count, a.batch}, context,
-                   ctrl_c.interrupt(), &steps_done_);
+                   ctrl_c.interrupt(), &done.steps);
     }
     ctrl_c.raise();
   }
