@@ -9,3 +9,5 @@ if(NOT DEFINED NAMEGEN_ZIG_PYTHON)
 endif()
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES NAMEGEN_ZIG_PYTHON)
 set(CMAKE_CXX_COMPILER ${NAMEGEN_ZIG_PYTHON} -m ziglang c++ -target aarch64-macos.11.0)
+# CMake's own trials are not linked: zig would compile macOS' C++ library for them, for minutes.
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
