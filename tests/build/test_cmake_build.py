@@ -171,6 +171,30 @@ def test_what_the_package_asks_for(setting: str, monkeypatch: pytest.MonkeyPatch
     names = [extension.name for extension in told["ext_modules"]]
     assert asks == (setting != "0")
     assert names == (["namegen_ext._core"] if setting == "0" else ["namegen_ext._core", "namegen_ext._C"])
-    if sys.version_info >= (3, 12):
+    if sys.version_info >= (3, 12) and not sysconfig.get_config_var("Py_GIL_DISABLED"):
         # Without operators the wheel serves every later Python.
         assert told["options"] == ({"bdist_wheel": {"py_limited_api": "cp312"}} if setting == "0" else {})
+
+
+@pytest.mark.parametrize(
+    ("setting", "tag", "suffix"), [("1", "1", "+torch2.13"), ("1", "0", ""), ("0", "1", ""), ("1", None, "")]
+)
+def test_a_releases_wheels_have_names_of_their_own(
+    setting: str, tag: str | None, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two wheels of one name would be one file: with operators the version tells the torch."""
+    import setuptools
+
+    import namegen_ext
+
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(setuptools, "setup", lambda **options: told.update(options))
+    monkeypatch.setattr(
+        find_torch, "find_torch", lambda: find_torch.Torch(Path("/nowhere/torch"), "2.13.0+cpu", 20, None)
+    )
+    monkeypatch.setenv("NAMEGEN_TORCH", setting)
+    monkeypatch.delenv("NAMEGEN_TAG_TORCH", raising=False)
+    if tag is not None:
+        monkeypatch.setenv("NAMEGEN_TAG_TORCH", tag)
+    runpy.run_path(str(ROOT / "setup.py"))
+    assert told["version"] == namegen_ext.__version__ + suffix
