@@ -58,12 +58,14 @@ def _installed_from() -> tuple[Path | None, bool]:
     from urllib.request import url2pathname
 
     try:
-        # direct_url.json: packaging.python.org/en/latest/specifications/direct-url
-        text = metadata.distribution("namegen_ext").read_text("direct_url.json")
-        facts: dict[str, Any] = json.loads(text or "{}")
+        # direct_url.json: packaging.python.org/en/latest/specifications/direct-url. In a checkout Python also finds the
+        # notes of setuptools, which have no such file.
+        found = metadata.distributions(name="namegen_ext")
+        text = next((t for t in (one.read_text("direct_url.json") for one in found) if t), "{}")
+        facts: dict[str, Any] = json.loads(text)
         url = urlsplit(str(facts.get("url", "")))
         editable = bool(facts.get("dir_info", {}).get("editable", False))
-    except (metadata.PackageNotFoundError, OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError):
         return None, False
     source = Path(url2pathname(url.path)) if url.scheme == "file" else None
     return (source if source is not None and source.exists() else None), editable

@@ -69,15 +69,16 @@ def test_the_remedy_is_a_command_that_builds_again(
             assert name == "direct_url.json"
             return text
 
-    monkeypatch.setattr(importlib.metadata, "distribution", lambda name: Distribution())
+    class OfACheckout:
+        def read_text(self, name: str) -> None:
+            return None
+
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda name: [OfACheckout(), Distribution()])
     assert note.rebuild_command().startswith(f"{ALWAYS} {command.replace('{}', str(tmp_path))}")
 
 
 def test_without_a_distribution_the_remedy_is_for_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> None:
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(importlib.metadata, "distribution", missing)
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda name: [])
     assert note.rebuild_command().startswith(f"{ALWAYS} . (in a checkout of its sources")
 
 
