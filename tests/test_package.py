@@ -167,6 +167,7 @@ TORCH_FREE = [
     "namegen_ext.runs.files",
     "namegen_ext.runs.lock",
     "namegen_ext.sampling",
+    "namegen_ext.scoring",
     "namegen_ext.training",
     "namegen_ext.training.errors",
     "namegen_ext.training.interrupt",
