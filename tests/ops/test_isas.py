@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 # vectors.
 CHECKS = [
     f"{HERE / 'test_embedding_concat_linear.py'}",
+    f"{HERE / 'test_embedding_concat_linear_batch_norm.py'}",
     f"{HERE / 'test_batch_norm.py'}",
     f"{HERE / 'test_linear.py'}",
     f"{HERE / 'test_special_values.py'}",
