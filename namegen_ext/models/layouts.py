@@ -10,17 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from namegen_ext.models.arguments import check_factors, check_sizes
+from namegen_ext.models.arguments import check_choice, check_factors, check_flags, check_sizes
 from namegen_ext.models.count_arrays import TRIE_DTYPES, native_count_model
-from namegen_ext.models.specs import KNESER_NEY, MODELS, check_table_size
+from namegen_ext.models.specs import GPT_ACTIVATIONS, GPT_NORMS, KNESER_NEY, MODELS, check_table_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # The default of nn.BatchNorm1d, which no option changes.
 BATCH_NORM_EPS = 1e-5
-# The default of nn.LayerNorm.
-LAYER_NORM_EPS = 1e-5
+# That of a GPT's norms.
+GPT_NORM_EPS = 1e-5
 
 # The dtype and the shape of each entry of a state_dict: ("float32", (27, 10)). A size of ANY goes with the words, and
 # so does which type NUMBERS are: int32, int64 or float64.
@@ -153,6 +153,11 @@ class GptLayout:
         num_layers: number of blocks.
         num_heads: heads of each attention.
         tied: whether the head's weight is that of the token embedding.
+        norm: "layer" or "rms".
+        activation: "gelu", "gelu-tanh" or "relu".
+        biases: whether the blocks' linear layers and all layer norms have biases.
+        final_norm: whether a norm stands before the head.
+        embedding_norm: whether a norm stands before the first block.
 
     """
 
@@ -162,6 +167,11 @@ class GptLayout:
     num_layers: int
     num_heads: int
     tied: bool
+    norm: str = "layer"
+    activation: str = "gelu"
+    biases: bool = True
+    final_norm: bool = True
+    embedding_norm: bool = False
 
     @property
     def hidden_size(self) -> int:
@@ -175,22 +185,31 @@ class GptLayout:
             "token_embedding.weight": (self.vocab_size, width),
             "position_embedding.weight": (self.block_size, width),
         }
+        if self.embedding_norm:
+            found |= self._norm("embedding_norm")
         for number in range(self.num_layers):
             block = f"blocks.{number}."
-            layers = {
-                "norm_1": (width,),
-                "attention.projections.0": (3 * width, width),
-                "attention.output.0": (width, width),
-                "norm_2": (width,),
-                "network.0": (self.hidden_size, width),
-                "network.2": (width, self.hidden_size),
-            }
-            for name, shape in layers.items():
-                found |= {f"{block}{name}.weight": shape, f"{block}{name}.bias": shape[:1]}
-        found |= {"norm.weight": (width,), "norm.bias": (width,)}
+            found |= self._norm(f"{block}norm_1")
+            found |= self._linear(f"{block}attention.projections.0", width, 3 * width)
+            found |= self._linear(f"{block}attention.output.0", width, width)
+            found |= self._norm(f"{block}norm_2")
+            found |= self._linear(f"{block}network.0", width, self.hidden_size)
+            found |= self._linear(f"{block}network.2", self.hidden_size, width)
+        if self.final_norm:
+            found |= self._norm("norm")
         if not self.tied:
             found["head.weight"] = (self.vocab_size, width)
         return found
+
+    def _norm(self, name: str) -> dict[str, tuple[int, ...]]:
+        if self.norm == "rms":
+            return {}
+        shape: tuple[int, ...] = (self.embedding_dim,)
+        return {f"{name}.weight": shape} | ({f"{name}.bias": shape} if self.biases else {})
+
+    def _linear(self, name: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
+        found: dict[str, tuple[int, ...]] = {f"{name}.weight": (outputs, inputs)}
+        return found | ({f"{name}.bias": (outputs,)} if self.biases else {})
 
     def state(self) -> StateLayout:
         """Return all entries of the state_dict."""
@@ -371,7 +390,12 @@ def _gpt(config: Mapping[str, Any]) -> GptLayout:
         raise ValueError(
             f"num_heads must divide embedding_dim {config['embedding_dim']}, but got {config['num_heads']}"
         )
-    return GptLayout(**sizes, tied=config["tied"])
+    switches = {name: config[name] for name in ("biases", "final_norm", "embedding_norm") if name in config}
+    check_flags({"tied": config["tied"], **switches})
+    norm, activation = config.get("norm", "layer"), config.get("activation", "gelu")
+    check_choice("norm", norm, GPT_NORMS)
+    check_choice("activation", activation, GPT_ACTIVATIONS)
+    return GptLayout(**sizes, tied=config["tied"], norm=norm, activation=activation, **switches)
 
 
 def _mixture(config: Mapping[str, Any]) -> MixtureLayout:

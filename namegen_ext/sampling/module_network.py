@@ -6,6 +6,7 @@ some contexts are tried, to see whether the model computes what its layers say.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from namegen_ext.models import layers
 from namegen_ext.models.count_model import CountModel
 from namegen_ext.models.gpt import GPT
-from namegen_ext.models.layouts import CountsLayout, GptLayout, model_layout
+from namegen_ext.models.layouts import GPT_NORM_EPS, CountsLayout, GptLayout, model_layout
 from namegen_ext.models.mixture import Mixture
 from namegen_ext.models.ngram import ContextNumber
 from namegen_ext.models.plain_gpt import check_plain_gpt
@@ -88,11 +89,14 @@ def _gpt(model: GPT, direct: ModelDistribution) -> Gpt:
         tensor = state[name]
         if tensor.device.type != "cpu":
             raise NotCoveredError("the model is not on the CPU")
-        if tensor.dtype not in (torch.float32, torch.float64) or tensor.dtype != model.norm.weight.dtype:
+        if (
+            tensor.dtype not in (torch.float32, torch.float64)
+            or tensor.dtype != model.token_embedding.weight.dtype
+        ):
             raise NotCoveredError(f"{name} is {tensor.dtype}, not float32 or float64 as all its parameters")
         if tuple(tensor.shape) != shape:
             raise NotCoveredError(f"{name} is {tuple(tensor.shape)}, not {shape}")
-    gpt = Gpt(layout, model.norm.eps, tuple(_array(state[name]) for name in layout.parameters()))
+    gpt = Gpt(layout, GPT_NORM_EPS, tuple(_array(state[name]) for name in layout.parameters()))
     contexts, expected = _tried(direct)
     _compare(native_predictor(gpt).logits(contexts), expected)
     return gpt
@@ -129,7 +133,7 @@ def read_network(direct: ModelDistribution) -> Network:
     model = direct.model
     try:
         layers.check_plain(model)
-        if any(tensor.device.type != "cpu" for tensor in model.state_dict().values()):
+        if any(tensor.device.type != "cpu" for tensor in chain(model.parameters(), model.buffers())):
             raise NotCoveredError("the model is not on the CPU")
         network = _read(_sequential(model), direct)
     except layers.UnreadLayersError as error:
@@ -220,6 +224,8 @@ def _float32(weight: Tensor, what: str) -> Any:
 def _array(tensor: Tensor) -> Any:
     # A copy, so that the names of a stream do not change with a model that goes on training.
     values = tensor.detach()
+    if type(values) is not Tensor:  # such as torchao's quantised weights
+        raise NotCoveredError(f"a weight is a {type(values).__name__}")
     if values.dtype in (torch.bfloat16, torch.float16):  # numpy has no bfloat16
         values = values.double()
     return np.array(values.numpy())
@@ -237,7 +243,9 @@ def _try_out(network: Network, direct: ModelDistribution) -> None:
 def _tried(direct: ModelDistribution) -> tuple[Any, Any]:
     """Ask the module: some contexts (N, block_size), and the logits (N, V) behind them."""
     generator = torch.Generator().manual_seed(0)
-    contexts = torch.randint(direct.vocab_size, (_TRIED_CONTEXTS, direct.block_size), generator=generator)
+    contexts = torch.randint(
+        direct.vocab_size, (_TRIED_CONTEXTS, direct.block_size), generator=generator, device="cpu"
+    )
     return contexts.numpy(), direct.logits(contexts).double().numpy()
 
 

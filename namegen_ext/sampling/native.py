@@ -100,6 +100,11 @@ def _gpt(gpt: Gpt) -> Any:
         "hidden": layout.hidden_size,
         "tied": layout.tied,
         "eps": gpt.eps,
+        "norm": layout.norm,
+        "activation": layout.activation,
+        "biases": layout.biases,
+        "final_norm": layout.final_norm,
+        "embedding_norm": layout.embedding_norm,
     }
     return _core.sampling.Gpt(network, list(gpt.parameters), gpt.parameters[0].dtype == np.float64)
 

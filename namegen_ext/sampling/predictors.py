@@ -45,7 +45,7 @@ class Gpt:
 
     Attributes:
         layout: what it is.
-        eps: of its layer norms.
+        eps: of its norms.
         parameters: float32 or float64, all of one dtype, in the order of ``layout.parameters()``.
 
     """

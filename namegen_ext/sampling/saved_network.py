@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from namegen_ext.models.layouts import (
     BATCH_NORM_EPS,
-    LAYER_NORM_EPS,
+    GPT_NORM_EPS,
     CountsLayout,
     GptLayout,
     LevelLayout,
@@ -37,7 +37,7 @@ def saved_predictor(layout: ModelLayout, arrays: Mapping[str, Array]) -> Predict
     if isinstance(layout, CountsLayout):
         return Counts(layout, arrays)
     if isinstance(layout, GptLayout):
-        return Gpt(layout, LAYER_NORM_EPS, tuple(arrays[name] for name in layout.parameters()))
+        return Gpt(layout, GPT_NORM_EPS, tuple(arrays[name] for name in layout.parameters()))
     return saved_network(layout, arrays)
 
 

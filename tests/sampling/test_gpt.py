@@ -83,13 +83,22 @@ SIZES = st.tuples(
     st.integers(1, 3),  # layers
     st.booleans(),  # tied
 )
+KINDS = st.fixed_dictionaries(
+    {
+        "norm": st.sampled_from(["layer", "rms"]),
+        "activation": st.sampled_from(["gelu", "gelu-tanh", "relu"]),
+        "biases": st.booleans(),
+        "final_norm": st.booleans(),
+        "embedding_norm": st.booleans(),
+    }
+)
 
 
 @settings(max_examples=40)
-@given(SIZES, st.integers(0, 2**32 - 1))
-def test_the_logits_are_the_models(sizes: tuple[Any, ...], seed: int) -> None:
+@given(SIZES, KINDS, st.integers(0, 2**32 - 1))
+def test_the_logits_are_the_models(sizes: tuple[Any, ...], kinds: dict[str, Any], seed: int) -> None:
     vocab_size, block_size, (width, heads), layers, tied = sizes
-    model = make_gpt(vocab_size, block_size, width, layers, heads, dtype=torch.float64, tied=tied)
+    model = make_gpt(vocab_size, block_size, width, layers, heads, dtype=torch.float64, tied=tied, **kinds)
     generator = torch.Generator().manual_seed(seed)
     contexts = torch.randint(vocab_size, (30, block_size), generator=generator)
     contexts[: 30 // 2] = contexts[: 30 // 2].clamp(max=2)  # prefixes in common, and starts in the middle
@@ -102,6 +111,7 @@ def test_the_logits_are_the_models(sizes: tuple[Any, ...], seed: int) -> None:
 @settings(max_examples=25)
 @given(
     SIZES,
+    KINDS,
     st.integers(0, 2**64 - 1),
     st.sampled_from(
         [{}, {"temperature": 0.6}, {"temperature": 2.5, "top_k": 2}, {"top_k": 1}, {"prefix": "a"}]
@@ -109,10 +119,10 @@ def test_the_logits_are_the_models(sizes: tuple[Any, ...], seed: int) -> None:
     st.sampled_from([1, 3, 30]),
 )
 def test_float64_gives_the_names_of_python(
-    sizes: tuple[Any, ...], seed: int, options: dict[str, Any], max_length: int
+    sizes: tuple[Any, ...], kinds: dict[str, Any], seed: int, options: dict[str, Any], max_length: int
 ) -> None:
     vocab_size, block_size, (width, heads), layers, tied = sizes
-    model = make_gpt(vocab_size, block_size, width, layers, heads, dtype=torch.float64, tied=tied)
+    model = make_gpt(vocab_size, block_size, width, layers, heads, dtype=torch.float64, tied=tied, **kinds)
     if len(options.get("prefix", "")) >= max_length:
         options = {}
     native, python = both(model, alphabet(vocab_size), 60, seed, max_length=max_length, **options)

@@ -6,6 +6,23 @@
 
 namespace namegen::bindings {
 
+inline constexpr std::pair<const char*, engine::GptNorms> kGptNorms[] = {{"layer", engine::GptNorms::kLayer},
+                                                                         {"rms", engine::GptNorms::kRms}};
+inline constexpr std::pair<const char*, engine::GptActivation> kGptActivations[] = {
+    {"gelu", engine::GptActivation::kGelu},
+    {"gelu-tanh", engine::GptActivation::kGeluTanh},
+    {"relu", engine::GptActivation::kRelu}};
+
+template <class Value, size_t N>
+inline Value choice(const char* argument, const std::string& name, const std::pair<const char*, Value> (&choices)[N]) {
+  std::string names;
+  for (const auto& [known, value] : choices) {
+    if (name == known) return value;
+    names += (names.empty() ? "" : ", ") + std::string(known);
+  }
+  throw nb::value_error((std::string(argument) + ": got " + name + ", expected one of " + names).c_str());
+}
+
 // Raises ValueError for sizes that cannot be.
 inline void check_gpt_network(const engine::GptNetwork& network) {
   require_size("vocab", network.vocab);

@@ -33,4 +33,12 @@ void ContextRows::compute(const Key* contexts, int64_t count, bool without_end, 
   if (!finite) throw NonFiniteLogits();
 }
 
+void ContextRows::probabilities(const Key* contexts, int64_t count, bool without_end, double* output) {
+  const double* wide_logits = predictions_->wide_logits(contexts, count);
+  const float* logits = wide_logits == nullptr ? predictions_->logits(contexts, count) : nullptr;
+  const bool finite = kernels_.probabilities({logits, padded(vocab_), count, vocab_, shaping_.temperature,
+                                              shaping_.top_k, without_end, scratch_.data(), output, wide_logits});
+  if (!finite) throw NonFiniteLogits();
+}
+
 }  // namespace namegen::sampling

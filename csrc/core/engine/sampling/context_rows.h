@@ -33,6 +33,12 @@ class ContextRows {
   Key append(Key context, uint32_t symbol) {
     return own_contexts_ != nullptr ? own_contexts_->append(context, symbol) : predictor_->append(context, symbol);
   }
+  // The context behind the symbols at the start of a name.
+  Key start(const std::vector<int32_t>& prefix) {
+    Key context = 0;
+    for (const int32_t symbol : prefix) context = append(context, static_cast<uint32_t>(symbol));
+    return context;
+  }
   // Forgets the contexts of append where they take much memory, and tells whether it did. They must not be used then.
   bool forget_contexts() {
     if (own_contexts_ == nullptr || !own_contexts_->is_large()) return false;
@@ -43,6 +49,8 @@ class ContextRows {
   // Writes the row of each of up to Predictions::kMostContexts contexts to rows[row[i]]. With `without_end`, symbol 0
   // cannot be drawn. Throws NonFiniteLogits.
   void compute(const Key* contexts, int64_t count, bool without_end, const Rows& rows, const uint32_t* row);
+  // Writes their probabilities (count, vocab) instead.
+  void probabilities(const Key* contexts, int64_t count, bool without_end, double* output);
 
  private:
   int64_t vocab_;

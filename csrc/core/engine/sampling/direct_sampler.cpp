@@ -60,8 +60,7 @@ void DirectSampler::draw(uint64_t seed, uint64_t first, int64_t count, std::stri
 void DirectSampler::begin_batch() {
   if (context_rows_ == nullptr) context_rows_ = std::make_unique<ContextRows>(predictor_, shaping_);
   if (context_rows_->forget_contexts()) memo_.forget();
-  start_ = 0;
-  for (const int32_t symbol : spelling_.prefix) start_ = context_rows_->append(start_, static_cast<uint32_t>(symbol));
+  start_ = context_rows_->start(spelling_.prefix);
 }
 
 void DirectSampler::draw_batch(uint64_t seed, uint64_t first, int64_t count, std::string& text, const Poll& poll) {

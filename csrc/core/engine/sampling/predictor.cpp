@@ -63,6 +63,9 @@ Key Predictor::context_of_window(const int64_t* symbols, int64_t width) const {
   return context;
 }
 
+bool Predictor::has_classes() const { return false; }
+Key Predictor::class_of(Key context) const { return context; }
+
 Key Predictor::next_state(Key, uint32_t) const { throw std::logic_error("the contexts belong to the predictions"); }
 
 }  // namespace namegen::sampling

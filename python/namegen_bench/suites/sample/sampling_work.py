@@ -16,8 +16,8 @@ from namegen_ext.models.counting import context_numbers
 def work(model: nn.Module, names: list[str], vocabulary: Vocabulary, block_size: int) -> Work:
     """Count the least work of drawing these names: the model once for each context that occurs, and each byte written.
 
-    A context's distribution need not be computed twice, nor the positions of a GPT's context; those of a window that has
-    left the start of its name behind are not counted. Drawing and making random numbers are not counted either.
+    A context's distribution need not be computed twice, nor the positions of a GPT's context. Windows that have left
+    the start of their name behind are not counted. Drawing and making random numbers are not counted either.
     """
     if isinstance(model, GPT):
         beginnings = {name[:length] for name in names for length in range(min(len(name) + 1, block_size))}

@@ -5,10 +5,8 @@
 
 #include <stdexcept>
 
-#include "engine/gpt/cpu/attention.h"
-#include "engine/gpt/cpu/layer_norm.h"
-#include "engine/gpt/cpu/piece_memory.h"
-#include "kernels/cpu/gelu.h"
+#include "engine/gpt/cpu/activations.h"
+#include "engine/gpt/cpu/linear_rows.h"
 #include "kernels/cpu/large_pages.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
@@ -62,7 +60,10 @@ template <class T>
 class CpuGptDecoding final : public engine::GptDecoding {
  public:
   CpuGptDecoding(const DecoderWeights<T>& weights, int64_t rows, int64_t most_positions, int64_t most_wanted)
-      : w_(weights), network_(weights.network), rows_(rows * weights.row_size()) {
+      : w_(weights),
+        p_{weights.network, weights.layout, weights.values.data(), nullptr},
+        network_(weights.network),
+        rows_(rows * weights.row_size()) {
     const int64_t embed = network_.embed, block = smaller(larger(most_positions, most_wanted), kBlockNodes);
     for (RowArray<T>* array : {&x_, &query_}) array->reserve(most_positions, embed);
     for (RowArray<T>* array : {&xhat_, &y_, &attended_}) array->reserve(block, embed);
@@ -73,17 +74,22 @@ class CpuGptDecoding final : public engine::GptDecoding {
     // Attention reads whole vectors of positions.
     const int64_t longest = larger(padded<T>(network_.block), 8);
     for (Array<T>* array : {&keys_, &values_}) array->resize(longest * padded<T>(embed));
-    p_.resize(network_.heads * longest + kWidth<T>);
+    shares_.resize(network_.heads * longest + kWidth<T>);
   }
 
   const void* compute(const GptPositions& positions) override {
     embed_positions(positions);
+    if (network_.embedding_norm) {
+      for_blocks(positions.count, [&](int64_t first, int64_t count) {
+        copy_rows(normed(w_.layout.embedding_norm, rows_from(x_, first), count), count, rows_from(x_, first));
+      });
+    }
     for (int64_t l = 0; l < network_.layers; ++l) {
       const GptLayer& layer = w_.layout.layers.data()[l];
       for_blocks(positions.count, [&](int64_t first, int64_t count) { project(layer, l, positions, first, count); });
       for_blocks(positions.count, [&](int64_t first, int64_t count) {
         attend_block(l, positions, first, count);
-        add_linear_rows(layer.output, attended_, count, rows_from(x_, first));
+        add_linear_rows<T>(p_, layer.output, attended_, count, rows_from(x_, first));
         add_network(layer, first, count);
       });
     }
@@ -95,6 +101,9 @@ class CpuGptDecoding final : public engine::GptDecoding {
   template <class Body>
   static void for_blocks(int64_t count, const Body& body) {
     for (int64_t first = 0; first < count; first += kBlockNodes) body(first, smaller(kBlockNodes, count - first));
+  }
+  void copy_rows(const Rows<T>& from, int64_t count, const Rows<T>& to) const {
+    for (int64_t r = 0; r < count; ++r) copy_row(from.row(r), padded<T>(network_.embed), to.row(r));
   }
   static Rows<T> rows_from(const Rows<T>& rows, int64_t first) { return rows.from(first); }
 
@@ -115,37 +124,17 @@ class CpuGptDecoding final : public engine::GptDecoding {
     }
   }
 
-  // store_at(row, column, value): the vectors of x @ weight + bias.
-  template <class Store>
-  void linear_rows(const GptLinear& linear, const Rows<T>& x, int64_t count, const Store& store_at) const {
-    const T* bias = w_.values.data() + linear.bias;
-    multiply_panels<T>(x, count, {linear.inputs, linear.outputs}, w_.values.data() + linear.weight,
-                       [=](int64_t r, int64_t column, auto nv, const Vec<T>* sums) {
-#pragma GCC unroll 4
-                         for (int v = 0; v < decltype(nv)::value; ++v) {
-                           const int64_t at = column + v * kWidth<T>;
-                           store_at(r, at, sums[v] + load(bias + at));
-                         }
-                       });
-  }
-  void add_linear_rows(const GptLinear& linear, const Rows<T>& x, int64_t count, const Rows<T>& sum) const {
-    linear_rows(linear, x, count, [=](int64_t r, int64_t c, Vec<T> value) {
-      T* at = sum.row(r) + c;
-      store(at, load(at) + value);
-    });
-  }
+  // The rows behind a norm: y_, or xhat_ where it has no weight.
   Rows<T> normed(const GptNorm& norm, const Rows<T>& x, int64_t count) {
-    layer_norm<T>(x, count, network_.embed, network_.eps, w_.values.data() + norm.weight, w_.values.data() + norm.bias,
-                  xhat_, rstd_.data(), y_);
-    return y_;
+    return normalise_rows<T>(p_.norm(norm), x, count, network_.embed, xhat_, rstd_.data(), y_);
   }
 
   // Queries, and keys and values, which go to the positions' rows.
   void project(const GptLayer& layer, int64_t l, const GptPositions& positions, int64_t first, int64_t count) {
     const int64_t embed = network_.embed;
     const Rows<T> wide = projections_;
-    linear_rows(layer.projections, normed(layer.norm_1, rows_from(x_, first), count), count,
-                [=](int64_t r, int64_t c, Vec<T> value) { store(wide.row(r) + c, value); });
+    linear_rows<T>(p_, layer.projections, normed(layer.norm_1, rows_from(x_, first), count), count,
+                   [=](int64_t r, int64_t c, Vec<T> value) { store(wide.row(r) + c, value); });
     for (int64_t r = 0; r < count; ++r) {
       T* keys = keys_of(own_row(positions, first + r), l);
       copy_row(wide.row(r), embed, query_.row(first + r));
@@ -185,41 +174,43 @@ class CpuGptDecoding final : public engine::GptDecoding {
       }
       before = path;
       before_length = length;
-      attend<Heads>(query_.row(first + r), keys_.data(), shape, scale, length, p_.data());
-      add_values<Heads != HeadVectors::kPartial>(shape, length, p_.data(), path_stride<T>(length), values_.data(),
+      attend<Heads>(query_.row(first + r), keys_.data(), shape, scale, length, shares_.data());
+      add_values<Heads != HeadVectors::kPartial>(shape, length, shares_.data(), path_stride<T>(length), values_.data(),
                                                  attended_.row(r));
     }
   }
 
   void add_network(const GptLayer& layer, int64_t first, int64_t count) {
     const Rows<T> x = rows_from(x_, first), hidden = hidden_;
-    linear_rows(layer.linear_1, normed(layer.norm_2, x, count), count,
-                [=](int64_t r, int64_t c, Vec<T> value) { store(hidden.row(r) + c, gelu<T>(value)); });
-    add_linear_rows(layer.linear_2, hidden, count, x);
+    const Rows<T> input = normed(layer.norm_2, x, count);
+    with_activation<T>(network_.activation, [&](const auto& activated) {
+      linear_rows<T>(p_, layer.linear_1, input, count,
+                     [=](int64_t r, int64_t c, Vec<T> value) { store(hidden.row(r) + c, activated(value).value); });
+    });
+    add_linear_rows<T>(p_, layer.linear_2, hidden, count, x);
   }
 
   void write_logits(const GptPositions& positions, int64_t first, int64_t count) {
-    const int64_t stride = padded<T>(network_.embed), logits_stride = w_.logits_stride();
+    const int64_t logits_stride = w_.logits_stride();
     const Rows<T> chosen = attended_;
-    for (int64_t r = 0; r < count; ++r) {
-      const T* x = x_.row(positions.wanted[first + r]);
-      for (int64_t c = 0; c < stride; c += kWidth<T>) store(chosen.row(r) + c, load(x + c));
-    }
+    for (int64_t r = 0; r < count; ++r) copy_rows(rows_from(x_, positions.wanted[first + r]), 1, rows_from(chosen, r));
     T* logits = logits_.data() + first * logits_stride;
-    multiply_panels<T>(normed(w_.layout.norm, chosen, count), count, w_.head_matrix(), w_.head.data(),
+    const Rows<T> input = network_.final_norm ? normed(w_.layout.norm, chosen, count) : chosen;
+    multiply_panels<T>(input, count, w_.head_matrix(), w_.head.data(),
                        [=](int64_t r, int64_t column, auto nv, const Vec<T>* sums) {
                          store_vectors<decltype(nv)::value>(logits + r * logits_stride + column, sums);
                        });
   }
 
   const DecoderWeights<T>& w_;
+  const GptParameters<T> p_;
   const GptNetwork& network_;
   UntouchedRows<T> rows_;
   RowArray<T> x_, query_;             // (positions, E)
   RowArray<T> xhat_, y_, attended_;   // (block, E)
   RowArray<T> projections_, hidden_;  // (block, 3E), (block, hidden)
   Array<T> rstd_;
-  Array<T> keys_, values_, p_;  // of one path
+  Array<T> keys_, values_, shares_;  // of one path: its keys and values, and how much a position attends to each
   Array<T> logits_;
 };
 
