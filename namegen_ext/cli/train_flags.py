@@ -17,7 +17,7 @@ from namegen_ext.options.checkpoint_interval import CheckpointInterval
 from namegen_ext.options.choices import FUSED_CHOICES, INITS, KEPT_MODELS, OPTIMIZERS, ORDERS
 from namegen_ext.options.limits import LIMITS, MOST_STEPS
 from namegen_ext.options.ranges import THREADS, Numbers, WholeNumbers, shown
-from namegen_ext.options.recipes import ADAMW_LEARNING_RATE, DEFAULT_RECIPE, RECIPES
+from namegen_ext.options.recipes import ADAMW_LEARNING_RATE, DEFAULT_RECIPE, MODEL_DEFAULTS, RECIPES
 from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.options.schedules import SCHEDULES
 from namegen_ext.options.train_options import TrainOptions
@@ -358,7 +358,7 @@ def add_option(
     group: Any, name: str, description: str, *, choices: Collection[str] = (), metavar: str | None = None
 ) -> None:
     """Add the flag of an option of TrainOptions, which also checks the value's range."""
-    default, allowed = getattr(TrainOptions, name), LIMITS.get(name)
+    allowed = LIMITS.get(name)
     parse: Callable[[str], Any] = str
     if isinstance(allowed, WholeNumbers):
         parse, metavar = whole_number(allowed), "N"
@@ -372,18 +372,31 @@ def add_option(
         type=parse,
         default=argparse.SUPPRESS,
         metavar=metavar,
-        help=f"{description}{limits} (default: {default})",
+        help=f"{description}{limits} (default: {_defaults(name)})",
     )
+
+
+def _defaults(name: str) -> str:
+    """Say the default of an option, and those of the models that have another one."""
+    usual = getattr(TrainOptions, name)
+    texts = [_shown_default(usual)]
+    for model, options in MODEL_DEFAULTS.items():
+        if not MODELS[model].found and options.get(name, usual) != usual:
+            texts.append(f"{model} {_shown_default(options[name])}")
+    return "; ".join(texts)
+
+
+def _shown_default(value: Any) -> str:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 
 def _flag(group: Any, name: str, description: str) -> None:
     """Add the two flags, --NAME and --no-NAME, of an option of TrainOptions that is true or false."""
-    default = "on" if getattr(TrainOptions, name) else "off"
     group.add_argument(
         flag_of(name),
         action=argparse.BooleanOptionalAction,
         default=argparse.SUPPRESS,
-        help=f"{description} (default: {default})",
+        help=f"{description} (default: {_defaults(name)})",
     )
 
 

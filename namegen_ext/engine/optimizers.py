@@ -150,7 +150,7 @@ def prepare_state(
             if isinstance(step, Tensor):
                 step.fill_(updates)
             else:
-                state["step"] = torch.tensor(float(updates))
+                state["step"] = torch.tensor(float(updates), device="cpu")
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -140,7 +140,9 @@ class StepEngine:
         learning_rates: Sequence[float] | Tensor,
         average_shares: Sequence[float] | None,
     ) -> Tensor:
-        rates = torch.as_tensor(learning_rates, dtype=torch.float64).detach().cpu().contiguous()  # (K,)
+        rates = (
+            torch.as_tensor(learning_rates, dtype=torch.float64, device="cpu").detach().contiguous()
+        )  # (K,)
         check_integers("indices", indices)
         if indices.dim() != 2 or rates.shape != indices.shape[:1]:
             raise ValueError(
@@ -154,8 +156,8 @@ class StepEngine:
                 raise ValueError(
                     f"average_shares: got {came}, expected {len(rates)}, one a step, to keep averages"
                 )
-            shares = torch.tensor(average_shares, dtype=torch.float64).numpy()  # (K,)
-        losses = torch.zeros(len(rates), dtype=torch.float64)  # (K,)
+            shares = torch.tensor(average_shares, dtype=torch.float64, device="cpu").numpy()  # (K,)
+        losses = torch.zeros(len(rates), dtype=torch.float64, device="cpu")  # (K,)
         if len(rates) == 0:
             return losses.to(self.network.dtype)
         native_indices = indices_array(indices)
@@ -239,7 +241,7 @@ class StepEngine:
     def _logits(self, tokens: Tensor) -> Tensor:
         native_tokens = symbols_array("tokens", tokens, self.network.vocab_size)
         shape = (*tokens.shape[:1], self.network.vocab_size)
-        result = torch.empty(shape, dtype=self.network.dtype)  # (n, V)
+        result = torch.empty(shape, dtype=self.network.dtype, device="cpu")  # (n, V)
         self._native.logits(native_tokens, result.numpy())
         return result
 

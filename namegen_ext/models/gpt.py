@@ -14,6 +14,7 @@ from namegen_ext.models.arguments import check_choice, check_flags, check_sizes
 from namegen_ext.models.gpt_block import Block, KeyValueCache, build_norm
 from namegen_ext.models.initialisation import fill_embedding, fill_linear, unfilled
 from namegen_ext.models.specs import GPT_ACTIVATIONS, GPT_NORMS
+from namegen_ext.models.window_model import result_of_call
 
 
 class GPT(nn.Module):
@@ -172,7 +173,7 @@ class GPT(nn.Module):
         if targets is not None:
             rows = logits.reshape(-1, self.vocab_size)  # (B * T, V)
             loss = F.cross_entropy(rows, targets.reshape(-1), ignore_index=IGNORED)
-        return logits.view(*tokens.shape, self.vocab_size), loss
+        return result_of_call(logits.view(*tokens.shape, self.vocab_size), loss)
 
     def next_logits(self, contexts: Tensor) -> Tensor:
         """Compute the logits of the character after each context, as sampling gives them.
@@ -222,9 +223,9 @@ class GPT(nn.Module):
         return self.head(self.norm(hidden[:, 0]))  # (N, V)
 
     def _embed(self, tokens: Tensor, first_position: int) -> Tensor:
-        positions = self.position_embedding.weight[
-            first_position : first_position + tokens.shape[1]
-        ]  # (T, E)
+        # The module is called, so that hooks, pruning and sharded weights are honoured.
+        places = torch.arange(first_position, first_position + tokens.shape[1], device=tokens.device)  # (T,)
+        positions = self.position_embedding(places)  # (T, E)
         embedded = self.token_embedding(tokens) + positions  # (B, T, E)
         dropped = self.drop(embedded)  # (B, T, E)
         return dropped if self.embedding_norm is None else self.embedding_norm(dropped)

@@ -57,6 +57,19 @@ def check_effects(given: Iterable[str], options: TrainOptions) -> None:
             raise OptionError(name, f"got {value}, which changes nothing here, expected {needed} with it")
 
 
+def has_effect(name: str, options: TrainOptions) -> bool:
+    """Tell whether another value of an option would change something beside the other options.
+
+    Example:
+        >>> has_effect("batch_size", TrainOptions(model="bigram", block_size=1, full_batch=True))
+        False
+
+    """
+    if name == "block_size" and options.model == "bigram":
+        return False
+    return not any(_needs(name, options))
+
+
 def _needs(name: str, options: TrainOptions) -> Iterator[str]:
     """Yield what an option would need to have an effect."""
     if MODELS[options.model].found and name not in _OF_SEARCHES:

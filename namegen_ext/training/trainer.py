@@ -194,7 +194,7 @@ class Trainer:
                 "order",
                 f"got {options.order!r}, expected {REPLACEMENT} with counts, by which minibatches are drawn",
             )
-        check_feasible(words, options, device)
+        check_feasible(words, options, device, fused=fused not in (None, "off"))
         self.corpus = Corpus.build(
             words,
             block_size=options.block_size,
@@ -346,6 +346,7 @@ class Trainer:
             self.group,
             clip_grad_norm=options.clip_grad_norm,
             average=self._average,
+            full_batch=options.full_batch,
         )
         runner = self._steps
         if self.record_updates:

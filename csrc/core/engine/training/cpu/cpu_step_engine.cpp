@@ -59,7 +59,8 @@ class CpuStepEngine final : public engine::StepEngine {
   }
 
   void run(const Steps& steps, Context& context) override {
-    state_.reserve(steps.batch);
+    // Pairs that are counted need no room for logits.
+    state_.reserve(steps.batch, counts_pairs(steps.batch) ? 0 : examples_->contexts(state_.network));
     if (!transposed_is_current_) transpose_weights(state_, context);
     transposed_is_current_ = true;
     state_.update_at_once = state_.optimizer.kind == OptimizerKind::kSgd && state_.optimizer.most_norm == 0 &&
@@ -93,7 +94,7 @@ class CpuStepEngine final : public engine::StepEngine {
     const int64_t stride = padded<T>(network.vocab);
     for (int64_t first = 0; first < n; first += most) {
       const int64_t count = smaller(most, n - first);
-      state_.reserve(count);
+      state_.reserve(count, count);
       state_.context.begin_step(context);
       Minibatch& minibatch = state_.minibatches[0];
       minibatch.context.begin_step(context);
