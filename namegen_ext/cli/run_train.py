@@ -19,7 +19,7 @@ from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import is_file
 from namegen_ext.runs.lock import locked
-from namegen_ext.sampling import sample_names
+from namegen_ext.sampling.categories import sample_of_all
 from namegen_ext.training.backends import choose_device
 from namegen_ext.training.errors import BackendError, ProcessLostError, TrainingDivergedError
 from namegen_ext.training.interrupt import StopRequest, stop_on_signal
@@ -153,13 +153,14 @@ def _write_config(trainer: Trainer, plan: TrainPlan, directory: RunDirectory) ->
     config = RunConfig(
         recipe=plan.recipe,
         options=plan.options,
-        model_config=plan.options.model_config(len(vocabulary)),
+        model_config=plan.options.model_config(len(vocabulary), len(plan.categories)),
         vocabulary=vocabulary,
         data_name=plan.data_name,
         data_source=plan.data_source,
         words_sha256=words_sha256(plan.words),
         weights_sha256=weights_sha256(plan.weights),
         reading=plan.reading,
+        categories=plan.categories,
         fused=plan.fused,
         device=plan.device,
         run=plan.settings,
@@ -192,7 +193,7 @@ def _run_steps(trainer: Trainer, plan: TrainPlan, directory: RunDirectory, stop:
         raise TrainingDivergedError(error.step, _advice(error, plan.options, directory)) from None
     except ProcessLostError as error:
         raise ProcessLostError(f"{error}; start all again with --resume {directory.path}") from None
-    samples = sample_names(
+    samples = sample_of_all(
         result.model,
         result.corpus.vocabulary,
         plan.settings.samples,

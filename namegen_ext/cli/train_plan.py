@@ -52,6 +52,7 @@ class TrainPlan:
         words: the whole word list.
         weights: how often each word counts; None for once each.
         reading: how the list was read.
+        categories: the names of the words' categories; none where they have none.
         notes: what is to be told before the training, a sentence each.
         data_name: its name.
         data_source: where it came from.
@@ -74,6 +75,7 @@ class TrainPlan:
     settings: RunSettings
     weights: list[float] | None = None
     reading: ListFormat = field(default_factory=ListFormat)
+    categories: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     resumed: RunDirectory | None = None
     planned_steps: int | None = None
@@ -87,6 +89,7 @@ class TrainPlan:
             source=self.data_source,
             sha256=sha256,
             weights=self.weights,
+            categories=self.categories,
         )
 
 
@@ -149,6 +152,7 @@ def plan_of_words(
         device=DEFAULT_DEVICE,
         settings=settings,
         weights=words.weights,
+        categories=words.categories,
         reading=reading,
         notes=tuple(map(_as_utf8, (*words.notes, *notes))),
     )
@@ -212,6 +216,7 @@ def _resumed_run(parsed: argparse.Namespace) -> TrainPlan:
         device=parsed.device or config.device,
         settings=settings,
         weights=weights,
+        categories=config.categories,
         reading=config.reading,
         resumed=directory,
         planned_steps=config.options.steps,

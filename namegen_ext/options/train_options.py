@@ -192,8 +192,12 @@ class TrainOptions:
         """Whether the model is made of sparse counts alone, which no steps could train further."""
         return self.model == "ngram" and self.init == COUNTS and self.steps == 0
 
-    def model_config(self, vocab_size: int) -> dict[str, Any]:
+    def model_config(self, vocab_size: int, num_categories: int = 0) -> dict[str, Any]:
         """Return what :func:`namegen_ext.models.build_model` needs for these options.
+
+        Args:
+            vocab_size: V, the marks of categories among the symbols.
+            num_categories: how many of the symbols are such marks. With them a context has one place more.
 
         Raises:
             ValueError: it is found by a search, as that of the mixture is.
@@ -205,8 +209,11 @@ class TrainOptions:
         options = {name: getattr(self, name) for name in spec.options}
         if self.model == "ngram" and not self.is_counted:  # a table, which can be trained
             del options["estimator"], options["smoothing"]
+        block_size = self.block_size + (num_categories > 0)
+        if "block_size" in options:
+            options["block_size"] = block_size
         if "factors" in options:
-            options["factors"] = list(check_factors(self._factors(), self.block_size))
+            options["factors"] = list(check_factors(self._factors(), block_size))
         return {"vocab_size": vocab_size, **options}
 
     def to_json(self) -> dict[str, Any]:
