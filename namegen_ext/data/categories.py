@@ -1,9 +1,9 @@
 """Names of several categories in one list: each has the mark of its category before it.
 
-A mark is one character, U+F0000 for the first category, U+F0001 for the second and so on, which Unicode leaves to private
-use. So a name with its mark is a word like others, and the marks are symbols of the vocabulary, its last ones. What is
-learnt is the rest of the word given its mark: a window has the mark at its oldest place, before the letters; a sequence
-has it first. No mark is ever predicted.
+A mark is one character, U+F0000 for the first category, U+F0001 for the second and so on, which Unicode leaves to
+private use. So a name with its mark is a word like others, and the marks are symbols of the vocabulary, its last ones.
+What is learnt is the rest of the word given its mark: a window has the mark at its oldest place, before the letters; a
+sequence has it first. No mark is ever predicted.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def check_categories(names: Sequence[str], origin: str) -> None:
     for name in names:
         if not isinstance(name, str) or not _NAME.fullmatch(name) or not name.isprintable() or name == ALL:
             raise DataError(
-                f"{origin}: a category is called {shorten(str(name))}, expected a name without commas, colons and equals"
-                f" signs, and not {ALL!r}"
+                f"{origin}: a category is called {shorten(str(name))}, expected a name without commas, colons and"
+                f" equals signs, and not {ALL!r}"
             )
     if list(names) != sorted(set(names)):
         raise DataError(f"{origin}: the categories must be distinct and in ascending order")
@@ -97,7 +97,9 @@ def check_unmarked(words: Iterable[str], origin: str) -> None:
     """
     for word in words:
         if not word.isascii() and any(mark_of(0) <= letter < mark_of(MOST_CATEGORIES) for letter in word):
-            raise DataError(f"{origin}: {shorten(word)} has a character of U+F0000 to U+F0FFF, which mark categories")
+            raise DataError(
+                f"{origin}: {shorten(word)} has a character of U+F0000 to U+F0FFF, which mark categories"
+            )
 
 
 def num_categories(vocabulary: Vocabulary) -> int:
@@ -148,7 +150,9 @@ def parse_categories(
     weights: dict[str, float] = {}
     for name, weight in pairs:
         if name not in known:
-            raise ValueError(f"{what} must be one of {shorten(', '.join(known), width=200)}, but got {shorten(str(name))}")
+            raise ValueError(
+                f"{what} must be one of {shorten(', '.join(known), width=200)}, but got {shorten(str(name))}"
+            )
         if name in weights:
             raise ValueError(f"{what} must name each category once, but got {name!r} twice")
         weights[name] = _weight(weight, name, what)
@@ -160,8 +164,12 @@ def parse_categories(
 
 def _weight(weight: object, name: str, what: str) -> float:
     is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
-    if isinstance(weight, str) and re.fullmatch(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*", weight):
+    if isinstance(weight, str) and re.fullmatch(
+        r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*", weight
+    ):
         weight, is_number = float(weight), True
     if not is_number or not 0 <= float(weight) <= 1:  # type: ignore[arg-type]
-        raise ValueError(f"{what} must have weights from 0 to 1 such as {name}:0.7, but got {shorten(str(weight))}")
+        raise ValueError(
+            f"{what} must have weights from 0 to 1 such as {name}:0.7, but got {shorten(str(weight))}"
+        )
     return float(weight)  # type: ignore[arg-type]

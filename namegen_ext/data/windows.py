@@ -56,7 +56,9 @@ def build_windows(words: Sequence[str], vocabulary: Vocabulary, block_size: int)
         targets = torch.zeros(0, dtype=torch.int64, device="cpu")
         return targets.new_zeros(0, block_size), targets
 
-    return windows_of_symbols(_encode(words, vocabulary), block_size, len(vocabulary) - num_categories(vocabulary))
+    return windows_of_symbols(
+        _encode(words, vocabulary), block_size, len(vocabulary) - num_categories(vocabulary)
+    )
 
 
 def windows_of_symbols(

@@ -140,7 +140,9 @@ def _without_kinds(
     named = [kind for kind in kinds if kind is not None]
     if named and len(named) < len(kinds):
         plain = next(str(source) for source, kind in zip(found, kinds, strict=True) if kind is None)
-        raise DataError(f"{plain}: has no category, but others have: expected {named[0]}=FILE of all or of none")
+        raise DataError(
+            f"{plain}: has no category, but others have: expected {named[0]}=FILE of all or of none"
+        )
     if named and list_format.category_column is not None:
         raise DataError(f"{named[0]}={found[0]}: a category was given, and a column of categories asked for")
     return found, kinds

@@ -45,6 +45,8 @@ class ConditionedModel(nn.Module):
         # A sequence begins with the last 0, which the mark changes places with: what is before it is not seen.
         places = torch.arange(marked.shape[1], device=tokens.device)  # (block_size + 1,)
         last_start = (marked == 0).mul(places).amax(dim=1, keepdim=True)  # (N, 1), 0 where there is none
-        shifted = torch.cat([tokens, tokens[:, -1:]], dim=1)  # (N, block_size + 1): the letters one place earlier
+        shifted = torch.cat(
+            [tokens, tokens[:, -1:]], dim=1
+        )  # (N, block_size + 1): the letters one place earlier
         before = torch.where(places < last_start, shifted, marked)  # (N, block_size + 1)
         return torch.where(places == last_start, marks, before)

@@ -1,7 +1,7 @@
 """Models of names of one category, made of a model that was trained on several; and names drawn from mixtures.
 
-Such a model takes the mark of the category at the oldest place of its context, or, where it is one over sequences, behind
-the start; see `namegen_ext.data.categories`. The marks' own logits are left out.
+Such a model takes the mark of the category at the oldest place of its context, or, where it is one over sequences,
+behind the start; see `namegen_ext.data.categories`. The marks' own logits are left out.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.arguments import (
     check_count,
     check_prefix,
@@ -16,9 +17,9 @@ from namegen_ext.sampling.arguments import (
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH
 from namegen_ext.sampling.shaping import Shaping
 from namegen_ext.sampling.stream import DEFAULT_BATCH_SIZE, DEFAULT_PATIENCE, NameStream
-from namegen_ext.scoring.likelihood import Likelihood
 from namegen_ext.scoring.near import NearSampler, check_within
 from namegen_ext.scoring.nearest import NearestNames
+from namegen_ext.scoring.scorer import NameLikelihood
 from namegen_ext.scoring.similar import FIRST_BATCH, UnlikeStream
 
 # More names than are ever drawn.
@@ -26,7 +27,8 @@ _ENDLESS = 2**60
 
 
 def near_names(
-    likelihood: Callable[..., Likelihood],
+    likelihood: Callable[..., NameLikelihood],
+    vocabulary: Vocabulary,
     name: str,
     within: int,
     n: int,
@@ -49,6 +51,7 @@ def near_names(
 
     Args:
         likelihood: makes what computes likelihoods, by a shaping and whether names are ``drawn``.
+        vocabulary: the model's symbols.
         name: the given one, as the model knows names.
         within: the largest edit distance, 1 to 3.
         n: how many names.
@@ -79,9 +82,9 @@ def near_names(
     temperature = check_temperature(temperature)
     made = likelihood(Shaping(temperature, top_k), drawn=not prefix)
     if top_k is not None:
-        check_top_k(top_k, len(made.vocabulary))
-    check_prefix(prefix, made.vocabulary, max_length)
-    sampler = NearSampler(made, name, within=within, prefix=prefix, max_length=max_length)
+        check_top_k(top_k, len(vocabulary))
+    check_prefix(prefix, vocabulary, max_length)
+    sampler = NearSampler(made, vocabulary, name, within=within, prefix=prefix, max_length=max_length)
     return NameStream(
         sampler,
         n,
