@@ -41,7 +41,7 @@ from namegen_ext.options.block_size import fitted_block_size
 from namegen_ext.options.choices import FUSED_CHOICES
 from namegen_ext.options.recipes import BEST_RECIPE, DEFAULT_RECIPE, RECIPES
 from namegen_ext.options.run_settings import RunSettings
-from namegen_ext.options.train_options import TrainOptions
+from namegen_ext.options.train_options import TrainOptions, problem_with_categories
 from namegen_ext.runs.config import RunConfig, read_config, weights_sha256, words_sha256
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.saved_model import SavedModel, read_saved_model
@@ -62,6 +62,8 @@ from namegen_ext.scoring.streams import near_names, without_similar
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
+
+    from namegen_ext.mix import GeneratorMix
 
 # The name of a word list that `fit` was given as an iterable.
 _GIVEN = "names"
@@ -164,13 +166,13 @@ def fit(
         rare=rare,
     )
     word_list = _word_list(names, reading)
-    if word_list.categories and MODELS[train_options.model].found:
-        if asked_recipe is not None or "model" in options:
-            raise DataError(
-                "a mixture learns no categories: expected model='mlp', 'wavenet', 'gpt' or 'ngram'"
-            )
-        recipe = DEFAULT_RECIPE
-        train_options = _train_options(recipe, options)
+    if word_list.categories:
+        if asked_recipe is None and "model" not in options and MODELS[train_options.model].found:
+            recipe = DEFAULT_RECIPE
+            train_options = _train_options(recipe, options)
+        problem = problem_with_categories(train_options)
+        if problem is not None:
+            raise DataError(f"names with categories: {problem}")
     train_options, block_notes = fitted_block_size(train_options, options, word_list.words)
     if progress:
         for note in (*word_list.notes, *block_notes):
@@ -329,6 +331,40 @@ class Generator:
         options = self.config.options
         return split_words(self._marked_words, options.split_seed, options.split, self._weights)
 
+    @staticmethod
+    def mix(parts: Sequence[tuple[Generator, float]]) -> GeneratorMix:
+        """Make one generator of several finished ones: a mixture of their distributions.
+
+        Each name is drawn from one of them, chosen by its weight. Their alphabets need not be the same.
+
+        Args:
+            parts: the generators, each with its weight; the weights sum to 1.
+
+        Raises:
+            ValueError: they cannot be mixed; the message says why.
+
+        Example:
+            >>> first = fit(["anna", "ben", "cleo", "dan", "eva", "finn"], steps=5)
+            >>> second = fit(["xu", "yi", "zoe", "xi", "yu", "zo"], steps=5)
+            >>> mixed = Generator.mix([(first, 0.7), (second, 0.3)])
+            >>> len(mixed.sample(10, seed=1)), mixed.nearest("zoey")
+            (10, ('zoe', 1))
+
+        """
+        from namegen_ext.mix import GeneratorMix
+
+        return GeneratorMix(parts)
+
+    @property
+    def reading(self) -> ListFormat:
+        """How its list was read, and what was done to its names."""
+        return self.config.reading
+
+    @property
+    def words(self) -> list[str]:
+        """The names of its list as they were learnt, those of ``dev`` and ``test`` among them."""
+        return list(self._words)
+
     @property
     def num_names(self) -> int:
         """How many names its list has, those of ``dev`` and ``test`` among them."""
@@ -485,12 +521,22 @@ class Generator:
             return draw(n, **options)
         return without_similar(draw, n, self._scorer().near, max_similarity, **options)
 
-    def _draw(self, weights: Mapping[str, float], n: int, **options: Any) -> NameStream:
-        # The Python backend asks torch.
-        by_torch = options.get("backend") == "python"
-        parts = [
+    def parts(self, weights: Mapping[str, float] | None = None, *, by_torch: bool = False) -> list[Part]:
+        """Return what names are drawn from: a part for each category; one for a list without categories.
+
+        Args:
+            weights: how often each category is drawn; None takes all, each by its share of the training names.
+            by_torch: whether modules are wanted, where the arrays of a run directory would do.
+
+        """
+        weights = self._weights_of(None) if weights is None else weights
+        return [
             Part(*self._model_of(category, by_torch=by_torch), weight) for category, weight in weights.items()
         ]
+
+    def _draw(self, weights: Mapping[str, float], n: int, **options: Any) -> NameStream:
+        # The Python backend asks torch.
+        parts = self.parts(weights, by_torch=options.get("backend") == "python")
         return iter_mixed_names(parts, n, **options)
 
     def _draw_near(
@@ -498,7 +544,7 @@ class Generator:
     ) -> NameStream:
         if not isinstance(name, str):
             raise ValueError(f"like must be a string, but got {name!r}")
-        likelihood = partial(self._likelihood, weights)
+        likelihood = partial(self.likelihood, weights)
         return near_names(
             likelihood, self.vocabulary, self.config.reading.as_learnt(name), within, n, **options
         )
@@ -589,7 +635,7 @@ class Generator:
         """Return P(category | name) of the categories that have training names: (n, K)."""
         if not names:
             return np.zeros((0, len(self._prior)))
-        likelihood = self._likelihood(self._prior)
+        likelihood = self.likelihood(self._prior)
         assert isinstance(likelihood, MixedLikelihood)
         return likelihood.posterior([self.config.reading.as_learnt(name) for name in names])
 
@@ -616,7 +662,7 @@ class Generator:
         common = max(self._prior, key=self._prior.__getitem__)
         losses: dict[str, dict[str, float | None]] = {}
         for category in names:
-            likelihood = self._likelihood({category: 1.0})
+            likelihood = self.likelihood({category: 1.0})
             losses[category] = {}
             for split in ("dev", "test"):
                 own = [
@@ -664,31 +710,38 @@ class Generator:
         if self.categories and category is not None:
             own = {mark_of(self.categories.index(name)) for name in weights}
             train = [without_mark(word) for word in self._marked_splits.train if word[0] in own]
-        scorer = Scorer(self._likelihood(weights), self.config.reading.as_learnt, self._words, train)
+        scorer = Scorer(self.likelihood(weights), self.config.reading.as_learnt, self._words, train)
         if category is None and self._network is not None:
             self._saved_scorer = scorer
         return scorer
 
-    def _likelihood(
+    def likelihood(
         self,
         weights: Mapping[str, float] | None = None,
         shaping: Shaping | None = None,
         *,
         drawn: bool = False,
     ) -> NameLikelihood:
+        """Return what computes the likelihoods of names, in the form in which they were learnt.
+
+        Args:
+            weights: how often each category is drawn; None takes all, each by its share of the training names.
+            shaping: temperature and top-k of the probabilities; None for those of the model itself.
+            drawn: whether the first symbol of a name is never its end, as where names are drawn without a prefix.
+
+        """
         weights = self._weights_of(None) if weights is None else weights
         parts = []
-        for category in weights:
-            model, vocabulary = self._model_of(category)
+        for part in self.parts(weights):
             nlls = symbol_nlls(
-                model,
-                len(vocabulary),
-                int(model.block_size),  # type: ignore[arg-type]
+                part.model,
+                len(part.vocabulary),
+                int(part.model.block_size),  # type: ignore[arg-type]
                 sequences=MODELS[self.config.options.model].sequences,
                 shaping=shaping,
                 drawn=drawn,
             )
-            parts.append(Likelihood(nlls, vocabulary))
+            parts.append(Likelihood(nlls, part.vocabulary))
         return MixedLikelihood(parts, list(weights.values())) if self.categories else parts[0]
 
     def nll(self, names: Iterable[str]) -> float:
@@ -707,7 +760,7 @@ class Generator:
         if self.categories:
             for word in words:
                 self.vocabulary.encode(word)  # raises at a letter that the model does not know
-            total = float(self._likelihood().nll(words)[0].sum())
+            total = float(self.likelihood().nll(words)[0].sum())
             return total / sum(len(word) + 1 for word in words)
         model = self.model
         from namegen_ext.training.corpus import build_examples

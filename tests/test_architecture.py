@@ -48,7 +48,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "diagnostics": {"_lazy", "data", "fusion", "models", "runs"},
     "plotting": {"_version", "_lazy", "diagnostics"},
     "reproduction": {"_lazy", "training"},
-    "generator": {"data", "models", "sampling", "scoring", "options", "runs", "training", "fitting"},
+    "mix": {"data", "sampling", "scoring"},
+    "generator": {"mix", "data", "models", "sampling", "scoring", "options", "runs", "training", "fitting"},
     "__init__": {"_version", "_lazy", "_native", "fusion", "generator"},
     # The packages beside this one.
     "namegen_reference": set(),

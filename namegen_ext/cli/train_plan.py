@@ -24,7 +24,7 @@ from namegen_ext.options.effects import check_effects
 from namegen_ext.options.ranges import shown
 from namegen_ext.options.recipes import DEFAULT_RECIPE, RECIPES
 from namegen_ext.options.run_settings import RunSettings
-from namegen_ext.options.train_options import OptionError, TrainOptions
+from namegen_ext.options.train_options import OptionError, TrainOptions, problem_with_categories
 from namegen_ext.runs.config import read_config, words_sha256
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError
@@ -117,6 +117,7 @@ def _new_run(parsed: argparse.Namespace) -> TrainPlan:
     reading = ListFormat(**given_format(parsed))
     with blamed("--data", DataError):
         words = load_words(parsed.data or DEFAULT_DATA, reading)
+    check_learns_categories(words, options)
     options, block_notes = fitted_block_size(options, given, words.words)
     plan = plan_of_words(
         words,
@@ -128,6 +129,18 @@ def _new_run(parsed: argparse.Namespace) -> TrainPlan:
         notes=block_notes,
     )
     return replace(plan, fused=parsed.fused, device=parsed.device or DEFAULT_DEVICE)
+
+
+def check_learns_categories(words: WordList, options: TrainOptions) -> None:
+    """See that a model can learn the categories of a list that has some.
+
+    Raises:
+        ArgumentError: it cannot.
+
+    """
+    problem = problem_with_categories(options) if words.categories else None
+    if problem is not None:
+        raise ArgumentError(f"argument --data: a list with categories: {problem}")
 
 
 def plan_of_words(

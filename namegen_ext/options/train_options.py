@@ -235,6 +235,17 @@ class TrainOptions:
         return cls(**options)
 
 
+def problem_with_categories(options: TrainOptions) -> str | None:
+    """Say why a model cannot learn the names of several categories; return None where it can."""
+    if MODELS[options.model].found or options.model == "bigram":
+        return f"a {options.model} learns none, expected --model mlp, wavenet, gpt or ngram"
+    if options.model == "ngram" and options.estimator == KNESER_NEY:
+        return "kneser-ney learns none, expected --estimator witten-bell or add-k"
+    if "factors" in MODELS[options.model].options and options.factors != "auto":
+        return f"the category has a place in the block: got --factors {options.factors}, expected auto"
+    return None
+
+
 def _list(names: Any) -> str:
     return ", ".join(names)
 
