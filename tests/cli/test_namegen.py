@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from namegen_ext import __version__
+from namegen_ext.cli import __main__ as console_script
 from namegen_ext.cli import main as cli
 
 
@@ -65,4 +66,4 @@ def test_the_console_script_is_declared() -> None:
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("namegen_ext is not installed here, so it has no console script")
     (script,) = [script for script in scripts if script.name == "namegen"]
-    assert script.load() is cli.main
+    assert script.load() is console_script.run
