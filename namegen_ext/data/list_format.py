@@ -26,12 +26,12 @@ class ListFormat:
         column: of a table: the name or the number, from 1, of the column with the words. None: the column called "name"
             or the like, else the first.
         count_column: of a table: the column with how often each word counts; None for once each.
-        category_column: of a table: the column with the category of each word; None for words without categories.
         comment: lines that begin with this are passed over; None for none.
         case: "keep"; "lower" for words in lower case; "title" for words that are learnt in lower case and written with
             capital initials when they are drawn.
         normalize: the Unicode normal form that words are brought to: "none", "nfc" or "nfkc".
         rare: words with a character that fewer words than this have are left out; 0 and 1 leave none out.
+        category_column: of a table: the column with the category of each word; None for words without categories.
 
     Raises:
         DataError: a value that cannot be; the message names it.
@@ -45,11 +45,11 @@ class ListFormat:
 
     column: str | None = None
     count_column: str | None = None
-    category_column: str | None = None
     comment: str | None = None
     case: str = "keep"
     normalize: str = "none"
     rare: int = 0
+    category_column: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("column", "count_column", "category_column", "comment"):

@@ -4,9 +4,9 @@
 
 FOLDER holds a file of names for each category, such as the 18 nationalities of surnames of PyTorch's tutorials on
 classifying and on generating names with a character-level RNN ("NLP From Scratch", pytorch.org). Every model is trained
-on the same 80% of the names, for the same time on one thread, and judged by the other 20%: by the loss of the names given
-their categories, in nats per character, and by how often the right category is found. A model of names finds categories
-by Bayes' rule; the classifier is trained for nothing else.
+on the same 80% of the names, for the same time on one thread, and judged by the other 20%: by the loss of the names
+given their categories, in nats per character, and by how often the right category is found. A model of names finds
+categories by Bayes' rule; the classifier is trained for nothing else.
 """
 
 from __future__ import annotations
@@ -133,9 +133,10 @@ def _generators(lists: dict[str, list[str]], seconds: float) -> list[tuple[str, 
     begin = time.perf_counter()
     counts = fit(lists, model="ngram", init="counts", steps=0, estimator="witten-bell", block_size=4)
     made = [("Witten-Bell counts, block 4", counts, time.perf_counter() - begin)]
-    steps = 1000
-    spent = _timed_fit(lists, steps)[1]
-    steps = max(steps, int(steps * seconds / spent))
+    # Reading the list and evaluating take their time too, whatever the number of steps.
+    few, many = _timed_fit(lists, 1000)[1], _timed_fit(lists, 5000)[1]
+    step = max(many - few, 1e-3) / 4000
+    steps = max(1000, 1000 + int((seconds - few) / step))
     generator, spent = _timed_fit(lists, steps)
     return [*made, (f"perceptron, {steps:,} steps", generator, spent)]
 
