@@ -49,7 +49,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "diagnostics": {"_lazy", "data", "fusion", "models", "runs"},
     "plotting": {"_version", "_lazy", "diagnostics"},
     "reproduction": {"_lazy", "training"},
+    "mix": {"data", "steering", "sampling", "scoring"},
     "generator": {
+        "mix",
         "data",
         "models",
         "steering",

@@ -21,7 +21,7 @@ from namegen_ext.cli.train_flags import (
     given_options,
     given_settings,
 )
-from namegen_ext.cli.train_plan import TrainPlan, blamed, plan_of_words
+from namegen_ext.cli.train_plan import TrainPlan, blamed, check_learns_categories, plan_of_words
 from namegen_ext.data import DataError, ListFormat, load_words
 from namegen_ext.options.recipes import BEST_RECIPE, RECIPES
 from namegen_ext.options.run_settings import RunSettings
@@ -87,6 +87,7 @@ def _plan(parsed: argparse.Namespace) -> TrainPlan:
     with blamed("LIST", DataError):
         words = load_words(parsed.list, reading)
     options = RECIPES[BEST_RECIPE].train_options(given_options(parsed))
+    check_learns_categories(words, options)
     return plan_of_words(
         words,
         recipe=BEST_RECIPE,
