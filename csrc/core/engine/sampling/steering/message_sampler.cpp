@@ -91,7 +91,7 @@ void MessageSampler::draw_batch(uint64_t seed, uint64_t first, int64_t count, st
 // Forgets all rows where there is room for fewer than `count` further ones, but those of the active names. What is made
 // anew comes out as it was, so that forgetting changes no name.
 void MessageSampler::make_room(int64_t active, int64_t count) {
-  if (most_rows_ == messages_->cells() || num_rows_ + count <= most_rows_ - active) return;
+  if (most_rows_ == messages_->cells() || num_rows_ + count <= most_rows_) return;
   std::vector<Cell> kept(active);
   for (int64_t i = 0; i < active; ++i) kept[i] = cell_[row_[i]];
   std::fill_n(row_of_cell_.get(), messages_->cells(), 0u);
