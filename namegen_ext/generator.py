@@ -468,6 +468,8 @@ class Generator:
     def _constraints(self, options: dict[str, Any]) -> Constraints:
         """Take the constraints out of the options."""
         given = {name: options.pop(name) for name in _CONSTRAINTS if name in options}
+        if "constraints" in options:
+            raise ValueError(f"constraints must be given one by one here, as {', '.join(_CONSTRAINTS)}")
         reading = self.config.reading
         return Constraints(**given, ignore_case=reading.case != "keep").mapped(reading.as_learnt)
 

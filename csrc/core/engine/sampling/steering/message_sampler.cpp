@@ -28,9 +28,9 @@ MessageSampler::MessageSampler(std::shared_ptr<const Messages> messages, Spellin
       thresholds_(most_rows_ * row_width(spelling_.vocab())),
       last_(most_rows_),
       rows_{thresholds_.data(), last_.data(), row_width(spelling_.vocab())},
-      row_of_cell_(static_cast<uint32_t*>(std::calloc(messages_->cells(), sizeof(uint32_t)))),
-      next_row_(most_rows_ * row_width(spelling_.vocab())),
+      next_row_(most_rows_ * padded(spelling_.vocab())),
       cell_(most_rows_),
+      row_of_cell_(static_cast<uint32_t*>(std::calloc(messages_->cells(), sizeof(uint32_t)))),
       cumulative_(spelling_.vocab()),
       words_(kTurn * kMessageBatch),
       slot_(kMessageBatch),
@@ -56,6 +56,7 @@ void MessageSampler::draw_batch(uint64_t seed, uint64_t first, int64_t count, st
   std::iota(slot_.data(), slot_.data() + count, 0u);
   make_room(0, 1);
   std::fill_n(row_.data(), count, row_of(0, 0));
+  const int64_t stride = padded(spelling_.vocab());
   int64_t active = count;
   for (int64_t step = 0; active > 0; ++step) {
     if (step % kTurn == 0) {
@@ -74,11 +75,11 @@ void MessageSampler::draw_batch(uint64_t seed, uint64_t first, int64_t count, st
       const uint32_t symbol = symbol_[i], slot = slot_[i], row = row_[i];
       cells_.put(slot, step, symbol);
       if (symbol == 0) cells_.length()[slot] = step;
-      uint32_t next = next_row_[row * rows_.width + symbol];
+      uint32_t next = next_row_[row * stride + symbol];
       if (next == 0) next = find_next(row, symbol);
       row_[going_on] = next - 1;
       __builtin_prefetch(rows_.thresholds + (next - 1) * rows_.width);
-      __builtin_prefetch(next_row_.data() + (next - 1) * rows_.width);
+      __builtin_prefetch(next_row_.data() + (next - 1) * stride);
       slot_[going_on] = slot;
       place_[going_on] = place_[i];
       going_on += symbol != 0;
@@ -104,7 +105,7 @@ uint32_t MessageSampler::find_next(uint32_t row, uint32_t symbol) {
   const Cell cell = cell_[row];
   const int32_t state = messages_->automaton().after(cell.state, symbol);
   const uint32_t next = row_of(messages_->contexts().next(cell.context)[symbol], static_cast<uint32_t>(state)) + 1;
-  return next_row_[row * rows_.width + symbol] = next;
+  return next_row_[row * padded(spelling_.vocab()) + symbol] = next;
 }
 
 uint32_t MessageSampler::row_of(uint32_t context, uint32_t state) {
@@ -130,8 +131,9 @@ void MessageSampler::make_row(Cell cell, uint32_t row) {
   }
   for (double& value : cumulative_) value /= sum;
   kernels_.cumulative_to_rows({cumulative_.data(), 1, automaton.vocab, rows_, row});
-  std::fill_n(&next_row_[row * rows_.width], rows_.width, 0u);
-  next_row_[row * rows_.width] = 1;  // behind the end of a name any row will do
+  uint32_t* behind_symbols = &next_row_[row * padded(spelling_.vocab())];
+  std::fill_n(behind_symbols, padded(spelling_.vocab()), 0u);
+  behind_symbols[0] = 1;  // behind the end of a name any row will do
 }
 
 }  // namespace namegen::sampling

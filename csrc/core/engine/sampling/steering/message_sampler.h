@@ -35,8 +35,9 @@ class MessageSampler final : public Sampler {
   AlignedArray<uint32_t> thresholds_;
   AlignedArray<int32_t> last_;
   Rows rows_;
-  AlignedArray<uint32_t> next_row_;  // (rows, width): the row behind each symbol and 1, or 0 where it is not known yet
-  AlignedArray<Cell> cell_;          // (rows): what each was made for
+  AlignedArray<uint32_t>
+      next_row_;             // (rows, padded(vocab)): the row behind each symbol and 1, or 0 where it is not known yet
+  AlignedArray<Cell> cell_;  // (rows): what each was made for
   // Of each cell of the messages: its row and 1, or 0 where there is none yet. The memory comes zeroed from the system,
   // and what is never asked for is never touched.
   struct Free {
