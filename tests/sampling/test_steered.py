@@ -403,3 +403,20 @@ def test_a_vocabulary_wider_than_a_row() -> None:
             )
             assert sum(map(str.__ne__, native, python)) <= 1
             assert all(name[-1] in letters[size // 2 :] and len(name) <= 4 for name in native)
+
+
+def test_rows_that_are_forgotten_come_back_as_they_were() -> None:
+    """64 MiB of rows are kept, which are 524,288 of 27 symbols; untrained, the model comes to more of them."""
+    vocabulary = Vocabulary("abcdefghijklmnopqrstuvwxyz")
+    model = MLP(27, 3, embedding_dim=2, hidden_size=4)
+    drawn = NameSampler(model, vocabulary, 100_000, constraints=Constraints(suffix="a"))
+    assert drawn.method == "table"
+    names = drawn.draw(1, 0, 60_000)
+    cells = {
+        (name[max(0, end - 3) : end], end, name[:end][-1:] == "a")
+        for name in names
+        for end in range(len(name))
+    }
+    assert len(cells) > 524_288
+    fresh = NameSampler(model, vocabulary, 100_000, constraints=Constraints(suffix="a"))
+    assert fresh.draw(1, 59_000, 1000) == names[-1000:] == drawn.draw(1, 59_000, 1000)
