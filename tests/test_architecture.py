@@ -63,7 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": {"_version", "_lazy", "_native", "fusion", "generator"},
     # The packages beside this one.
     "namegen_reference": set(),
-    "namegen_lessons": {"data", "ops", "models", "namegen_reference"},
+    "namegen_lessons": {"data", "engine", "ops", "models", "namegen_reference"},
     # The commands.
     "cli": {
         "_version",

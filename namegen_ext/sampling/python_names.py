@@ -89,7 +89,7 @@ class NameWriter:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         code_points = [ord(symbol) for symbol in ("\n", *vocabulary.symbols)]
-        self._code_points = torch.tensor(code_points, dtype=torch.int32)  # (V,)
+        self._code_points = torch.tensor(code_points, dtype=torch.int32, device="cpu")  # (V,)
 
     def names(self, symbols: Tensor) -> list[str]:
         """Write rows of symbols (N, L), each ending in zeros."""

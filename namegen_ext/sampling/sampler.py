@@ -11,6 +11,7 @@ from namegen_ext.sampling.arguments import (
     check_prefix,
     check_temperature,
     check_top_k,
+    known_form,
 )
 from namegen_ext.sampling.errors import NOT_FINITE, NotCoveredError, SamplingError, TooFewAcceptedError
 from namegen_ext.sampling.native import (
@@ -117,6 +118,7 @@ class NameSampler:
         )
         self.vocabulary = vocabulary
         prefix_symbols = check_prefix(prefix, vocabulary, max_length)
+        prefix = known_form(prefix, vocabulary)
         max_steps = max_length - len(prefix)
         check_choice(method, METHODS, name="method")
         check_choice(backend, BACKENDS, name="backend")
