@@ -100,6 +100,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "fusion",
         "models",
         "engine",
+        "steering",
         "sampling",
         "options",
         "training",

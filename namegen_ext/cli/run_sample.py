@@ -143,6 +143,8 @@ def _describe(streams: Sequence[Stream], options: argparse.Namespace, num_names:
 
 
 def _sum(parts: Sequence[SampleCounts]) -> SampleCounts:
+    if len(parts) == 1:
+        return parts[0]
     total = SampleCounts(drawn_distinct=None if parts[0].drawn_distinct is None else 0)
     for part in parts:
         total.names += part.names

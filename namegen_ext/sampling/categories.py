@@ -127,8 +127,8 @@ class MixtureSampler:
 def iter_mixed_names(parts: Sequence[Part], n: int, *, seed: int | None = None, **options: Any) -> NameStream:
     """Draw names from a mixture of distributions; the options are those of `namegen_ext.sampling.iter_names`.
 
-    A part is chosen by its weight first, and the name is drawn from it, given the constraints: so the shares of the parts
-    are those that were asked for, whatever names are to be.
+    A part is chosen by its weight first, and the name is drawn from it, given the constraints: so the shares of the
+    parts are those that were asked for, whatever names are to be.
 
     Raises:
         ValueError: an argument that cannot be; the message names it.
