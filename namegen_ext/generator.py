@@ -567,7 +567,6 @@ class Generator:
             likelihood, self.vocabulary, self.config.reading.as_learnt(name), within, n, **options
         )
 
-<<<<<<< HEAD
     def _weights_of(self, category: str | Mapping[str, float] | None) -> dict[str, float]:
         """Return how often each category is drawn; {"": 1.0} for a list without categories."""
         if category is not None:
@@ -591,15 +590,6 @@ class Generator:
         if not self.categories:
             return model, self.vocabulary
         return of_category(model, self.config.vocabulary, self.categories.index(category))
-=======
-    def _constraints(self, options: dict[str, Any]) -> Constraints:
-        """Take the constraints out of the options."""
-        given = {name: options.pop(name) for name in _CONSTRAINTS if name in options}
-        if "constraints" in options:
-            raise ValueError(f"constraints must be given one by one here, as {', '.join(_CONSTRAINTS)}")
-        reading = self.config.reading
-        return Constraints(**given, ignore_case=reading.case != "keep").mapped(reading.as_learnt)
->>>>>>> f6b82ce1b3fefcec9687b316babb6618c7ef9327
 
     @property
     def max_length(self) -> int:

@@ -144,6 +144,7 @@ def take_constraints(options: dict[str, Any], reading: ListFormat) -> Constraint
 
     Raises:
         ConstraintError: a constraint that cannot be.
+        ValueError: there is an option ``constraints``.
 
     Example:
         >>> from namegen_ext.data import ListFormat
@@ -153,6 +154,8 @@ def take_constraints(options: dict[str, Any], reading: ListFormat) -> Constraint
         ('a', {'top_k': 3})
 
     """
-    names = {field.name for field in fields(Constraints)} - {"ignore_case"}
-    given = {name: options.pop(name) for name in list(options) if name in names}
+    names = [field.name for field in fields(Constraints) if field.name != "ignore_case"]
+    if "constraints" in options:
+        raise ValueError(f"constraints must be given one by one here, as {', '.join(names)}")
+    given = {name: options.pop(name) for name in names if name in options}
     return Constraints(**given, ignore_case=reading.case != "keep").mapped(reading.as_learnt)
