@@ -152,6 +152,8 @@ def _sum(parts: Sequence[SampleCounts]) -> SampleCounts:
         total.drawn += part.drawn
         total.drawn_new += part.drawn_new
         total.similar += part.similar
+        if len(parts) == 1:  # of several streams, there is no one share
+            total.accepted = part.accepted
         if total.drawn_distinct is not None:
             total.drawn_distinct += part.drawn_distinct or 0
     return total
