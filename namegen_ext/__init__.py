@@ -44,6 +44,7 @@ else:
             "runs",
             "sampling",
             "scoring",
+            "steering",
             "training",
         ),
     )
