@@ -56,7 +56,9 @@ def test_build_info() -> None:
     assert info["cpu_isas_compiled"][0] == info["cpu_isas_supported"][0] == "baseline"
     assert set(info["cpu_isas_supported"]) <= set(info["cpu_isas_compiled"])
     assert info["cpu_isa"] in info["cpu_isas_supported"]
-    assert info["cuda_compiled"] == (info["cuda_note"] == ""), "without CUDA kernels there is a reason, and only then"
+    assert info["cuda_compiled"] == (info["cuda_note"] == ""), (
+        "without CUDA kernels there is a reason, and only then"
+    )
 
 
 @pytest.mark.skipif(

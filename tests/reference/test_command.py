@@ -42,4 +42,6 @@ def test_without_graphviz_the_advice_is_for_this_call(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": str(tmp_path)}
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("not rendered")]
-    assert line.endswith(f"Graphviz is not installed; where it is: dot -Tsvg {tmp_path / 'graph.dot'} > graph.svg")
+    assert line.endswith(
+        f"Graphviz is not installed; where it is: dot -Tsvg {tmp_path / 'graph.dot'} > graph.svg"
+    )

@@ -18,6 +18,7 @@ _LOOKS = {
     "mlp": (style.ORANGE, "P"),
     "default": (style.GREY, "X"),
     "wavenet": (style.BLACK, "o"),
+    "gpt": (style.BLACK, "x"),
     FIT: (style.VERMILLION, "*"),
 }
 _MOST = 3.6  # nats: what lies beyond is drawn at the edge
