@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # What is made of runs.
     "diagnostics": {"_lazy", "data", "fusion", "models", "runs"},
     "plotting": {"_version", "_lazy", "diagnostics"},
-    "reproduction": {"_lazy", "training"},
+    "reproduction": {"_lazy", "data", "models", "options", "runs", "training", "fitting"},
     "generator": {"data", "models", "sampling", "options", "runs", "training", "fitting"},
     "__init__": {"_version", "_lazy", "_native", "fusion", "generator"},
     # The packages beside this one.
