@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"_lazy", "_native", "data", "nn"},
     "engine": {"_native", "data", "nn", "models"},
     "sampling": {"_lazy", "_native", "data", "nn", "models"},
+    "scoring": {"_lazy", "_native", "data", "models", "sampling"},
     # What can be asked for, what a run leaves behind, training.
     "options": {"data", "nn", "models"},
     "runs": {"_version", "data", "models", "options"},
@@ -47,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "diagnostics": {"_lazy", "data", "fusion", "models", "runs"},
     "plotting": {"_version", "_lazy", "diagnostics"},
     "reproduction": {"_lazy", "data", "models", "options", "runs", "training", "fitting"},
-    "generator": {"data", "models", "sampling", "options", "runs", "training", "fitting"},
+    "generator": {"data", "models", "sampling", "scoring", "options", "runs", "training", "fitting"},
     "__init__": {"_version", "_lazy", "_native", "fusion", "generator"},
     # The packages beside this one.
     "namegen_reference": set(),
@@ -60,6 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "nn",
         "models",
         "sampling",
+        "scoring",
         "options",
         "runs",
         "training",
@@ -71,6 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"__init__", "cli"},
     "train": {"cli"},
     "sample": {"options", "cli"},
+    "score": {"cli"},
     "plot": {"options", "runs", "diagnostics", "cli"},
     "reproduce": {"data", "options", "reproduction", "cli"},
     "lessons": {"options", "cli"},
@@ -234,7 +237,10 @@ def file_of(module: str) -> Path | None:
     "module",
     [
         "namegen_bench.command",
-        *(f"namegen_ext.{name}" for name in ("cli.main", "train", "sample", "plot", "lessons", "reproduce")),
+        *(
+            f"namegen_ext.{name}"
+            for name in ("cli.main", "train", "sample", "score", "plot", "lessons", "reproduce")
+        ),
     ],
 )
 @pytest.mark.parametrize("library", ["torch", "jax", "matplotlib", "numpy"])

@@ -159,6 +159,7 @@ TORCH_FREE = [
     "namegen_ext.runs.files",
     "namegen_ext.runs.lock",
     "namegen_ext.sampling",
+    "namegen_ext.scoring",
     "namegen_ext.training",
     "namegen_ext.training.errors",
     "namegen_ext.training.interrupt",
@@ -259,3 +260,8 @@ def test_every_name_of_the_readme_is_there() -> None:
     packages = [name for path in ROOT.glob("*/__init__.py") if not (name := path.parent.name).startswith("_")]
     for package in packages:
         assert run("-c", f"import namegen_ext; namegen_ext.{package}").returncode == 0
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = (ROOT.parent / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {namegen_ext.__version__}\n" in citation

@@ -86,6 +86,15 @@ def listing(entries: Mapping[str, str]) -> str:
     )
 
 
+def output_file(text: str) -> Path:
+    """Read the path of a file to write: the ``type`` of a flag that takes one."""
+    file = path(text)
+    problem = problem_with_file(file)
+    if problem is not None:
+        raise argparse.ArgumentTypeError(problem)
+    return file
+
+
 def problem_with_file(file: Path) -> str | None:
     """Say why a file cannot be written, before anything is computed for it; return None where it seems possible."""
     folder = file.absolute().parent
