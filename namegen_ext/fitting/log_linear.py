@@ -12,6 +12,7 @@ from torch import Tensor
 # little.
 _RIDGE = 10.0
 _ITERATIONS = 60
+_NEAR_ENOUGH = 1e-5  # of a weight, and of all held-out names' loss in nats: what is below is no difference
 # A model with less weight is left out.
 LEAST_WEIGHT = 0.02
 # And so is one by which held-out names gain less, in nats a character: drawing names takes the time of all models.
@@ -107,7 +108,9 @@ def _fit(log_probabilities: Tensor, targets: Tensor) -> Tensor:
     number = len(log_probabilities)
     even = 1 / number
     weights = torch.full((number,), even, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights], max_iter=_ITERATIONS, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(
+        [weights], max_iter=_ITERATIONS, tolerance_change=_NEAR_ENOUGH, line_search_fn="strong_wolfe"
+    )
 
     def objective() -> Tensor:
         optimizer.zero_grad()

@@ -312,8 +312,8 @@ class Searcher:
 
     def _step_seconds(self, network: Network) -> float:
         options = network.options
-        width = cast(int, options["hidden_size"]) / 128
-        return _STEP_SECONDS[self.batch_size] * (0.5 if network.model == "mlp" else width**2)
+        width, block = cast(int, options["hidden_size"]) / 128, cast(int, options["block_size"]) / 8
+        return _STEP_SECONDS[self.batch_size] * (0.5 if network.model == "mlp" else width**2 * block**0.7)
 
     def _climb_all(self, networks: Sequence[Network], counts: Tensor, seconds: float) -> list[_Candidate]:
         found = self._side_by_side(lambda network: self._climb(network, counts, seconds), networks)
@@ -412,7 +412,7 @@ class Searcher:
             steps=steps,
             batch_size=self.batch_size,
             learning_rate=network.learning_rate,
-            seed=self.seed,
+            seed=self.seed + network.seed_offset,
         )
         with self.lock:
             self.planned_seconds += steps * self._step_seconds(network)

@@ -15,6 +15,7 @@ import namegen_ext
 from namegen_ext.data import Splits, Vocabulary, split_words
 from namegen_ext.fitting import search as search_module
 from namegen_ext.fitting.held_out import Examples
+from namegen_ext.fitting.networks import FURTHER, WAVENET
 from namegen_ext.fitting.report import describe_search
 from namegen_ext.fitting.search import Search, Searcher, default_budget, longest_share
 from namegen_ext.training import evaluate
@@ -163,7 +164,8 @@ def test_progress_is_told_and_a_table_made(split: tuple[Splits, Vocabulary]) -> 
     assert table[0].split() == ["model", "steps", "alone", "with", "counts", "weight", "seconds", "why"]
     assert table[1].startswith("counts, up to 6")
     assert "the best by itself" in "".join(table[1:3])
-    assert re.search(r"held-out names gain .* by it; best of 50 to [\d,]+ steps", table[2])
+    assert re.search(r"held-out names gain .* by it", "".join(table[1:3]))
+    assert re.search(r"; best of 50 to [\d,]+ steps$", table[2])
     assert any(line.startswith("held out: each name in turn") for line in table)
 
 
@@ -188,6 +190,12 @@ def test_networks_side_by_side_are_those_of_one_after_another(
         models.append(again)
     assert [trial.label for trial in models[0].trials] == [trial.label for trial in models[1].trials]
     assert states_equal(models[0].model, models[1].model)
+
+
+def test_networks_of_one_kind_are_different() -> None:
+    first, *others = [network.build(11, seed=3) for network in FURTHER if network.config == WAVENET.config]
+    assert not others
+    assert not states_equal(first, WAVENET.build(11, seed=3))
 
 
 def test_the_longest_share_of_the_work() -> None:
@@ -234,7 +242,7 @@ def test_a_refitted_generator_has_learnt_all_names(names: list[str]) -> None:
     assert generator.config.options.refit
     assert f" on {len(names)} names of " in repr(generator)
     assert generator.summary is not None
-    assert generator.summary["test_loss"] > generator.nll(generator.splits.test), "that of before the refit"
+    assert generator.summary["test_loss"] != pytest.approx(generator.nll(generator.splits.test), abs=1e-3)
 
 
 @pytest.mark.parametrize(
