@@ -130,6 +130,10 @@ def test_the_command_measures_and_shows(tmp_path: Path, capsys: pytest.CaptureFi
     assert "made, seed 2, witten-bell: test loss " in out
     table = out[out.index("| list") :]
     assert len(read_rows(csv)) == 4
+    assert main(["quality", *arguments]) == 0
+    again = capsys.readouterr().out
+    assert again.splitlines()[1:] == table.splitlines(), "nothing was measured again"
+    assert len(read_rows(csv)) == 4
     assert main(["quality", "--from", str(csv), "--plot", str(tmp_path / "charts")]) == 0
     assert capsys.readouterr().out.startswith(table)
     assert {path.name for path in (tmp_path / "charts").iterdir()} == {"losses-light.svg", "losses-dark.svg"}
