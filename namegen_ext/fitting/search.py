@@ -39,6 +39,7 @@ _LARGE_LIST = 50_000  # windows: from here on the large batch learns more in the
 # docs/benchmarks.md. By these the work is planned, so that what is tried does not depend on the clock.
 _STEP_SECONDS = {_SMALL_BATCH: 100e-6, _LARGE_BATCH: 280e-6}
 _PLANNED_SHARE = 0.7  # of the budget; counting, predicting and the weights take the rest
+_CLOCK_SHARE = 0.9  # of the budget: by then all trainings have ended, on a machine that is slower than planned
 _PRETRAINING_SECONDS = 2.0
 _PRETRAINED_BELOW = 5000  # training names: a longer list knows better by itself
 _KNOWN_LETTERS = 0.5  # of a list's characters, else pre-training has nothing to say of it
@@ -215,7 +216,7 @@ class Searcher:
     def _is_late(self, needed: float) -> bool:
         """Whether so many planned seconds more, as long as they last here, would go beyond the budget."""
         slowness = max(1.0, self.trained_seconds / self.planned_seconds) if self.planned_seconds > 0 else 1.0
-        late = self.seconds() + slowness * needed > self.budget
+        late = self.seconds() + slowness * needed > _CLOCK_SHARE * self.budget
         note = (
             "the budget ended the search: with more time, or on a faster machine, more would have been tried"
         )
@@ -322,6 +323,8 @@ class Searcher:
     def _climb(self, network: Network, counts: Tensor, seconds: float) -> _Candidate | None:
         """Double a network's steps for as long as held-out names gain by it, in the mixture with the counts."""
         began = time.perf_counter()
+        if network.pretrained and self._is_late(_PRETRAINING_SECONDS):
+            return None
         starts = self._starts(network)
         # The last rung costs as much as all before it, and the refit as much as one part.
         affordable = seconds / self._step_seconds(network) / (2 * len(self.parts) + self.refit)
