@@ -39,7 +39,9 @@ _LARGE_LIST = 50_000  # windows: from here on the large batch learns more in the
 # docs/benchmarks.md. By these the work is planned, so that what is tried does not depend on the clock.
 _STEP_SECONDS = {_SMALL_BATCH: 100e-6, _LARGE_BATCH: 280e-6}
 _PLANNED_SHARE = 0.7  # of the budget; counting, predicting and the weights take the rest
-_CLOCK_SHARE = 0.9  # of the budget: by then all trainings have ended, on a machine that is slower than planned
+_CLOCK_SHARE = (
+    0.9  # of the budget: by then all trainings have ended, on a machine that is slower than planned
+)
 _PRETRAINING_SECONDS = 2.0
 _PRETRAINED_BELOW = 5000  # training names: a longer list knows better by itself
 _KNOWN_LETTERS = 0.5  # of a list's characters, else pre-training has nothing to say of it
@@ -300,7 +302,9 @@ class Searcher:
         networks = [WAVENET]
         words = self.splits.train
         if len(words) < _PRETRAINED_BELOW and share_of_known_letters(words) >= _KNOWN_LETTERS:
-            networks.append(PRETRAINED)
+            networks.insert(
+                0, PRETRAINED
+            )  # first, as a short list gains most by it, should the clock end the search
         seconds = _PLANNED_SHARE * self.budget - _PRETRAINING_SECONDS * (len(networks) - 1)
         if seconds <= 0:
             self._is_late(self.budget)

@@ -136,7 +136,10 @@ def test_the_command_measures_and_shows(tmp_path: Path, capsys: pytest.CaptureFi
     assert len(read_rows(csv)) == 4
     assert main(["quality", "--from", str(csv), "--plot", str(tmp_path / "charts")]) == 0
     assert capsys.readouterr().out.startswith(table)
-    assert {path.name for path in (tmp_path / "charts").iterdir()} == {"losses-light.svg", "losses-dark.svg"}
+    assert {path.name for path in (tmp_path / "charts").iterdir()} == {
+        "quality-losses-light.svg",
+        "quality-losses-dark.svg",
+    }
 
 
 @pytest.mark.parametrize(
