@@ -302,9 +302,8 @@ class Searcher:
         networks = [WAVENET]
         words = self.splits.train
         if len(words) < _PRETRAINED_BELOW and share_of_known_letters(words) >= _KNOWN_LETTERS:
-            networks.insert(
-                0, PRETRAINED
-            )  # first, as a short list gains most by it, should the clock end the search
+            # First, as a short list gains most by it, should the clock end the search.
+            networks.insert(0, PRETRAINED)
         seconds = _PLANNED_SHARE * self.budget - _PRETRAINING_SECONDS * (len(networks) - 1)
         if seconds <= 0:
             self._is_late(self.budget)
