@@ -12,6 +12,7 @@ from namegen_ext.cli.exit_status import OK
 from namegen_ext.cli.train_plan import TrainPlan, blamed
 from namegen_ext.data import DataError
 from namegen_ext.models.specs import MODELS
+from namegen_ext.options.effects import has_effect
 from namegen_ext.options.train_options import TrainOptions
 from namegen_ext.runs.checkpoint import newest_checkpoint
 from namegen_ext.runs.config import RunConfig, directory_stem, weights_sha256, words_sha256
@@ -28,6 +29,7 @@ from namegen_ext.training.progress import reporter_for
 from namegen_ext.training.summary import (
     describe_result,
     describe_samples,
+    describe_share_seen,
     describe_small_split,
     summarize,
 )
@@ -61,8 +63,27 @@ def run(plan: TrainPlan) -> int:
             raise
         # torch's own messages are many lines
         reason = f" ({error})" if type(error) is MemoryError and str(error) else ""
-        message = f"out of memory{reason}: try a smaller --batch-size or a smaller model"
-        raise CommandError(message) from None
+        raise CommandError(f"out of memory{reason}: {memory_advice(plan.options)}") from None
+
+
+def memory_advice(options: TrainOptions) -> str:
+    """Say what would take less memory. Only flags that change something beside the options are named."""
+    smaller = [
+        flag
+        for name, flag in (
+            ("batch_size", "--batch-size"),
+            ("block_size", "--block-size"),
+            ("hidden_size", "--hidden-size"),
+            ("embedding_dim", "--embedding-dim"),
+            ("num_layers", "--num-layers"),
+        )
+        if has_effect(name, options)
+    ]
+    advice = [f"a smaller {' or '.join(smaller)}"] if smaller else []
+    if options.full_batch and has_effect("hidden_size", options):
+        advice.append("--no-full-batch")
+    advice.append("fewer different characters, by --rare")
+    return f"try {', or '.join(advice)}"
 
 
 def _train(plan: TrainPlan) -> int:
@@ -182,6 +203,9 @@ def _run_steps(trainer: Trainer, plan: TrainPlan, directory: RunDirectory, stop:
     small = describe_small_split(len(plan.words), len(splits.dev), len(splits.test))
     if small:
         print(small)
+    share = describe_share_seen(len(trainer.corpus.train[1]), plan.options)
+    if share:
+        print(share)
     if trainer.group.size > 1:
         print(f"{trainer.group.size} processes, each on its share of every batch")
     if trainer.backend.note:
@@ -217,7 +241,7 @@ def _run_steps(trainer: Trainer, plan: TrainPlan, directory: RunDirectory, stop:
 
 def _advice(error: TrainingDivergedError, options: TrainOptions, directory: RunDirectory) -> str:
     advice = f"{error}; try a --learning-rate below {options.learning_rate:g}"
-    if options.init == "plain":
+    if options.init == "plain" and has_effect("init", options):
         advice += " or --init kaiming"
     try:
         checkpoint = newest_checkpoint(directory, warn=_warn)

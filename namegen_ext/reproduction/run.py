@@ -108,7 +108,10 @@ def run_row(row: Row, words: Sequence[str], *, fused: str | None = None, seed: i
         return _run_search(row, words, options, began)
     # A counting model has nothing to fuse and nothing to train.
     first = _FirstLoss()
-    trainer = Trainer(words, options, fused=fused if options.steps else None, reporter=first, eval_every=0)
+    kept: dict[str, Any] = {"log_every": options.steps} if _needs_all_steps(row) else {}
+    trainer = Trainer(
+        words, options, fused=fused if options.steps else None, reporter=first, eval_every=0, **kept
+    )
     result: TrainResult | None = None
     try:
         result = trainer.run()
@@ -116,6 +119,9 @@ def run_row(row: Row, words: Sequence[str], *, fused: str | None = None, seed: i
         losses: dict[str, float | None] = {}
     else:
         losses = _losses(result, row, first.loss)
+        if _needs_all_steps(row):
+            steps = trainer.last_losses.double()  # (steps,)
+            losses |= {"last_step": float(steps[-1]), "mean_step": float(steps.mean())}
     checks = tuple(Check(expected, losses.get(expected.metric)) for expected in row.expectations)
     return Outcome(
         row=row,
@@ -154,6 +160,10 @@ def _run_search(row: Row, words: Sequence[str], options: TrainOptions, began: fl
         train_seconds=search.seconds,
         options=run.config.options.to_json(),
     )
+
+
+def _needs_all_steps(row: Row) -> bool:
+    return any(expected.metric in ("last_step", "mean_step") for expected in row.expectations)
 
 
 def _verdict(result: TrainResult | None, checks: Sequence[Check], row: Row, parameters: int) -> str:
