@@ -43,6 +43,7 @@ else:
             "reproduction",
             "runs",
             "sampling",
+            "steering",
             "scoring",
             "steering",
             "training",

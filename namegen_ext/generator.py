@@ -227,7 +227,7 @@ def _fit_mixture(
     from namegen_ext.training.backends import choose_device
 
     chosen = choose_device(device)
-    from namegen_ext.fitting.mixture_run import fit_mixture
+    from namegen_ext.fitting.mixture_run import fit_mixture, mixture_summary
     from namegen_ext.fitting.report import describe_search
 
     tell = (lambda what, share: print(f"{share:4.0%}  {what}")) if progress else (lambda what, share: None)
@@ -235,7 +235,10 @@ def _fit_mixture(
     if progress:
         print(describe_search(fitted.search))
     model = fitted.search.model.to(chosen)
-    return Generator(model, fitted.config, words.words, steps=fitted.search.steps, weights=words.weights)
+    steps = fitted.search.steps
+    generator = Generator(model, fitted.config, words.words, steps=steps, weights=words.weights)
+    generator.summary = mixture_summary(fitted, samples=())
+    return generator
 
 
 def load(run_dir: str | os.PathLike[str], device: str = "cpu") -> Generator:
@@ -279,6 +282,8 @@ class Generator:
         vocabulary: the symbols of names.
         steps: as given.
         categories: the names of the categories of its list; none where it has none.
+        summary: of a mixture that `fit` has just found, what summary.json tells of it: what was tried, and the losses
+            of before it was trained on all names; else None.
 
     Example:
         >>> generator = fit(["anna", "ben", "cleo", "dan", "eva", "finn", "gail"], steps=5)
@@ -307,6 +312,7 @@ class Generator:
             letters_of(config.vocabulary) if config.categories else config.vocabulary
         )
         self.steps = steps
+        self.summary: dict[str, object] | None = None
         self._marked_words = words  # each with the mark of its category, where there are categories
         self._words = [without_mark(word) for word in words] if config.categories else words
         self._weights = weights
@@ -318,7 +324,11 @@ class Generator:
 
     @cached_property
     def splits(self) -> Splits:
-        """The names it was trained on (``splits.train``), and those kept for ``dev`` and ``test``."""
+        """The names it learnt from (``splits.train``), and those kept for ``dev`` and ``test``.
+
+        A mixture with the option ``refit`` was trained on all of them in the end. The losses of before are in
+        ``summary`` and in the run directory's summary.json.
+        """
         splits = self._marked_splits
         if not self.categories:
             return splits
@@ -365,6 +375,10 @@ class Generator:
     def words(self) -> list[str]:
         """The names of its list as they were learnt, those of ``dev`` and ``test`` among them."""
         return list(self._words)
+
+    @property
+    def _training_names(self) -> list[str]:
+        return self._words if self.config.options.refit else self.splits.train
 
     @property
     def num_names(self) -> int:
@@ -529,7 +543,7 @@ class Generator:
         if isinstance(options.get("prefix"), str):
             options["prefix"] = reading.as_learnt(options["prefix"])
         options.setdefault("case", reading.case)
-        known = self.splits.train if novel == "train" else self._words
+        known = self._training_names if novel == "train" else self._words
         options |= {"training_names": known, "novel": novel is not False}
         weights = self._weights_of(category)
         draw = (
@@ -724,7 +738,7 @@ class Generator:
         if category is None and self._saved_scorer is not None:
             return self._saved_scorer
         weights = self._weights_of(category)
-        train = self.splits.train
+        train = self._training_names
         if self.categories and category is not None:
             own = {mark_of(self.categories.index(name)) for name in weights}
             train = [without_mark(word) for word in self._marked_splits.train if word[0] in own]
@@ -795,7 +809,7 @@ class Generator:
         """Write a run directory that `from_run` and ``python -m namegen_ext.sample`` read.
 
         It holds config.json, model.safetensors and, where the names do not come with the package, words.txt; where they
-        have counts, weights.txt.
+        have counts, weights.txt; of a mixture that was just found, summary.json.
 
         Raises:
             RunError: it exists and is not empty, or cannot be written.
@@ -807,6 +821,8 @@ class Generator:
         directory = RunDirectory.create(Path(path))
         self.config.write(directory, self._marked_words, self._weights)
         save_model(directory, model.state_dict(), self.steps)
+        if self.summary is not None:
+            directory.write_summary(self.summary)
 
     def __repr__(self) -> str:
         if self._saved is not None:
@@ -817,7 +833,7 @@ class Generator:
             num_values = number_of_values(self.model)
         return (
             f"Generator({self.config.options.model}, {num_values:,} parameters, "
-            f"{len(self.vocabulary)} symbols, {self.steps:,} steps on {len(self.splits.train):,} names of "
+            f"{len(self.vocabulary)} symbols, {self.steps:,} steps on {len(self._training_names):,} names of "
             f"{self.config.data_name!r})"
         )
 

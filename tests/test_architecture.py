@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # What is made of runs.
     "diagnostics": {"_lazy", "data", "fusion", "models", "runs"},
     "plotting": {"_version", "_lazy", "diagnostics"},
-    "reproduction": {"_lazy", "training"},
+    "reproduction": {"_lazy", "data", "models", "options", "runs", "training", "fitting"},
     "mix": {"data", "steering", "sampling", "scoring"},
     "generator": {
         "mix",

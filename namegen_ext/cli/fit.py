@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from namegen_ext.cli.command import run_command
 from namegen_ext.cli.parser import Parser, path
@@ -88,7 +89,7 @@ def _plan(parsed: argparse.Namespace) -> TrainPlan:
         words = load_words(parsed.list, reading)
     options = RECIPES[BEST_RECIPE].train_options(given_options(parsed))
     check_learns_categories(words, options)
-    return plan_of_words(
+    plan = plan_of_words(
         words,
         recipe=BEST_RECIPE,
         options=options,
@@ -96,6 +97,7 @@ def _plan(parsed: argparse.Namespace) -> TrainPlan:
         settings=RunSettings(**given_settings(parsed)),
         reading=reading,
     )
+    return replace(plan, list_argument="LIST")
 
 
 if __name__ == "__main__":

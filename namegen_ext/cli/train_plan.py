@@ -61,6 +61,7 @@ class TrainPlan:
         settings: what is reported and saved.
         resumed: the directory to go on in; None for a new run.
         planned_steps: how many steps a resumed run was to have; None for a new run.
+        list_argument: what the command calls the list in messages.
 
     """
 
@@ -79,6 +80,7 @@ class TrainPlan:
     notes: tuple[str, ...] = ()
     resumed: RunDirectory | None = None
     planned_steps: int | None = None
+    list_argument: str = "--data"
 
     def word_list(self) -> WordList:
         """Return the words with where they came from."""
