@@ -249,7 +249,8 @@ def _run_linear(x: Tensor, linear: nn.Linear) -> Tensor | None:
     if not weight.is_cpu and why_not_supported("linear", weight.device) is not None:
         return None
     rows = LINEAR_ROWS if weight.numel() <= LARGE_WEIGHT else LARGE_WEIGHT_ROWS
-    if x.numel() < rows * weight.shape[-1]:
+    # An exported program takes any number of rows. A comparison would bind it to the rows of its example.
+    if not torch.compiler.is_exporting() and x.numel() < rows * weight.shape[-1]:
         return None
     return linear_operator(x, weight, bias)
 

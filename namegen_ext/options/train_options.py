@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from namegen_ext.data import SPLITS
-from namegen_ext.models import COUNTS, MODELS, SCHEMES
+from namegen_ext.models import COUNTS, MODELS
 from namegen_ext.models.arguments import check_factors
-from namegen_ext.models.specs import ESTIMATORS, KNESER_NEY
+from namegen_ext.models.specs import ESTIMATORS, GPT_ACTIVATIONS, GPT_NORMS, KNESER_NEY
 from namegen_ext.nn.variances import VARIANCES
-from namegen_ext.options.choices import OPTIMIZERS
+from namegen_ext.options.choices import INITS, MICROGPT, OPTIMIZERS, ORDERS
 from namegen_ext.options.limits import LIMITS, MOST_STEPS
 from namegen_ext.options.ranges import WholeNumbers, shown
 from namegen_ext.options.schedules import SCHEDULES
@@ -56,20 +56,34 @@ class TrainOptions:
         num_heads: heads of each of its attentions.
         dropout: share of the gpt's values that is dropped in training.
         tied: whether the gpt's head shares the weight of its token embedding.
-        init: initialisation scheme, see :data:`namegen_ext.models.SCHEMES`; or "counts".
+        norm: of the gpt: "layer" or "rms".
+        activation: of the gpt: "gelu", "gelu-tanh" or "relu".
+        biases: whether the gpt's linear layers and layer norms have biases.
+        final_norm: whether a norm stands before the gpt's head.
+        embedding_norm: whether a norm stands before the gpt's first block.
+        init: initialisation scheme, see :data:`namegen_ext.models.SCHEMES`; "counts"; or "microgpt", see
+            :mod:`namegen_ext.models.microgpt`.
         estimator: how "counts" makes probabilities: "add-k" or "witten-bell".
         smoothing: the k of "add-k".
         optimizer: "sgd" or "adamw".
         learning_rate: rate of the first step.
         final_learning_rate: rate that the schedule ends with.
-        schedule: "constant", "two-step" or "cosine"; see :class:`namegen_ext.options.schedules.Schedule`.
+        schedule: "constant", "two-step", "linear" or "cosine"; see
+            :class:`namegen_ext.options.schedules.Schedule`.
         switch_at: where "two-step" changes, as a share of the steps.
+        warmup: so many first steps, in which the rate rises to ``learning_rate``.
+        clip_grad_norm: the most that the global norm of the gradients may be, to which larger ones are scaled down; 0
+            for any.
+        ema: the decay of a moving average of the weights, which is evaluated and saved beside them; 0 for none. See
+            :class:`namegen_ext.training.weight_average.WeightAverage`.
         momentum: of SGD.
         nesterov: Nesterov's form of SGD's momentum.
         weight_decay: added to the gradient by SGD, decoupled from it by AdamW.
         beta1: of AdamW.
         beta2: of AdamW.
         batch_size: examples in a step.
+        order: how they are drawn: "replacement", "shuffled" (each once before any comes again) or "in-order"; see
+            :mod:`namegen_ext.training.minibatches`.
         full_batch: whether each step takes all examples instead.
         steps: number of steps.
         seed: of the initial weights and of the minibatches.
@@ -102,6 +116,11 @@ class TrainOptions:
     num_heads: int = 4
     dropout: float = 0.0
     tied: bool = False
+    norm: str = "layer"
+    activation: str = "gelu"
+    biases: bool = True
+    final_norm: bool = True
+    embedding_norm: bool = False
     init: str = "kaiming"
     estimator: str = "add-k"
     smoothing: float = 1.0
@@ -110,12 +129,16 @@ class TrainOptions:
     final_learning_rate: float = 0.0
     schedule: str = "cosine"
     switch_at: float = 0.5
+    warmup: int = 0
+    clip_grad_norm: float = 0.0
+    ema: float = 0.0
     momentum: float = 0.0
     nesterov: bool = False
     weight_decay: float = 0.0
     beta1: float = 0.9
     beta2: float = 0.999
     batch_size: int = 32
+    order: str = "replacement"
     full_batch: bool = False
     steps: int = 20_001
     seed: int = 42
@@ -167,6 +190,10 @@ class TrainOptions:
             )
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
             raise OptionError("nesterov", "expected --optimizer sgd and a momentum above 0 with it")
+        if self.init == MICROGPT and self.model != "gpt":
+            raise OptionError("init", f"got {MICROGPT!r}, expected --model gpt with it")
+        if 0 < self.steps <= self.warmup:
+            raise OptionError("warmup", f"got {self.warmup}, expected fewer than the {self.steps} steps")
         if self.momentum != 0 and self.optimizer != "sgd":
             raise OptionError("momentum", f"expected --optimizer sgd with it, got {self.optimizer}")
 
@@ -192,8 +219,12 @@ class TrainOptions:
         """Whether the model is made of sparse counts alone, which no steps could train further."""
         return self.model == "ngram" and self.init == COUNTS and self.steps == 0
 
-    def model_config(self, vocab_size: int) -> dict[str, Any]:
+    def model_config(self, vocab_size: int, num_categories: int = 0) -> dict[str, Any]:
         """Return what :func:`namegen_ext.models.build_model` needs for these options.
+
+        Args:
+            vocab_size: V, the marks of categories among the symbols.
+            num_categories: how many of the symbols are such marks. With them a context has one place more.
 
         Raises:
             ValueError: it is found by a search, as that of the mixture is.
@@ -205,8 +236,11 @@ class TrainOptions:
         options = {name: getattr(self, name) for name in spec.options}
         if self.model == "ngram" and not self.is_counted:  # a table, which can be trained
             del options["estimator"], options["smoothing"]
+        block_size = self.block_size + (num_categories > 0)
+        if "block_size" in options:
+            options["block_size"] = block_size
         if "factors" in options:
-            options["factors"] = list(check_factors(self._factors(), self.block_size))
+            options["factors"] = list(check_factors(self._factors(), block_size))
         return {"vocab_size": vocab_size, **options}
 
     def to_json(self) -> dict[str, Any]:
@@ -228,6 +262,17 @@ class TrainOptions:
         return cls(**options)
 
 
+def problem_with_categories(options: TrainOptions) -> str | None:
+    """Say why a model cannot learn the names of several categories; return None where it can."""
+    if MODELS[options.model].found or options.model == "bigram":
+        return f"a {options.model} learns none, expected --model mlp, wavenet, gpt or ngram"
+    if options.model == "ngram" and options.estimator == KNESER_NEY:
+        return "kneser-ney learns none, expected --estimator witten-bell or add-k"
+    if "factors" in MODELS[options.model].options and options.factors != "auto":
+        return f"the category has a place in the block: got --factors {options.factors}, expected auto"
+    return None
+
+
 def _list(names: Any) -> str:
     return ", ".join(names)
 
@@ -241,7 +286,10 @@ _TYPE_NAMES: dict[type, str] = {
 
 _CHOICES: dict[str, Any] = {
     "model": MODELS,
-    "init": (*SCHEMES, COUNTS),
+    "init": INITS,
+    "norm": GPT_NORMS,
+    "activation": GPT_ACTIVATIONS,
+    "order": ORDERS,
     "batch_norm_variance": VARIANCES,
     "estimator": ESTIMATORS,
     "optimizer": OPTIMIZERS,

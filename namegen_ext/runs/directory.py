@@ -24,7 +24,9 @@ class RunDirectory:
 
     config.json (everything needed to rebuild model, vocabulary and splits), words.txt (the words as they are learnt,
     where they do not come with the package), weights.txt (how often each counts, where they have counts),
-    model.safetensors, checkpoints/ (what a resumed run needs), metrics.jsonl (one JSON object a line) and summary.json
+    categories.txt (the category of each, where they have categories), model.safetensors, ema.safetensors (the average
+    of its weights, where one is kept), checkpoints/ (what a resumed run needs), metrics.jsonl (one JSON object a line)
+    and summary.json
     (once the run has ended).
     """
 
@@ -47,7 +49,7 @@ class RunDirectory:
             left = {
                 name
                 for name in begun
-                if name in (".lock", "words.txt", "weights.txt") or name.endswith(".tmp")
+                if name in (".lock", "words.txt", "weights.txt", "categories.txt") or name.endswith(".tmp")
             }
             if names - left:
                 kind = "a run" if "config.json" in names else "other files"
@@ -95,9 +97,19 @@ class RunDirectory:
         return self.path / "weights.txt"
 
     @property
+    def categories(self) -> Path:
+        """The category of each word, in the order of the words, where they have categories."""
+        return self.path / "categories.txt"
+
+    @property
     def model(self) -> Path:
         """The model's parameters and buffers."""
         return self.path / "model.safetensors"
+
+    @property
+    def average(self) -> Path:
+        """The moving average of the model's parameters, with its buffers."""
+        return self.path / "ema.safetensors"
 
     @property
     def checkpoints(self) -> Path:

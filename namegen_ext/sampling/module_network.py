@@ -6,6 +6,7 @@ some contexts are tried, to see whether the model computes what its layers say.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from namegen_ext.models import layers
+from namegen_ext.models.conditioned import ConditionedModel
 from namegen_ext.models.count_model import CountModel
 from namegen_ext.models.layouts import CountsLayout, model_layout
 from namegen_ext.models.mixture import Mixture
@@ -21,7 +23,7 @@ from namegen_ext.nn.plain_calls import stock_class
 from namegen_ext.sampling.distribution import ModelDistribution
 from namegen_ext.sampling.errors import NotCoveredError
 from namegen_ext.sampling.network import BatchNorm, Level, Network, folded_level, logits
-from namegen_ext.sampling.predictors import Counts, Predictor
+from namegen_ext.sampling.predictors import Counts, Predictor, conditioned_predictor
 from namegen_ext.sampling.predictors import Mixture as MixturePredictor
 
 _TRIED_CONTEXTS = 64
@@ -40,6 +42,12 @@ def read_predictor(direct: ModelDistribution) -> Predictor:
 
     """
     model = direct.model
+    if isinstance(model, ConditionedModel):
+        _check_untouched(model, ConditionedModel)
+        base = model.base
+        marked = max(model.mark + 1, int(getattr(base, "vocab_size", 0)))
+        read = read_predictor(ModelDistribution(base, marked, int(base.block_size), direct.shaping))  # type: ignore[arg-type]
+        return conditioned_predictor(read, model.mark, model.vocab_size)
     if not isinstance(model, (CountModel, Mixture)):
         return read_network(direct)
     if (model.vocab_size, model.block_size) != (direct.vocab_size, direct.block_size):
@@ -66,13 +74,13 @@ def _component(model: nn.Module, direct: ModelDistribution) -> Network | Counts:
     return read_network(ModelDistribution(model, direct.vocab_size, block_size, direct.shaping))
 
 
-def _check_untouched(model: nn.Module) -> None:
+def _check_untouched(model: nn.Module, *expected: type[nn.Module]) -> None:
     """See that the class's own forward runs, without hooks, on the CPU."""
     try:
         layers.check_plain(model)
     except layers.UnreadLayersError as error:
         raise NotCoveredError(str(error)) from None
-    if type(model) not in (CountModel, Mixture):
+    if type(model) not in (expected or (CountModel, Mixture)):
         raise NotCoveredError(
             f"{type(model).__name__} may compute something else than the class that it is made of"
         )
@@ -97,7 +105,7 @@ def read_network(direct: ModelDistribution) -> Network:
     model = direct.model
     try:
         layers.check_plain(model)
-        if any(tensor.device.type != "cpu" for tensor in model.state_dict().values()):
+        if any(tensor.device.type != "cpu" for tensor in chain(model.parameters(), model.buffers())):
             raise NotCoveredError("the model is not on the CPU")
         network = _read(_sequential(model), direct)
     except layers.UnreadLayersError as error:
@@ -188,6 +196,8 @@ def _float32(weight: Tensor, what: str) -> Any:
 def _array(tensor: Tensor) -> Any:
     # A copy, so that the names of a stream do not change with a model that goes on training.
     values = tensor.detach()
+    if type(values) is not Tensor:  # such as torchao's quantised weights
+        raise NotCoveredError(f"a weight is a {type(values).__name__}")
     if values.dtype in (torch.bfloat16, torch.float16):  # numpy has no bfloat16
         values = values.double()
     return np.array(values.numpy())
@@ -195,7 +205,9 @@ def _array(tensor: Tensor) -> Any:
 
 def _try_out(network: Network, direct: ModelDistribution) -> None:
     generator = torch.Generator().manual_seed(0)
-    contexts = torch.randint(direct.vocab_size, (_TRIED_CONTEXTS, direct.block_size), generator=generator)
+    contexts = torch.randint(
+        direct.vocab_size, (_TRIED_CONTEXTS, direct.block_size), generator=generator, device="cpu"
+    )
     expected = direct.logits(contexts).double().numpy()  # (N, V)
     try:
         found = logits(network, contexts.numpy())  # (N, V)

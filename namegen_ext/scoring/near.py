@@ -8,7 +8,7 @@ distance of 1 and 75,000 within 2, with 26 letters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.arguments import check_count
 from namegen_ext.sampling.errors import SamplingError
 from namegen_ext.sampling.uniforms import uniforms
-from namegen_ext.scoring.likelihood import Likelihood
+from namegen_ext.scoring.scorer import NameLikelihood
 
 DEFAULT_WITHIN = 2
 MOST_WITHIN = 3
@@ -31,13 +31,15 @@ class NearSampler:
 
     Args:
         likelihood: of the model.
+        vocabulary: its symbols.
         name: the given one, as the model knows names; letters that it does not know may be replaced.
         within: the largest edit distance.
         prefix: what each name starts with.
         max_length: no name is longer.
+        accepts: tells whether a name may be drawn; None for all.
 
     Attributes:
-        vocabulary: the model's.
+        vocabulary: as given.
         names: all that can be drawn.
         share: the share that they have of all that is drawn with the prefix.
 
@@ -50,17 +52,26 @@ class NearSampler:
     native = None
 
     def __init__(
-        self, likelihood: Likelihood, name: str, *, within: int, prefix: str = "", max_length: int = 64
+        self,
+        likelihood: NameLikelihood,
+        vocabulary: Vocabulary,
+        name: str,
+        *,
+        within: int,
+        prefix: str = "",
+        max_length: int = 64,
+        accepts: Callable[[str], bool] | None = None,
     ) -> None:
-        self.vocabulary: Vocabulary = likelihood.vocabulary
+        self.vocabulary = vocabulary
         self.names = sorted(
             near
             for near in strings_within(name, self.vocabulary.symbols, within)
-            if near.startswith(prefix) and 0 < len(near) <= max_length
+            if near.startswith(prefix) and 0 < len(near) <= max_length and (accepts is None or accepts(near))
         )
         if not self.names:
             raise SamplingError(
-                f"no name that starts with {prefix!r} lies within an edit distance of {within} of {name!r}"
+                f"no name that starts with {prefix!r}{' and meets the constraints' if accepts else ''} lies within an "
+                f"edit distance of {within} of {name!r}"
             )
         nll, _ = likelihood.nll(self.names, given=len(prefix))  # (n,)
         least = float(nll.min())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.arguments import (
     check_count,
     check_prefix,
@@ -16,17 +17,19 @@ from namegen_ext.sampling.arguments import (
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH
 from namegen_ext.sampling.shaping import Shaping
 from namegen_ext.sampling.stream import DEFAULT_BATCH_SIZE, DEFAULT_PATIENCE, NameStream
-from namegen_ext.scoring.likelihood import Likelihood
 from namegen_ext.scoring.near import NearSampler, check_within
 from namegen_ext.scoring.nearest import NearestNames
+from namegen_ext.scoring.scorer import NameLikelihood
 from namegen_ext.scoring.similar import FIRST_BATCH, UnlikeStream
+from namegen_ext.steering import Constraints, demand_of
 
 # More names than are ever drawn.
 _ENDLESS = 2**60
 
 
 def near_names(
-    likelihood: Callable[..., Likelihood],
+    likelihood: Callable[..., NameLikelihood],
+    vocabulary: Vocabulary,
     name: str,
     within: int,
     n: int,
@@ -43,12 +46,14 @@ def near_names(
     patience: int = DEFAULT_PATIENCE,
     batch_size: int | None = None,
     case: str = "keep",
+    constraints: Constraints | None = None,
     **others: Any,
 ) -> NameStream:
     """Draw names near a given one; see `NearSampler`.
 
     Args:
         likelihood: makes what computes likelihoods, by a shaping and whether names are ``drawn``.
+        vocabulary: the model's symbols.
         name: the given one, as the model knows names.
         within: the largest edit distance, 1 to 3.
         n: how many names.
@@ -64,6 +69,7 @@ def near_names(
         patience: the same.
         batch_size: the same.
         case: the same.
+        constraints: the same.
         others: options that choose how names are drawn, "method", "backend" and "threads": of no effect here.
 
     Raises:
@@ -79,9 +85,19 @@ def near_names(
     temperature = check_temperature(temperature)
     made = likelihood(Shaping(temperature, top_k), drawn=not prefix)
     if top_k is not None:
-        check_top_k(top_k, len(made.vocabulary))
-    check_prefix(prefix, made.vocabulary, max_length)
-    sampler = NearSampler(made, name, within=within, prefix=prefix, max_length=max_length)
+        check_top_k(top_k, len(vocabulary))
+    check_prefix(prefix, vocabulary, max_length)
+    accepts = None
+    if constraints is not None and not constraints.is_empty:
+        demand = demand_of(constraints, vocabulary, prefix=prefix, max_length=max_length)
+        max_length = len(prefix) + demand.letters
+
+        def accepts(near: str) -> bool:
+            return demand.automaton.accepts(vocabulary.encode(near[len(prefix) :]))
+
+    sampler = NearSampler(
+        made, vocabulary, name, within=within, prefix=prefix, max_length=max_length, accepts=accepts
+    )
     return NameStream(
         sampler,
         n,

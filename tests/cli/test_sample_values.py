@@ -35,12 +35,20 @@ VALUES: dict[str, Values] = {
     "--temperature": numbers(0.0, 1e38, without_low=True),
     "--top-k": whole(1, 1_114_112),
     "--prefix": Values({"": "", "ba": "ba"}, []),
+    "--min-length": whole(1, 1000),
+    "--max-length": whole(1, 1000),
+    "--suffix": Values({"": "", "na": "na"}, []),
+    "--contains": Values({"": "", "ri": "ri"}, []),
+    "--without": Values({"": "", "xyz": "xyz"}, []),
+    "--match": Values({"": "", "b.*": "b.*"}, []),
+    "--avoid": paths(),
     "--seed": whole(0, 2**64 - 1),
     "--novel": switch(),
     "--unique": switch(),
     "--max-similarity": numbers(0.0, 1.0),
     "--like": Values({"": "", "ba": "ba"}, []),
     "--within": whole(1, 3),
+    "--category": Values({"elf": "elf", "elf:0.5,orc:0.5": "elf:0.5,orc:0.5", "all": "all"}, []),
     "--format": names("lines", "csv", "json", "jsonl"),
     "-o": output_files(),
 }
@@ -129,6 +137,86 @@ def test_the_longest_prefix(run_dir: Path, capsys: pytest.CaptureFixture[str]) -
     assert all(len(name) in (63, 64) for name in capsys.readouterr().out.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "expected"),
+    [
+        (
+            "--suffix",
+            "aX",
+            r"--suffix must be made of letters that the model knows \(.*\), but got 'aX' with 'X'",
+        ),
+        (
+            "--contains",
+            " ",
+            "--contains must be made of letters that the model knows .*, but got ' ' with ' '",
+        ),
+        (
+            "--match",
+            "(",
+            r"--match must be a regular expression, but got '\(': it is no regular expression: .*",
+        ),
+        (
+            "--match",
+            r"(a)\1",
+            r"--match must be a regular expression, but got .*: it refers back to a group.*",
+        ),
+        ("--match", "(?=a).*", "--match must be a regular expression, but got .*: it looks ahead.*"),
+        (
+            "--match",
+            "a" * 3000,
+            "--match must be a regular expression, but got .*: it has 3,000 characters.*",
+        ),
+        ("--match", "", "no name of at most 64 letters can have match ''"),
+        ("--match", "[0-9]+", r"no name of at most 64 letters can have match '\[0-9\]\+'"),
+        ("--suffix", "a" * 65, "no name of at most 64 letters can have suffix 'aaa.*'"),
+        ("--min-length", 65, "no name of at most 64 letters can have min-length 65"),
+        (
+            "--avoid",
+            "nowhere",
+            "--avoid must be the path of a UTF-8 file .*, but got 'nowhere': No such file.*",
+        ),
+        ("--avoid", ".", "--avoid must be the path of a UTF-8 file .*, but got '.': Is a directory"),
+    ],
+)
+def test_a_constraint_that_cannot_be(
+    flag: str, value: object, expected: str, run_dir: Path, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    line = wrong(capsys, run_dir, flag, value)
+    assert re.search(f"error: {expected}\n", line), line
+
+
+@pytest.mark.parametrize(
+    ("content", "what"), [(b"", "is empty"), (b"\n \n", "is empty"), (b"\xff", "it is not UTF-8")]
+)
+def test_a_file_of_texts_to_avoid_that_holds_none(
+    content: bytes, what: str, run_dir: Path, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "texts").write_bytes(content)
+    line = wrong(capsys, run_dir, "--avoid", "texts")
+    assert re.search(f"error: --avoid must be the path of a UTF-8 file .*'texts'.*{what}\n", line), line
+
+
+def test_constraints_that_no_name_meets_together(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = wrong(capsys, run_dir, "--suffix", "na", "--match", ".*s", "--max-length", 7, "--prefix", "b")
+    expected = (
+        "no name of at most 7 letters can have max-length 7 and suffix 'na' and match '.*s' and prefix 'b'"
+    )
+    assert line.rstrip().endswith(expected), line
+
+
+def test_all_constraints_together(run_dir: Path, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    (folder / "texts").write_text("NN\neoe\n")
+    flags = "-n 40 --seed 3 --prefix b --suffix na --contains ri --without lk --min-length 6 --max-length 9"
+    arguments = [str(run_dir), *flags.split(), "--match", "b[a-z]*a", "--avoid", "texts"]
+    assert main(arguments) == 0
+    output = capsys.readouterr()
+    names = output.out.splitlines()
+    assert len(names) == 40
+    assert all(re.fullmatch(r"b(?=.*ri)[^lk]*na", name) and 6 <= len(name) <= 9 for name in names)
+    assert not any("nn" in name or "eoe" in name for name in names)
+    assert re.search(r"; \S+ of the model's names with the prefix meet the constraints", output.err)
+
+
 def test_a_run_directory_that_is_none(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     assert "the following arguments are required: RUN_DIR" in wrong(capsys)
     assert "argument RUN_DIR: got '', expected a path" in wrong(capsys, "")
@@ -147,6 +235,14 @@ def test_what_does_not_go_together(run_dir: Path, capsys: pytest.CaptureFixture[
     assert "argument --within: expected --like NAME with it" in wrong(capsys, run_dir, "--within", 1)
     line = wrong(capsys, run_dir, "--like", "ab" * 40, "--within", 3)
     assert "--within must leave at most 5,000,000 strings to compare, but got 3" in line
+
+
+@pytest.mark.parametrize("category", ["elf", "all", "elf:0.5,orc:0.5", ""])
+def test_a_category_of_a_list_without(
+    category: str, run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = wrong(capsys, run_dir, "--category", category)
+    assert "--category is for a list with categories, but this run's list has none" in line
 
 
 def test_a_file_that_cannot_be_written(

@@ -61,7 +61,7 @@ def make_engine(seed: int = 0) -> Any:
         embed=EMBED,
         levels=[LEVEL, LEVEL],
         output_bias=True,
-        optimizer=SGD | {"beta1": 0.0, "beta2": 0.0, "eps": 0.0},
+        optimizer=SGD | {"beta1": 0.0, "beta2": 0.0, "eps": 0.0, "most_norm": 0.0, "averages": False},
         float64=False,
     )
     for number, (rows, columns) in enumerate(engine.parameter_shapes()):
@@ -115,7 +115,7 @@ def drawing(seed: int = 0) -> list[bytes]:
         5000,
         2,
     )
-    texts = [S.table_sampler(table, LETTERS, [], 20).draw(seed, 0, 1000)]
+    texts = [S.table_sampler(table, LETTERS, [], 20).draw(seed, 0, 1000)[0]]
     while not stream.ended:
         texts.append(stream.next())
     assert sum(text.count(b"\n") for text in texts) == 6000
