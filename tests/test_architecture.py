@@ -47,7 +47,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "diagnostics": {"_lazy", "data", "fusion", "models", "runs"},
     "plotting": {"_version", "_lazy", "diagnostics"},
     "reproduction": {"_lazy", "training"},
-    "generator": {"data", "models", "sampling", "options", "runs", "training", "fitting"},
+    "exporting": {"_version", "data", "models", "sampling", "runs", "fusion"},
+    "generator": {"data", "models", "sampling", "options", "runs", "training", "fitting", "exporting"},
     "__init__": {"_version", "_lazy", "_native", "fusion", "generator"},
     # The packages beside this one.
     "namegen_reference": set(),
@@ -66,11 +67,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "diagnostics",
         "plotting",
         "reproduction",
+        "exporting",
         "generator",
     },
     "__main__": {"__init__", "cli"},
     "train": {"cli"},
     "sample": {"options", "cli"},
+    "export": {"options", "cli"},
     "plot": {"options", "runs", "diagnostics", "cli"},
     "reproduce": {"data", "options", "reproduction", "cli"},
     "lessons": {"options", "cli"},
@@ -234,7 +237,7 @@ def file_of(module: str) -> Path | None:
     "module",
     [
         "namegen_bench.command",
-        *(f"namegen_ext.{name}" for name in ("cli.main", "train", "sample", "plot", "lessons", "reproduce")),
+        *(f"namegen_ext.{name}" for name in ("cli.main", "train", "sample", "export", "plot", "lessons", "reproduce")),
     ],
 )
 @pytest.mark.parametrize("library", ["torch", "jax", "matplotlib", "numpy"])

@@ -1,4 +1,4 @@
-"""The console script: ``namegen fit|train|sample|plot|reproduce|bench ...``."""
+"""The console script: ``namegen fit|train|sample|export|plot|reproduce|bench ...``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ COMMANDS = {
     "fit": "find the best model for a list of names",
     "train": "train a name generator on a list of words",
     "sample": "draw names from a trained model",
+    "export": "write a model as a page, a module or a file that others can run",
     "plot": "draw what went on in a run and its model",
     "lessons": "list and run the lessons",
     "reproduce": "reproduce published results and compare",
