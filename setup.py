@@ -45,7 +45,13 @@ def extensions() -> list[Extension]:
 setup(
     version=version(),
     # numpy is what safetensors.torch saves through; it does not ask for it by itself.
-    install_requires=[*torch_requirement(), "safetensors>=0.4.3", "numpy>=1.26", "rich>=13"],
+    install_requires=[
+        *torch_requirement(),
+        "safetensors>=0.4.3",
+        "numpy>=1.26",
+        "rich>=13",
+        "rapidfuzz>=3.9",
+    ],
     # The plain-Python references and the lessons live apart from the package, under names of their own.
     packages=[
         *find_packages(include=["namegen_ext", "namegen_ext.*"]),

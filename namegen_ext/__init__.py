@@ -43,6 +43,7 @@ else:
             "reproduction",
             "runs",
             "sampling",
+            "scoring",
             "training",
         ),
     )

@@ -7,6 +7,7 @@ import sys
 from namegen_ext import build_info
 from namegen_ext.cli.command import ended_by_interrupts, tell
 from namegen_ext.cli.exit_status import OK, WRONG_ARGUMENT
+from namegen_ext.cli.process import status_of
 
 
 def main() -> int:
@@ -24,4 +25,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

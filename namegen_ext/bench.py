@@ -9,8 +9,9 @@ from __future__ import annotations
 import sys
 
 from namegen_bench.command import main
+from namegen_ext.cli.process import status_of
 
 __all__ = ["main"]
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

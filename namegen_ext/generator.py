@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,14 @@ from namegen_ext.sampling.api import iter_names
 from namegen_ext.sampling.predictors import Predictor
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH
 from namegen_ext.sampling.saved_network import saved_predictor
+from namegen_ext.sampling.shaping import Shaping
 from namegen_ext.sampling.stream import NameStream
+from namegen_ext.scoring.likelihood import Likelihood, symbol_nlls
+from namegen_ext.scoring.near import DEFAULT_WITHIN
+from namegen_ext.scoring.scorer import Scorer
+from namegen_ext.scoring.scores import Scores
+from namegen_ext.scoring.similar import UnlikeStream
+from namegen_ext.scoring.streams import near_names, without_similar
 
 if TYPE_CHECKING:
     from torch import nn
@@ -281,6 +288,7 @@ class Generator:
         self._network: Predictor | None = None
         # In nats per character, by the names of the splits: what a page says of the model.
         self._losses: dict[str, float | None] = {}
+        self._saved_scorer: Scorer | None = None  # of a model that is only read, and so stays as it is
 
     @cached_property
     def splits(self) -> Splits:
@@ -351,7 +359,7 @@ class Generator:
     @model.setter
     def model(self, model: nn.Module) -> None:
         self._model = model
-        self._saved = self._network = None
+        self._saved = self._network = self._saved_scorer = None
 
     def sample(
         self,
@@ -363,6 +371,9 @@ class Generator:
         seed: int | None = None,
         novel: bool | str = False,
         unique: bool = False,
+        max_similarity: float | None = None,
+        like: str | None = None,
+        within: int = DEFAULT_WITHIN,
     ) -> list[str]:
         """Draw n names; the arguments are those of `namegen_ext.sampling.iter_names`.
 
@@ -376,10 +387,16 @@ class Generator:
             novel: leave out all names of its list, the dev and test names too, whatever their case and the writing of
                 their accents; "train" leaves out the names that it was trained on, and only these.
             unique: leave out repeats.
+            max_similarity: leave out names that are more similar than this to any name of its list, 0 to 1: two names
+                of n letters at most with an edit distance of d are 1 - d / n similar, whatever their case. 1 keeps all.
+            like: draw names near this one alone: from the model's own distribution given that the edit distance is at
+                most ``within``. See `namegen_ext.scoring.near`.
+            within: the largest edit distance from ``like``, 1 to 3.
 
         Raises:
             ValueError: an argument that cannot be; the message names it.
-            SamplingError: not so many novel or unique names can be found.
+            SamplingError: not so many novel or unique names can be found, or none that is near ``like``.
+            ImportError: ``max_similarity`` is given, and rapidfuzz is not installed.
 
         """
         return self.stream(
@@ -390,9 +407,21 @@ class Generator:
             seed=seed,
             novel=novel,
             unique=unique,
+            max_similarity=max_similarity,
+            like=like,
+            within=within,
         ).to_list()
 
-    def stream(self, n: int, *, novel: bool | str = False, **options: Any) -> NameStream:
+    def stream(
+        self,
+        n: int,
+        *,
+        novel: bool | str = False,
+        max_similarity: float | None = None,
+        like: str | None = None,
+        within: int = DEFAULT_WITHIN,
+        **options: Any,
+    ) -> NameStream | UnlikeStream:
         """Draw names one after another, with the options of `sample` or `namegen_ext.sampling.iter_names`.
 
         Returns:
@@ -411,17 +440,101 @@ class Generator:
             options["prefix"] = reading.as_learnt(options["prefix"])
         options.setdefault("case", reading.case)
         known = self.splits.train if novel == "train" else self._words
+        options |= {"training_names": known, "novel": novel is not False}
+        draw = self._draw if like is None else partial(self._draw_near, like, within)
+        if max_similarity is None:
+            return draw(n, **options)
+        return without_similar(draw, n, self._scorer.near, max_similarity, **options)
+
+    def _draw(self, n: int, **options: Any) -> NameStream:
         # The Python backend asks torch.
         network = None if options.get("backend") == "python" else self._network
-        model = self.model if network is None else network
-        return iter_names(
-            model, self.vocabulary, n, training_names=known, novel=novel is not False, **options
-        )
+        return iter_names(self.model if network is None else network, self.vocabulary, n, **options)
+
+    def _draw_near(self, name: str, within: int, n: int, **options: Any) -> NameStream:
+        if not isinstance(name, str):
+            raise ValueError(f"like must be a string, but got {name!r}")
+        return near_names(self._likelihood, self.config.reading.as_learnt(name), within, n, **options)
 
     @property
     def max_length(self) -> int:
         """The number of letters after which a name is cut: that of the longest name of the list, and at least 64."""
         return max(DEFAULT_MAX_LENGTH, max(map(len, self._words), default=0))
+
+    def score(self, names: Iterable[str], *, nearest: bool = True) -> Scores:
+        """Tell how likely names are, and what in the list they resemble.
+
+        Natively where the native sampler covers the model, else through torch. Names are brought to the case and the
+        normal form in which they were learnt.
+
+        Args:
+            names: any strings. One with a letter that the model does not know has an infinite nll.
+            nearest: whether the nearest name of the list is looked for, which takes most of the time. Measured: 0.2 ms
+                a name (32,033 names in the list), 0.002 ms without.
+
+        Returns:
+            A sequence with a row, a dict, for each name: name, nll (in nats, its end included), nll_per_character (nll
+            divided by its letters and its end), percentile (of how many percent of the training names the nll per
+            character is larger), novel (whether it is not in the list), nearest, distance (the edit distance), and
+            unknown, the first letter that the model does not know, where there is one.
+
+        Raises:
+            TypeError: ``names`` is one string, or holds something else than strings.
+            SamplingError: the model's logits are not all finite.
+            ImportError: ``nearest``, and rapidfuzz is not installed.
+
+        Example:
+            >>> generator = fit(["anna", "ben", "cleo", "dan", "eva", "finn", "gail"], steps=5)
+            >>> row = generator.score(["hanna", "xy"])[1]
+            >>> row["nll"], row["unknown"], row["nearest"], row["distance"]
+            (inf, 'x', 'ben', 3)
+
+        """
+        return self._scorer.score(_as_strings(names), nearest=nearest)
+
+    def rank(self, names: Iterable[str]) -> list[float]:
+        """Tell of how many percent of the training names the nll per character is larger; 100 for the likeliest.
+
+        Raises:
+            TypeError: ``names`` is one string, or holds something else than strings.
+            SamplingError: the model's logits are not all finite.
+
+        """
+        return self._scorer.score(_as_strings(names), nearest=False).percentile.tolist()
+
+    def nearest(self, name: str) -> tuple[str, int]:
+        """Find the name of its list that is nearest to a given one, and their edit distance.
+
+        Names are compared whatever their case and the writing of their accents.
+
+        Raises:
+            TypeError: ``name`` is not a string.
+            ImportError: rapidfuzz is not installed.
+
+        """
+        (found,), (distance,) = self._scorer.near.find(_as_strings([name]))
+        return found, distance
+
+    @property
+    def _scorer(self) -> Scorer:
+        if self._saved_scorer is not None:
+            return self._saved_scorer
+        scorer = Scorer(self._likelihood(), self.config.reading.as_learnt, self._words, self.splits.train)
+        if self._network is not None:
+            self._saved_scorer = scorer
+        return scorer
+
+    def _likelihood(self, shaping: Shaping | None = None, *, drawn: bool = False) -> Likelihood:
+        model = self.model if self._network is None else self._network
+        nlls = symbol_nlls(
+            model,
+            len(self.vocabulary),
+            model.block_size,  # type: ignore[arg-type]
+            sequences=MODELS[self.config.options.model].sequences,
+            shaping=shaping,
+            drawn=drawn,
+        )
+        return Likelihood(nlls, self.vocabulary)
 
     def nll(self, names: Iterable[str]) -> float:
         """Compute the mean negative log-likelihood per character, in nats. The end of a name counts as a character.

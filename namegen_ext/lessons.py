@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from namegen_ext.cli.command import ArgumentError, run_command
 from namegen_ext.cli.find_lessons import PACKAGE, find_lessons
 from namegen_ext.cli.parser import Parser
+from namegen_ext.cli.process import status_of
 from namegen_ext.options.ranges import shown
 
 __all__ = ["PACKAGE", "find_lessons", "main"]
@@ -49,4 +50,4 @@ def _check(options: argparse.Namespace) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

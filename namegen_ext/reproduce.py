@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from namegen_ext.cli.command import ArgumentError, run_command
 from namegen_ext.cli.parser import Parser, one_of, path, problem_with_file, whole_number
+from namegen_ext.cli.process import status_of
 from namegen_ext.data import DataError, WordList, load_words
 from namegen_ext.options.choices import FUSED_CHOICES
 from namegen_ext.options.ranges import SEEDS, THREADS
@@ -128,4 +129,4 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

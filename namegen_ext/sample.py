@@ -13,7 +13,9 @@ import sys
 from collections.abc import Sequence
 
 from namegen_ext.cli.command import run_command
-from namegen_ext.cli.parser import Parser, number, path, whole_number
+from namegen_ext.cli.parser import Parser, number, one_of, output_file, path, whole_number
+from namegen_ext.cli.process import status_of
+from namegen_ext.cli.rows import FORMATS
 from namegen_ext.options.ranges import SEEDS, Numbers, WholeNumbers
 
 DEFAULT_COUNT = 20
@@ -23,6 +25,9 @@ _COUNTS = WholeNumbers(1, 10**12)
 _SYMBOLS = WholeNumbers(
     1, 0x110000
 )  # as many as Unicode has; the number of a model's symbols is known when it is loaded
+_SIMILARITIES = Numbers(0.0, 1.0)
+DEFAULT_WITHIN = 2
+_DISTANCES = WholeNumbers(1, 3)
 _TEMPERATURES = Numbers(0.0, 1e38, low_is_open=True)
 
 
@@ -86,8 +91,41 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         help="leave out every name of its list, the dev and test names too, whatever its case (default: keep them)",
     )
     parser.add_argument("--unique", action="store_true", help="leave out repeats (default: keep them)")
+    parser.add_argument(
+        "--max-similarity",
+        metavar="X",
+        type=number(_SIMILARITIES),
+        help="leave out names that are more similar than this to any name of its list, whatever the case: 1 - edit "
+        f"distance / the longer one's letters, {_SIMILARITIES.limits} (default: keep all)",
+    )
+    parser.add_argument(
+        "--like",
+        metavar="NAME",
+        help="draw names near this one alone: from the model's own distribution given that the edit distance is at "
+        "most --within (default: from all names)",
+    )
+    parser.add_argument(
+        "--within",
+        metavar="D",
+        type=whole_number(_DISTANCES),
+        help=f"the largest edit distance from --like, {_DISTANCES.limits} (default: {DEFAULT_WITHIN})",
+    )
+    parser.add_argument(
+        "--format",
+        metavar="|".join(FORMATS),
+        type=one_of(FORMATS),
+        default="lines",
+        help="lines: the names alone; csv, json (one array) and jsonl (an object a line) tell of each name its nll (in "
+        "nats, at temperature 1), whether it is novel, and the nearest name of the list (default: %(default)s)",
+    )
+    parser.add_argument(
+        "-o",
+        metavar="FILE",
+        type=output_file,
+        help="write to a file, which is there once it is whole (default: standard output)",
+    )
     return parser
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

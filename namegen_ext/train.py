@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from namegen_ext.cli.command import run_command
+from namegen_ext.cli.process import status_of
 from namegen_ext.cli.train_flags import build_parser
 from namegen_ext.cli.train_plan import train_plan
 
@@ -34,4 +35,4 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"_lazy", "_native", "data", "nn"},
     "engine": {"_native", "data", "nn", "models"},
     "sampling": {"_lazy", "_native", "data", "nn", "models"},
+    "scoring": {"_lazy", "_native", "data", "models", "sampling"},
     # What can be asked for, what a run leaves behind, training.
     "options": {"data", "nn", "models"},
     "runs": {"_version", "data", "models", "options"},
@@ -48,7 +49,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plotting": {"_version", "_lazy", "diagnostics"},
     "reproduction": {"_lazy", "training"},
     "exporting": {"_version", "data", "models", "sampling", "runs", "fusion"},
-    "generator": {"data", "models", "sampling", "options", "runs", "training", "fitting", "exporting"},
+    "generator": {
+        "data",
+        "models",
+        "sampling",
+        "scoring",
+        "options",
+        "runs",
+        "training",
+        "fitting",
+        "exporting",
+    },
     "__init__": {"_version", "_lazy", "_native", "fusion", "generator"},
     # The packages beside this one.
     "namegen_reference": set(),
@@ -61,6 +72,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "nn",
         "models",
         "sampling",
+        "scoring",
         "options",
         "runs",
         "training",
@@ -74,6 +86,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "train": {"cli"},
     "sample": {"options", "cli"},
     "export": {"options", "cli"},
+    "score": {"cli"},
     "plot": {"options", "runs", "diagnostics", "cli"},
     "reproduce": {"data", "options", "reproduction", "cli"},
     "lessons": {"options", "cli"},
@@ -93,7 +106,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "generator",
         "cli",
     },
-    "bench": {"namegen_bench"},
+    "bench": {"cli", "namegen_bench"},
 }
 
 
@@ -237,7 +250,10 @@ def file_of(module: str) -> Path | None:
     "module",
     [
         "namegen_bench.command",
-        *(f"namegen_ext.{name}" for name in ("cli.main", "train", "sample", "export", "plot", "lessons", "reproduce")),
+        *(
+            f"namegen_ext.{name}"
+            for name in ("cli.main", "train", "sample", "score", "export", "plot", "lessons", "reproduce")
+        ),
     ],
 )
 @pytest.mark.parametrize("library", ["torch", "jax", "matplotlib", "numpy"])

@@ -29,7 +29,7 @@ KEYS = {
     "cpu_isas_compiled": list,
     "cpu_isas_supported": list,
     "cpu_isa": str,
-    "cuda": bool,
+    "cuda_compiled": bool,
     "cuda_note": str,
     "cuda_architectures": list,
 }
@@ -56,7 +56,9 @@ def test_build_info() -> None:
     assert info["cpu_isas_compiled"][0] == info["cpu_isas_supported"][0] == "baseline"
     assert set(info["cpu_isas_supported"]) <= set(info["cpu_isas_compiled"])
     assert info["cpu_isa"] in info["cpu_isas_supported"]
-    assert info["cuda"] == (info["cuda_note"] == ""), "without CUDA kernels there is a reason, and only then"
+    assert info["cuda_compiled"] == (info["cuda_note"] == ""), (
+        "without CUDA kernels there is a reason, and only then"
+    )
 
 
 @pytest.mark.skipif(
@@ -93,7 +95,7 @@ def test_without_torch_the_package_tells_what_it_is() -> None:
     same = ("version", "built_against_torch", "python", "cpu_isas_compiled", "cpu_isas_supported", "cpu_isa")
     assert {name: info[name] for name in same} == {name: expected[name] for name in same}
     assert info["torch"] is None
-    assert info["cuda"] is False
+    assert info["cuda_compiled"] is False
     assert info["cuda_note"] == "there are no operators: torch is not installed"
 
     done = run("-c", BLOCKED + "import runpy; runpy.run_module('namegen_ext', run_name='__main__')")
@@ -157,6 +159,7 @@ TORCH_FREE = [
     "namegen_ext.runs.files",
     "namegen_ext.runs.lock",
     "namegen_ext.sampling",
+    "namegen_ext.scoring",
     "namegen_ext.training",
     "namegen_ext.training.errors",
     "namegen_ext.training.interrupt",
@@ -257,3 +260,8 @@ def test_every_name_of_the_readme_is_there() -> None:
     packages = [name for path in ROOT.glob("*/__init__.py") if not (name := path.parent.name).startswith("_")]
     for package in packages:
         assert run("-c", f"import namegen_ext; namegen_ext.{package}").returncode == 0
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = (ROOT.parent / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {namegen_ext.__version__}\n" in citation

@@ -16,8 +16,9 @@ def build_info() -> dict[str, Any]:
     Returns:
         A dict with the keys ``version``, ``torch`` (installed; None where there is none), ``built_against_torch`` (what
         the operators are compiled against; None where they were not built), ``compiler``, ``python``,
-        ``cpu_isas_compiled``, ``cpu_isas_supported``, ``cpu_isa`` (in use), ``cuda`` (whether there are CUDA kernels),
-        ``cuda_note`` (why not), ``cuda_architectures`` (what they were compiled for, as in TORCH_CUDA_ARCH_LIST).
+        ``cpu_isas_compiled``, ``cpu_isas_supported``, ``cpu_isa`` (in use), ``cuda_compiled`` (whether there are CUDA
+        kernels), ``cuda_note`` (why not), ``cuda_architectures`` (what they were compiled for, as in
+        TORCH_CUDA_ARCH_LIST).
 
     Raises:
         ImportError: the native part that needs no torch cannot be loaded.
@@ -41,7 +42,7 @@ def build_info() -> dict[str, Any]:
         "cpu_isas_compiled": list(_core.compiled_isas()),
         "cpu_isas_supported": list(_core.supported_isas()),
         "cpu_isa": _core.chosen_isa(),
-        "cuda": False,
+        "cuda_compiled": False,
         "cuda_note": "",
         "cuda_architectures": [],
     }
@@ -56,7 +57,7 @@ def build_info() -> dict[str, Any]:
     return info | {
         "built_against_torch": operators._C.TORCH_VERSION,
         "compiler": operators._C.COMPILER,
-        "cuda": operators.HAS_CUDA,
+        "cuda_compiled": operators.HAS_CUDA,
         "cuda_note": operators.CUDA_NOTE,
         "cuda_architectures": operators.cuda_architectures(),
     }

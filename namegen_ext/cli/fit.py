@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from namegen_ext.cli.command import run_command
 from namegen_ext.cli.parser import Parser, path
+from namegen_ext.cli.process import status_of
 from namegen_ext.cli.train_flags import (
     add_format_flags,
     add_option,
@@ -97,4 +98,4 @@ def _plan(parsed: argparse.Namespace) -> TrainPlan:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

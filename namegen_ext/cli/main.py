@@ -1,4 +1,4 @@
-"""The console script: ``namegen fit|train|sample|export|plot|reproduce|bench ...``."""
+"""The console script: ``namegen fit|train|sample|score|export|plot|reproduce|bench ...``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from namegen_ext._version import __version__
 from namegen_ext.cli.exit_status import OK, WRONG_ARGUMENT
+from namegen_ext.cli.process import status_of
 
 # Each is a module of the package. Its main(arguments, prog) runs the command. It is imported when it is asked for.
 COMMANDS = {
@@ -16,6 +17,7 @@ COMMANDS = {
     "train": "train a name generator on a list of words",
     "sample": "draw names from a trained model",
     "export": "write a model as a page, a module or a file that others can run",
+    "score": "tell how likely names are under a trained model",
     "plot": "draw what went on in a run and its model",
     "lessons": "list and run the lessons",
     "reproduce": "reproduce published results and compare",
@@ -70,4 +72,4 @@ def _fail(message: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

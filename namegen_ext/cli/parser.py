@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Collection
+import shutil
+import textwrap
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -66,6 +68,31 @@ def path(text: str) -> Path:
     if not text or "\0" in text:
         raise argparse.ArgumentTypeError(f"got {shown(text)}, expected a path")
     return Path(text)
+
+
+def listing(entries: Mapping[str, str]) -> str:
+    """Write names and their descriptions in two columns, as wide as the terminal; each line begins with its end."""
+    indent = max(map(len, entries)) + 4
+    width = max(shutil.get_terminal_size().columns - 2, indent + 24)  # as argparse has it
+    return "".join(
+        "\n"
+        + textwrap.fill(
+            f"  {name:<{indent - 2}}{summary}",
+            width,
+            subsequent_indent=" " * indent,
+            break_on_hyphens=False,
+        )
+        for name, summary in entries.items()
+    )
+
+
+def output_file(text: str) -> Path:
+    """Read the path of a file to write: the ``type`` of a flag that takes one."""
+    file = path(text)
+    problem = problem_with_file(file)
+    if problem is not None:
+        raise argparse.ArgumentTypeError(problem)
+    return file
 
 
 def problem_with_file(file: Path) -> str | None:

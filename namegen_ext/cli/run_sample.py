@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import codecs
 import sys
+from collections.abc import Iterator
 
 from namegen_ext.cli.command import ArgumentError, CommandError, ended_by_interrupts
 from namegen_ext.cli.exit_status import OK
+from namegen_ext.cli.output_file import write_texts
+from namegen_ext.cli.rows import written_rows
 from namegen_ext.generator import Generator
 from namegen_ext.runs.errors import RunError
 from namegen_ext.sampling import NameStream, SamplingError
 from namegen_ext.sampling.arguments import check_prefix, check_top_k
+from namegen_ext.scoring.near import DEFAULT_WITHIN, check_number
+from namegen_ext.scoring.similar import UnlikeStream
+
+COLUMNS = ("name", "nll", "novel", "nearest")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -23,20 +29,24 @@ def run(options: argparse.Namespace) -> int:
 
     """
     try:
-        stream, num_names = _open_stream(options)
+        stream, generator = _open_stream(options)
     except RunError as error:
         raise ArgumentError(f"argument RUN_DIR: {error}") from None
     except ValueError as error:
         raise ArgumentError(str(error)) from None
     except SamplingError as error:
         raise CommandError(str(error)) from None
-    _write(stream)
-    print(_describe(stream, options, num_names), file=sys.stderr)
+    try:
+        write_texts(_texts(stream, generator, options.format), options.o)
+    except SamplingError as error:  # of standard output, the names found before it are written
+        told = "" if options.o is None else f"; {options.o} was not written"
+        raise CommandError(f"{error}{told}") from None
+    print(_describe(stream, options, generator.num_names), file=sys.stderr)
     return OK
 
 
-def _open_stream(options: argparse.Namespace) -> tuple[NameStream, int]:
-    """Load the run; return the names that are drawn, and the number of those in its list."""
+def _open_stream(options: argparse.Namespace) -> tuple[NameStream | UnlikeStream, Generator]:
+    """Load the run; return the names that are drawn, and what draws them."""
     with ended_by_interrupts(options.prog):  # where the run is a gpt, torch is imported
         generator = Generator.from_run(options.run_dir)
     torch = sys.modules.get("torch")
@@ -51,6 +61,11 @@ def _open_stream(options: argparse.Namespace) -> tuple[NameStream, int]:
     )
     if options.top_k is not None:
         check_top_k(options.top_k, len(generator.vocabulary), name="--top-k")
+    if options.within is not None and options.like is None:
+        raise ValueError("argument --within: expected --like NAME with it")
+    if options.like is not None:
+        like = generator.config.reading.as_learnt(options.like)
+        check_number(like, len(generator.vocabulary.symbols), options.within or DEFAULT_WITHIN, "--within")
     stream = generator.stream(
         options.n,
         temperature=options.temperature,
@@ -59,43 +74,32 @@ def _open_stream(options: argparse.Namespace) -> tuple[NameStream, int]:
         seed=options.seed,
         novel=options.novel,
         unique=options.unique,
+        max_similarity=options.max_similarity,
+        like=options.like,
+        within=options.within or DEFAULT_WITHIN,
     )
-    return stream, generator.num_names
+    return stream, generator
 
 
-def _write(stream: NameStream) -> None:
-    """Write the names as they come.
-
-    Raises:
-        CommandError: fewer names were found than asked for; those found were written before.
-
-    """
-    failure = None
-    try:
-        if codecs.lookup(sys.stdout.encoding).name == "utf-8":
-            for text in stream.texts():
-                sys.stdout.buffer.write(text)
-        else:
-            for name in stream:
-                sys.stdout.write(name + "\n")
-    except SamplingError as error:  # the names found before it are written
-        failure = str(error)
-    except UnicodeEncodeError as error:
-        needed = f"cannot hold {error.object.strip()!r} in {error.encoding}; set PYTHONIOENCODING=utf-8"
-        failure = f"standard output {needed}"
-    sys.stdout.flush()
-    if failure is not None:
-        raise CommandError(failure)
+def _texts(stream: NameStream | UnlikeStream, generator: Generator, form: str) -> Iterator[str | bytes]:
+    """Give the names as they are written: alone, or in rows with what is known of them."""
+    if form == "lines":
+        yield from stream.texts()
+        return
+    batches = (generator.score(text.decode().split("\n")[:-1]) for text in stream.texts())
+    yield from written_rows(batches, COLUMNS, form)
 
 
-def _describe(stream: NameStream, options: argparse.Namespace, num_names: int) -> str:
+def _describe(stream: NameStream | UnlikeStream, options: argparse.Namespace, num_names: int) -> str:
     counts = stream.counts
     noun = "name" if counts.names == 1 else "names"
     text = f"{counts.names:,} {noun}, {counts.new:,} new (not among the {num_names:,} names of its list)"
-    if options.novel or options.unique:
+    if options.novel or options.unique or options.max_similarity is not None:
         text += f"; drawn {counts.drawn:,}, of them {counts.drawn_new:,} new"
         if counts.drawn_distinct is not None:
             text += f" and {counts.drawn_distinct:,} distinct"
+    if options.max_similarity is not None:
+        text += f", {counts.similar:,} left out as more than {options.max_similarity:g} similar to a name of its list"
     if options.seed is None:
         text += f"; seed {stream.seed}"
     return text

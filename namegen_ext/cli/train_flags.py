@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import fields
 from typing import Any
 
-from namegen_ext.cli.parser import Parser, number, one_of, path, whole_number
+from namegen_ext.cli.parser import Parser, listing, number, one_of, path, whole_number
 from namegen_ext.data import SPLITS, ListFormat
 from namegen_ext.data.list_format import CASES, NORMAL_FORMS, is_comment_mark
 from namegen_ext.models import COUNTS, MODELS, SCHEMES
@@ -40,8 +40,8 @@ def flag_of(option: str) -> str:
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
     """Build the parser. An option of TrainOptions or RunSettings that is not given is absent from its result."""
-    recipes = "".join(f"\n  {recipe.name:<24}{recipe.summary}" for recipe in RECIPES.values())
-    models = "".join(f"\n  {spec.name:<24}{spec.summary}" for spec in MODELS.values())
+    recipes = listing({recipe.name: recipe.summary for recipe in RECIPES.values()})
+    models = listing({spec.name: spec.summary for spec in MODELS.values()})
     parser = Parser(
         prog=prog,
         description=_DESCRIPTION,

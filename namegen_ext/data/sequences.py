@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from namegen_ext.data.vocabulary import Vocabulary
-from namegen_ext.data.windows import build_windows
+from namegen_ext.data.windows import build_windows, windows_of_symbols
 
 # The target of a position where nothing is predicted.
 IGNORED = -1
@@ -46,6 +46,25 @@ def build_sequences(words: Sequence[str], vocabulary: Vocabulary, block_size: in
 
     """
     windows, following = build_windows(words, vocabulary, block_size)  # (n, block_size), (n,)
+    return _sequences_of_windows(windows, following)
+
+
+def sequences_of_symbols(symbols: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
+    """Turn words that are numbers already into sequences.
+
+    Args:
+        symbols: int64 (n,), the numbers of words one after another, each with its 0; one word at least.
+        block_size: T, number of positions, 1 or more.
+
+    Returns:
+        What :func:`build_sequences` does.
+
+    """
+    return _sequences_of_windows(*windows_of_symbols(symbols, block_size))
+
+
+def _sequences_of_windows(windows: Tensor, following: Tensor) -> tuple[Tensor, Tensor]:
+    block_size = windows.shape[1]
     ends = torch.nonzero(following == 0).squeeze(1)  # (num_words,) where each word ends
     begins = torch.cat([ends.new_zeros(1), ends[:-1] + 1])[: len(ends)]  # (num_words,)
     word_of = torch.repeat_interleave(torch.arange(len(ends)), ends - begins + 1)  # (n,)

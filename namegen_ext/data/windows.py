@@ -54,7 +54,20 @@ def build_windows(words: Sequence[str], vocabulary: Vocabulary, block_size: int)
         targets = torch.zeros(0, dtype=torch.int64, device="cpu")
         return targets.new_zeros(0, block_size), targets
 
-    targets = _encode(words, vocabulary)  # (n,)
+    return windows_of_symbols(_encode(words, vocabulary), block_size)
+
+
+def windows_of_symbols(targets: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
+    """Cut words that are numbers already into windows.
+
+    Args:
+        targets: int64 (n,), the numbers of words one after another, each with its 0; one word at least.
+        block_size: number of characters of context, 1 or more.
+
+    Returns:
+        What :func:`build_windows` does: tokens (n, block_size), and the targets as given.
+
+    """
     n = len(targets)
     ends = torch.nonzero(targets == 0).squeeze(1)  # (num_words,) where each word ends
     begins = torch.cat([ends.new_zeros(1), ends[:-1] + 1])  # (num_words,) where each begins

@@ -2,7 +2,7 @@
 
 - network.py: reads what the engine needs from a model made of torch.nn layers, or says why it does not cover one.
 - gpt_network.py: reads it from the package's GPT.
-- optimizers.py: does the same for an optimizer.
+- optimizers.py: does the same for an optimizer. model_watch.py: tells whether a model was touched since.
 - step_engine.py: runs the steps. evaluation.py: computes the loss over a whole split.
 
 The C++ is in csrc/core/engine/training, that of the GPT in csrc/core/engine/gpt.

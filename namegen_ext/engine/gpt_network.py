@@ -11,6 +11,7 @@ from torch.nn import Parameter
 
 from namegen_ext._native.core import _core
 from namegen_ext.engine.errors import UnsupportedModelError
+from namegen_ext.engine.model_watch import has_gradient_hooks
 from namegen_ext.models.gpt import GPT
 from namegen_ext.models.gpt_block import Block, CausalSelfAttention
 from namegen_ext.models.layers import UnreadLayersError, check_plain
@@ -58,6 +59,9 @@ class GPTDescription:
         if not model.tied:
             found.append(model.head.weight)
         return found
+
+    def check_mode(self) -> None:
+        """Take any mode: without dropout a GPT computes the same in both."""
 
     def build(self, optimizer: dict[str, Any]) -> Any:
         """Make the native engine, with an optimizer's settings."""
@@ -198,6 +202,8 @@ def _check_tensors(network: GPTDescription) -> None:
             _refuse("a parameter does not require gradients")
         if type(parameter) is not Parameter:
             _refuse(f"a parameter is a {type(parameter).__name__}")
+        if has_gradient_hooks(parameter):
+            _refuse("a parameter has a hook on its gradient, and the engine calls none")
     if len({id(parameter) for parameter in parameters}) != len(parameters):
         _refuse("two of its layers share a parameter")
     if len(list(network.model.parameters())) != len(parameters):

@@ -12,6 +12,7 @@ from torch.nn import Parameter
 
 from namegen_ext._native.core import _core
 from namegen_ext.engine.errors import UnsupportedModelError
+from namegen_ext.engine.model_watch import has_gradient_hooks
 from namegen_ext.models.layers import Layers, Level, UnreadLayersError, check_plain, read_layers
 from namegen_ext.models.window_model import WindowModel
 from namegen_ext.nn.plain_calls import stock_class
@@ -64,6 +65,20 @@ class NetworkDescription:
         for number, level in enumerate(self.levels):
             if level.batch_norm is not None:
                 yield number, level.batch_norm
+
+    def check_mode(self) -> None:
+        """Check that a step would use and move the statistics of every batch norm.
+
+        Raises:
+            UnsupportedModelError: a batch norm is in evaluation mode.
+
+        """
+        for level in self.levels:
+            if level.batch_norm is not None and not level.batch_norm.training:
+                _refuse(
+                    "a batch norm is in evaluation mode, where torch trains with its running statistics; call "
+                    "train() of the model, or train it with torch"
+                )
 
     def build(self, optimizer: dict[str, Any]) -> Any:
         """Make the native engine, with an optimizer's settings."""
@@ -204,6 +219,8 @@ def _check_tensors(network: NetworkDescription, model: nn.Module) -> None:
             _refuse("a parameter does not require gradients")
         if type(parameter) is not Parameter:
             _refuse(f"a parameter is a {type(parameter).__name__}")
+        if has_gradient_hooks(parameter):
+            _refuse("a parameter has a hook on its gradient, and the engine calls none")
     if len({id(parameter) for parameter in parameters}) != len(parameters):
         _refuse("two of its layers share a parameter")
     if len(list(model.parameters())) != len(parameters):

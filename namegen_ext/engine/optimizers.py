@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 from namegen_ext.engine.errors import UnsupportedModelError
 
@@ -52,6 +53,8 @@ def describe_optimizer(optimizer: torch.optim.Optimizer, parameters: list[Tensor
     for option in ("maximize", "differentiable", "amsgrad"):
         if group.get(option):
             _refuse(f"it has {option} set")
+    if has_step_hooks(optimizer):
+        _refuse("a hook on its steps is registered, or its step is replaced, and the engine calls neither")
     settings = {
         "adamw": False,
         "weight_decay": float(group["weight_decay"]),
@@ -70,9 +73,42 @@ def describe_optimizer(optimizer: torch.optim.Optimizer, parameters: list[Tensor
         _refuse(
             f"it is {type(optimizer).__name__}, and the engine takes torch.optim.SGD and torch.optim.AdamW"
         )
+    if not group.get("decoupled_weight_decay", True):
+        _refuse("its decoupled_weight_decay is unset, and the engine takes it set")
     beta1, beta2 = group["betas"]
     settings |= {"adamw": True, "beta1": float(beta1), "beta2": float(beta2), "eps": float(group["eps"])}
     return OptimizerDescription(settings, ("exp_avg", "exp_avg_sq"), True)
+
+
+def has_step_hooks(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a call of ``step`` does more than the step of the optimizer's class.
+
+    A learning rate scheduler of torch wraps ``step`` to count the calls, which changes no update.
+
+    Example:
+        >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(3))], lr=0.1)
+        >>> handle = optimizer.register_step_post_hook(lambda *arguments: None)
+        >>> has_step_hooks(optimizer)
+        True
+
+    """
+    own_step = optimizer.__dict__.get("step")
+    return bool(
+        optimizer._optimizer_step_pre_hooks
+        or optimizer._optimizer_step_post_hooks
+        or _global_optimizer_pre_hooks
+        or _global_optimizer_post_hooks
+        or (own_step is not None and not getattr(own_step, "_wrapped_by_lr_sched", False))
+    )
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of an optimizer's only group; one that is a tensor stays that tensor."""
+    (group,) = optimizer.param_groups
+    if isinstance(group["lr"], Tensor):
+        group["lr"].fill_(rate)
+    else:
+        group["lr"] = rate
 
 
 def read_updates(

@@ -16,14 +16,24 @@ from namegen_ext.engine.errors import UnsupportedModelError
 from namegen_ext.engine.evaluation import mean_loss
 from namegen_ext.engine.gpt_network import GPTDescription, describe_gpt
 from namegen_ext.engine.integers import check_integers, indices_array, symbols_array
+from namegen_ext.engine.model_watch import ModelWatch
 from namegen_ext.engine.network import NetworkDescription, describe_network, running_statistics
-from namegen_ext.engine.optimizers import describe_optimizer, prepare_state, read_updates
+from namegen_ext.engine.optimizers import (
+    describe_optimizer,
+    prepare_state,
+    read_updates,
+    set_learning_rate,
+)
 from namegen_ext.models.gpt import GPT
 
 _VALUE, _FIRST_STATE = (
     0,
     1,
 )  # numbers of the arrays beside each parameter, as in csrc/core/engine/training/step_engine.h
+
+
+def _describe(model: nn.Module) -> NetworkDescription | GPTDescription:
+    return describe_gpt(model) if isinstance(model, GPT) else describe_network(model)
 
 
 class StepEngine:
@@ -37,6 +47,9 @@ class StepEngine:
     Threads may train at the same time, each with an engine and a model of its own. One engine serves one call at a
     time: a second one, from another thread, raises RuntimeError. While a call runs, no other thread may change the
     tensors that it was given.
+
+    Model and optimizer may be changed between calls: each call honours what it finds, or refuses it. A hook on the node
+    of a parameter in the autograd graph, which Python cannot see, is passed over.
 
     Args:
         model: see :func:`describe_network` for what is covered, or a GPT of this package without dropout; float32 or
@@ -60,10 +73,10 @@ class StepEngine:
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        self.network: NetworkDescription | GPTDescription = (
-            describe_gpt(model) if isinstance(model, GPT) else describe_network(model)
-        )
+        self.model = model
+        self.network: NetworkDescription | GPTDescription = _describe(model)
         self.parameters = self.network.parameters()
+        self._watch = ModelWatch(model, self.parameters)
         self.optimizer = optimizer
         self._optimizer_description = describe_optimizer(optimizer, self.parameters)
         self._native = self._build()
@@ -94,7 +107,8 @@ class StepEngine:
             TypeError: tokens, targets or indices are not integers.
             ValueError: shapes do not fit, a tensor is not on the CPU, or a step of one value per channel under batch
                 norm.
-            UnsupportedModelError: the optimizer's settings are no longer covered.
+            UnsupportedModelError: the model or the optimizer is no longer covered, or a batch norm is in evaluation
+                mode; nothing was changed.
 
         """
         with self._exclusively():
@@ -114,6 +128,8 @@ class StepEngine:
         if len(rates) == 0:
             return losses.to(self.network.dtype)
         native_indices = indices_array(indices)
+        self._look_again()
+        self.network.check_mode()
         updates = self._read()
         self._set_examples(tokens, targets)
         done = 0
@@ -126,7 +142,7 @@ class StepEngine:
         finally:
             done = self._native.steps_done
             self._write(updates + done, done)
-        self.optimizer.param_groups[0]["lr"] = float(rates[-1])
+        set_learning_rate(self.optimizer, float(rates[-1]))
         return losses.to(self.network.dtype)
 
     def evaluate(self, tokens: Tensor, targets: Tensor) -> float | None:
@@ -152,6 +168,7 @@ class StepEngine:
         check_integers("tokens", tokens)
         check_integers("targets", targets)
         with self._exclusively():
+            self._look_again()
             self._read_model()
             if isinstance(self.network, GPTDescription):
                 return self._mean_loss_of_sequences(tokens, targets)
@@ -208,6 +225,18 @@ class StepEngine:
             self._in_use.release()
 
     # ---- between torch and the native engine -------------------------------------------------------------------
+
+    def _look_again(self) -> None:
+        """Read the network anew where the model is no longer as it was."""
+        if not self._watch.sees_change():
+            return
+        network = _describe(self.model)
+        parameters = network.parameters()
+        self._optimizer_description = describe_optimizer(self.optimizer, parameters)
+        self.network, self.parameters = network, parameters
+        self._native = self._build()
+        self._examples = None
+        self._watch = ModelWatch(self.model, parameters)
 
     def _build(self) -> Any:
         return self.network.build(self._optimizer_description.settings)

@@ -26,7 +26,15 @@ OF_MODULES = ("onnx", "pt2")
 
 
 # What each ending of a file stands for.
-_ENDINGS = {".html": "html", ".htm": "html", ".mjs": "js", ".js": "js", ".json": "json", ".onnx": "onnx", ".pt2": "pt2"}
+_ENDINGS = {
+    ".html": "html",
+    ".htm": "html",
+    ".mjs": "js",
+    ".js": "js",
+    ".json": "json",
+    ".onnx": "onnx",
+    ".pt2": "pt2",
+}
 
 
 def target_of(path: Path, to: str | None) -> str:

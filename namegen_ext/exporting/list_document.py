@@ -26,7 +26,9 @@ def list_document(symbols: Sequence[str], words: Iterable[str], reading: ListFor
         # Characters that stay as they are are left out of both tables.
         "folded": {symbol: text for symbol, text in folded.items() if text != symbol},
         "titled": (
-            {symbol: text for symbol, text in titled.items() if text != symbol} if reading.case == "title" else {}
+            {symbol: text for symbol, text in titled.items() if text != symbol}
+            if reading.case == "title"
+            else {}
         ),
         "names": sorted({fold_name(word) for word in words}),
     }

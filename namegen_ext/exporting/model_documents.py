@@ -49,7 +49,9 @@ def model_document(name: str, config: Mapping[str, Any], arrays: Arrays) -> dict
 def _check_finite(arrays: Arrays) -> None:
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise ExportError(f"the model's {name} holds numbers that are not finite, so no names can be drawn")
+            raise ExportError(
+                f"the model's {name} holds numbers that are not finite, so no names can be drawn"
+            )
 
 
 def _network(network: Network) -> dict[str, Any]:

@@ -27,7 +27,9 @@ def onnx_bytes(model: nn.Module) -> bytes:
     function, tokens = next_logits(model)
     for package in ("onnx", "onnxscript"):
         if importlib.util.find_spec(package) is None:
-            raise ExportError(f'onnx needs {package}, which is not installed: pip install "namegen_ext[onnx]"')
+            raise ExportError(
+                f'onnx needs {package}, which is not installed: pip install "namegen_ext[onnx]"'
+            )
     import onnx
 
     with torch.no_grad(), _quiet():

@@ -14,8 +14,10 @@ from namegen_ext.fusion.sequential import FusedSequential
 from namegen_ext.nn import FusedBatchNorm1d
 from namegen_ext.nn.plain_calls import all_plain, why_not_at_all
 
-# A report covers the layers that occur in a pattern.
+# The layers that occur in a pattern. A report says why each of them is fused or not; of other layers, that no operator
+# covers them.
 LAYERS = tuple(dict.fromkeys(layer for pattern in PATTERNS for layer in pattern.types))
+NO_OPERATOR = "no fused operator"
 LONGEST_PATTERN = max(len(pattern.types) for pattern in PATTERNS)
 
 
@@ -36,7 +38,11 @@ def describe(model: nn.Module) -> FusionReport:
             sites.extend(_describe_container(name, module))
             reported.update(module._modules.values())
     for name, module in model.named_modules():
-        if _is_relevant(module) and module not in reported:
+        if module in reported:
+            continue
+        if _has_no_operator(module):
+            sites.append(Site(name or "(root)", type(module).__name__, (module,), False, NO_OPERATOR))
+        elif _is_relevant(module):
             reason = _why_not_elsewhere(model, name)
             sites.append(Site(name or "(root)", type(module).__name__, (module,), False, reason))
     order = {module: position for position, module in enumerate(model.modules())}
@@ -64,6 +70,8 @@ def _describe_container(name: str, container: FusedSequential) -> Iterator[Site]
         elif matches and position >= reported:
             reported = _end_of_skipped(children, position, len(matches[0].types))
             yield site(position, reported, matches[0].operator, reasons[0])
+        elif position >= reported and _has_no_operator(children[position]):
+            yield site(position, end, type(children[position]).__name__, NO_OPERATOR)
         elif position >= reported and _is_relevant(children[position]):
             reason = _why_not_child(children, position)
             yield site(position, end, type(children[position]).__name__, reason)
@@ -151,6 +159,12 @@ def _why_not_elsewhere(model: nn.Module, name: str) -> str:
     if isinstance(parent, (nn.ModuleList, nn.ModuleDict)):
         return f"it stands in an nn.{parent_class}, whose children are called by hand"
     return f"it is called by {parent_class}, not by an nn.Sequential"
+
+
+def _has_no_operator(module: nn.Module) -> bool:
+    """Say whether a module is a layer of its own, such as an nn.GELU, that occurs in no pattern."""
+    is_layer = not any(True for _ in module.children()) and type(module) is not nn.Identity
+    return is_layer and not isinstance(module, (*LAYERS, FusedBatchNorm1d))
 
 
 def _is_relevant(module: nn.Module) -> bool:

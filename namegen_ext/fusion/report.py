@@ -78,7 +78,7 @@ class FusionReport:
     def __str__(self) -> str:
         fused, skipped = self.fused, self.skipped
         if not self.sites:
-            return "nothing to fuse: the model has no layer that a fused operator covers"
+            return "nothing to fuse: the model has no layer"
         headline = f"{_count(fused)} fused, {_count(skipped)} skipped" if fused else "nothing was fused"
         # A deep model repeats itself, so neighbouring sites that are alike share a line.
         lines = [

@@ -244,7 +244,7 @@ def _bigram(config: Mapping[str, Any]) -> NetworkLayout:
 
 
 def _ngram(config: Mapping[str, Any]) -> NetworkLayout | CountsLayout:
-    vocab_size, block_size = config["vocab_size"], config["block_size"]
+    vocab_size, block_size = config["vocab_size"], config.get("block_size", 0)
     if "estimator" in config:
         check_sizes({"vocab_size": vocab_size, "block_size": block_size})
         return CountsLayout(vocab_size, block_size, config["estimator"], config["smoothing"])
@@ -296,7 +296,7 @@ def _perceptron(config: Mapping[str, Any], factors: Any, *, first: int, joins: i
 
 
 def _mixture(config: Mapping[str, Any]) -> MixtureLayout | None:
-    vocab_size, block_size = config["vocab_size"], config.get("block_size")
+    vocab_size, block_size = config["vocab_size"], config.get("block_size", 0)
     check_sizes({"vocab_size": vocab_size, "block_size": block_size})
     described = config.get("components")
     if not isinstance(described, list):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 from namegen_ext._native.core import _core
+from namegen_ext.data import Vocabulary
 from namegen_ext.data.folding import fold_name, folded_characters
 from namegen_ext.data.title_case import title_case
 from namegen_ext.sampling.errors import SamplingError
 from namegen_ext.sampling.native import checked, lines
-from namegen_ext.sampling.sampler import NameSampler
 
 DEFAULT_BATCH_SIZE = 8192
 # Names for each thread: some milliseconds of drawing, because starting a thread takes about 30 us.
@@ -34,6 +34,7 @@ class SampleCounts:
         drawn: how many names it drew, those that it left out included.
         drawn_new: how many of those drawn are not training names.
         drawn_distinct: how many of those drawn are different; None where the stream does not keep them.
+        similar: how many were left out because they are too similar to a name of a list.
 
     Example:
         >>> SampleCounts(names=3, new=2).drawn
@@ -46,6 +47,31 @@ class SampleCounts:
     drawn: int = 0
     drawn_new: int = 0
     drawn_distinct: int | None = None
+    similar: int = 0
+
+
+class NameSource(Protocol):
+    """What a stream draws from, such as a `NameSampler`.
+
+    Attributes:
+        vocabulary: the symbols of the names.
+        native: the native sampler, or None where `draw` draws.
+
+    """
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The symbols."""
+        ...
+
+    @property
+    def native(self) -> Any:
+        """The native sampler, or None."""
+        ...
+
+    def draw(self, seed: int, first: int, count: int) -> list[str]:
+        """Draw names number ``first`` to ``first + count - 1`` of the seed's stream."""
+        ...
 
 
 class NameStream(Iterator[str]):
@@ -76,6 +102,7 @@ class NameStream(Iterator[str]):
     Example:
         >>> from namegen_ext.data import Vocabulary
         >>> from namegen_ext.models import Bigram
+        >>> from namegen_ext.sampling import NameSampler
         >>> stream = NameStream(NameSampler(Bigram(5), Vocabulary("abcd"), 10), 10, seed=1, unique=True)
         >>> len(set(stream)), stream.counts.drawn_distinct
         (10, 10)
@@ -84,7 +111,7 @@ class NameStream(Iterator[str]):
 
     def __init__(
         self,
-        sampler: NameSampler,
+        sampler: NameSource,
         n: int,
         *,
         seed: int,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import torch
+from torch import Tensor
 from torch.nn import Parameter
 
+from namegen_ext.engine.optimizers import has_step_hooks, set_learning_rate
 from namegen_ext.options.choices import OPTIMIZERS
 
 
@@ -66,12 +68,19 @@ def build_optimizer(
 def update_function(optimizer: torch.optim.Optimizer) -> Callable[[float], None]:
     """Return a function that makes one update with the learning rate it is given.
 
-    It is ``optimizer.step``, except for SGD without momentum and weight decay. There it has the same effect
+    It is ``optimizer.step``, except for SGD without momentum, weight decay and hooks. There it has the same effect
     without the bookkeeping of ``step``. Measured: 268 us a training step with ``step``, 222 us without (MLP, batch
     32).
     """
     (group,) = optimizer.param_groups
-    if isinstance(optimizer, torch.optim.SGD) and group["momentum"] == group["weight_decay"] == 0:
+    if (
+        type(optimizer) is torch.optim.SGD
+        and group["momentum"] == group["weight_decay"] == 0
+        and not group["maximize"]
+        and not has_step_hooks(optimizer)
+        and not isinstance(group["lr"], Tensor)
+        and all(parameter.requires_grad for parameter in group["params"])
+    ):
         parameters = group["params"]
 
         @torch.no_grad()
@@ -82,7 +91,7 @@ def update_function(optimizer: torch.optim.Optimizer) -> Callable[[float], None]
         return plain_sgd
 
     def step(learning_rate: float) -> None:
-        group["lr"] = learning_rate
+        set_learning_rate(optimizer, learning_rate)
         optimizer.step()
 
     return step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -116,10 +117,12 @@ def describe_losses(losses: Mapping[str, float | None]) -> str:
     )
 
 
-def describe_samples(samples: Sequence[str], width: int = 78) -> str:
-    """Return the names in columns, read line by line."""
+def describe_samples(samples: Sequence[str], width: int | None = None) -> str:
+    """Return the names in columns, read line by line; a width of None is that of the terminal, else 80 characters."""
     if not samples:
         return ""
+    if width is None:
+        width = shutil.get_terminal_size().columns - 2
     column = max(map(len, samples)) + 2
     per_line = max(1, width // column)
     lines = [samples[start : start + per_line] for start in range(0, len(samples), per_line)]

@@ -23,7 +23,9 @@ suites:
   scaling       time and peak memory of a step of the MLP with batch norm over batch, hidden size and threads
   sample        drawing names, the making of tables included, at the best of one and all threads; whole processes
   time-to-loss  from the start of a process to a trained MLP of a given dev loss, by each backend of train
-  gpu           each operator on a CUDA device, timed by CUDA events, and the bandwidth of a copy"""
+  gpu           each operator on a CUDA device, timed by CUDA events, and the bandwidth of a copy
+
+bench quality --lists DIR compares models by their losses, not their speed: bench quality --help"""
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:

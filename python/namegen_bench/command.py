@@ -12,9 +12,12 @@ do not wait for it.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from namegen_bench.arguments import build_parser, check_together
+from namegen_bench.quality.quality_command import QUALITY
+from namegen_bench.quality.quality_command import main as quality
 from namegen_bench.reporting.requested_report import Report, ReportError, check_report
 from namegen_ext.cli.command import ArgumentError, run_command
 from namegen_ext.data import DataError, load_words
@@ -34,6 +37,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
         SystemExit: with status 0 after --help, with 2 after a wrong argument.
 
     """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments[:1] == [QUALITY]:
+        return quality(arguments[1:], f"{prog} {QUALITY}")
     parser = build_parser(prog)
 
     def check(options: argparse.Namespace) -> tuple[argparse.Namespace, Report]:

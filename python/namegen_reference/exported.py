@@ -39,7 +39,9 @@ def _network(m: Any, vocab: int) -> Logits:
     def logits(context: list[int]) -> list[float]:
         x = [list(m["embedding"][symbol]) for symbol in ([0] * m["block_size"] + context)[-m["block_size"] :]]
         for level in m["levels"]:
-            x = [_linear(level, sum(x[i : i + level["factor"]], [])) for i in range(0, len(x), level["factor"])]
+            x = [
+                _linear(level, sum(x[i : i + level["factor"]], [])) for i in range(0, len(x), level["factor"])
+            ]
             x = [list(map(math.tanh, row)) for row in x] if level["activation"] == "tanh" else x
         return x[0]
 
@@ -99,7 +101,9 @@ def _gpt(m: Any, vocab: int) -> Logits:
         return mixed
 
     def logits(context: list[int]) -> list[float]:
-        embedded = zip((m["token_embedding"][s] for s in context[-m["block_size"] :]), m["position_embedding"])
+        embedded = zip(
+            (m["token_embedding"][s] for s in context[-m["block_size"] :]), m["position_embedding"]
+        )
         x = [list(map(float.__add__, token, position)) for token, position in embedded]
         for layer in m["layers"]:
             rows = [_linear(layer["projections"], norm(layer["norm_1"], row)) for row in x]
@@ -114,7 +118,9 @@ def _gpt(m: Any, vocab: int) -> Logits:
 
 
 def _mixture(m: Any, vocab: int) -> Logits:
-    parts = [(part["weight"], _KINDS[part["model"]["kind"]](part["model"], vocab)) for part in m["components"]]
+    parts = [
+        (part["weight"], _KINDS[part["model"]["kind"]](part["model"], vocab)) for part in m["components"]
+    ]
     known, child = m["known_names"], list(accumulate(m["known_names"]["num_children"], initial=1))
 
     def logits(context: list[int]) -> list[float]:

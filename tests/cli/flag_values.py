@@ -68,6 +68,10 @@ def paths(*refused: str) -> Values:
     return Values({"some/where": Path("some/where")}, ["", "with a NUL \0 inside", *refused])
 
 
+def output_files() -> Values:
+    return Values({"file": Path("file")}, ["", "/", "no such directory/file", "with a NUL \0 inside"])
+
+
 def switch() -> Values:
     return Values({}, ["=1", "=", "=true"])
 

@@ -19,7 +19,9 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_file_is_written_and_named(run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_file_is_written_and_named(
+    run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "model.json"
     assert main(["export", str(run_dir), "--to", "json", "-o", str(file)]) == 0
     assert capsys.readouterr().out.startswith(f"{file}  ")
@@ -28,7 +30,9 @@ def test_the_file_is_written_and_named(run_dir: Path, tmp_path: Path, capsys: py
     assert json.loads(file.read_text(encoding="utf-8"))["list"]["names"] is None
 
 
-def test_without_a_file_it_stands_in_the_run_directory(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_file_it_stands_in_the_run_directory(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert export.main([str(run_dir), "--to", "js"]) == 0
     written = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
     assert written == [str(run_dir / "names.mjs"), str(run_dir / "names.d.mts")]
@@ -40,7 +44,10 @@ def test_without_a_file_it_stands_in_the_run_directory(run_dir: Path, capsys: py
     [
         (["--to", "exe"], "argument --to: got 'exe', expected one of html, js, json, onnx, pt2"),
         ([], "the following arguments are required: --to"),
-        (["--to", "json", "-o", "no/such/folder/x"], "argument --out: got 'no/such/folder/x', whose directory"),
+        (
+            ["--to", "json", "-o", "no/such/folder/x"],
+            "argument --out: got 'no/such/folder/x', whose directory",
+        ),
     ],
 )
 def test_wrong_arguments_end_in_one_line(

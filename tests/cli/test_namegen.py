@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from namegen_ext import __version__
+from namegen_ext.cli import __main__ as console_script
 from namegen_ext.cli import main as cli
 
 
@@ -30,7 +31,7 @@ def test_no_such_command(arguments: list[str], capsys: pytest.CaptureFixture[str
     assert cli.main(arguments) == 2
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
-    assert "expected a command: fit, train, sample, plot, lessons, reproduce, bench" in errors
+    assert "expected a command: fit, train, sample, score, plot, lessons, reproduce, bench" in errors
     assert all(argument in errors for argument in arguments)
 
 
@@ -65,4 +66,4 @@ def test_the_console_script_is_declared() -> None:
     except importlib.metadata.PackageNotFoundError:
         pytest.skip("namegen_ext is not installed here, so it has no console script")
     (script,) = [script for script in scripts if script.name == "namegen"]
-    assert script.load() is cli.main
+    assert script.load() is console_script.run

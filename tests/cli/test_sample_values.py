@@ -13,7 +13,9 @@ from flag_values import (
     check_refused,
     check_taken,
     flags_of,
+    names,
     numbers,
+    output_files,
     paths,
     switch,
     told_as_wrong,
@@ -36,6 +38,11 @@ VALUES: dict[str, Values] = {
     "--seed": whole(0, 2**64 - 1),
     "--novel": switch(),
     "--unique": switch(),
+    "--max-similarity": numbers(0.0, 1.0),
+    "--like": Values({"": "", "ba": "ba"}, []),
+    "--within": whole(1, 3),
+    "--format": names("lines", "csv", "json", "jsonl"),
+    "-o": output_files(),
 }
 
 
@@ -54,7 +61,7 @@ def test_every_flag_is_tried() -> None:
     assert flags_of(_build_parser("sample")) == VALUES.keys()
 
 
-@pytest.mark.parametrize("flag", sorted(VALUES.keys() - {"RUN_DIR", "-n"}))
+@pytest.mark.parametrize("flag", sorted(VALUES.keys() - {"RUN_DIR", "-n", "-o"}))
 def test_what_a_flag_takes(flag: str) -> None:
     check_taken(_build_parser("sample"), flag, VALUES[flag], "run")
 
@@ -64,7 +71,7 @@ def test_how_many_names() -> None:
         assert _build_parser("sample").parse_args(["run", "-n", text]).n == expected
 
 
-@pytest.mark.parametrize("flag", sorted(VALUES.keys() - {"RUN_DIR", "-n"}))
+@pytest.mark.parametrize("flag", sorted(VALUES.keys() - {"RUN_DIR", "-n", "-o"}))
 def test_what_a_flag_refuses(
     flag: str, run_dir: Path, capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
@@ -134,6 +141,22 @@ def test_a_run_directory_that_is_none(capsys: pytest.CaptureFixture[str], folder
 @pytest.mark.parametrize("arguments", [["--nov"], ["more"], ["--temp", "1"], ["--a\nb"]])
 def test_what_there_is_not(arguments: list[str], run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"unrecognized arguments: {arguments[0]!r}".replace("'", "") in wrong(capsys, run_dir, *arguments)
+
+
+def test_what_does_not_go_together(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "argument --within: expected --like NAME with it" in wrong(capsys, run_dir, "--within", 1)
+    line = wrong(capsys, run_dir, "--like", "ab" * 40, "--within", 3)
+    assert "--within must leave at most 5,000,000 strings to compare, but got 3" in line
+
+
+def test_a_file_that_cannot_be_written(
+    run_dir: Path, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    for text in VALUES["-o"].refused:
+        line = wrong(capsys, run_dir, f"-o{text}") if text else wrong(capsys, run_dir, "-o", "")
+        assert "argument -o: got " in line
+        assert "expected a " in line
+    assert list(folder.iterdir()) == []
 
 
 def test_as_a_process(folder: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from namegen_ext.cli.main import main as namegen
 from namegen_ext.sample import main
 from namegen_ext.train import main as train
 
@@ -98,6 +99,20 @@ def test_torch_is_not_loaded(name: str, flags: Sequence[str], runs: dict[str, Pa
     done = run(LISTED, "sample", runs[name], *flags)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "False False"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_scores_are_those_with_torch(
+    name: str, runs: dict[str, Path], word_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["score", runs[name], word_file, "--format", "jsonl"]
+    done = run(BLOCKED, *flags)
+    assert done.returncode == 0, done.stderr
+    assert namegen(list(map(str, flags))) == 0
+    assert (done.stdout, done.stderr) == tuple(capsys.readouterr())
+    assert len(done.stdout.splitlines()) == 200
+    listed = run(LISTED, "sample", runs[name], "--like", "abc", "--within", "1", "--max-similarity", "0.9")
+    assert listed.stderr.splitlines()[-1] == "False False", listed.stderr
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import resource
 import signal
 import statistics
@@ -165,3 +166,20 @@ def test_an_interruption_at_any_time_is_one_line(delay: float) -> None:
     assert "Traceback" not in stderr
     assert len(stderr.splitlines()) == 1
     assert process.returncode in (130, 2)  # 2: /dev/null is no directory
+
+
+# Ends with status 2 and sends itself SIGINT when Python has shut down: glibc's on_exit calls raise(status), and SIGINT
+# is signal 2.
+INTERRUPTED_AT_THE_END = """
+import ctypes, sys
+from namegen_ext.cli.process import status_of
+library = ctypes.CDLL(None)
+library.on_exit(library["raise"], None)
+sys.exit({})
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="on_exit is glibc's")
+@pytest.mark.parametrize(("end", "status"), [("2", -signal.SIGINT), ("status_of(lambda: 2)", 2)])
+def test_an_interruption_after_the_end_changes_no_status(end: str, status: int) -> None:
+    assert run(INTERRUPTED_AT_THE_END.format(end)).returncode == status

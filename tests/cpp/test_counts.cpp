@@ -15,7 +15,7 @@ using namespace namegen::test;
 
 namespace {
 
-using History = std::vector<int32_t>;                          // newest symbol first
+using History = std::vector<int32_t>;                         // newest symbol first
 using Counts = std::map<History, std::map<int32_t, double>>;  // a map for each context that occurred
 
 // Names over the symbols 1 to vocab - 1, each with a 0 behind it.

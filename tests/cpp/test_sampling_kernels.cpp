@@ -153,6 +153,44 @@ void test_softmax(const SamplingKernels& kernels, std::mt19937& generator) {
   }
 }
 
+void test_log_totals(const SamplingKernels& kernels, std::mt19937& generator) {
+  for (int64_t vocab : {2, 7, 16, 27, 40, 129}) {
+    for (int64_t top_k : {int64_t{1}, vocab / 2 + 1, vocab}) {
+      const double temperature = 0.7;
+      const int64_t stride = padded(vocab);
+      std::vector<float> logits(2 * stride, 0.0f), shaped(3 * stride, 99.0f);
+      for (int64_t i : {int64_t{0}, stride}) {
+        const std::vector<float> values = random_values<float>(vocab, generator);
+        std::copy(values.begin(), values.end(), logits.begin() + i);
+      }
+      std::vector<double> scratch(2 * stride), total(3, 99.0);
+      const uint32_t rows[] = {2, 0};
+      const LogTotals p{logits.data(), stride,       2,   vocab, temperature, top_k, false, scratch.data(),
+                        shaped.data(), total.data(), rows};
+      check(kernels.log_totals(p), "the logits are finite");
+      check(total[1] == 99.0 && shaped[stride] == 99.0f, "rows that are not named are left alone");
+      for (int64_t i : {0, 1}) {
+        const float* own = logits.data() + i * stride;
+        std::vector<int64_t> order;
+        for (int64_t j = 0; j < vocab; ++j) order.push_back(j);
+        std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return own[a] > own[b]; });
+        double sum = 0;
+        for (int64_t k = 0; k < top_k; ++k) sum += std::exp((double{own[order[k]]} - own[order[0]]) / temperature);
+        // A sum of up to 129 terms, each within 1 ulp, in another order.
+        check(std::abs(total[rows[i]] - sum) <= 1e-13 * sum, std::string(kernels.isa) + ": the sum of exp");
+        for (int64_t k = 0; k < vocab; ++k) {
+          const double expected = k < top_k ? (double{own[order[k]]} - own[order[0]]) / temperature : -INFINITY;
+          const double found = shaped[rows[i] * stride + order[k]];
+          const bool is_near = std::abs(found - expected) <= 6e-8 * std::abs(expected);  // rounded to float32
+          check(k < top_k ? is_near : found == expected, std::string(kernels.isa) + ": shaped logits");
+        }
+      }
+      logits[vocab / 2] = NAN;
+      check(!kernels.log_totals(p), std::string(kernels.isa) + ": a logit that is not finite is found");
+    }
+  }
+}
+
 void test_sums_and_products(const SamplingKernels& kernels, std::mt19937& generator) {
   for (int64_t count : {1, 2, 5, 13, 40}) {
     for (int64_t depth : {1, 10, 37}) {
@@ -251,6 +289,7 @@ int main() {
     test_philox(kernels);
     test_inversion(kernels, generator);
     test_softmax(kernels, generator);
+    test_log_totals(kernels, generator);
     test_sums_and_products(kernels, generator);
     test_logarithms(kernels, generator);
     test_weighted_sum(kernels, generator);

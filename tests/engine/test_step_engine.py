@@ -74,7 +74,8 @@ def test_a_hundred_steps_in_float64(model: str, optimizer: str) -> None:
 def test_a_thousand_steps_in_float32(model: str, optimizer: str) -> None:
     net, block_size = MODELS[model]()
     corpus = Corpus.build(load_words("census").words, block_size=block_size, split_seed=42)
-    net = type(net)(len(corpus.vocabulary), **{k: v for k, v in net.config.items() if k != "vocab_size"})  # type: ignore[operator, union-attr]
+    config = {name: value for name, value in net.config.items() if name != "vocab_size"}  # type: ignore[operator, union-attr]
+    net = type(net)(len(corpus.vocabulary), **config, generator=generator())
     pair = make_pair(net, V, block_size, optimizer, torch.float32)
     pair.tokens, pair.targets = corpus.train
     indices = pair.draw(1000, 32)

@@ -29,8 +29,22 @@ KINDS: dict[str, dict[str, Any]] = {
     "mlp-deep": {"model": "mlp", "block_size": 4, "num_hidden_layers": 2, **_SMALL},
     "wavenet": {"model": "wavenet", "block_size": 8, **_SMALL},
     "wavenet-wide": {"model": "wavenet", "block_size": 12, "batch_norm": False, **_SMALL},
-    "gpt": {"model": "gpt", "block_size": 6, "embedding_dim": 12, "num_layers": 2, "num_heads": 2, "steps": 60},
-    "gpt-tied": {"model": "gpt", "embedding_dim": 8, "num_layers": 1, "num_heads": 1, "tied": True, "steps": 10},
+    "gpt": {
+        "model": "gpt",
+        "block_size": 6,
+        "embedding_dim": 12,
+        "num_layers": 2,
+        "num_heads": 2,
+        "steps": 60,
+    },
+    "gpt-tied": {
+        "model": "gpt",
+        "embedding_dim": 8,
+        "num_layers": 1,
+        "num_heads": 1,
+        "tied": True,
+        "steps": 10,
+    },
     "mixture": {"model": "mixture", "budget": 1.5, "seed": 3},
 }
 
@@ -87,7 +101,12 @@ def run_module(node: str, tmp_path: Path) -> Callable[[Generator, str], Any]:
 def run_node(node: str, *arguments: str | Path) -> str:
     """Run Node and return what it wrote."""
     done = subprocess.run(
-        [node, *map(str, arguments)], capture_output=True, text=True, encoding="utf-8", timeout=300, check=False
+        [node, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout

@@ -84,7 +84,11 @@ def test_a_run_directory_gives_the_document_of_its_generator(
         loaded = exported(Generator.from_run(tmp_path / kind), tmp_path)
         assert loaded["model"] == own["model"]
         assert loaded["list"] == own["list"]
-        assert loaded["about"]["losses"] == {"train": None, "dev": None, "test": None}  # save writes no summary
+        assert loaded["about"]["losses"] == {
+            "train": None,
+            "dev": None,
+            "test": None,
+        }  # save writes no summary
 
 
 def test_the_names_can_be_left_out(generator_of: Callable[[str], Generator], tmp_path: Path) -> None:
@@ -101,7 +105,9 @@ def test_numbers_come_back_as_they_were(values: list[float]) -> None:
     assert array_of(float_tensor(array)).tolist() == array.astype(np.float32).tolist()
 
 
-def test_weights_that_are_not_finite_are_refused(generator_of: Callable[[str], Generator], tmp_path: Path) -> None:
+def test_weights_that_are_not_finite_are_refused(
+    generator_of: Callable[[str], Generator], tmp_path: Path
+) -> None:
     import copy
 
     generator = copy.deepcopy(generator_of("mlp"))
@@ -112,7 +118,9 @@ def test_weights_that_are_not_finite_are_refused(generator_of: Callable[[str], G
 
 
 def test_the_ending_says_what_is_written() -> None:
-    assert [target_of(Path(f"a.{ending}"), None) for ending in ("html", "mjs", "js", "json", "onnx", "pt2")] == [
+    assert [
+        target_of(Path(f"a.{ending}"), None) for ending in ("html", "mjs", "js", "json", "onnx", "pt2")
+    ] == [
         "html",
         "js",
         "js",

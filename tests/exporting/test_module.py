@@ -24,7 +24,12 @@ def test_the_parts_pass_their_own_tests(node: str) -> None:
 
 
 def test_the_bundle_holds_every_file_of_the_library() -> None:
-    imported = {line.split('"')[1] for name in LIBRARY for line in web_text(name).splitlines() if line.startswith("import")}
+    imported = {
+        line.split('"')[1]
+        for name in LIBRARY
+        for line in web_text(name).splitlines()
+        if line.startswith("import")
+    }
     assert imported <= {f"./{name}" for name in LIBRARY}
 
 
@@ -40,13 +45,17 @@ def test_scores_are_those_of_python(
         assert score["nllPerCharacter"] == pytest.approx(expected, rel=1e-5)
         assert [letter["letter"] for letter in score["letters"]] == [*word, ""]
         assert score["nll"] == pytest.approx(sum(letter["nll"] for letter in score["letters"]))
-    assert found[0]["novel"] is ("bada" not in generator.splits.train + generator.splits.dev + generator.splits.test)
+    assert found[0]["novel"] is (
+        "bada" not in generator.splits.train + generator.splits.dev + generator.splits.test
+    )
 
 
 def test_an_unknown_letter_is_infinitely_unlikely(
     generator_of: Callable[[str], Generator], run_module: Callable[[Generator, str], Any]
 ) -> None:
-    script = "const s = g.score('baq'); result = [s.nll === Infinity, s.letters.map(l => Number.isFinite(l.nll))];"
+    script = (
+        "const s = g.score('baq'); result = [s.nll === Infinity, s.letters.map(l => Number.isFinite(l.nll))];"
+    )
     assert run_module(generator_of("mlp"), script) == [True, [True, True, False, False]]
 
 
@@ -99,7 +108,14 @@ def test_the_iterator_gives_the_names_of_the_list(
 
 
 def test_hostile_letters_stay_letters(run_module: Callable[[Generator, str], Any]) -> None:
-    hostile = ["</script><script>x", "'\"`${x}\\", "a\u202eb\u2066c", "<!--<script>", "\u00a0\U0001f600z", "--></b>"]
+    hostile = [
+        "</script><script>x",
+        "'\"`${x}\\",
+        "a\u202eb\u2066c",
+        "<!--<script>",
+        "\u00a0\U0001f600z",
+        "--></b>",
+    ]
     generator = fit(hostile, model="ngram", block_size=6, estimator="witten-bell")
     assert run_module(generator, "result = g.sample(100, {seed: 2});") == generator.sample(100, seed=2)
 

@@ -28,7 +28,9 @@ def browser() -> Iterator[Any]:
         if path is None or not Path(path).is_file():
             path = next((found for found in map(shutil.which, _BROWSERS) if found), None)
         if path is None:
-            pytest.skip("needs Chromium: apt-get install chromium-headless-shell, or playwright install chromium")
+            pytest.skip(
+                "needs Chromium: apt-get install chromium-headless-shell, or playwright install chromium"
+            )
         running = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield running
         running.close()
@@ -47,7 +49,12 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        page.on("request", lambda request: None if request.url.startswith(("file:", "data:", "blob:")) else problems.append(request.url))
+        page.on(
+            "request",
+            lambda request: (
+                None if request.url.startswith(("file:", "data:", "blob:")) else problems.append(request.url)
+            ),
+        )
         page.goto((tmp_path / "names.html").as_uri() + address)
         page.wait_for_selector("#names li, #status:not(:empty)")
         return page
@@ -123,7 +130,9 @@ def test_what_is_asked_for_stands_in_the_address(
     assert other.is_checked("#novel")
 
 
-def test_a_new_seed_gives_other_names(open_page: Callable[..., Any], generator_of: Callable[[str], Generator]) -> None:
+def test_a_new_seed_gives_other_names(
+    open_page: Callable[..., Any], generator_of: Callable[[str], Generator]
+) -> None:
     page = open_page(generator_of("mlp"))
     before = names_of(page)
     page.click("#anew")
@@ -181,7 +190,9 @@ def test_a_name_is_written_by_picking(
     page = open_page(generator_of("mlp"))
     page.focus("#typed")
     page.keyboard.press("Tab")
-    page.keyboard.press("Enter")  # the likeliest first letter, or the end of an empty name, which adds nothing
+    page.keyboard.press(
+        "Enter"
+    )  # the likeliest first letter, or the end of an empty name, which adds nothing
     page.locator("#follow button", has_text="%").filter(has_not_text="the end").first.click()
     typed = page.input_value("#typed")
     assert len(typed) >= 1
@@ -201,7 +212,9 @@ def test_names_are_downloaded(
     text = Path(waiting.value.path()).read_bytes().decode()
     expected = generator.sample(24, seed=7)
     assert waiting.value.suggested_filename == f"names-7.{kind}"
-    found = {"txt": text.splitlines, "csv": lambda: text.splitlines()[1:], "json": lambda: json.loads(text)}[kind]()
+    found = {"txt": text.splitlines, "csv": lambda: text.splitlines()[1:], "json": lambda: json.loads(text)}[
+        kind
+    ]()
     assert found == expected
 
 
@@ -238,7 +251,12 @@ def test_it_looks_right_and_axe_finds_nothing(
 
 
 def test_hostile_names_cannot_break_out(open_page: Callable[..., Any]) -> None:
-    hostile = ["</script><script>window.hit=1</script>", "<img src=x onerror=window.hit=1>", "\"'`${window.hit=1}", "<!--<script>"]
+    hostile = [
+        "</script><script>window.hit=1</script>",
+        "<img src=x onerror=window.hit=1>",
+        "\"'`${window.hit=1}",
+        "<!--<script>",
+    ]
     marks = ["a\u202eb\u2066c", "\u200fshalom", "a&lt;b", "\\u003c{{script}}", "=cmd()"]
     generator = fit(hostile + marks, model="ngram", block_size=8, estimator="witten-bell")
     generator.config.__dict__["data_name"] = "</title><script>window.hit=1</script>{{model}}"

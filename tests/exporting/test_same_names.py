@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from namegen_reference.exported import Exported
 
 from namegen_ext.data import load_words
 from namegen_ext.generator import Generator, fit
+from namegen_reference.exported import Exported
 
 from .conftest import KINDS
 
@@ -24,7 +24,9 @@ _PER_MILLION = 40  # more than twice what was measured
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("options", [{}, {"temperature": 0.7, "top_k": 5, "prefix": "ba"}], ids=["plain", "shaped"])
+@pytest.mark.parametrize(
+    "options", [{}, {"temperature": 0.7, "top_k": 5, "prefix": "ba"}], ids=["plain", "shaped"]
+)
 def test_the_module_draws_the_names_of_python(
     kind: str,
     options: dict[str, Any],
@@ -35,7 +37,9 @@ def test_the_module_draws_the_names_of_python(
     count = 300 if kind.startswith("gpt") else 2000
     expected = generator.sample(count, seed=2**40 + 9, **options)
     shaped = {"topK" if name == "top_k" else name: value for name, value in options.items()}
-    found = run_module(generator, f"result = g.sample({count}, {{seed: {2**40 + 9}, ...{json.dumps(shaped)}}});")
+    found = run_module(
+        generator, f"result = g.sample({count}, {{seed: {2**40 + 9}, ...{json.dumps(shaped)}}});"
+    )
     different = sum(map(str.__ne__, expected, found))
     assert len(found) == count
     # At 40 of a million, three or more of 2,000 names differ in one of 12,000 draws.
@@ -68,8 +72,21 @@ def test_new_names_and_names_without_repeats_are_those_of_python(
 def test_cases_and_accents_are_those_of_python(
     case: str, normalize: str, run_module: Callable[[Generator, str], Any]
 ) -> None:
-    words = ["Zoë", "Zo\u00eb Straße", "d'Angelo", "O'Brien-Smith", "Ångström", "Élodie", "şule", "ǆan", "𝒜nna", "Naïs"]
-    generator = fit(words, model="ngram", block_size=3, estimator="witten-bell", case=case, normalize=normalize)
+    words = [
+        "Zoë",
+        "Zo\u00eb Straße",
+        "d'Angelo",
+        "O'Brien-Smith",
+        "Ångström",
+        "Élodie",
+        "şule",
+        "ǆan",
+        "𝒜nna",
+        "Naïs",
+    ]
+    generator = fit(
+        words, model="ngram", block_size=3, estimator="witten-bell", case=case, normalize=normalize
+    )
     for options in ({"novel": True}, {"prefix": "zo" if case == "keep" else "Zo"}):
         if case == "keep":
             options = {"novel": True}

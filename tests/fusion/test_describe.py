@@ -43,9 +43,26 @@ def test_the_report_can_be_read(make_mlp):
 
 
 def test_a_model_with_nothing_to_fuse_says_so():
-    report = namegen_ext.fuse(nn.Sequential(nn.Conv1d(1, 1, 1), nn.ReLU()))
+    report = namegen_ext.fuse(nn.Sequential(nn.Identity()))
     assert len(report) == 0
     assert "nothing to fuse" in str(report)
+
+
+def test_layers_that_no_operator_covers_are_listed():
+    layers = [nn.BatchNorm1d(3), nn.Tanh(), nn.Dropout(0.1), nn.LayerNorm(3)]
+    report = namegen_ext.fuse(nn.ModuleList([nn.Sequential(*layers), nn.Conv1d(1, 1, 1)]))
+    assert [(site.name, site.reason) for site in report.skipped] == [
+        ("0.2", "no fused operator"),
+        ("0.3", "no fused operator"),
+        ("1", "no fused operator"),
+    ]
+    assert str(report).splitlines() == [
+        "1 site fused, 3 sites skipped",
+        "  fused    0.0..1: BatchNorm1d, Tanh -> batch_norm",
+        "  skipped  0.2: Dropout: no fused operator",
+        "  skipped  0.3: LayerNorm: no fused operator",
+        "  skipped  1: Conv1d: no fused operator",
+    ]
 
 
 def test_a_model_where_all_is_skipped_says_so():
@@ -166,7 +183,7 @@ def test_layers_that_a_hand_written_forward_calls_are_reported():
     report = namegen_ext.fuse(Net())
     assert not report.fused
     reasons = {site.name: site.reason for site in report}
-    assert list(reasons) == ["embedding", "norm", "act", "layers.0"]
+    assert list(reasons) == ["embedding", "norm", "act", "layers.0", "relu"]
     assert "called by Net" in reasons["embedding"]
     assert "nn.ModuleList" in reasons["layers.0"]
 

@@ -29,3 +29,19 @@ def test_a_closed_pipe_ends_it_quietly(part: str, tmp_path: Path) -> None:
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_list_of_the_package_is_found_by_its_name() -> None:
+    command = [sys.executable, "-m", "namegen_reference.bigram", "census", "--steps", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.startswith("5,163 words, ")
+
+
+def test_without_graphviz_the_advice_is_for_this_call(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "namegen_reference.micrograd", "--steps", "1", "--out", str(tmp_path)]
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("not rendered")]
+    assert line.endswith(
+        f"Graphviz is not installed; where it is: dot -Tsvg {tmp_path / 'graph.dot'} > graph.svg"
+    )

@@ -83,6 +83,31 @@ def test_plain_sgd_has_the_bits_of_torch() -> None:
         assert torch.equal(parameter, expected)
 
 
+@pytest.mark.parametrize("maximize", [False, True])
+def test_plain_sgd_calls_hooks_and_goes_the_right_way(maximize: bool) -> None:
+    parameters = start()
+    optimizer = torch.optim.SGD(parameters, lr=0.1, maximize=maximize)
+    called = []
+    optimizer.register_step_post_hook(lambda *arguments: called.append(1))
+    before = [parameter.detach().clone() for parameter in parameters]
+    for parameter in parameters:
+        parameter.grad = torch.ones_like(parameter)
+    update_function(optimizer)(0.5)
+    assert called == [1]
+    sign = 1 if maximize else -1
+    for parameter, old in zip(parameters, before, strict=True):
+        torch.testing.assert_close(parameter.detach(), old + sign * 0.5)
+
+
+def test_plain_sgd_passes_over_frozen_parameters() -> None:
+    parameters = start()
+    parameters[0].requires_grad_(False)
+    before = parameters[0].clone()
+    parameters[1].grad = torch.ones_like(parameters[1])
+    update_function(torch.optim.SGD(parameters, lr=0.1))(0.5)
+    assert torch.equal(parameters[0], before)
+
+
 def test_an_unknown_optimizer_is_named() -> None:
     with pytest.raises(ValueError, match="one of sgd, adamw, but got 'lion'"):
         build_optimizer("lion", start(), learning_rate=0.1)

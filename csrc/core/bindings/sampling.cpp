@@ -16,6 +16,7 @@
 #include "engine/sampling/counts_predictor.h"
 #include "engine/sampling/direct_sampler.h"
 #include "engine/sampling/mixture.h"
+#include "engine/sampling/name_scorer.h"
 #include "engine/sampling/name_stream.h"
 #include "engine/sampling/network.h"
 #include "engine/sampling/table_sampler.h"
@@ -138,6 +139,17 @@ nb::object logits(const PyPredictor& self, nb::handle values) {
     const float* found = predictions->logits(&contexts[begin], n);
     for (int64_t i = 0; i < n; ++i) std::copy_n(found + i * padded(vocab), vocab, result.data + (begin + i) * vocab);
   }
+  return result.object;
+}
+
+// (n): -log P of each symbol of names one after another, each with its 0.
+nb::object symbol_nlls(const PyPredictor& self, nb::handle values, double temperature, int64_t top_k, bool drawn) {
+  const auto symbols = converted<int32_t>("symbols", values);
+  if (symbols.ndim() != 1) throw std::invalid_argument("symbols must be (n,)");
+  const auto count = static_cast<int64_t>(symbols.size());
+  const NewArray<double> result({count});
+  const nb::gil_scoped_release no_gil;
+  NameScorer(self.predictor, {temperature, top_k}, drawn).score(symbols.data(), count, result.data, SignalPoll());
   return result.object;
 }
 
@@ -282,6 +294,7 @@ void bind_sampling(nb::module_& module) {
           },
           arg("components"), arg("weights"), arg("block_size"), arg("known_keys"), arg("known_adjustments"));
 
+  m.def("symbol_nlls", &symbol_nlls, arg("network"), arg("symbols"), arg("temperature"), arg("top_k"), arg("drawn"));
   m.def("tabulate", &tabulate, arg("network"), arg("temperature"), arg("top_k"));
 
   nb::class_<PySampler>(m, "Sampler").def("draw", &PySampler::draw, arg("seed"), arg("first"), arg("count"));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sys
 from pathlib import Path
 
@@ -69,6 +70,11 @@ def show_gradients(out: Path | None) -> None:
         return
     draw(z, out / "graph.dot")
     print(f"its graph: {out / 'graph.dot'}")
+    if shutil.which("dot") is None:
+        print(
+            f"not rendered: Graphviz is not installed; where it is: dot -Tsvg {out / 'graph.dot'} > graph.svg\n"
+        )
+        return
     try:
         draw(z, out / "graph.svg")
         print(f"rendered: {out / 'graph.svg'}\n")

@@ -114,6 +114,22 @@ struct Softmax {
   const uint32_t* row;  // (count): the row that each is written to
 };
 
+// Shapes logits, as Softmax does, and sums up exp of them, for logarithms of probabilities:
+// log P(j) = shaped[j] - log_total.
+struct LogTotals {
+  const float* logits;  // (count, stride), padded with zeros to whole cache lines
+  int64_t stride;
+  int64_t count;
+  int64_t vocab;
+  double temperature;
+  int64_t top_k;        // vocab where no symbol is left out
+  bool without_end;     // leave symbol 0 out before the k likeliest are chosen
+  double* scratch;      // (2, padded(vocab))
+  float* shaped;        // (rows, stride): (logit - largest) / temperature, -inf for symbols that are left out
+  double* total;        // (rows): the sum of exp(shaped)
+  const uint32_t* row;  // (count): the row that each is written to
+};
+
 // Makes rows of thresholds from cumulative probabilities, whose last is 1 exactly.
 struct Cumulative {
   const double* cumulative;  // (count, vocab)
@@ -150,7 +166,8 @@ struct SamplingKernels {
   // columns) numbers.
   void (*pack_weight)(const float* weight, int64_t depth, int64_t columns, float* packed);
   void (*product)(const Product&);
-  bool (*softmax)(const Softmax&);  // returns false where a logit is not finite
+  bool (*softmax)(const Softmax&);       // returns false where a logit is not finite
+  bool (*log_totals)(const LogTotals&);  // the same
   void (*logarithms)(const Logarithms&);
   void (*weighted_sum)(const WeightedSum&);
 };

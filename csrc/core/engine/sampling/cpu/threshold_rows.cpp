@@ -62,6 +62,34 @@ void cumulative_to_rows(const sampling::Cumulative& p) {
   }
 }
 
+bool log_totals(const sampling::LogTotals& p) {
+  constexpr int kLanes = kWidth<double>;
+  const double infinity = __builtin_inf();
+  double* x = p.scratch;  // padded with -inf, since whole vectors are read
+  double* copy = p.scratch + sampling::padded(p.vocab);
+  const int64_t end = ceil_div(p.vocab, kLanes) * kLanes;
+  for (int64_t j = p.vocab; j < end; ++j) x[j] = -infinity;
+  for (int64_t i = 0; i < p.count; ++i) {
+    const float* logits = p.logits + i * p.stride;
+    if (!all_finite(logits, p.vocab)) return false;
+    for (int64_t j = 0; j < p.vocab; ++j) x[j] = logits[j];
+    if (p.without_end) x[0] = -infinity;
+    const double largest = largest_of(x, end);
+    if (p.top_k < p.vocab) keep_largest(x, p.vocab, p.top_k, copy);
+    float* shaped = p.shaped + p.row[i] * p.stride;
+    Vec<double> sum = {};
+    for (int64_t j = 0; j < end; j += kLanes) {
+      const Vec<double> below = load(x + j) - largest;
+      const Vec<double> scaled = p.temperature == 1 ? below : below / p.temperature;
+      store(x + j, scaled);
+      sum += exp(scaled);
+    }
+    for (int64_t j = 0; j < p.vocab; ++j) shaped[j] = static_cast<float>(x[j]);
+    p.total[p.row[i]] = sum_lanes<double>(sum);
+  }
+  return true;
+}
+
 bool softmax(const sampling::Softmax& p) {
   constexpr int kLanes = kWidth<double>;
   const double infinity = __builtin_inf();
