@@ -15,9 +15,9 @@ from namegen_ext.cli.parser import Parser, one_of, path
 from namegen_ext.options.choices import EXPORT_CHOICES
 
 _DESCRIPTION = """\
-Write a trained model as one file that others can run. html: a page to open in any browser, without a server or the net;
-js: a module for pages, Node and games, and its types; json: the document that docs/format.md describes, to write a
-reader of in any language; onnx and pt2: the next-symbol logits of a network, for ONNX runtimes and for torch.export.load.
+Write a trained model as one file that others can run. html: a page to open in any browser, without a server or the
+net; js: a module for pages, Node and games, and its types; json: the document that docs/format.md describes, for
+readers in any language; onnx and pt2: the next-symbol logits of a network, for ONNX runtimes and torch.export.load.
 The same seed draws the same names in all of the first three as here."""
 
 
@@ -59,7 +59,8 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--without-names",
         action="store_true",
-        help="leave the names of the list out of html, js and json, which then cannot tell new names (default: hold them)",
+        help="leave the names of the list out of html, js and json, which then cannot tell new names (default: they are"
+        " in it)",
     )
     return parser
 

@@ -103,6 +103,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "options",
         "training",
         "plotting",
+        "runs",
+        "exporting",
         "generator",
         "cli",
     },

@@ -1,4 +1,7 @@
-"""Arrays as JSON can hold them: ``{"dtype": "float32", "shape": [27, 10], "data": BASE64}``, little endian, row-major."""
+"""Arrays as JSON can hold them: ``{"dtype": "float32", "shape": [27, 10], "data": BASE64}``.
+
+The data are little endian and row-major.
+"""
 
 from __future__ import annotations
 

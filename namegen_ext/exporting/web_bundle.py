@@ -39,7 +39,7 @@ _EXPORT = re.compile(r"^export ", re.MULTILINE)
 
 def web_text(name: str) -> str:
     """Return a file of web/."""
-    return files("namegen_ext.exporting").joinpath("web", name).read_text(encoding="utf-8")
+    return files("namegen_ext.exporting").joinpath("web").joinpath(name).read_text(encoding="utf-8")
 
 
 def bundled(names: Sequence[str]) -> str:

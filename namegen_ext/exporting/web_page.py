@@ -16,8 +16,8 @@ _SCRIPTS = (*LIBRARY, "packing.mjs", "address.mjs", "names_list.mjs", "workbench
 def page_text(document: Mapping[str, Any]) -> str:
     """Return the page.
 
-    The model stands in it as characters of which none means anything to HTML. The only other text that comes from a list
-    is its name, which is escaped; whatever the page shows of names it sets as text.
+    The model stands in it as characters of which none means anything to HTML. The only other text that comes from a
+    list is its name, which is escaped. Whatever the page shows of names it sets as text.
     """
     characters, num_bytes = packed(document)
     parts = {

@@ -10,7 +10,7 @@ import math
 import struct
 import sys
 from collections.abc import Callable
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 Logits = Callable[[list[int]], list[float]]
@@ -39,9 +39,8 @@ def _network(m: Any, vocab: int) -> Logits:
     def logits(context: list[int]) -> list[float]:
         x = [list(m["embedding"][symbol]) for symbol in ([0] * m["block_size"] + context)[-m["block_size"] :]]
         for level in m["levels"]:
-            x = [
-                _linear(level, sum(x[i : i + level["factor"]], [])) for i in range(0, len(x), level["factor"])
-            ]
+            groups = [x[i : i + level["factor"]] for i in range(0, len(x), level["factor"])]
+            x = [_linear(level, list(chain(*group))) for group in groups]
             x = [list(map(math.tanh, row)) for row in x] if level["activation"] == "tanh" else x
         return x[0]
 
@@ -101,10 +100,8 @@ def _gpt(m: Any, vocab: int) -> Logits:
         return mixed
 
     def logits(context: list[int]) -> list[float]:
-        embedded = zip(
-            (m["token_embedding"][s] for s in context[-m["block_size"] :]), m["position_embedding"]
-        )
-        x = [list(map(float.__add__, token, position)) for token, position in embedded]
+        tokens = [m["token_embedding"][symbol] for symbol in context[-m["block_size"] :]]
+        x = [list(map(float.__add__, *both)) for both in zip(tokens, m["position_embedding"], strict=False)]
         for layer in m["layers"]:
             rows = [_linear(layer["projections"], norm(layer["norm_1"], row)) for row in x]
             for t, row in enumerate(x):

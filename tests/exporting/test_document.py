@@ -131,5 +131,5 @@ def test_the_ending_says_what_is_written() -> None:
     assert target_of(Path("a.txt"), "js") == "js"
     with pytest.raises(ExportError, match="to must be one of html, js, json, onnx, pt2, but got 'exe'"):
         target_of(Path("a.html"), "exe")
-    with pytest.raises(ExportError, match="'a.txt'"):
+    with pytest.raises(ExportError, match=r"'a\.txt'"):
         target_of(Path("a.txt"), None)

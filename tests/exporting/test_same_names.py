@@ -81,7 +81,7 @@ def test_cases_and_accents_are_those_of_python(
         "Élodie",
         "şule",
         "ǆan",
-        "𝒜nna",
+        "\U0001d49cnna",
         "Naïs",
     ]
     generator = fit(
