@@ -51,6 +51,7 @@ setup(
         "numpy>=1.26",
         "rich>=13",
         "rapidfuzz>=3.9",
+        "greenery>=4.2",
     ],
     # The plain-Python references and the lessons live apart from the package, under names of their own.
     packages=[

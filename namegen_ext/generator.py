@@ -47,12 +47,16 @@ from namegen_ext.scoring.scorer import Scorer
 from namegen_ext.scoring.scores import Scores
 from namegen_ext.scoring.similar import UnlikeStream
 from namegen_ext.scoring.streams import near_names, without_similar
+from namegen_ext.steering import Constraints
 
 if TYPE_CHECKING:
     from torch import nn
 
 # The name of a word list that `fit` was given as an iterable.
 _GIVEN = "names"
+
+# What the names that are drawn can be asked to be.
+_CONSTRAINTS = ("min_length", "max_length", "suffix", "contains", "without", "match", "avoid")
 
 _FIT_PARAMETERS = (
     "recipe",
@@ -374,8 +378,12 @@ class Generator:
         max_similarity: float | None = None,
         like: str | None = None,
         within: int = DEFAULT_WITHIN,
+        **constraints: Any,
     ) -> list[str]:
         """Draw n names; the arguments are those of `namegen_ext.sampling.iter_names`.
+
+        With constraints the names are the model's own, given that they meet all of these: no letter is forced, which
+        would give some names too often.
 
         Args:
             n: how many names.
@@ -392,11 +400,22 @@ class Generator:
             like: draw names near this one alone: from the model's own distribution given that the edit distance is at
                 most ``within``. See `namegen_ext.scoring.near`.
             within: the largest edit distance from ``like``, 1 to 3.
+            constraints: what names are to be, the fields of `namegen_ext.steering.Constraints`: ``min_length``,
+                ``max_length``, ``suffix``, ``contains``, ``without``, ``match`` and ``avoid``. They are brought to the
+                case and the normal form in which the names were learnt. Where the names were learnt in lower case,
+                ``match`` takes capital and small letters for the same.
 
         Raises:
-            ValueError: an argument that cannot be; the message names it.
-            SamplingError: not so many novel or unique names can be found, or none that is near ``like``.
+            ValueError: an argument that cannot be; the message names it. Or no name can meet the constraints.
+            SamplingError: not so many novel or unique names, or names that meet the constraints, can be found, or none
+                that is near ``like``.
             ImportError: ``max_similarity`` is given, and rapidfuzz is not installed.
+
+        Example:
+            >>> generator = fit(["anna", "ben", "cleo", "dan", "eva", "finn", "gail"], steps=5)
+            >>> names = generator.sample(50, seed=1, suffix="n", min_length=2, max_length=5)
+            >>> {name[-1] for name in names}, max(map(len, names)) <= 5
+            ({'n'}, True)
 
         """
         return self.stream(
@@ -410,6 +429,7 @@ class Generator:
             max_similarity=max_similarity,
             like=like,
             within=within,
+            **constraints,
         ).to_list()
 
     def stream(
@@ -434,8 +454,9 @@ class Generator:
         """
         if novel not in (False, True, "train"):
             raise ValueError(f"novel must be True, False or 'train', but got {novel!r}")
-        options.setdefault("max_length", self.max_length)
         reading = self.config.reading
+        options["constraints"] = self._constraints(options)
+        options["max_length"] = self.max_length  # of names without constraints, which are cut there
         if isinstance(options.get("prefix"), str):
             options["prefix"] = reading.as_learnt(options["prefix"])
         options.setdefault("case", reading.case)
@@ -455,6 +476,12 @@ class Generator:
         if not isinstance(name, str):
             raise ValueError(f"like must be a string, but got {name!r}")
         return near_names(self._likelihood, self.config.reading.as_learnt(name), within, n, **options)
+
+    def _constraints(self, options: dict[str, Any]) -> Constraints:
+        """Take the constraints out of the options."""
+        given = {name: options.pop(name) for name in _CONSTRAINTS if name in options}
+        reading = self.config.reading
+        return Constraints(**given, ignore_case=reading.case != "keep").mapped(reading.as_learnt)
 
     @property
     def max_length(self) -> int:

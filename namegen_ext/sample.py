@@ -25,6 +25,7 @@ _COUNTS = WholeNumbers(1, 10**12)
 _SYMBOLS = WholeNumbers(
     1, 0x110000
 )  # as many as Unicode has; the number of a model's symbols is known when it is loaded
+_LENGTHS = WholeNumbers(1, 1000)
 _SIMILARITIES = Numbers(0.0, 1.0)
 DEFAULT_WITHIN = 2
 _DISTANCES = WholeNumbers(1, 3)
@@ -79,6 +80,7 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--prefix", metavar="S", default="", help="the letters that each name starts with (default: none)"
     )
+    _add_constraints(parser)
     parser.add_argument(
         "--seed",
         metavar="N",
@@ -125,6 +127,40 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         help="write to a file, which is there once it is whole (default: standard output)",
     )
     return parser
+
+
+def _add_constraints(parser: argparse.ArgumentParser) -> None:
+    """Add what names can be asked to be. All of it holds together, and none of it changes how likely a name is."""
+    group = parser.add_argument_group(
+        "constraints",
+        "What each name is to be. The names are the model's own, given that they meet all of these together.",
+    )
+    group.add_argument(
+        "--min-length", metavar="N", type=whole_number(_LENGTHS), help=f"letters at least, {_LENGTHS.limits}"
+    )
+    group.add_argument(
+        "--max-length",
+        metavar="N",
+        type=whole_number(_LENGTHS),
+        help=f"letters at most, {_LENGTHS.limits}; no name is cut for it",
+    )
+    group.add_argument("--suffix", metavar="S", default="", help="the letters that each name ends with")
+    group.add_argument(
+        "--contains", metavar="S", default="", help="letters that each name holds, one after another"
+    )
+    group.add_argument("--without", metavar="CHARS", default="", help="characters that no name holds")
+    group.add_argument(
+        "--match",
+        metavar="REGEX",
+        help="a regular expression of the whole name, such as '[aeiou].*(n|r)a?'; without back-references and looking "
+        "around",
+    )
+    group.add_argument(
+        "--avoid",
+        metavar="FILE",
+        type=path,
+        help="a file with texts that no name holds, one on each line, in any case",
+    )
 
 
 if __name__ == "__main__":

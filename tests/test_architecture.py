@@ -37,8 +37,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fusion": {"ops", "nn"},
     "models": {"_lazy", "_native", "data", "nn"},
     "engine": {"_native", "data", "nn", "models"},
-    "sampling": {"_lazy", "_native", "data", "nn", "models"},
-    "scoring": {"_lazy", "_native", "data", "models", "sampling"},
+    "steering": {"_lazy", "data"},
+    "sampling": {"_lazy", "_native", "data", "nn", "models", "steering"},
+    "scoring": {"_lazy", "_native", "data", "models", "steering", "sampling"},
     # What can be asked for, what a run leaves behind, training.
     "options": {"data", "nn", "models"},
     "runs": {"_version", "data", "models", "options"},
@@ -52,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "generator": {
         "data",
         "models",
+        "steering",
         "sampling",
         "scoring",
         "options",
@@ -63,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": {"_version", "_lazy", "_native", "fusion", "generator"},
     # The packages beside this one.
     "namegen_reference": set(),
-    "namegen_lessons": {"data", "ops", "models", "namegen_reference"},
+    "namegen_lessons": {"data", "engine", "ops", "models", "namegen_reference"},
     # The commands.
     "cli": {
         "_version",
@@ -71,6 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "fitting",
         "nn",
         "models",
+        "steering",
         "sampling",
         "scoring",
         "options",

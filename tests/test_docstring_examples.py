@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import namegen_ext
-from namegen_ext import data, engine, fusion, models, nn, ops, sampling, scoring, training
+from namegen_ext import data, engine, fusion, models, nn, ops, sampling, scoring, steering, training
 
 
 def is_error(thing: Any) -> bool:
@@ -20,7 +20,7 @@ def is_error(thing: Any) -> bool:
 # A constant has no docstring of its own; that of its class has the example.
 PUBLIC = [
     (f"{room.__name__}.{name}", getattr(room, name))
-    for room in (namegen_ext, ops, nn, fusion, data, models, engine, sampling, scoring, training)
+    for room in (namegen_ext, ops, nn, fusion, data, models, engine, steering, sampling, scoring, training)
     for name in room.__all__
     if callable(getattr(room, name)) and not is_error(getattr(room, name))
 ]

@@ -52,6 +52,7 @@ HAS_CUDA: bool = CUDA_NOTE == ""
 # What the modules call on each forward pass, in eager mode alone: torch.compile cannot look into them.
 batch_norm: Callable[..., Any] = _C.batch_norm
 embedding_concat_linear: Callable[..., Any] = _C.embedding_concat_linear
+embedding_concat_linear_batch_norm: Callable[..., Any] = _C.embedding_concat_linear_batch_norm
 linear: Callable[..., Any] = _C.linear
 add_one: Callable[[object], bool] = _C.add_one
 

@@ -16,6 +16,7 @@ from namegen_ext.sampling import NameStream, SamplingError
 from namegen_ext.sampling.arguments import check_prefix, check_top_k
 from namegen_ext.scoring.near import DEFAULT_WITHIN, check_number
 from namegen_ext.scoring.similar import UnlikeStream
+from namegen_ext.steering import ConstraintError
 
 COLUMNS = ("name", "nll", "novel", "nearest")
 
@@ -32,6 +33,8 @@ def run(options: argparse.Namespace) -> int:
         stream, generator = _open_stream(options)
     except RunError as error:
         raise ArgumentError(f"argument RUN_DIR: {error}") from None
+    except ConstraintError as error:
+        raise ArgumentError(f"--{error.name.replace('_', '-')} {error.problem}") from None
     except ValueError as error:
         raise ArgumentError(str(error)) from None
     except SamplingError as error:
@@ -74,6 +77,13 @@ def _open_stream(options: argparse.Namespace) -> tuple[NameStream | UnlikeStream
         seed=options.seed,
         novel=options.novel,
         unique=options.unique,
+        min_length=options.min_length,
+        max_length=options.max_length,
+        suffix=options.suffix,
+        contains=options.contains,
+        without=options.without,
+        match=options.match,
+        avoid=() if options.avoid is None else options.avoid,
         max_similarity=options.max_similarity,
         like=options.like,
         within=options.within or DEFAULT_WITHIN,
@@ -100,6 +110,9 @@ def _describe(stream: NameStream | UnlikeStream, options: argparse.Namespace, nu
             text += f" and {counts.drawn_distinct:,} distinct"
     if options.max_similarity is not None:
         text += f", {counts.similar:,} left out as more than {options.max_similarity:g} similar to a name of its list"
+    if counts.accepted is not None:
+        which = "names with the prefix" if options.prefix else "names"
+        text += f"; {counts.accepted:.3g} of the model's {which} meet the constraints"
     if options.seed is None:
         text += f"; seed {stream.seed}"
     return text

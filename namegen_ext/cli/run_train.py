@@ -12,6 +12,7 @@ from namegen_ext.cli.exit_status import OK
 from namegen_ext.cli.train_plan import TrainPlan, blamed
 from namegen_ext.data import DataError
 from namegen_ext.models.specs import MODELS
+from namegen_ext.options.effects import has_effect
 from namegen_ext.options.train_options import TrainOptions
 from namegen_ext.runs.checkpoint import newest_checkpoint
 from namegen_ext.runs.config import RunConfig, directory_stem, weights_sha256, words_sha256
@@ -61,8 +62,27 @@ def run(plan: TrainPlan) -> int:
             raise
         # torch's own messages are many lines
         reason = f" ({error})" if type(error) is MemoryError and str(error) else ""
-        message = f"out of memory{reason}: try a smaller --batch-size or a smaller model"
-        raise CommandError(message) from None
+        raise CommandError(f"out of memory{reason}: {memory_advice(plan.options)}") from None
+
+
+def memory_advice(options: TrainOptions) -> str:
+    """Say what would take less memory. Only flags that change something beside the options are named."""
+    smaller = [
+        flag
+        for name, flag in (
+            ("batch_size", "--batch-size"),
+            ("block_size", "--block-size"),
+            ("hidden_size", "--hidden-size"),
+            ("embedding_dim", "--embedding-dim"),
+            ("num_layers", "--num-layers"),
+        )
+        if has_effect(name, options)
+    ]
+    advice = [f"a smaller {' or '.join(smaller)}"] if smaller else []
+    if options.full_batch and has_effect("hidden_size", options):
+        advice.append("--no-full-batch")
+    advice.append("fewer different characters, by --rare")
+    return f"try {', or '.join(advice)}"
 
 
 def _train(plan: TrainPlan) -> int:
@@ -217,7 +237,7 @@ def _run_steps(trainer: Trainer, plan: TrainPlan, directory: RunDirectory, stop:
 
 def _advice(error: TrainingDivergedError, options: TrainOptions, directory: RunDirectory) -> str:
     advice = f"{error}; try a --learning-rate below {options.learning_rate:g}"
-    if options.init == "plain":
+    if options.init == "plain" and has_effect("init", options):
         advice += " or --init kaiming"
     try:
         checkpoint = newest_checkpoint(directory, warn=_warn)

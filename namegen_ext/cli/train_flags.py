@@ -10,14 +10,14 @@ from typing import Any
 from namegen_ext.cli.parser import Parser, listing, number, one_of, path, whole_number
 from namegen_ext.data import SPLITS, ListFormat
 from namegen_ext.data.list_format import CASES, NORMAL_FORMS, is_comment_mark
-from namegen_ext.models import COUNTS, MODELS, SCHEMES
-from namegen_ext.models.specs import ESTIMATORS
+from namegen_ext.models import MODELS
+from namegen_ext.models.specs import ESTIMATORS, GPT_ACTIVATIONS, GPT_NORMS
 from namegen_ext.nn.variances import VARIANCES
 from namegen_ext.options.checkpoint_interval import CheckpointInterval
-from namegen_ext.options.choices import FUSED_CHOICES, KEPT_MODELS, OPTIMIZERS
+from namegen_ext.options.choices import FUSED_CHOICES, INITS, KEPT_MODELS, OPTIMIZERS, ORDERS
 from namegen_ext.options.limits import LIMITS, MOST_STEPS
 from namegen_ext.options.ranges import THREADS, Numbers, WholeNumbers, shown
-from namegen_ext.options.recipes import ADAMW_LEARNING_RATE, DEFAULT_RECIPE, RECIPES
+from namegen_ext.options.recipes import ADAMW_LEARNING_RATE, DEFAULT_RECIPE, MODEL_DEFAULTS, RECIPES
 from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.options.schedules import SCHEDULES
 from namegen_ext.options.train_options import TrainOptions
@@ -268,9 +268,20 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
     _flag(group, "tied", "one weight for gpt's token embedding and its head")
     add_option(
         group,
+        "norm",
+        "of gpt: layer norm, or rms: the root of the mean square alone, without weight and bias",
+        choices=GPT_NORMS,
+    )
+    add_option(group, "activation", "of gpt's wide networks", choices=GPT_ACTIVATIONS)
+    _flag(group, "biases", "biases in gpt's linear layers and layer norms")
+    _flag(group, "final_norm", "a norm before gpt's head")
+    _flag(group, "embedding_norm", "a norm before gpt's first block")
+    add_option(
+        group,
         "init",
-        "initialisation of the weights; counts, for bigram and ngram, sets them from the training names",
-        choices=(*SCHEMES, COUNTS),
+        "initialisation of the weights; counts, for bigram and ngram, sets them from the training names; microgpt, for"
+        " gpt, draws them as that program does",
+        choices=INITS,
     )
     add_option(group, "estimator", "how counts become probabilities", choices=ESTIMATORS)
     add_option(group, "smoothing", "the k of add-k")
@@ -281,7 +292,14 @@ def _add_model_flags(parser: argparse.ArgumentParser) -> None:
 def _add_optimization_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the optimization")
     add_option(group, "steps", "number of steps")
-    add_option(group, "batch_size", "examples in a step, drawn with replacement")
+    add_option(group, "batch_size", "examples in a step")
+    add_option(
+        group,
+        "order",
+        "how they are drawn: with replacement; shuffled: each once, in random order, before any comes again; in-order:"
+        " as the split has them",
+        choices=ORDERS,
+    )
     _flag(group, "full_batch", "all examples in each step instead")
     add_option(group, "optimizer", "which optimizer", choices=OPTIMIZERS)
     add_option(group, "learning_rate", f"of the first step; with adamw the default is {ADAMW_LEARNING_RATE}")
@@ -289,10 +307,18 @@ def _add_optimization_flags(parser: argparse.ArgumentParser) -> None:
     add_option(
         group,
         "schedule",
-        "constant; two-step: the final rate from --switch-at on; cosine: half a cosine to the final rate",
+        "constant; two-step: the final rate from --switch-at on; linear: a straight line to the final rate; cosine: "
+        "half a cosine to it",
         choices=SCHEDULES,
     )
     add_option(group, "switch_at", "where two-step changes the rate, as a share of the steps")
+    add_option(group, "warmup", "first steps, in which the rate rises to --learning-rate")
+    add_option(group, "clip_grad_norm", "scale gradients down whose global norm is above this; 0: never")
+    add_option(
+        group,
+        "ema",
+        "decay of a moving average of the weights, evaluated and saved beside them as ema.safetensors; 0: none",
+    )
     add_option(group, "momentum", "of sgd")
     _flag(group, "nesterov", "Nesterov's form of the momentum")
     add_option(group, "weight_decay", "added to the gradient by sgd, decoupled from it by adamw")
@@ -332,7 +358,7 @@ def add_option(
     group: Any, name: str, description: str, *, choices: Collection[str] = (), metavar: str | None = None
 ) -> None:
     """Add the flag of an option of TrainOptions, which also checks the value's range."""
-    default, allowed = getattr(TrainOptions, name), LIMITS.get(name)
+    allowed = LIMITS.get(name)
     parse: Callable[[str], Any] = str
     if isinstance(allowed, WholeNumbers):
         parse, metavar = whole_number(allowed), "N"
@@ -346,18 +372,31 @@ def add_option(
         type=parse,
         default=argparse.SUPPRESS,
         metavar=metavar,
-        help=f"{description}{limits} (default: {default})",
+        help=f"{description}{limits} (default: {_defaults(name)})",
     )
+
+
+def _defaults(name: str) -> str:
+    """Say the default of an option, and those of the models that have another one."""
+    usual = getattr(TrainOptions, name)
+    texts = [_shown_default(usual)]
+    for model, options in MODEL_DEFAULTS.items():
+        if not MODELS[model].found and options.get(name, usual) != usual:
+            texts.append(f"{model} {_shown_default(options[name])}")
+    return "; ".join(texts)
+
+
+def _shown_default(value: Any) -> str:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 
 def _flag(group: Any, name: str, description: str) -> None:
     """Add the two flags, --NAME and --no-NAME, of an option of TrainOptions that is true or false."""
-    default = "on" if getattr(TrainOptions, name) else "off"
     group.add_argument(
         flag_of(name),
         action=argparse.BooleanOptionalAction,
         default=argparse.SUPPRESS,
-        help=f"{description} (default: {default})",
+        help=f"{description} (default: {_defaults(name)})",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from namegen_ext.data import build_windows
 from namegen_ext.data.characters import shown_end_marker
 from namegen_ext.diagnostics.activations import ActivationStatistics, activation_statistics
-from namegen_ext.diagnostics.bigrams import bigram_counts, next_symbol_probabilities
+from namegen_ext.diagnostics.bigrams import bigram_counts, next_symbol_probabilities, symbol_groups
 from namegen_ext.diagnostics.embedding import EmbeddingMap, embedding_map
 from namegen_ext.diagnostics.examples import DEFAULT_EXAMPLES
 from namegen_ext.diagnostics.gradients import GradientStatistics, parameter_gradients
@@ -20,6 +20,8 @@ from namegen_ext.models.number_of_values import number_of_values
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.saved_run import Run
 
+_MOST_SYMBOLS = 100  # rows of a table; more could not be told apart in a picture
+OTHERS = "others"  # the row of all symbols that have none of their own
 _MODEL_CONTEXTS = 20_000  # the model's bigram table is averaged over at most this many training contexts
 
 Table = tuple[tuple[float, ...], ...]
@@ -41,11 +43,14 @@ class Diagnosis:
         words: number of training words.
         examples: how many training examples the activations and gradients come from. They are windows, or words for a
             model over sequences.
-        symbols: the vocabulary, with the end marker first.
+        vocab_size: number of symbols V, the end marker included.
+        symbols: what the tables and the map show, with the end marker first: the vocabulary, or, where that has more
+            than 100 symbols, the most frequent ones and then :data:`OTHERS` for all others together.
         activations: the statistics of each activation layer.
         gradients: the statistics of each parameter's gradient.
-        embedding: the map of the symbols; None for a model without an embedding.
-        bigram_counts: how often one symbol follows another in the training words; V rows of V counts.
+        embedding: the map of the symbols, without the others; None for a model without an embedding.
+        bigram_counts: how often one symbol follows another in the training words; a row of counts for each of
+            ``symbols``.
         model_bigrams: the model's probabilities of the next symbol after each symbol. A row is NaN where the symbol
             does not occur in the training words.
         is_bigram: whether the model sees only one symbol, so that ``model_bigrams`` describes it completely.
@@ -64,6 +69,7 @@ class Diagnosis:
     block_size: int
     words: int
     examples: int
+    vocab_size: int
     symbols: tuple[str, ...]
     activations: tuple[ActivationStatistics, ...]
     gradients: tuple[GradientStatistics, ...]
@@ -104,12 +110,16 @@ def diagnose(run: Run, *, fused: bool = False, examples: int = DEFAULT_EXAMPLES,
     order = torch.randperm(len(targets), generator=torch.Generator().manual_seed(seed))[:examples]  # (B,)
     batch = tokens[order].to(device), targets[order].to(device)  # (B, block_size), (B,) or (B, block_size)
     is_bigram = options.model == "bigram" or options.block_size == 1
-    if is_bigram:  # each symbol once, at every place of the context
-        contexts = torch.arange(len(vocabulary))[:, None].expand(-1, options.block_size)  # (V, block_size)
-    else:
-        contexts, _ = build_windows(words, vocabulary, options.block_size)  # (n, block_size)
-        drawn = torch.randperm(len(contexts), generator=torch.Generator().manual_seed(seed))  # (n,)
-        contexts = contexts[drawn[:_MODEL_CONTEXTS]]
+    groups = symbol_groups(words, vocabulary, _MOST_SYMBOLS)  # (V,)
+    shown, others = _shown_symbols(groups)
+    contexts = shown[:, None].expand(-1, options.block_size)  # each once, at every place of the context
+    if not is_bigram or others:
+        windows, _ = build_windows(words, vocabulary, options.block_size)  # (n, block_size)
+        drawn = torch.randperm(len(windows), generator=torch.Generator().manual_seed(seed))  # (n,)
+        windows = windows[drawn[:_MODEL_CONTEXTS]]
+        # Further contexts of a symbol change nothing in a bigram model. They are there for the other symbols' row.
+        contexts = torch.cat([contexts, windows]) if is_bigram else windows
+    symbols = (shown_end_marker(vocabulary.symbols), *vocabulary.symbols)
     return Diagnosis(
         model=options.model,
         recipe=run.config.recipe,
@@ -121,15 +131,28 @@ def diagnose(run: Run, *, fused: bool = False, examples: int = DEFAULT_EXAMPLES,
         block_size=options.block_size,
         words=len(words),
         examples=len(batch[1]),
-        symbols=(shown_end_marker(vocabulary.symbols), *vocabulary.symbols),
+        vocab_size=len(vocabulary),
+        symbols=(*(symbols[number] for number in shown.tolist()), *([OTHERS] if others else [])),
         activations=activation_statistics(model, *batch, seed=seed),
         gradients=parameter_gradients(model, *batch, seed=seed),
-        embedding=embedding_map(model, len(vocabulary)),
-        bigram_counts=tuple(tuple(row) for row in bigram_counts(words, vocabulary).tolist()),
-        model_bigrams=_table(next_symbol_probabilities(model, contexts.to(device), len(vocabulary))),
+        embedding=_embedding_of(model, len(vocabulary), shown),
+        bigram_counts=tuple(tuple(row) for row in bigram_counts(words, vocabulary, groups).tolist()),
+        model_bigrams=_table(next_symbol_probabilities(model, contexts.to(device), len(vocabulary), groups)),
         is_bigram=is_bigram,
         history=history,
     )
+
+
+def _shown_symbols(groups: Tensor) -> tuple[Tensor, bool]:
+    """Return the symbols with a row of their own, int64 in the vocabulary's order, and whether there are others."""
+    size = int(groups.max()) + 1
+    others = len(groups) > size
+    return (groups < size - others).nonzero()[:, 0], others
+
+
+def _embedding_of(model: nn.Module, vocab_size: int, shown: Tensor) -> EmbeddingMap | None:
+    found = embedding_map(model, vocab_size)
+    return None if found is None else replace(found, points=tuple(found.points[i] for i in shown.tolist()))
 
 
 def _table(values: Tensor) -> Table:

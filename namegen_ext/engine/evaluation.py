@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 _CHUNK_CONTEXTS = 16384
+_CHUNK_VALUES = 2**22  # logits of a chunk, where there are many symbols
 
 
 def mean_loss(
@@ -40,10 +41,13 @@ def mean_loss(
     pairs, counts = torch.unique(numbers * vocab_size + targets, return_counts=True)  # (p,), (p,)
     following = pairs // vocab_size  # (p,): the context's number, ascending
     total = 0.0
-    for first in range(0, len(contexts), _CHUNK_CONTEXTS):
-        end = min(first + _CHUNK_CONTEXTS, len(contexts))
+    chunk = min(_CHUNK_CONTEXTS, max(1, _CHUNK_VALUES // vocab_size))
+    for first in range(0, len(contexts), chunk):
+        end = min(first + chunk, len(contexts))
         log_probabilities = logits_of(contexts[first:end]).double().log_softmax(dim=1)  # (end - first, V)
-        low, high = torch.searchsorted(following, torch.tensor([first, end])).tolist()
+        low, high = torch.searchsorted(
+            following, torch.tensor([first, end], device=following.device)
+        ).tolist()
         rows = following[low:high] - first
         nll = -log_probabilities[rows, pairs[low:high] % vocab_size]  # (high - low,)
         total += float((nll * counts[low:high]).sum())
@@ -64,7 +68,8 @@ def distinct_contexts(tokens: Tensor, vocab_size: int) -> tuple[Tensor, Tensor]:
     block_size = tokens.shape[1]
     if vocab_size**block_size < 2**63:
         # Rows are read as numbers in base V, because sorting numbers is several times faster than sorting rows.
-        powers = torch.tensor([vocab_size**position for position in reversed(range(block_size))])
+        places = reversed(range(block_size))
+        powers = torch.tensor([vocab_size**place for place in places], device=tokens.device)
         keys, numbers = torch.unique((tokens * powers).sum(dim=1), return_inverse=True)  # (m,), (n,)
         return keys[:, None] // powers % vocab_size, numbers
     rows, numbers = torch.unique(tokens, dim=0, return_inverse=True)

@@ -26,7 +26,7 @@ class GPTDescription:
 
     Attributes:
         model: the GPT itself.
-        eps: of all its layer norms.
+        eps: of all its norms.
 
     """
 
@@ -51,14 +51,12 @@ class GPTDescription:
     def parameters(self) -> list[Tensor]:
         """All parameters, in the order in which the engine takes them."""
         model = self.model
-        found: list[Tensor] = [model.token_embedding.weight, model.position_embedding.weight]
+        layers: list[Any] = [model.token_embedding, model.position_embedding, model.embedding_norm]
         for block in _blocks(model):
-            for layer in _layers(block):
-                found += [layer.weight, layer.bias]
-        found += [model.norm.weight, model.norm.bias]
-        if not model.tied:
-            found.append(model.head.weight)
-        return found
+            layers += _layers(block)
+        layers += [model.norm, None if model.tied else model.head]
+        parameters = [getattr(layer, name, None) for layer in layers for name in ("weight", "bias")]
+        return [parameter for parameter in parameters if parameter is not None]
 
     def check_mode(self) -> None:
         """Take any mode: without dropout a GPT computes the same in both."""
@@ -74,6 +72,11 @@ class GPTDescription:
             hidden=_blocks(self.model)[0].network[0].out_features,
             tied=self.model.tied,
             eps=self.eps,
+            norm=self.model.norm_kind,
+            activation=self.model.activation,
+            biases=self.model.biases,
+            final_norm=self.model.final_norm,
+            embedding_norm=self.model.embedding_norm is not None,
             optimizer=optimizer,
             float64=self.dtype == torch.float64,
         )
@@ -97,10 +100,10 @@ def describe_gpt(model: GPT) -> GPTDescription:
             f"its dropout is {model.dropout:g}, and the engine, which computes equal prefixes once, drops nothing"
         )
     _check_layers(model)
-    norms = [layer for layer in model.modules() if isinstance(layer, nn.LayerNorm)]
-    network = GPTDescription(model, norms[0].eps)
+    norms = [layer for layer in model.modules() if isinstance(layer, nn.LayerNorm | nn.RMSNorm)]
+    network = GPTDescription(model, norms[0].eps or 0.0)  # an RMS norm's eps may be None
     if any(norm.eps != network.eps or not norm.eps > 0 for norm in norms):
-        _refuse("its layer norms have different eps, or one that is not positive")
+        _refuse("its norms have different eps, or one that is not positive")
     _check_tensors(network)
     return network
 
@@ -125,12 +128,18 @@ def _layers(block: Block) -> tuple[Any, ...]:
 def _check_layers(model: Any) -> None:
     """Check that the layers are those that the GPT's constructor makes, with the same sizes."""
     width = model.embedding_dim
+    norm = nn.RMSNorm if model.norm_kind == "rms" else nn.LayerNorm
     expected: list[tuple[Any, type[nn.Module], tuple[int, ...]]] = [
         (model.token_embedding, nn.Embedding, (model.vocab_size, width)),
         (model.position_embedding, nn.Embedding, (model.block_size, width)),
-        (model.norm, nn.LayerNorm, (width,)),
         (model.head, nn.Linear, (model.vocab_size, width)),
     ]
+    if model.embedding_norm is not None:
+        expected.append((model.embedding_norm, norm, (width,)))
+    if model.final_norm:
+        expected.append((model.norm, norm, (width,)))
+    elif type(model.norm) is not nn.Identity:
+        _refuse(f"a {type(model.norm).__name__} stands before its head, and its final_norm is False")
     if len(model.blocks) != model.num_layers:
         _refuse(f"it has {len(model.blocks)} blocks, and its num_layers is {model.num_layers}")
     for block in _blocks(model):
@@ -140,15 +149,17 @@ def _check_layers(model: Any) -> None:
         network: Any = block.network
         _check_sequential(attention.projections, nn.Linear, nn.Unflatten)
         _check_sequential(attention.output, nn.Linear, nn.Dropout)
-        _check_sequential(network, nn.Linear, nn.GELU, nn.Linear, nn.Dropout)
-        if network[1].approximate != "none":
-            _refuse(f"a GELU is approximated ({network[1].approximate}), and the engine's is exact")
+        activation = nn.ReLU if model.activation == "relu" else nn.GELU
+        _check_sequential(network, nn.Linear, activation, nn.Linear, nn.Dropout)
+        approximate = getattr(network[1], "approximate", "none")
+        if (approximate == "tanh") != (model.activation == "gelu-tanh"):
+            _refuse(f"a GELU is approximated by {approximate}, and its activation is {model.activation}")
         hidden = network[0].out_features
         expected += [
-            (block.norm_1, nn.LayerNorm, (width,)),
+            (block.norm_1, norm, (width,)),
             (attention.projections[0], nn.Linear, (3 * width, width)),
             (attention.output[0], nn.Linear, (width, width)),
-            (block.norm_2, nn.LayerNorm, (width,)),
+            (block.norm_2, norm, (width,)),
             (network[0], nn.Linear, (hidden, width)),
             (network[2], nn.Linear, (width, hidden)),
         ]
@@ -165,12 +176,18 @@ def _check_layers(model: Any) -> None:
         if type(layer) is not kind:
             _refuse(f"a layer is a {type(layer).__name__}, where a {kind.__name__} is expected")
         weight: Any = layer.weight
-        if weight is None or (kind is nn.LayerNorm and layer.bias is None):
-            _refuse("a layer norm has no weight or no bias")
+        normalized: Any = getattr(layer, "normalized_shape", None)
+        if (weight is None) != (kind is nn.RMSNorm):
+            _refuse("a layer norm has no weight, or an RMS norm has one")
+        if kind is nn.RMSNorm:
+            if tuple(normalized) != size:
+                _refuse(f"an RMS norm is over {tuple(normalized)}, where {size} is expected")
+            continue
         if tuple(weight.shape) != size:
             _refuse(f"a {kind.__name__} has a weight {tuple(weight.shape)}, where {size} is expected")
-        if kind is nn.Linear and (layer.bias is None) != (layer is model.head):
-            _refuse("a linear layer of a block has no bias, or the head has one")
+        wanted = model.biases and layer is not model.head
+        if kind is not nn.Embedding and (layer.bias is not None) != wanted:
+            _refuse(f"a {kind.__name__} has {'no' if wanted else 'a'} bias, where its biases say otherwise")
         if kind is nn.Embedding and (
             layer.padding_idx is not None
             or layer.max_norm is not None

@@ -63,6 +63,8 @@ def describe_optimizer(optimizer: torch.optim.Optimizer, parameters: list[Tensor
         "beta1": 0.0,
         "beta2": 0.0,
         "eps": 0.0,
+        "most_norm": 0.0,
+        "averages": False,
     }
     if type(optimizer) is torch.optim.SGD:
         if group["dampening"] != 0:
@@ -148,7 +150,7 @@ def prepare_state(
             if isinstance(step, Tensor):
                 step.fill_(updates)
             else:
-                state["step"] = torch.tensor(float(updates))
+                state["step"] = torch.tensor(float(updates), device="cpu")
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,10 +26,8 @@ from namegen_ext.engine.optimizers import (
 )
 from namegen_ext.models.gpt import GPT
 
-_VALUE, _FIRST_STATE = (
-    0,
-    1,
-)  # numbers of the arrays beside each parameter, as in csrc/core/engine/training/step_engine.h
+# Numbers of the arrays beside each parameter, as in csrc/core/engine/training/step_engine.h.
+_VALUE, _FIRST_STATE, _AVERAGE = 0, 1, 3
 
 
 def _describe(model: nn.Module) -> NetworkDescription | GPTDescription:
@@ -55,6 +53,10 @@ class StepEngine:
         model: see :func:`describe_network` for what is covered, or a GPT of this package without dropout; float32 or
             float64, on the CPU.
         optimizer: torch.optim.SGD (momentum, weight decay, nesterov) or torch.optim.AdamW, of the model's parameters.
+        clip_grad_norm: gradients whose global norm is above this are scaled down to it, as
+            torch.nn.utils.clip_grad_norm_ does; 0 for none.
+        averages: for each parameter a tensor like it that a moving average of the parameter is kept in, in place; None
+            for none.
 
     Raises:
         UnsupportedModelError: the model or the optimizer is not covered; the message says why.
@@ -72,20 +74,34 @@ class StepEngine:
 
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        clip_grad_norm: float = 0.0,
+        averages: Mapping[Tensor, Tensor] | None = None,
+    ) -> None:
         self.model = model
         self.network: NetworkDescription | GPTDescription = _describe(model)
         self.parameters = self.network.parameters()
         self._watch = ModelWatch(model, self.parameters)
         self.optimizer = optimizer
         self._optimizer_description = describe_optimizer(optimizer, self.parameters)
+        self._clip_grad_norm = clip_grad_norm
+        self._averages = averages
         self._native = self._build()
         self._examples: tuple[Tensor, Tensor] | None = None  # those that the native engine has copied
         self._versions = (-1, -1)
         self._in_use = threading.Lock()
 
     def run(
-        self, tokens: Tensor, targets: Tensor, indices: Tensor, learning_rates: Sequence[float] | Tensor
+        self,
+        tokens: Tensor,
+        targets: Tensor,
+        indices: Tensor,
+        learning_rates: Sequence[float] | Tensor,
+        average_shares: Sequence[float] | None = None,
     ) -> Tensor:
         """Run K steps.
 
@@ -97,6 +113,8 @@ class StepEngine:
                 predicted.
             indices: int64 (K, B), each in [0, n): the examples of each step.
             learning_rates: K numbers.
+            average_shares: where averages are kept, K numbers: after each step an average moves by such a share of its
+                distance to the parameter.
 
         Returns:
             The loss of each step, in nats, taken before its update: (K,), of the model's dtype.
@@ -112,19 +130,34 @@ class StepEngine:
 
         """
         with self._exclusively():
-            return self._run(tokens, targets, indices, learning_rates)
+            return self._run(tokens, targets, indices, learning_rates, average_shares)
 
     def _run(
-        self, tokens: Tensor, targets: Tensor, indices: Tensor, learning_rates: Sequence[float] | Tensor
+        self,
+        tokens: Tensor,
+        targets: Tensor,
+        indices: Tensor,
+        learning_rates: Sequence[float] | Tensor,
+        average_shares: Sequence[float] | None,
     ) -> Tensor:
-        rates = torch.as_tensor(learning_rates, dtype=torch.float64).detach().cpu().contiguous()  # (K,)
+        rates = (
+            torch.as_tensor(learning_rates, dtype=torch.float64, device="cpu").detach().contiguous()
+        )  # (K,)
         check_integers("indices", indices)
         if indices.dim() != 2 or rates.shape != indices.shape[:1]:
             raise ValueError(
                 f"indices must be (K, B) and learning_rates (K,), but got {tuple(indices.shape)} and"
                 f" {tuple(rates.shape)}"
             )
-        losses = torch.zeros(len(rates), dtype=torch.float64)  # (K,)
+        shares = None
+        if self._averages is not None:
+            if average_shares is None or len(average_shares) != len(rates):
+                came = "nothing" if average_shares is None else f"{len(average_shares)} numbers"
+                raise ValueError(
+                    f"average_shares: got {came}, expected {len(rates)}, one a step, to keep averages"
+                )
+            shares = torch.tensor(average_shares, dtype=torch.float64, device="cpu").numpy()  # (K,)
+        losses = torch.zeros(len(rates), dtype=torch.float64, device="cpu")  # (K,)
         if len(rates) == 0:
             return losses.to(self.network.dtype)
         native_indices = indices_array(indices)
@@ -138,6 +171,7 @@ class StepEngine:
                 indices=native_indices,
                 learning_rates=rates.numpy(),
                 losses=losses.numpy(),
+                average_shares=shares,
             )
         finally:
             done = self._native.steps_done
@@ -207,7 +241,7 @@ class StepEngine:
     def _logits(self, tokens: Tensor) -> Tensor:
         native_tokens = symbols_array("tokens", tokens, self.network.vocab_size)
         shape = (*tokens.shape[:1], self.network.vocab_size)
-        result = torch.empty(shape, dtype=self.network.dtype)  # (n, V)
+        result = torch.empty(shape, dtype=self.network.dtype, device="cpu")  # (n, V)
         self._native.logits(native_tokens, result.numpy())
         return result
 
@@ -239,7 +273,10 @@ class StepEngine:
         self._watch = ModelWatch(self.model, parameters)
 
     def _build(self) -> Any:
-        return self.network.build(self._optimizer_description.settings)
+        return self.network.build(
+            self._optimizer_description.settings
+            | {"most_norm": float(self._clip_grad_norm), "averages": self._averages is not None}
+        )
 
     def _batch_norms(self) -> Iterator[tuple[int, nn.BatchNorm1d]]:
         return iter(()) if isinstance(self.network, GPTDescription) else self.network.batch_norms()
@@ -276,8 +313,18 @@ class StepEngine:
                     self._native.take(number, slot, tensor.contiguous().numpy())
                 elif updates == 0:
                     self._native.take(number, slot, torch.zeros_like(parameter).detach().numpy())
+            if self._averages is not None:
+                self._native.take(number, _AVERAGE, self._average_of(parameter).contiguous().numpy())
         self._native.set_updates(updates)
         return updates
+
+    def _average_of(self, parameter: Tensor) -> Tensor:
+        averages = self._averages or {}
+        if parameter not in averages:
+            raise UnsupportedModelError(
+                "the model has a parameter that no average is kept of: make the engine anew"
+            )
+        return averages[parameter]
 
     def _read_model(self) -> None:
         for number, parameter in enumerate(self.parameters):
@@ -297,6 +344,8 @@ class StepEngine:
             self._give(number, _VALUE, parameter)
             for slot, name in enumerate(description.state_names, start=_FIRST_STATE):
                 self._give(number, slot, self.optimizer.state[parameter][name])
+            if self._averages is not None:
+                self._give(number, _AVERAGE, self._average_of(parameter))
         for number, batch_norm in self._batch_norms():
             mean, var = running_statistics(batch_norm)
             new_mean, new_var = torch.empty_like(mean), torch.empty_like(var)

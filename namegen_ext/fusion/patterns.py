@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from namegen_ext.nn.batch_norm import batch_norm_1d, batch_norm_channels_last
 from namegen_ext.nn.channels_last_batch_norm import ChannelsLastBatchNorm1d
 from namegen_ext.nn.conditions import FLOATING_POINT, PLAIN_TENSORS, why_not_tensor
+from namegen_ext.nn.embedding_concat_linear_batch_norm import KERNEL_TYPES, embedding_linear_batch_norm
 from namegen_ext.nn.flatten_consecutive import FlattenConsecutive
 from namegen_ext.ops import embedding_concat_linear, why_not_supported
 from namegen_ext.ops import linear as linear_operator
@@ -97,45 +98,44 @@ def _why_not_options(embedding: nn.Embedding) -> str | None:
 def _run_embedding_concat_linear(
     tokens: Tensor,
     embedding: nn.Embedding,
-    flatten: nn.Flatten,
+    flatten: nn.Flatten | FlattenConsecutive,
     linear: nn.Linear,
     tanh: nn.Tanh | None = None,
 ) -> Tensor | None:
+    contexts = _contexts(tokens, flatten)  # (..., block_size)
+    weights = None if contexts is None else _weights(contexts, embedding, linear)
+    if contexts is None or weights is None:
+        return None
+    # Weights whose shapes, dtypes or devices do not fit end in an error here, as they do with the stock layers.
+    return embedding_concat_linear(contexts, *weights, "none" if tanh is None else "tanh")
+
+
+def _contexts(tokens: Tensor, flatten: nn.Flatten | FlattenConsecutive) -> Tensor | None:
+    """Return the tokens as (..., block_size), or None where the flattening does not join block_size embeddings."""
     if type(tokens) not in PLAIN_TENSORS:
         return None
     last = tokens.dim()  # the last dimension of the embedded tokens (..., block_size, E)
-    if last < 1 or flatten.start_dim not in (-2, last - 1) or flatten.end_dim not in (-1, last):
+    if last < 1:
         return None
-    return _run_embedding_linear(tokens, embedding, linear, tanh)
-
-
-def _run_embedding_consecutive_linear(
-    tokens: Tensor,
-    embedding: nn.Embedding,
-    flatten: FlattenConsecutive,
-    linear: nn.Linear,
-    tanh: nn.Tanh | None = None,
-) -> Tensor | None:
-    if type(tokens) not in PLAIN_TENSORS or tokens.dim() < 1:
-        return None
+    if isinstance(flatten, nn.Flatten):
+        joins = flatten.start_dim in (-2, last - 1) and flatten.end_dim in (-1, last)
+        return tokens if joins else None
     length, factor = tokens.shape[-1], flatten.factor
     if length % factor != 0 or length == 0:
         return None
-    if length != factor:
-        tokens = tokens.unflatten(-1, (length // factor, factor))  # (..., T / factor, factor), a view
-    return _run_embedding_linear(tokens, embedding, linear, tanh)
+    return tokens if length == factor else tokens.unflatten(-1, (length // factor, factor))  # a view
 
 
-def _run_embedding_linear(
-    tokens: Tensor, embedding: nn.Embedding, linear: nn.Linear, tanh: nn.Tanh | None
-) -> Tensor | None:
-    """Run the operator on contexts (..., block_size); the result is (..., H)."""
-    if tokens.dtype not in TOKENS or _why_not_options(embedding) is not None:
+def _weights(
+    contexts: Tensor, embedding: nn.Embedding, linear: nn.Linear
+) -> tuple[Tensor, Tensor, Tensor | None] | None:
+    """Return the weights (V, E), (H, block_size * E) and (H,), or None where the stock layers must run."""
+    if contexts.dtype not in TOKENS or _why_not_options(embedding) is not None:
         return None
     try:
-        embedding_weight: Any = embedding._parameters["weight"]  # (V, E)
-        linear_weight: Any = linear._parameters["weight"]  # (H, block_size * E)
-        linear_bias = linear._parameters["bias"]  # (H,)
+        embedding_weight: Any = embedding._parameters["weight"]
+        linear_weight: Any = linear._parameters["weight"]
+        linear_bias = linear._parameters["bias"]
     except KeyError:
         return None
     if type(embedding_weight) not in PLAIN_TENSORS or type(linear_weight) not in PLAIN_TENSORS:
@@ -145,9 +145,48 @@ def _run_embedding_linear(
     device = None if embedding_weight.is_cpu else embedding_weight.device
     if device is not None and why_not_supported("embedding_concat_linear", device) is not None:
         return None
-    # Weights whose shapes, dtypes or devices do not fit end in an error here, as they do with the stock layers.
+    return embedding_weight, linear_weight, linear_bias
+
+
+# ---- embedding, concat, linear, batch norm -----------------------------------------------------------------
+
+
+def _why_not_embedding_concat_linear_batch_norm(
+    embedding: nn.Embedding,
+    flatten: nn.Flatten | FlattenConsecutive,
+    linear: nn.Linear,
+    batch_norm: nn.BatchNorm1d,
+    tanh: nn.Tanh | None = None,
+) -> str | None:
+    reason = _why_not_embedding_concat_linear(embedding, flatten, linear) or _why_not_batch_norm(batch_norm)
+    if reason is not None:
+        return reason
+    weight = embedding.weight
+    if weight.dtype not in KERNEL_TYPES or not weight.is_cpu:
+        return f"for {weight.dtype} on {weight.device.type} its two operators run one after the other"
+    return None
+
+
+def _run_embedding_concat_linear_batch_norm(
+    tokens: Tensor,
+    embedding: nn.Embedding,
+    flatten: nn.Flatten | FlattenConsecutive,
+    linear: nn.Linear,
+    batch_norm: nn.BatchNorm1d,
+    tanh: nn.Tanh | None = None,
+) -> Tensor | None:
+    contexts = _contexts(tokens, flatten)  # (..., block_size)
+    weights = None if contexts is None else _weights(contexts, embedding, linear)
+    if contexts is None or weights is None:
+        return None
+    if isinstance(batch_norm, ChannelsLastBatchNorm1d):
+        variance = batch_norm.variance
+    elif contexts.dim() == 2:
+        variance = "biased"
+    else:
+        return None  # nn.BatchNorm1d normalises another dimension
     activation = "none" if tanh is None else "tanh"
-    return embedding_concat_linear(tokens, embedding_weight, linear_weight, linear_bias, activation)
+    return embedding_linear_batch_norm(contexts, *weights, batch_norm, activation, variance)
 
 
 # ---- batch norm --------------------------------------------------------------------------------------------
@@ -210,36 +249,37 @@ def _run_linear(x: Tensor, linear: nn.Linear) -> Tensor | None:
     if not weight.is_cpu and why_not_supported("linear", weight.device) is not None:
         return None
     rows = LINEAR_ROWS if weight.numel() <= LARGE_WEIGHT else LARGE_WEIGHT_ROWS
-    if x.numel() < rows * weight.shape[-1]:
+    # An exported program takes any number of rows. A comparison would bind it to the rows of its example.
+    if not torch.compiler.is_exporting() and x.numel() < rows * weight.shape[-1]:
         return None
     return linear_operator(x, weight, bias)
 
 
 # Where two patterns start with the same layer, the longer one stands first.
+_FLATTENINGS = (nn.Flatten, FlattenConsecutive)
+_BATCH_NORMS = (nn.BatchNorm1d, ChannelsLastBatchNorm1d)
+
 PATTERNS = (
-    Pattern(
-        operator="embedding_concat_linear",
-        types=(nn.Embedding, nn.Flatten, nn.Linear, nn.Tanh),
-        why_not=_why_not_embedding_concat_linear,
-        run=_run_embedding_concat_linear,
+    *(
+        Pattern(
+            operator="embedding_concat_linear_batch_norm",
+            types=(nn.Embedding, flatten, nn.Linear, batch_norm, *tanh),
+            why_not=_why_not_embedding_concat_linear_batch_norm,
+            run=_run_embedding_concat_linear_batch_norm,
+        )
+        for flatten in _FLATTENINGS
+        for batch_norm in _BATCH_NORMS
+        for tanh in ((nn.Tanh,), ())
     ),
-    Pattern(
-        operator="embedding_concat_linear",
-        types=(nn.Embedding, nn.Flatten, nn.Linear),
-        why_not=_why_not_embedding_concat_linear,
-        run=_run_embedding_concat_linear,
-    ),
-    Pattern(
-        operator="embedding_concat_linear",
-        types=(nn.Embedding, FlattenConsecutive, nn.Linear, nn.Tanh),
-        why_not=_why_not_embedding_concat_linear,
-        run=_run_embedding_consecutive_linear,
-    ),
-    Pattern(
-        operator="embedding_concat_linear",
-        types=(nn.Embedding, FlattenConsecutive, nn.Linear),
-        why_not=_why_not_embedding_concat_linear,
-        run=_run_embedding_consecutive_linear,
+    *(
+        Pattern(
+            operator="embedding_concat_linear",
+            types=(nn.Embedding, flatten, nn.Linear, *tanh),
+            why_not=_why_not_embedding_concat_linear,
+            run=_run_embedding_concat_linear,
+        )
+        for flatten in _FLATTENINGS
+        for tanh in ((nn.Tanh,), ())
     ),
     Pattern(
         operator="batch_norm",

@@ -69,6 +69,13 @@ class FusedSequential(nn.Sequential):
                 position += 1
         return input
 
+    def __prepare_scriptable__(self) -> nn.Sequential:
+        """Return the stock layers for ``torch.jit.script``, which cannot read how they are fused call by call."""
+        stock = nn.Sequential()
+        stock._modules = self._modules.copy()
+        stock.training = self.training
+        return stock
+
 
 def find_matches(types: tuple[type[nn.Module], ...]) -> Matches:
     """Find the patterns that match at each position, from the classes of the children in order."""

@@ -10,16 +10,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from namegen_ext.data import IGNORED
-from namegen_ext.models.arguments import check_flags, check_sizes
-from namegen_ext.models.gpt_block import Block, KeyValueCache
+from namegen_ext.models.arguments import check_choice, check_flags, check_sizes
+from namegen_ext.models.gpt_block import Block, KeyValueCache, build_norm
 from namegen_ext.models.initialisation import fill_embedding, fill_linear, unfilled
+from namegen_ext.models.specs import GPT_ACTIVATIONS, GPT_NORMS
+from namegen_ext.models.window_model import result_of_call
 
 
 class GPT(nn.Module):
     """Predicts each character of a sequence from those before it: a pre-norm decoder.
 
-    Token and position embeddings, ``num_layers`` blocks of causal self-attention and a GELU network four
-    times as wide, each behind a layer norm and beside a residual path, a last layer norm, and the head.
+    Token and position embeddings, ``num_layers`` blocks of causal self-attention and a network four times as
+    wide, each behind a norm and beside a residual path, a last norm, and the head.
 
     Args:
         vocab_size: number of symbols V, the end marker included.
@@ -29,15 +31,22 @@ class GPT(nn.Module):
         num_heads: heads of each attention; divides ``embedding_dim``.
         dropout: the share of values dropped while training, in [0, 1).
         tied: whether the head's weight is that of the token embedding.
+        norm: "layer" for layer norm, which has a weight (and a bias); "rms" for x / sqrt(mean(x**2) + 1e-5),
+            without either.
+        activation: of the wide networks: "gelu", "gelu-tanh" (its approximation by tanh) or "relu".
+        biases: whether the blocks' linear layers and all layer norms have biases.
+        final_norm: whether a norm stands before the head.
+        embedding_norm: whether a norm stands before the first block.
         generator: where the initial weights are drawn from; None takes torch's global generator.
 
     Raises:
         ValueError: a size is not a positive integer, ``num_heads`` does not divide ``embedding_dim``,
-            ``dropout`` is outside [0, 1), or ``tied`` not a bool.
+            ``dropout`` is outside [0, 1), ``norm`` or ``activation`` is unknown, or a switch not a bool.
 
     Sources: Vaswani et al., "Attention Is All You Need", 2017; Radford et al., "Language Models are
     Unsupervised Multitask Learners", 2019 (pre-norm); Press and Wolf, "Using the Output Embedding to Improve
-    Language Models", 2017 (tied weights).
+    Language Models", 2017 (tied weights); Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019;
+    Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016.
 
     Example:
         >>> import torch
@@ -60,6 +69,11 @@ class GPT(nn.Module):
         num_heads: int = 4,
         dropout: float = 0.0,
         tied: bool = False,
+        norm: str = "layer",
+        activation: str = "gelu",
+        biases: bool = True,
+        final_norm: bool = True,
+        embedding_norm: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -72,7 +86,11 @@ class GPT(nn.Module):
                 "num_heads": num_heads,
             }
         )
-        check_flags({"tied": tied})
+        check_flags(
+            {"tied": tied, "biases": biases, "final_norm": final_norm, "embedding_norm": embedding_norm}
+        )
+        check_choice("norm", norm, GPT_NORMS)
+        check_choice("activation", activation, GPT_ACTIVATIONS)
         if embedding_dim % num_heads != 0:
             raise ValueError(f"num_heads must divide embedding_dim {embedding_dim}, but got {num_heads}")
         if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
@@ -84,11 +102,18 @@ class GPT(nn.Module):
         self.num_heads = num_heads
         self.dropout = float(dropout)
         self.tied = tied
+        self.norm_kind = norm
+        self.activation = activation
+        self.biases = biases
+        self.final_norm = final_norm
         self.token_embedding = unfilled(nn.Embedding, vocab_size, embedding_dim)
         self.position_embedding = unfilled(nn.Embedding, block_size, embedding_dim)
         self.drop = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList([Block(embedding_dim, num_heads, dropout) for _ in range(num_layers)])
-        self.norm = nn.LayerNorm(embedding_dim)
+        self.embedding_norm = build_norm(norm, embedding_dim, biases) if embedding_norm else None
+        self.blocks = nn.ModuleList(
+            [Block(embedding_dim, num_heads, dropout, norm, activation, biases) for _ in range(num_layers)]
+        )
+        self.norm = build_norm(norm, embedding_dim, biases) if final_norm else nn.Identity()
         self.head = unfilled(nn.Linear, embedding_dim, vocab_size, bias=False)
         if tied:
             self.head.weight = self.token_embedding.weight
@@ -148,7 +173,7 @@ class GPT(nn.Module):
         if targets is not None:
             rows = logits.reshape(-1, self.vocab_size)  # (B * T, V)
             loss = F.cross_entropy(rows, targets.reshape(-1), ignore_index=IGNORED)
-        return logits.view(*tokens.shape, self.vocab_size), loss
+        return result_of_call(logits.view(*tokens.shape, self.vocab_size), loss)
 
     def next_logits(self, contexts: Tensor) -> Tensor:
         """Compute the logits of the character after each context, as sampling gives them.
@@ -198,11 +223,12 @@ class GPT(nn.Module):
         return self.head(self.norm(hidden[:, 0]))  # (N, V)
 
     def _embed(self, tokens: Tensor, first_position: int) -> Tensor:
-        positions = self.position_embedding.weight[
-            first_position : first_position + tokens.shape[1]
-        ]  # (T, E)
+        # The module is called, so that hooks, pruning and sharded weights are honoured.
+        places = torch.arange(first_position, first_position + tokens.shape[1], device=tokens.device)  # (T,)
+        positions = self.position_embedding(places)  # (T, E)
         embedded = self.token_embedding(tokens) + positions  # (B, T, E)
-        return self.drop(embedded)
+        dropped = self.drop(embedded)  # (B, T, E)
+        return dropped if self.embedding_norm is None else self.embedding_norm(dropped)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -215,6 +241,11 @@ class GPT(nn.Module):
             "num_heads": self.num_heads,
             "dropout": self.dropout,
             "tied": self.tied,
+            "norm": self.norm_kind,
+            "activation": self.activation,
+            "biases": self.biases,
+            "final_norm": self.final_norm,
+            "embedding_norm": self.embedding_norm is not None,
         }
 
 

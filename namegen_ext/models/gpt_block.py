@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from namegen_ext.models.initialisation import unfilled
+
+# Added to the variance, or the mean square, before its root is divided by.
+NORM_EPS = 1e-5
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "gelu": nn.GELU,
+    "gelu-tanh": lambda: nn.GELU(approximate="tanh"),
+    "relu": nn.ReLU,
+}
+
+
+def build_norm(kind: str, embedding_dim: int, bias: bool) -> nn.Module:
+    """Make a norm over the last dimension: "layer", with a weight and, with ``bias``, a bias; or "rms", without."""
+    if kind == "rms":
+        return nn.RMSNorm(embedding_dim, eps=NORM_EPS, elementwise_affine=False)
+    return nn.LayerNorm(embedding_dim, eps=NORM_EPS, bias=bias)
 
 
 class KeyValueCache:
@@ -73,18 +91,21 @@ class CausalSelfAttention(nn.Module):
         embedding_dim: E.
         num_heads: divides E.
         dropout: the share of attention weights, and of the result's values, dropped while training.
+        biases: whether its linear layers have biases.
 
     """
 
-    def __init__(self, embedding_dim: int, num_heads: int, dropout: float) -> None:
+    def __init__(self, embedding_dim: int, num_heads: int, dropout: float, biases: bool = True) -> None:
         super().__init__()
         self.dropout = dropout
         # nn.Sequential here and in Block, because namegen_ext.fuse finds the layers of an nn.Sequential.
         self.projections = nn.Sequential(
-            unfilled(nn.Linear, embedding_dim, 3 * embedding_dim),
+            unfilled(nn.Linear, embedding_dim, 3 * embedding_dim, bias=biases),
             nn.Unflatten(-1, (3, num_heads, embedding_dim // num_heads)),  # query, key, value
         )
-        self.output = nn.Sequential(unfilled(nn.Linear, embedding_dim, embedding_dim), nn.Dropout(dropout))
+        self.output = nn.Sequential(
+            unfilled(nn.Linear, embedding_dim, embedding_dim, bias=biases), nn.Dropout(dropout)
+        )
 
     def forward(self, x: Tensor, cache: KeyValueCache | None = None, layer: int = 0) -> Tensor:
         """Attend: (B, T, E) -> (B, T, E); with a cache, T is 1 and the tokens before are taken from it."""
@@ -104,24 +125,36 @@ class CausalSelfAttention(nn.Module):
 
 
 class Block(nn.Module):
-    """A layer of the decoder: attention, then a GELU network, each normalised first and added to its input.
+    """A layer of the decoder: attention, then a network of two linear layers, each normalised first and added to its
+    input.
 
     Args:
         embedding_dim: E.
         num_heads: divides E.
         dropout: the share of values dropped while training.
+        norm: "layer" or "rms", see :func:`build_norm`.
+        activation: one of :data:`ACTIVATIONS`.
+        biases: whether the linear layers and layer norms have biases.
 
     """
 
-    def __init__(self, embedding_dim: int, num_heads: int, dropout: float) -> None:
+    def __init__(
+        self,
+        embedding_dim: int,
+        num_heads: int,
+        dropout: float,
+        norm: str = "layer",
+        activation: str = "gelu",
+        biases: bool = True,
+    ) -> None:
         super().__init__()
-        self.norm_1 = nn.LayerNorm(embedding_dim)
-        self.attention = CausalSelfAttention(embedding_dim, num_heads, dropout)
-        self.norm_2 = nn.LayerNorm(embedding_dim)
+        self.norm_1 = build_norm(norm, embedding_dim, biases)
+        self.attention = CausalSelfAttention(embedding_dim, num_heads, dropout, biases)
+        self.norm_2 = build_norm(norm, embedding_dim, biases)
         self.network = nn.Sequential(
-            unfilled(nn.Linear, embedding_dim, 4 * embedding_dim),
-            nn.GELU(),
-            unfilled(nn.Linear, 4 * embedding_dim, embedding_dim),
+            unfilled(nn.Linear, embedding_dim, 4 * embedding_dim, bias=biases),
+            ACTIVATIONS[activation](),
+            unfilled(nn.Linear, 4 * embedding_dim, embedding_dim, bias=biases),
             nn.Dropout(dropout),
         )
 

@@ -54,6 +54,10 @@ KNESER_NEY = "kneser-ney"
 ESTIMATORS = ("add-k", "witten-bell", KNESER_NEY)
 TABLE_ESTIMATORS = ("add-k", "witten-bell")  # of a table that is trained on from there
 
+# The norms and the activations of a GPT; see namegen_ext.models.GPT.
+GPT_NORMS = ("layer", "rms")
+GPT_ACTIVATIONS = ("gelu", "gelu-tanh", "relu")
+
 # The largest table of a bigram or an n-gram: 256 MiB of float32.
 MAX_TABLE_VALUES = 2**26
 
@@ -105,7 +109,19 @@ _SPECS = (
     ModelSpec(
         name="gpt",
         origin="namegen_ext.models.gpt:GPT",
-        options=("block_size", "embedding_dim", "num_layers", "num_heads", "dropout", "tied"),
+        options=(
+            "block_size",
+            "embedding_dim",
+            "num_layers",
+            "num_heads",
+            "dropout",
+            "tied",
+            "norm",
+            "activation",
+            "biases",
+            "final_norm",
+            "embedding_norm",
+        ),
         summary="a decoder of causal self-attention over the word so far",
         sequences=True,
     ),

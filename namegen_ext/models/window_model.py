@@ -39,7 +39,7 @@ class WindowModel(nn.Module):
 
         Returns:
             The logits (..., vocab_size), and the mean negative log-likelihood in nats (a scalar; None
-            without targets).
+            without targets). Where ``torch.jit.trace`` calls it without targets, the logits alone.
 
         Raises:
             ValueError: the last dimension of ``tokens`` is not ``block_size``.
@@ -53,10 +53,21 @@ class WindowModel(nn.Module):
             )
         if tokens.dim() != 2:  # nn.BatchNorm1d takes one batch dimension only
             flat_targets = None if targets is None else targets.reshape(-1)  # (B,)
-            logits, loss = self(tokens.reshape(-1, self.block_size), flat_targets)  # (B, V)
-            return logits.view(*tokens.shape[:-1], self.vocab_size), loss
+            rows = self.net(tokens.reshape(-1, self.block_size))  # (B, V)
+            loss = None if flat_targets is None else F.cross_entropy(rows, flat_targets)
+            return result_of_call(rows.view(*tokens.shape[:-1], self.vocab_size), loss)
         logits = self.net(tokens)  # (B, V)
-        return logits, None if targets is None else F.cross_entropy(logits, targets)
+        return result_of_call(logits, None if targets is None else F.cross_entropy(logits, targets))
+
+
+def result_of_call(logits: Tensor, loss: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Return what a model's forward gives; where ``torch.jit.trace`` calls it without targets, the logits alone.
+
+    A traced function can give tensors, and tuples of them, but no None.
+    """
+    if loss is None and torch.jit.is_tracing():
+        return logits  # type: ignore[return-value]
+    return logits, loss
 
 
 def hidden_layers(

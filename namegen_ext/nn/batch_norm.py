@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -151,6 +153,30 @@ def batch_norm_channels_last(
     """
     if why_not_tensor("batch_norm", x) is not None:
         return None
+    state = batch_norm_state(module, x.shape, x, variance)
+    return None if state is None else batch_norm(x, *state, activation)
+
+
+# running_mean, running_var, weight, bias, whether the statistics of the batch are used, momentum, eps: as the operators
+# take them.
+BatchNormState = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None, bool, float, float]
+
+
+def batch_norm_state(
+    module: nn.BatchNorm1d, shape: Sequence[int], like: Tensor, variance: str = "biased"
+) -> BatchNormState | None:
+    """Prepare a batch-norm module for one call of a fused operator, which must follow. The batch is counted.
+
+    Args:
+        module: the module. Its parameters, buffers, mode and options are used.
+        shape: (..., C), of what is normalised.
+        like: a tensor with the same dtype and device.
+        variance: "biased" or "unbiased".
+
+    Returns:
+        The arguments; None where the stock layer must run. Then nothing has been changed.
+
+    """
     buffers = module._buffers
     parameters: dict[str, Any] = module._parameters  # nn.Module's attribute access is slow
     try:
@@ -166,7 +192,7 @@ def batch_norm_channels_last(
 
     training, momentum = module.training, module.momentum
     use_batch_statistics = training or running_mean is None
-    if use_batch_statistics and x.shape[0] < 2 and x.numel() <= x.shape[-1]:
+    if use_batch_statistics and shape[0] < 2 and math.prod(shape) <= shape[-1]:
         return None  # there is one value per channel, which is an error, or none at all
     if training and not module.track_running_stats:
         running_mean = running_var = None
@@ -179,7 +205,5 @@ def batch_norm_channels_last(
         momentum = 0.0
     scale, eps = weight, module.eps
     if variance == "unbiased" and use_batch_statistics:
-        scale, eps = unbiased_scale(weight, module.eps, x)  # (C,)
-    return batch_norm(
-        x, running_mean, running_var, scale, bias, use_batch_statistics, momentum, eps, activation
-    )
+        scale, eps = unbiased_scale(weight, module.eps, math.prod(shape[:-1]), shape[-1], like)  # (C,)
+    return running_mean, running_var, scale, bias, use_batch_statistics, momentum, eps

@@ -92,7 +92,7 @@ class ChannelsLastBatchNorm1d(nn.BatchNorm1d):
         if momentum is None:  # the running statistics are the plain average over all batches so far
             momentum = 1.0 / float(self.num_batches_tracked) if self.num_batches_tracked is not None else 0.0
         tracks = self.training and self.track_running_stats
-        weight, eps = unbiased_scale(self.weight, self.eps, rows)
+        weight, eps = unbiased_scale(self.weight, self.eps, len(rows), rows.shape[1], rows)
         return F.batch_norm(
             rows,
             self.running_mean if tracks else None,
@@ -109,7 +109,9 @@ class ChannelsLastBatchNorm1d(nn.BatchNorm1d):
         return f"{super().extra_repr()}, variance={self.variance!r}"
 
 
-def unbiased_scale(weight: Tensor | None, eps: float, x: Tensor) -> tuple[Tensor, float]:
+def unbiased_scale(
+    weight: Tensor | None, eps: float, num_rows: int, num_channels: int, like: Tensor
+) -> tuple[Tensor, float]:
     """Return the scale and the eps that let a batch norm with the biased variance divide by the unbiased one.
 
     For n rows with the biased variance v and r = (n - 1) / n:
@@ -119,14 +121,15 @@ def unbiased_scale(weight: Tensor | None, eps: float, x: Tensor) -> tuple[Tensor
     Args:
         weight: (C,), or None for ones.
         eps: the module's eps.
-        x: (..., C), with n rows in all, at least 2.
+        num_rows: n, at least 2.
+        num_channels: C.
+        like: a tensor with the dtype and device of the scale where there is no weight.
 
     Returns:
-        The scale (C,) in the dtype of the weight, or of x where there is no weight, and the eps.
+        The scale (C,) and the eps.
 
     """
-    num_rows = x.numel() // x.shape[-1]
     ratio = (num_rows - 1) / num_rows
     if weight is None:
-        return x.new_full((x.shape[-1],), ratio**0.5), ratio * eps  # (C,)
+        return like.new_full((num_channels,), ratio**0.5), ratio * eps  # (C,)
     return weight * ratio**0.5, ratio * eps  # (C,)

@@ -7,7 +7,7 @@ from torch.compiler import is_dynamo_compiling
 
 from namegen_ext._native import operators as _operators
 
-OPERATORS = ("embedding_concat_linear", "batch_norm", "linear")
+OPERATORS = ("embedding_concat_linear", "embedding_concat_linear_batch_norm", "batch_norm", "linear")
 
 # The answers by the index of the CUDA device. They are kept because every forward pass asks.
 _known_reasons: dict[int, str | None] = {}
@@ -17,7 +17,7 @@ def why_not_supported(op_name: str, device: torch.device) -> str | None:
     """Tell why an operator has no kernel for a device.
 
     Args:
-        op_name: "embedding_concat_linear", "batch_norm" or "linear".
+        op_name: one of the operators' names, such as "batch_norm".
         device: the device of the tensors.
 
     Returns:

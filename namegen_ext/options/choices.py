@@ -5,6 +5,15 @@ They stand here because the code that takes them needs torch, and the command li
 
 from __future__ import annotations
 
+from namegen_ext.models.schemes import COUNTS, SCHEMES
+
+# How a gpt's weights begin in the published program of that name; see `namegen_ext.models.microgpt`.
+MICROGPT = "microgpt"
+INITS = (*SCHEMES, COUNTS, MICROGPT)
+
+# How the examples of a step are drawn; see `namegen_ext.training.minibatches`.
+REPLACEMENT, SHUFFLED, IN_ORDER = ORDERS = ("replacement", "shuffled", "in-order")
+
 # What --fused takes; see `namegen_ext.training.backends`.
 FUSED_CHOICES = ("auto", "layers", "step", "off")
 

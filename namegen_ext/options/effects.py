@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from namegen_ext.models import COUNTS, MODELS
+from namegen_ext.options.choices import MICROGPT
 from namegen_ext.options.recipe import MODEL_DEFAULTS
 from namegen_ext.options.train_options import OptionError, TrainOptions
 
@@ -12,6 +13,10 @@ from namegen_ext.options.train_options import OptionError, TrainOptions
 _OF_STEPS = (
     "batch_size",
     "full_batch",
+    "order",
+    "warmup",
+    "clip_grad_norm",
+    "ema",
     "optimizer",
     "learning_rate",
     "final_learning_rate",
@@ -52,6 +57,19 @@ def check_effects(given: Iterable[str], options: TrainOptions) -> None:
             raise OptionError(name, f"got {value}, which changes nothing here, expected {needed} with it")
 
 
+def has_effect(name: str, options: TrainOptions) -> bool:
+    """Tell whether another value of an option would change something beside the other options.
+
+    Example:
+        >>> has_effect("batch_size", TrainOptions(model="bigram", block_size=1, full_batch=True))
+        False
+
+    """
+    if name == "block_size" and options.model == "bigram":
+        return False
+    return not any(_needs(name, options))
+
+
 def _needs(name: str, options: TrainOptions) -> Iterator[str]:
     """Yield what an option would need to have an effect."""
     if MODELS[options.model].found and name not in _OF_SEARCHES:
@@ -59,6 +77,8 @@ def _needs(name: str, options: TrainOptions) -> Iterator[str]:
             return  # it is so without being asked for
         yield "another model, as a search finds it out"
         return
+    if name == "init" and options.init == MICROGPT:
+        return  # the options have been checked
     models = [model for model, spec in MODELS.items() if name in spec.options and name not in _OF_COUNTS]
     is_one = options.model == "bigram" and name == "block_size"  # 1 is its only value there
     if models and options.model not in models and not is_one:
@@ -71,14 +91,14 @@ def _needs(name: str, options: TrainOptions) -> Iterator[str]:
         yield f"--init {COUNTS}"
     if name == "smoothing" and options.estimator != "add-k":
         yield "--estimator add-k"
-    if name == "batch_size" and options.full_batch:
+    if name in ("batch_size", "order") and options.full_batch:
         yield "--no-full-batch"
     if name == "momentum" and options.optimizer != "sgd":
         yield "--optimizer sgd"
     if name in ("beta1", "beta2") and options.optimizer != "adamw":
         yield "--optimizer adamw"
     if name == "final_learning_rate" and options.schedule == "constant":
-        yield "--schedule cosine or two-step"
+        yield "--schedule cosine, linear or two-step"
     if name == "switch_at" and options.schedule != "two-step":
         yield "--schedule two-step"
     if name == "split_seed" and options.split == "all":

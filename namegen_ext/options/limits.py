@@ -23,6 +23,9 @@ LIMITS: dict[str, WholeNumbers | Numbers] = {
     "smoothing": Numbers(0.0, _LARGEST),
     "steps": WholeNumbers(0, MOST_STEPS),  # 0 is allowed with init "counts" alone
     "batch_size": WholeNumbers(1, 1_048_576),
+    "warmup": WholeNumbers(0, MOST_STEPS),
+    "clip_grad_norm": Numbers(0.0, _LARGEST),
+    "ema": Numbers(0.0, 1.0, high_is_open=True),
     "learning_rate": Numbers(0.0, _LARGEST, low_is_open=True),
     "final_learning_rate": Numbers(0.0, _LARGEST),
     "switch_at": Numbers(0.0, 1.0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-SCHEDULES = ("constant", "two-step", "cosine")
+SCHEDULES = ("constant", "two-step", "linear", "cosine")
 
 
 @dataclass(frozen=True)
@@ -14,12 +14,15 @@ class Schedule:
 
     Attributes:
         name: "constant": ``learning_rate`` throughout. "two-step": ``learning_rate`` at first, and
-            ``final_learning_rate`` after the share ``switch_at`` of the steps. "cosine": half a cosine from
-            ``learning_rate`` at step 0 down to ``final_learning_rate`` at the last step.
+            ``final_learning_rate`` after the share ``switch_at`` of the steps. "linear": a straight line from
+            ``learning_rate`` at step 0, which would reach ``final_learning_rate`` one step after the last. "cosine":
+            half a cosine from ``learning_rate`` at step 0 down to ``final_learning_rate`` at the last step.
         learning_rate: the first rate.
         final_learning_rate: the last rate; "constant" does not use it.
         steps: number of steps of the whole run.
         switch_at: where "two-step" changes, as a share of the steps.
+        warmup: in so many first steps the rate rises by even amounts, from ``learning_rate / (warmup + 1)`` at step 0
+            to ``learning_rate`` at step ``warmup``, where "linear" and "cosine" begin.
 
     Raises:
         ValueError: ``name`` is not one of :data:`SCHEDULES`.
@@ -38,6 +41,7 @@ class Schedule:
     final_learning_rate: float
     steps: int
     switch_at: float = 0.5
+    warmup: int = 0
 
     def __post_init__(self) -> None:
         if self.name not in SCHEDULES:
@@ -45,13 +49,18 @@ class Schedule:
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0."""
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / (self.warmup + 1)
         if self.name == "two-step":
             return self.learning_rate if step < self.switch_step else self.final_learning_rate
-        if self.name == "cosine":
-            progress = min(step / max(self.steps - 1, 1), 1.0)
-            share = 0.5 * (1.0 + math.cos(math.pi * progress))
-            return self.final_learning_rate + share * (self.learning_rate - self.final_learning_rate)
-        return self.learning_rate
+        if self.name == "constant":
+            return self.learning_rate
+        step, steps = step - self.warmup, self.steps - self.warmup
+        if self.name == "linear":
+            share = 1.0 - min(step / max(steps, 1), 1.0)
+        else:
+            share = 0.5 * (1.0 + math.cos(math.pi * min(step / max(steps - 1, 1), 1.0)))
+        return self.final_learning_rate + share * (self.learning_rate - self.final_learning_rate)
 
     @property
     def switch_step(self) -> int:

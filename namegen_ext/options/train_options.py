@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from namegen_ext.data import SPLITS
-from namegen_ext.models import COUNTS, MODELS, SCHEMES
+from namegen_ext.models import COUNTS, MODELS
 from namegen_ext.models.arguments import check_factors
-from namegen_ext.models.specs import ESTIMATORS, KNESER_NEY
+from namegen_ext.models.specs import ESTIMATORS, GPT_ACTIVATIONS, GPT_NORMS, KNESER_NEY
 from namegen_ext.nn.variances import VARIANCES
-from namegen_ext.options.choices import OPTIMIZERS
+from namegen_ext.options.choices import INITS, MICROGPT, OPTIMIZERS, ORDERS
 from namegen_ext.options.limits import LIMITS, MOST_STEPS
 from namegen_ext.options.ranges import WholeNumbers, shown
 from namegen_ext.options.schedules import SCHEDULES
@@ -56,20 +56,34 @@ class TrainOptions:
         num_heads: heads of each of its attentions.
         dropout: share of the gpt's values that is dropped in training.
         tied: whether the gpt's head shares the weight of its token embedding.
-        init: initialisation scheme, see :data:`namegen_ext.models.SCHEMES`; or "counts".
+        norm: of the gpt: "layer" or "rms".
+        activation: of the gpt: "gelu", "gelu-tanh" or "relu".
+        biases: whether the gpt's linear layers and layer norms have biases.
+        final_norm: whether a norm stands before the gpt's head.
+        embedding_norm: whether a norm stands before the gpt's first block.
+        init: initialisation scheme, see :data:`namegen_ext.models.SCHEMES`; "counts"; or "microgpt", see
+            :mod:`namegen_ext.models.microgpt`.
         estimator: how "counts" makes probabilities: "add-k" or "witten-bell".
         smoothing: the k of "add-k".
         optimizer: "sgd" or "adamw".
         learning_rate: rate of the first step.
         final_learning_rate: rate that the schedule ends with.
-        schedule: "constant", "two-step" or "cosine"; see :class:`namegen_ext.options.schedules.Schedule`.
+        schedule: "constant", "two-step", "linear" or "cosine"; see
+            :class:`namegen_ext.options.schedules.Schedule`.
         switch_at: where "two-step" changes, as a share of the steps.
+        warmup: so many first steps, in which the rate rises to ``learning_rate``.
+        clip_grad_norm: the most that the global norm of the gradients may be, to which larger ones are scaled down; 0
+            for any.
+        ema: the decay of a moving average of the weights, which is evaluated and saved beside them; 0 for none. See
+            :class:`namegen_ext.training.weight_average.WeightAverage`.
         momentum: of SGD.
         nesterov: Nesterov's form of SGD's momentum.
         weight_decay: added to the gradient by SGD, decoupled from it by AdamW.
         beta1: of AdamW.
         beta2: of AdamW.
         batch_size: examples in a step.
+        order: how they are drawn: "replacement", "shuffled" (each once before any comes again) or "in-order"; see
+            :mod:`namegen_ext.training.minibatches`.
         full_batch: whether each step takes all examples instead.
         steps: number of steps.
         seed: of the initial weights and of the minibatches.
@@ -102,6 +116,11 @@ class TrainOptions:
     num_heads: int = 4
     dropout: float = 0.0
     tied: bool = False
+    norm: str = "layer"
+    activation: str = "gelu"
+    biases: bool = True
+    final_norm: bool = True
+    embedding_norm: bool = False
     init: str = "kaiming"
     estimator: str = "add-k"
     smoothing: float = 1.0
@@ -110,12 +129,16 @@ class TrainOptions:
     final_learning_rate: float = 0.0
     schedule: str = "cosine"
     switch_at: float = 0.5
+    warmup: int = 0
+    clip_grad_norm: float = 0.0
+    ema: float = 0.0
     momentum: float = 0.0
     nesterov: bool = False
     weight_decay: float = 0.0
     beta1: float = 0.9
     beta2: float = 0.999
     batch_size: int = 32
+    order: str = "replacement"
     full_batch: bool = False
     steps: int = 20_001
     seed: int = 42
@@ -167,6 +190,10 @@ class TrainOptions:
             )
         if self.nesterov and (self.optimizer != "sgd" or self.momentum == 0):
             raise OptionError("nesterov", "expected --optimizer sgd and a momentum above 0 with it")
+        if self.init == MICROGPT and self.model != "gpt":
+            raise OptionError("init", f"got {MICROGPT!r}, expected --model gpt with it")
+        if 0 < self.steps <= self.warmup:
+            raise OptionError("warmup", f"got {self.warmup}, expected fewer than the {self.steps} steps")
         if self.momentum != 0 and self.optimizer != "sgd":
             raise OptionError("momentum", f"expected --optimizer sgd with it, got {self.optimizer}")
 
@@ -241,7 +268,10 @@ _TYPE_NAMES: dict[type, str] = {
 
 _CHOICES: dict[str, Any] = {
     "model": MODELS,
-    "init": (*SCHEMES, COUNTS),
+    "init": INITS,
+    "norm": GPT_NORMS,
+    "activation": GPT_ACTIVATIONS,
+    "order": ORDERS,
     "batch_norm_variance": VARIANCES,
     "estimator": ESTIMATORS,
     "optimizer": OPTIMIZERS,

@@ -9,7 +9,7 @@ from namegen_ext.plotting.curves import draw_loss, draw_updates
 from namegen_ext.plotting.layers import draw_activations, draw_gradients, draw_saturation
 from namegen_ext.plotting.picture import Picture
 from namegen_ext.plotting.style import drawing_style
-from namegen_ext.plotting.symbols import draw_bigram_counts, draw_embedding, draw_model_bigrams
+from namegen_ext.plotting.symbols import draw_bigram_counts, draw_embedding, draw_model_bigrams, shown_symbols
 
 # Each function that draws a picture, with the sentence that replaces the picture where there is nothing to draw.
 _DRAWERS: tuple[tuple[Callable[[Diagnosis], Picture | None], str], ...] = (
@@ -34,7 +34,7 @@ def draw_all(diagnosis: Diagnosis) -> tuple[list[Picture], list[str]]:
         diagnosis: what was found in the run.
 
     Returns:
-        The pictures, and for each missing picture a sentence that says why it is missing.
+        The pictures, and sentences for what they do not show: why a picture is missing, or that rare symbols are.
 
     """
     pictures, missing = [], []
@@ -45,4 +45,6 @@ def draw_all(diagnosis: Diagnosis) -> tuple[list[Picture], list[str]]:
                 pictures.append(picture)
             elif reason:
                 missing.append(reason)
+    if shown_symbols(diagnosis):
+        missing.append(f"Symbols: {shown_symbols(diagnosis)}")
     return pictures, missing

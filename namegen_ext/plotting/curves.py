@@ -41,8 +41,8 @@ def draw_loss(diagnosis: Diagnosis) -> Picture | None:
     )
     if history.dev_loss:
         upper.plot(*_xy(history.dev_loss), "o--", color=VERMILLION, markersize=5, label="whole dev split")
-    uniform = math.log(len(diagnosis.symbols))
-    label = f"guessing: every symbol alike, ln {len(diagnosis.symbols)} = {uniform:.2f}"
+    uniform = math.log(diagnosis.vocab_size)
+    label = f"guessing: every symbol alike, ln {diagnosis.vocab_size} = {uniform:.2f}"
     upper.axhline(uniform, color=GREY, linewidth=1, linestyle=":", label=label)
     upper.set_ylabel("loss (nats per character)")
     _scale_loss(upper, [loss for curve in (history.train_loss, history.dev_loss) for _, loss in curve])

@@ -66,7 +66,7 @@ def _facts(diagnosis: Diagnosis) -> tuple[tuple[str, str], ...]:
             f"{diagnosis.model}, {diagnosis.parameters:,} parameters, block size {diagnosis.block_size}",
         ),
         ("recipe", diagnosis.recipe),
-        ("words", f"{diagnosis.data}, {diagnosis.words:,} training words, {len(diagnosis.symbols)} symbols"),
+        ("words", f"{diagnosis.data}, {diagnosis.words:,} training words, {diagnosis.vocab_size:,} symbols"),
         ("steps", f"{diagnosis.step:,}"),
         ("looked at", f"{diagnosis.layers} layers, on {diagnosis.examples:,} training examples"),
     )

@@ -96,6 +96,8 @@ def symbol_labels(symbols: Sequence[str]) -> list[str]:
 def _label(symbol: str, has_glyph: Callable[[str], bool]) -> str:
     if symbol == " ":
         return SPACE
+    if len(symbol) > 1:
+        return symbol
     return symbol if symbol.isprintable() and has_glyph(symbol) else f"U+{ord(symbol):04X}"
 
 

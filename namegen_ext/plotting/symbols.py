@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from namegen_ext.diagnostics import Diagnosis, EmbeddingMap
+from namegen_ext.diagnostics.diagnosis import OTHERS
 from namegen_ext.plotting.picture import NumberTable, Picture
 from namegen_ext.plotting.style import (
     BLUE,
@@ -30,7 +31,8 @@ def draw_embedding(diagnosis: Diagnosis) -> Picture | None:
         return None
     figure = new_figure(7.2, 6.6)
     axis = figure.subplots()
-    kinds = ["end of a word", *map(_kind, diagnosis.symbols[1:])]
+    symbols = diagnosis.symbols[: len(embedding.points)]  # without the others
+    kinds = ["end of a word", *map(_kind, symbols[1:])]
     for kind, colour, marker in (
         ("vowel", VERMILLION, "o"),
         ("other", BLUE, "s"),
@@ -48,7 +50,7 @@ def draw_embedding(diagnosis: Diagnosis) -> Picture | None:
                 label=_legend(kind, diagnosis.symbols[0]),
                 linewidths=0,
             )
-    for point, label in zip(embedding.points, symbol_labels(diagnosis.symbols), strict=True):
+    for point, label in zip(embedding.points, symbol_labels(symbols), strict=True):
         if len(label) == 1:
             axis.annotate(label, point, ha="center", va="center", color="white", fontweight="bold")
         else:  # the label is too long to stand inside its marker
@@ -67,8 +69,7 @@ def draw_embedding(diagnosis: Diagnosis) -> Picture | None:
     return Picture(
         name="embedding",
         title="Embedding",
-        alt=f"The {len(diagnosis.symbols)} symbols as points, where {embedding.name} puts them; "
-        f"{_projection(embedding)}.",
+        alt=f"{len(symbols)} symbols as points, where {embedding.name} puts them; {_projection(embedding)}.",
         how_to_read=(
             "Symbols that the model treats alike lie close together. In a trained model of names the vowels "
             "usually gather, and the end of a word and rare letters stand apart."
@@ -78,6 +79,7 @@ def draw_embedding(diagnosis: Diagnosis) -> Picture | None:
                 if embedding.explained is not None
                 else ""
             )
+            + _selection(diagnosis)
         ),
         png=to_png(figure),
     )
@@ -108,7 +110,7 @@ def draw_bigram_counts(diagnosis: Diagnosis) -> Picture:
         how_to_read=(
             f"Row: a symbol; column: the one that follows it. {diagnosis.symbols[0]} is the end of a word, and in "
             "the rows its beginning: the first row tells how words begin, the first column how they end. Blank cells "
-            "never occur."
+            "never occur." + _selection(diagnosis)
         ),
         png=to_png(figure),
         table=NumberTable(
@@ -162,8 +164,24 @@ def draw_model_bigrams(diagnosis: Diagnosis) -> Picture:
             "Each row sums to 100%. A model that has learnt which symbol follows which shows the pattern of the "
             "words; a side that is even in colour has learnt nothing yet. Weighted by how often each row occurs, the "
             f"two sides differ in {distance:.1%} of the probability (total variation).{averages}"
+            + _selection(diagnosis)
         ),
         png=to_png(figure),
+    )
+
+
+def _selection(diagnosis: Diagnosis) -> str:
+    sentence = shown_symbols(diagnosis)
+    return f" {sentence}" if sentence else ""
+
+
+def shown_symbols(diagnosis: Diagnosis) -> str:
+    """Say which symbols the pictures show, where these are not all; else nothing."""
+    if diagnosis.symbols[-1] != OTHERS:
+        return ""
+    return (
+        f"Only the {len(diagnosis.symbols) - 1} most frequent of the {diagnosis.vocab_size:,} symbols are shown; "
+        f"{OTHERS!r} are the rest of them together."
     )
 
 
@@ -240,7 +258,8 @@ def _commonest(counts: Sequence[Sequence[int]], number: int) -> list[tuple[int, 
 
 
 def _pair(diagnosis: Diagnosis, row: int, column: int) -> str:
-    return diagnosis.symbols[row] + diagnosis.symbols[column]
+    before, after = diagnosis.symbols[row], diagnosis.symbols[column]
+    return f"{before} {after}" if OTHERS in (before, after) else before + after
 
 
 def _mean_distance(diagnosis: Diagnosis) -> float:

@@ -100,7 +100,10 @@ def run_row(row: Row, words: Sequence[str], *, fused: str | None = None, seed: i
     options = RECIPES[row.recipe].train_options(overrides)
     # A counting model has nothing to fuse and nothing to train.
     first = _FirstLoss()
-    trainer = Trainer(words, options, fused=fused if options.steps else None, reporter=first, eval_every=0)
+    kept: dict[str, Any] = {"log_every": options.steps} if _needs_all_steps(row) else {}
+    trainer = Trainer(
+        words, options, fused=fused if options.steps else None, reporter=first, eval_every=0, **kept
+    )
     result: TrainResult | None = None
     try:
         result = trainer.run()
@@ -108,6 +111,9 @@ def run_row(row: Row, words: Sequence[str], *, fused: str | None = None, seed: i
         losses: dict[str, float | None] = {}
     else:
         losses = _losses(result, row, first.loss)
+        if _needs_all_steps(row):
+            steps = trainer.last_losses.double()  # (steps,)
+            losses |= {"last_step": float(steps[-1]), "mean_step": float(steps.mean())}
     checks = tuple(Check(expected, losses.get(expected.metric)) for expected in row.expectations)
     return Outcome(
         row=row,
@@ -121,6 +127,10 @@ def run_row(row: Row, words: Sequence[str], *, fused: str | None = None, seed: i
         train_seconds=0.0 if result is None else result.train_seconds,
         options=options.to_json(),
     )
+
+
+def _needs_all_steps(row: Row) -> bool:
+    return any(expected.metric in ("last_step", "mean_step") for expected in row.expectations)
 
 
 def _verdict(result: TrainResult | None, checks: Sequence[Check], row: Row, parameters: int) -> str:

@@ -1,8 +1,8 @@
 """Checkpoints: all that a run needs to go on with the same bits, in one file. The last two are kept.
 
-A checkpoint holds the model, the one with the least dev loss so far, the optimizer's state, the generators' states, the
-losses that are not in metrics.jsonl yet, the number of steps, the length of metrics.jsonl, the configuration, and a
-checksum of it all.
+A checkpoint holds the model, the one with the least dev loss so far, the average of the weights, the optimizer's state,
+the generators' states, the losses that are not in metrics.jsonl yet, the number of steps, the length of metrics.jsonl,
+the configuration, and a checksum of it all.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from namegen_ext.runs.tensor_file import read_tensors, write_tensors
 FORMAT = 1
 KEPT = 2  # the newest, and the one before it, in case the newest is damaged
 
-_MODEL, _OPTIMIZER, _GENERATOR, _BEST = "model.", "optimizer.", "generator.", "best."
+_MODEL, _OPTIMIZER, _GENERATOR, _BEST, _AVERAGE = "model.", "optimizer.", "generator.", "best.", "average."
 _LOSSES, _RECENT_LOSSES = "losses", "recent_losses"
 
 
@@ -85,6 +85,7 @@ class Checkpoint:
         model: the model's state_dict.
         optimizer: the tensors of the optimizer's state, as "PARAMETER.KEY".
         generators: the states of torch's global generators, by device.
+        average: the moving average of each parameter; empty where none is kept.
 
     """
 
@@ -94,6 +95,7 @@ class Checkpoint:
     model: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     generators: dict[str, Tensor]
+    average: dict[str, Tensor] = field(default_factory=dict)
 
 
 def save_checkpoint(
@@ -102,6 +104,7 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     state: RunState,
     config: Mapping[str, Any],
+    average: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write a checkpoint and model.safetensors; then remove all checkpoints but the last two.
 
@@ -132,6 +135,7 @@ def save_checkpoint(
         **{_OPTIMIZER + name: tensor for name, tensor in optimizer_tensors(model, optimizer).items()},
         **{_GENERATOR + name: tensor for name, tensor in generator_states().items()},
         **{_BEST + name: tensor for name, tensor in kept.items()},
+        **{_AVERAGE + name: tensor for name, tensor in (average or {}).items()},
         _LOSSES: state.losses,
         _RECENT_LOSSES: state.recent_losses,
     }
@@ -153,6 +157,16 @@ def save_model(directory: RunDirectory, model_state: Mapping[str, Tensor], step:
 
     """
     write_tensors(directory.model, model_state, {"step": step})
+
+
+def save_average(directory: RunDirectory, model_state: Mapping[str, Tensor], step: int) -> None:
+    """Write ema.safetensors: a state_dict with the moving average of the weights, and the step that it belongs to.
+
+    Raises:
+        RunError: it cannot be written.
+
+    """
+    write_tensors(directory.average, model_state, {"step": step})
 
 
 def load_model_state(
@@ -200,8 +214,16 @@ def newest_checkpoint(directory: RunDirectory, warn: Callable[[str], None]) -> C
     return None
 
 
-def restore_checkpoint(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Fill a model and its optimizer, so that the run goes on exactly. The caller sets the generators.
+def restore_checkpoint(
+    checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer, *, average: bool = False
+) -> None:
+    """Fill a model and its optimizer, so that the run goes on exactly. The caller sets the generators, and the average.
+
+    Args:
+        checkpoint: as it was read.
+        model: to be filled.
+        optimizer: of its parameters.
+        average: whether the checkpoint must hold an average of the weights, which is checked and left to the caller.
 
     Raises:
         RunError: it does not fit the model.
@@ -212,6 +234,8 @@ def restore_checkpoint(checkpoint: Checkpoint, model: nn.Module, optimizer: torc
     if best is not None and best.model:
         checks.check_fit(checkpoint.path, best.model, model.state_dict())
     parameters = dict(model.named_parameters())
+    if average:
+        checks.check_fit(checkpoint.path, checkpoint.average, parameters)
     names = list(parameters)
     checks.check_optimizer(checkpoint.path, checkpoint.optimizer, parameters, optimizer)
     state: dict[int, dict[str, Tensor]] = {}
@@ -259,6 +283,7 @@ def _read(path: Path) -> Checkpoint:
         model=_part(tensors, _MODEL),
         optimizer=_part(tensors, _OPTIMIZER),
         generators=_part(tensors, _GENERATOR),
+        average=_part(tensors, _AVERAGE),
     )
     checks.check_generators(path, checkpoint.generators)
     return checkpoint

@@ -250,6 +250,8 @@ def _parse(content: dict[str, Any]) -> RunConfig:
 
 
 _OF_COUNTS = {"estimator", "smoothing"}
+# A version that had one kind of GPT did not write these.
+_OF_GPTS = {"norm", "activation", "biases", "final_norm", "embedding_norm"}
 
 
 def _check_keys(content: dict[str, Any], known: Collection[str], what: str) -> None:
@@ -268,6 +270,8 @@ def _check_model(model: dict[str, Any], options: TrainOptions, vocab_size: int) 
         expected = options.model_config(vocab_size)
     if options.is_counted and not _OF_COUNTS & model.keys():  # a version that kept counts in a table wrote it
         expected = {name: value for name, value in expected.items() if name not in _OF_COUNTS}
+    if options.model == "gpt" and not _OF_GPTS & model.keys():
+        expected = {name: value for name, value in expected.items() if name not in _OF_GPTS}
     if not found:
         _check_keys(model, expected, "model")
     for name, value in expected.items():

@@ -24,7 +24,8 @@ class RunDirectory:
 
     config.json (everything needed to rebuild model, vocabulary and splits), words.txt (the words as they are learnt,
     where they do not come with the package), weights.txt (how often each counts, where they have counts),
-    model.safetensors, checkpoints/ (what a resumed run needs), metrics.jsonl (one JSON object a line) and summary.json
+    model.safetensors, ema.safetensors (the average of its weights, where one is kept), checkpoints/ (what a resumed run
+    needs), metrics.jsonl (one JSON object a line) and summary.json
     (once the run has ended).
     """
 
@@ -98,6 +99,11 @@ class RunDirectory:
     def model(self) -> Path:
         """The model's parameters and buffers."""
         return self.path / "model.safetensors"
+
+    @property
+    def average(self) -> Path:
+        """The moving average of the model's parameters, with its buffers."""
+        return self.path / "ema.safetensors"
 
     @property
     def checkpoints(self) -> Path:

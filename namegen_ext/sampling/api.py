@@ -11,6 +11,7 @@ from namegen_ext.sampling.plan import Backend, Method
 from namegen_ext.sampling.predictors import Predictor
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH, NameSampler
 from namegen_ext.sampling.stream import DEFAULT_PATIENCE, NameStream
+from namegen_ext.steering import Constraints
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,6 +38,7 @@ def iter_names(
     backend: Backend = "auto",
     threads: int = 1,
     case: str = "keep",
+    constraints: Constraints | None = None,
 ) -> NameStream:
     """Draw n names one after another.
 
@@ -59,13 +61,14 @@ def iter_names(
         prefix: stands at the start of each name; letters of the vocabulary.
         seed: 0 to 2**64 - 1; None takes one from torch's global generator, which `torch.manual_seed` seeds, or
             from the system where torch is not loaded.
-        max_length: a name, its prefix included, is cut after so many letters.
+        max_length: a name, its prefix included, is cut after so many letters. Names that are to meet constraints are
+            not cut: those drawn end within so many letters.
         training_names: the names that do not count as new, whatever their case and the writing of their accents; see
             `namegen_ext.data.folding`.
         novel: leave out names that stand in ``training_names``.
         unique: leave out repeats.
         count_distinct: count the different names (``counts.drawn_distinct``) without ``unique``.
-        patience: give up once so many names drawn in a row had to be left out.
+        patience: give up once so many names drawn in a row had to be left out, or did not meet the constraints.
         batch_size: how many names are drawn at a time; None takes 8,192, or 65,536 for each thread where there
             are several.
         method: "direct", "table" or "auto"; see `NameSampler`.
@@ -74,6 +77,8 @@ def iter_names(
             is shared out among them, at least 1,024 names to each.
         case: "title" writes names with capital initials; else they stay as they are drawn. The prefix is in the case
             that the model learnt.
+        constraints: what names are to be; None for anything. The names are then the model's own, given that they
+            meet the constraints and end by themselves; see `NameSampler`.
 
     Returns:
         A `NameStream`: an iterator whose ``counts`` tell how many of the names drawn were new and different.
@@ -106,6 +111,8 @@ def iter_names(
         max_length=max_length,
         method=method,
         backend=backend,
+        constraints=constraints,
+        tries=patience,
     )
     return NameStream(
         sampler,
@@ -119,6 +126,7 @@ def iter_names(
         batch_size=batch_size,
         threads=threads,
         case=case,
+        accepted=sampler.accepted if sampler.method == "table" else None,
     )
 
 
@@ -142,6 +150,7 @@ def sample_names(
     backend: Backend = "auto",
     threads: int = 1,
     case: str = "keep",
+    constraints: Constraints | None = None,
 ) -> list[str]:
     """Draw a list of n names. All arguments and errors are those of `iter_names`.
 
@@ -171,4 +180,5 @@ def sample_names(
         backend=backend,
         threads=threads,
         case=case,
+        constraints=constraints,
     ).to_list()

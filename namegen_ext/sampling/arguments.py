@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import unicodedata
 from typing import Any
 
 from namegen_ext.data import Vocabulary
@@ -34,7 +35,7 @@ def fresh_seed() -> int:
     torch = sys.modules.get("torch")
     if torch is None:
         return int.from_bytes(os.urandom(8), "little") >> 1
-    return int(torch.randint(2**63 - 1, ()))
+    return int(torch.randint(2**63 - 1, (), device="cpu"))
 
 
 def check_choice(value: Any, choices: tuple[str, ...], *, name: str) -> None:
@@ -64,14 +65,18 @@ def check_top_k(value: Any, vocab_size: int, name: str = "top_k") -> int:
 
 
 def check_prefix(value: Any, vocabulary: Vocabulary, max_length: int, name: str = "prefix") -> list[int]:
-    """Accept a string of known letters that is shorter than ``max_length``, and return its symbols."""
+    """Accept a string of known letters that is shorter than ``max_length``, and return its symbols.
+
+    Its accents may be written in another way than the model learnt them; see `known_form`.
+    """
     if not isinstance(value, str):
         raise ValueError(f"{name} must be a string, but got {value!r}")
+    value = known_form(value, vocabulary)
     unknown = sorted(set(value) - set(vocabulary.symbols))
     if unknown:
         raise ValueError(
             f"{name} must be made of letters that the model knows ({_shorten(''.join(vocabulary.symbols))}), "
-            f"but got {_shorten(value)!r} with {_shorten(', '.join(map(repr, unknown)))}"
+            f"but got {_shorten(value)!r} with {_shorten(', '.join(map(_with_code_point, unknown)))}"
         )
     if len(value) >= max_length:
         raise ValueError(
@@ -79,6 +84,30 @@ def check_prefix(value: Any, vocabulary: Vocabulary, max_length: int, name: str 
             f"but got {len(value)} letters"
         )
     return vocabulary.encode(value)
+
+
+def known_form(prefix: Any, vocabulary: Vocabulary) -> Any:
+    """Return a prefix in the Unicode normal form that the model knows all letters of; else as it is.
+
+    >>> len(known_form("a\u0301", Vocabulary("bá"))), len(known_form("á", Vocabulary("ab\u0301")))
+    (1, 2)
+
+    """
+    if not isinstance(prefix, str) or prefix.isascii():
+        return prefix
+    symbols = set(vocabulary.symbols)
+    forms = (prefix, unicodedata.normalize("NFC", prefix), unicodedata.normalize("NFD", prefix))
+    return next((form for form in forms if symbols.issuperset(form)), prefix)
+
+
+def _with_code_point(letter: str) -> str:
+    """Write a letter so that it can be told from others that look the same.
+
+    >>> _with_code_point("z"), _with_code_point("á")
+    ("'z'", "'á' (U+00E1)")
+
+    """
+    return repr(letter) if letter.isascii() else f"{letter!r} (U+{ord(letter):04X})"
 
 
 def _is_integer(value: Any) -> bool:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from namegen_ext.models.evaluation_mode import evaluating
+from namegen_ext.models.gpt import GPT
+from namegen_ext.nn.plain_calls import all_plain, why_not_at_all
 from namegen_ext.sampling.distribution import ModelDistribution, cumulative_rows
 
 # Names per cache. It limits the memory, because each name has a place in every layer.
@@ -39,12 +41,28 @@ class CachedDistribution:
 
     @staticmethod
     def serves(direct: ModelDistribution) -> bool:
-        """Tell whether the model can keep keys and values."""
-        return hasattr(direct.model, "new_cache") and hasattr(direct.model, "step")
+        """Tell whether the model can keep keys and values, and a call of it would compute what its step does.
+
+        A hook on the model, or a ``forward`` or ``next_logits`` of its own, is passed over by ``step``.
+        """
+        model: Any = direct.model
+        own = type(model)
+        if not (hasattr(model, "new_cache") and hasattr(model, "step")):
+            return False
+        if why_not_at_all() is not None or not all_plain((model,)):
+            return False
+        if not isinstance(model, GPT):
+            return True
+        same = all(getattr(own, name) is getattr(GPT, name) for name in ("forward", "next_logits"))
+        return (same or own.step is not GPT.step) and "next_logits" not in model.__dict__
 
     def draw(self, contexts: Tensor, uniforms: Tensor) -> Tensor:
         """Draw the next symbol of each context; see `NextSymbolDistribution`."""
         return self._invert(self._logits(contexts), uniforms, allow_end=True)
+
+    def probabilities(self, contexts: Tensor) -> Tensor:
+        """Give the probabilities of the next symbol: (N, block_size) int64 -> (N, V) float64."""
+        return self._direct.shaping.probabilities(self._logits(contexts))
 
     def draw_first(self, uniforms: Tensor) -> Tensor:
         """Draw the first symbol of names; see `NextSymbolDistribution`."""

@@ -6,6 +6,7 @@ some contexts are tried, to see whether the model computes what its layers say.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ def read_network(direct: ModelDistribution) -> Network:
     model = direct.model
     try:
         layers.check_plain(model)
-        if any(tensor.device.type != "cpu" for tensor in model.state_dict().values()):
+        if any(tensor.device.type != "cpu" for tensor in chain(model.parameters(), model.buffers())):
             raise NotCoveredError("the model is not on the CPU")
         network = _read(_sequential(model), direct)
     except layers.UnreadLayersError as error:
@@ -188,6 +189,8 @@ def _float32(weight: Tensor, what: str) -> Any:
 def _array(tensor: Tensor) -> Any:
     # A copy, so that the names of a stream do not change with a model that goes on training.
     values = tensor.detach()
+    if type(values) is not Tensor:  # such as torchao's quantised weights
+        raise NotCoveredError(f"a weight is a {type(values).__name__}")
     if values.dtype in (torch.bfloat16, torch.float16):  # numpy has no bfloat16
         values = values.double()
     return np.array(values.numpy())
@@ -195,7 +198,9 @@ def _array(tensor: Tensor) -> Any:
 
 def _try_out(network: Network, direct: ModelDistribution) -> None:
     generator = torch.Generator().manual_seed(0)
-    contexts = torch.randint(direct.vocab_size, (_TRIED_CONTEXTS, direct.block_size), generator=generator)
+    contexts = torch.randint(
+        direct.vocab_size, (_TRIED_CONTEXTS, direct.block_size), generator=generator, device="cpu"
+    )
     expected = direct.logits(contexts).double().numpy()  # (N, V)
     try:
         found = logits(network, contexts.numpy())  # (N, V)

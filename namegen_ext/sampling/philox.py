@@ -57,22 +57,27 @@ def philox4x32(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, i
     return c0, c1, c2, c3
 
 
-def uniform_block(seed: int, samples: Tensor, block: int) -> list[Tensor]:
+def uniform_block(seed: int, samples: Tensor, block: int, attempt: int | Tensor = 0) -> list[Tensor]:
     """Give four uniform numbers to each sample: those of steps 4*block to 4*block + 3.
 
-    The counter is (low half of the sample's number, high half, block, 0), the key is the seed's two halves,
+    The counter is (low half of the sample's number, high half, block, attempt), the key is the seed's two halves,
     and a word w becomes w / 2**32.
 
     Args:
         seed: in [0, 2**64).
         samples: (N,) int64, the number of each sample in the stream, in [0, 2**63).
         block: in [0, 2**32).
+        attempt: counts the tries for one name, where a try may be rejected; in [0, 2**32). One for all, or (N,).
 
     Returns:
         Four tensors (N,) float64 in [0, 1), multiples of 2**-32: those of steps 4*block to 4*block + 3.
 
     """
-    zero = torch.zeros_like(samples)
-    counter = (samples & _MASK, samples >> 32, torch.full_like(samples, block), zero)
+    counter = (
+        samples & _MASK,
+        samples >> 32,
+        torch.full_like(samples, block),
+        torch.zeros_like(samples) + attempt,
+    )
     words = philox4x32(counter, (seed & _MASK, seed >> 32))
     return [word.double().mul_(2.0**-32) for word in words]  # (N,) each

@@ -23,6 +23,16 @@ TABLE_CONTEXTS_PER_NAME = 8
 NATIVE_TABLE_CONTEXTS_PER_NAME = 0.25
 
 
+# Names that meet constraints are drawn by messages where the contexts, times the states of what is asked for, are at
+# most so many: 128 MiB. A message takes a multiplication for each symbol; so many take about a second.
+MOST_MESSAGES = 2**24
+MOST_MESSAGE_LINKS = 2**29
+MOST_MESSAGE_CONTEXTS = 2**18
+# Elsewhere so many of the likeliest beginnings of names are followed first. Measured: PLACEHOLDER.
+FOLLOWED_BEGINNINGS = 8192
+_MOST_BEGINNING_LINKS = 2**20
+
+
 @dataclass(frozen=True)
 class Plan:
     """How a model is sampled.
@@ -70,6 +80,21 @@ def make_plan(
             f"{why_no_network}"
         )
     return Plan("direct", why_no_network)
+
+
+def most_message_contexts(states: int, vocab_size: int) -> int:
+    """Return for how many contexts messages are kept, for an automaton of so many states."""
+    return min(
+        MOST_MESSAGE_CONTEXTS,
+        MOST_MESSAGES // states,
+        MOST_MESSAGE_LINKS // (states * vocab_size),
+        MOST_MESSAGES // vocab_size,
+    )
+
+
+def followed_beginnings(vocab_size: int) -> int:
+    """Return how many beginnings of names are followed before names are drawn by rejection."""
+    return max(1, min(FOLLOWED_BEGINNINGS, _MOST_BEGINNING_LINKS // vocab_size))
 
 
 def table_bytes(vocab_size: int, block_size: int) -> int:

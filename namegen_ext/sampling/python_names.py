@@ -52,8 +52,7 @@ class PythonNames:
         self._max_steps = max_steps
         has_cache = method == "direct" and use_cache and CachedDistribution.serves(direct)
         self._cached = direct if has_cache else None
-        code_points = [ord(symbol) for symbol in ("\n", *vocabulary.symbols)]
-        self._code_points = torch.tensor(code_points, dtype=torch.int32)  # (V,)
+        self._writer = NameWriter(vocabulary)
 
     def draw(self, seed: int, first: int, count: int) -> list[str]:
         """Draw names number ``first`` to ``first + count - 1`` of the seed's stream."""
@@ -67,7 +66,7 @@ class PythonNames:
                 count=size,
                 max_steps=self._max_steps,
             )  # (N, L)
-            names += self._to_text(symbols.cpu()).split("\n")[:-1]
+            names += self._writer.names(symbols.cpu())
         return [self._prefix + name for name in names] if self._prefix else names
 
     def _parts(self, first: int, count: int) -> Iterator[tuple[NextSymbolDistribution, int, int]]:
@@ -79,8 +78,21 @@ class PythonNames:
             size = min(CACHED_NAMES, first + count - start)
             yield CachedDistribution(self._cached), start, size
 
-    def _to_text(self, symbols: Tensor) -> str:
-        """Write rows of symbols (N, L), each ending in zeros, as one text: a line feed after each row."""
+
+class NameWriter:
+    """Writes rows of symbols as names.
+
+    Args:
+        vocabulary: the symbols.
+
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        code_points = [ord(symbol) for symbol in ("\n", *vocabulary.symbols)]
+        self._code_points = torch.tensor(code_points, dtype=torch.int32, device="cpu")  # (V,)
+
+    def names(self, symbols: Tensor) -> list[str]:
+        """Write rows of symbols (N, L), each ending in zeros."""
         is_letter = symbols != 0  # (N, L)
         # A row is written up to its first zero: the letters, and whatever follows a letter.
         is_written = torch.cat([torch.ones_like(is_letter[:, :1]), is_letter[:, :-1]], dim=1)  # (N, L)
@@ -89,4 +101,4 @@ class PythonNames:
         # The int32 code points are the UTF-32 text as it stands in memory; letter by letter takes four
         # times as long.
         data = ctypes.string_at(code_points.data_ptr(), 4 * len(code_points))
-        return data.decode(_UTF32)
+        return data.decode(_UTF32).split("\n")[:-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.arguments import (
@@ -11,8 +11,9 @@ from namegen_ext.sampling.arguments import (
     check_prefix,
     check_temperature,
     check_top_k,
+    known_form,
 )
-from namegen_ext.sampling.errors import NOT_FINITE, NotCoveredError, SamplingError
+from namegen_ext.sampling.errors import NOT_FINITE, NotCoveredError, SamplingError, TooFewAcceptedError
 from namegen_ext.sampling.native import (
     Spelling,
     checked,
@@ -25,14 +26,18 @@ from namegen_ext.sampling.native import (
 from namegen_ext.sampling.plan import BACKENDS, METHODS, Backend, Method, make_plan
 from namegen_ext.sampling.predictors import Predictor
 from namegen_ext.sampling.shaping import Shaping
+from namegen_ext.sampling.steered import MOST_TRIES, Steered, steered_native, steered_python
+from namegen_ext.steering import Constraints, demand_of
 
 if TYPE_CHECKING:
     from torch import nn
 
     from namegen_ext.sampling.distribution import ModelDistribution, NextSymbolDistribution
     from namegen_ext.sampling.python_names import PythonNames
+    from namegen_ext.sampling.steered_names import MessageNames, RejectionNames
 
 DEFAULT_MAX_LENGTH = 64
+DEFAULT_TRIES = 100_000
 
 
 class NameSampler:
@@ -60,17 +65,24 @@ class NameSampler:
         backend: "native" draws with csrc/core/engine/sampling, "python" with this package's Python, which is
             slower and easier to read; "auto" takes the native one where it covers the model: every model that
             is tabulated, networks of the layers in module_network.py, counting models and mixtures.
+        constraints: what names are to be; None for anything. The names are then the model's own, given that they
+            meet the constraints and end by themselves within ``max_length`` letters, or the number of the constraints.
+            "table" draws by messages, without a rejection; "direct" draws anew until a name is accepted. "auto" takes
+            the first where there are few contexts. The two draw other names of the same distribution.
+        tries: give a name up after so many draws, where draws are rejected.
 
     Attributes:
         vocabulary: as given.
         method: "table" or "direct", as chosen.
+        accepted: how likely one of the model's names meets the constraints. For "direct" it is an upper bound. None
+            without constraints.
         native: the native sampler, or None where Python draws.
         why_not_native: the reason why Python draws; None where it does not.
         distribution: what Python draws from; None for a model without torch.
 
     Raises:
         ValueError: an argument that cannot be; the message names it.
-        SamplingError: the model's logits are not all finite.
+        SamplingError: the model's logits are not all finite, or it gives no name that meets the constraints.
 
     Example:
         >>> from namegen_ext.models import Bigram
@@ -96,6 +108,8 @@ class NameSampler:
         method: Method = "auto",
         use_cache: bool = True,
         backend: Backend = "auto",
+        constraints: Constraints | None = None,
+        tries: int = DEFAULT_TRIES,
     ) -> None:
         max_length = check_count(max_length, minimum=1, name="max_length")
         shaping = Shaping(
@@ -104,6 +118,7 @@ class NameSampler:
         )
         self.vocabulary = vocabulary
         prefix_symbols = check_prefix(prefix, vocabulary, max_length)
+        prefix = known_form(prefix, vocabulary)
         max_steps = max_length - len(prefix)
         check_choice(method, METHODS, name="method")
         check_choice(backend, BACKENDS, name="backend")
@@ -115,6 +130,27 @@ class NameSampler:
             direct = _distribution(model, len(vocabulary), block_size, shaping)
             network, why_no_network = _of_module(direct, backend)
         self.distribution: NextSymbolDistribution | None = direct
+        self.native: Any = None
+        self.accepted: float | None = None
+        tries = min(check_count(tries, minimum=1, name="tries"), MOST_TRIES)
+        self._python: PythonNames | MessageNames | RejectionNames | None = None
+        if constraints is not None and not constraints.is_empty:
+            demand = demand_of(constraints, vocabulary, prefix=prefix, max_length=max_length)
+            if network is not None:
+                steered = steered_native(
+                    network, shaping, vocabulary, prefix_symbols, demand, method=method, tries=tries
+                )
+            elif backend == "native":
+                raise ValueError(
+                    f"backend must be 'auto' or 'python' for this model, but got 'native': {why_no_network}"
+                )
+            else:
+                assert direct is not None  # a Network has a native one
+                steered = steered_python(
+                    direct, vocabulary, prefix, demand, method=method, tries=tries, use_cache=use_cache
+                )
+            self._take(steered, why_no_network)
+            return
         plan = make_plan(
             len(vocabulary),
             block_size,
@@ -123,10 +159,8 @@ class NameSampler:
             method=method,
             backend=backend,
         )
-        self.method = plan.method
+        self.method: Literal["direct", "table"] = plan.method
         self.why_not_native = plan.why_not_native
-        self.native: Any = None
-        self._python: PythonNames | None = None
         spelling = Spelling(vocabulary, prefix_symbols, max_steps)
         if network is not None:
             make = direct_sampler if plan.method == "direct" else network_table_sampler
@@ -138,18 +172,33 @@ class NameSampler:
             return
         from namegen_ext.sampling.python_names import PythonNames
 
-        self._python = PythonNames(
-            direct, vocabulary, prefix, max_steps, method=plan.method, use_cache=use_cache
-        )
-        self.distribution = self._python.distribution
+        python = PythonNames(direct, vocabulary, prefix, max_steps, method=plan.method, use_cache=use_cache)
+        self._python = python
+        self.distribution = python.distribution
+
+    def _take(self, steered: Steered, why_no_network: str | None) -> None:
+        self.method = "table" if steered.by_messages else "direct"
+        self.why_not_native = why_no_network
+        self.accepted = steered.accepted
+        if why_no_network is None:
+            self.native = steered.sampler
+        else:
+            self._python = steered.sampler
 
     def draw(self, seed: int, first: int, count: int) -> list[str]:
-        """Draw names number ``first`` to ``first + count - 1`` of the seed's stream."""
+        """Draw names number ``first`` to ``first + count - 1`` of the seed's stream.
+
+        Raises:
+            TooFewAcceptedError: a name that meets the constraints was not found; the error holds those before it.
+
+        """
         if count == 0:
             return []
         if self._python is not None:
             return self._python.draw(seed, first, count)
-        text: bytes = checked(lambda: self.native.draw(seed, first, count))
+        text, too_few = checked(lambda: self.native.draw(seed, first, count))
+        if too_few is not None:
+            raise TooFewAcceptedError(lines(text), *too_few)
         return lines(text)
 
 

@@ -11,7 +11,7 @@ from namegen_ext._native.core import _core
 from namegen_ext.data import Vocabulary
 from namegen_ext.data.folding import fold_name, folded_characters
 from namegen_ext.data.title_case import title_case
-from namegen_ext.sampling.errors import SamplingError
+from namegen_ext.sampling.errors import SamplingError, TooFewAcceptedError
 from namegen_ext.sampling.native import checked, lines
 
 DEFAULT_BATCH_SIZE = 8192
@@ -35,6 +35,7 @@ class SampleCounts:
         drawn_new: how many of those drawn are not training names.
         drawn_distinct: how many of those drawn are different; None where the stream does not keep them.
         similar: how many were left out because they are too similar to a name of a list.
+        accepted: how likely one of the model's names meets the constraints; None without any, or where it is not known.
 
     Example:
         >>> SampleCounts(names=3, new=2).drawn
@@ -48,6 +49,7 @@ class SampleCounts:
     drawn_new: int = 0
     drawn_distinct: int | None = None
     similar: int = 0
+    accepted: float | None = None
 
 
 class NameSource(Protocol):
@@ -91,13 +93,15 @@ class NameStream(Iterator[str]):
             65,536 for each thread where there are several.
         threads: how many threads draw, where the sampler is native; has no influence on the names.
         case: "title" writes names with capital initials; else they stay as they are drawn.
+        accepted: how likely one of the model's names meets the sampler's constraints, where it is known.
 
     Attributes:
         counts: what was drawn and given, up to and including the current batch.
         seed: as given.
 
     Raises:
-        SamplingError: while iterating, after the names found: ``patience`` names in a row had to be left out.
+        SamplingError: while iterating, after the names found: ``patience`` names in a row had to be left out, or a name
+            that meets the sampler's constraints was not found.
 
     Example:
         >>> from namegen_ext.data import Vocabulary
@@ -123,8 +127,9 @@ class NameStream(Iterator[str]):
         batch_size: int | None = None,
         threads: int = 1,
         case: str = "keep",
+        accepted: float | None = None,
     ) -> None:
-        self.counts = SampleCounts()
+        self.counts = SampleCounts(accepted=accepted)
         self.seed = seed
         self._sampler = sampler
         self._n = n
@@ -188,6 +193,8 @@ class NameStream(Iterator[str]):
             text: bytes = checked(native.next)
             self._take_counts(native)
             yield text
+        if native.too_few is not None:
+            raise TooFewAcceptedError([], *native.too_few)
         if native.gave_up:
             raise SamplingError(self._exhausted())
 
@@ -203,8 +210,14 @@ class NameStream(Iterator[str]):
         position = 0
         while self.counts.names < self._n:
             count = batch_size if is_filtered else min(batch_size, self._n - position)
-            names = self._sampler.draw(self.seed, position, count)
+            failure = None
+            try:
+                names = self._sampler.draw(self.seed, position, count)
+            except TooFewAcceptedError as error:
+                names, failure = error.names, error
             yield self._filter(names) if is_filtered else self._take_all(names)
+            if failure is not None and self.counts.names < self._n:
+                raise failure
             if self._left_out_in_a_row >= self._patience:
                 raise SamplingError(self._exhausted())
             position += count

@@ -8,7 +8,7 @@ distance of 1 and 75,000 within 2, with 26 letters.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -35,6 +35,7 @@ class NearSampler:
         within: the largest edit distance.
         prefix: what each name starts with.
         max_length: no name is longer.
+        accepts: tells whether a name may be drawn; None for all.
 
     Attributes:
         vocabulary: the model's.
@@ -50,17 +51,25 @@ class NearSampler:
     native = None
 
     def __init__(
-        self, likelihood: Likelihood, name: str, *, within: int, prefix: str = "", max_length: int = 64
+        self,
+        likelihood: Likelihood,
+        name: str,
+        *,
+        within: int,
+        prefix: str = "",
+        max_length: int = 64,
+        accepts: Callable[[str], bool] | None = None,
     ) -> None:
         self.vocabulary: Vocabulary = likelihood.vocabulary
         self.names = sorted(
             near
             for near in strings_within(name, self.vocabulary.symbols, within)
-            if near.startswith(prefix) and 0 < len(near) <= max_length
+            if near.startswith(prefix) and 0 < len(near) <= max_length and (accepts is None or accepts(near))
         )
         if not self.names:
             raise SamplingError(
-                f"no name that starts with {prefix!r} lies within an edit distance of {within} of {name!r}"
+                f"no name that starts with {prefix!r}{' and meets the constraints' if accepts else ''} lies within an "
+                f"edit distance of {within} of {name!r}"
             )
         nll, _ = likelihood.nll(self.names, given=len(prefix))  # (n,)
         least = float(nll.min())

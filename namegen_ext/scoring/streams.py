@@ -20,6 +20,7 @@ from namegen_ext.scoring.likelihood import Likelihood
 from namegen_ext.scoring.near import NearSampler, check_within
 from namegen_ext.scoring.nearest import NearestNames
 from namegen_ext.scoring.similar import FIRST_BATCH, UnlikeStream
+from namegen_ext.steering import Constraints, demand_of
 
 # More names than are ever drawn.
 _ENDLESS = 2**60
@@ -43,6 +44,7 @@ def near_names(
     patience: int = DEFAULT_PATIENCE,
     batch_size: int | None = None,
     case: str = "keep",
+    constraints: Constraints | None = None,
     **others: Any,
 ) -> NameStream:
     """Draw names near a given one; see `NearSampler`.
@@ -64,6 +66,7 @@ def near_names(
         patience: the same.
         batch_size: the same.
         case: the same.
+        constraints: the same.
         others: options that choose how names are drawn, "method", "backend" and "threads": of no effect here.
 
     Raises:
@@ -81,7 +84,15 @@ def near_names(
     if top_k is not None:
         check_top_k(top_k, len(made.vocabulary))
     check_prefix(prefix, made.vocabulary, max_length)
-    sampler = NearSampler(made, name, within=within, prefix=prefix, max_length=max_length)
+    accepts = None
+    if constraints is not None and not constraints.is_empty:
+        demand = demand_of(constraints, made.vocabulary, prefix=prefix, max_length=max_length)
+        max_length = len(prefix) + demand.letters
+
+        def accepts(near: str) -> bool:
+            return demand.automaton.accepts(made.vocabulary.encode(near[len(prefix) :]))
+
+    sampler = NearSampler(made, name, within=within, prefix=prefix, max_length=max_length, accepts=accepts)
     return NameStream(
         sampler,
         n,

@@ -15,6 +15,8 @@ from namegen_ext.training.engine_steps import EngineSteps
 from namegen_ext.training.errors import BackendError
 from namegen_ext.training.process_group import SINGLE, ProcessGroup
 from namegen_ext.training.steps import AutogradSteps, StepRunner
+from namegen_ext.training.weight_average import WeightAverage
+from namegen_ext.training.whole_set_steps import WholeSetSteps
 
 if TYPE_CHECKING:
     from namegen_ext.fusion import FusionReport
@@ -101,6 +103,10 @@ def build_steps(
     tokens: Tensor,
     targets: Tensor,
     group: ProcessGroup = SINGLE,
+    clip_grad_norm: float = 0.0,
+    average: WeightAverage | None = None,
+    *,
+    full_batch: bool = False,
 ) -> StepRunner:
     """Make what runs the steps of a backend.
 
@@ -111,13 +117,17 @@ def build_steps(
         tokens: int64 (n, block_size), on the model's device.
         targets: int64 (n,), on the model's device.
         group: this process among those that train together.
+        clip_grad_norm: the most that the global norm of the gradients may be; 0 for any.
+        average: of the model's weights, which takes up each update; None for none.
+        full_batch: whether every step takes all examples.
 
     """
     if group.size > 1:
-        return DistributedSteps(model, optimizer, tokens, targets, group)
+        return DistributedSteps(model, optimizer, tokens, targets, group, clip_grad_norm, average)
     if backend.name == FUSED_STEP:
-        return EngineSteps(model, optimizer, tokens, targets)
-    return AutogradSteps(model, optimizer, tokens, targets)
+        return EngineSteps(model, optimizer, tokens, targets, clip_grad_norm, average)
+    steps = WholeSetSteps if full_batch and WholeSetSteps.serves(model) else AutogradSteps
+    return steps(model, optimizer, tokens, targets, clip_grad_norm, average)
 
 
 def _reasons(report: FusionReport) -> str:

@@ -13,6 +13,7 @@ from namegen_ext.data import IGNORED
 from namegen_ext.training.evaluation import evaluate
 from namegen_ext.training.process_group import ProcessGroup, lost_processes
 from namegen_ext.training.steps import AutogradSteps
+from namegen_ext.training.weight_average import WeightAverage
 
 
 class DistributedSteps:
@@ -28,6 +29,8 @@ class DistributedSteps:
         tokens: int64 (n, block_size), all examples, on the model's device.
         targets: int64 (n,), or (n, block_size) with -1 where nothing is to be predicted.
         group: this process among the others.
+        clip_grad_norm: the most that the global norm of the gradients may be; 0 for any.
+        average: of the model's weights, which takes up each update; None for none. All processes have the same.
 
     """
 
@@ -38,6 +41,8 @@ class DistributedSteps:
         tokens: Tensor,
         targets: Tensor,
         group: ProcessGroup,
+        clip_grad_norm: float = 0.0,
+        average: WeightAverage | None = None,
     ) -> None:
         self.model = model
         self.group = group
@@ -48,7 +53,7 @@ class DistributedSteps:
             warnings.simplefilter("ignore", FutureWarning)
             replica = DistributedDataParallel(model, broadcast_buffers=False)
         self._weighted = _WeightedLoss(replica)
-        self._steps = AutogradSteps(self._weighted, optimizer, tokens, targets)
+        self._steps = AutogradSteps(self._weighted, optimizer, tokens, targets, clip_grad_norm, average)
 
     def run(self, indices: Tensor, learning_rates: Sequence[float]) -> Tensor:
         """Run K steps; see :class:`namegen_ext.training.steps.StepRunner`.

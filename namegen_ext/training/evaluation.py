@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from namegen_ext.data import IGNORED
 from namegen_ext.models.evaluation_mode import evaluating
 
+_CHUNK_VALUES = 2**22  # logits of a chunk
+
 
 def evaluate(model: nn.Module, tokens: Tensor, targets: Tensor, *, chunk_size: int = 8192) -> float | None:
     """Compute the mean negative log-likelihood over all examples, in evaluation mode.
@@ -20,7 +22,8 @@ def evaluate(model: nn.Module, tokens: Tensor, targets: Tensor, *, chunk_size: i
             tuple that starts with them.
         tokens: int64 (n, block_size).
         targets: int64 (n,), or (n, T) with -1 where nothing is to be predicted.
-        chunk_size: how many targets go through the model at a time.
+        chunk_size: how many targets go through the model at a time, at most; fewer for a model of many symbols, so
+            that its ``vocab_size`` does not multiply the memory.
 
     Returns:
         The loss in nats, or None where there are no examples.
@@ -44,6 +47,9 @@ def evaluate(model: nn.Module, tokens: Tensor, targets: Tensor, *, chunk_size: i
     num_targets = int((targets != IGNORED).sum())
     if num_targets == 0:
         return None
+    vocab_size = getattr(model, "vocab_size", 1)
+    if isinstance(vocab_size, int):
+        chunk_size = min(chunk_size, max(1, _CHUNK_VALUES // max(1, vocab_size)))
     with evaluating(model), torch.no_grad():
         return _total_loss(model, tokens, targets, chunk_size) / num_targets
 

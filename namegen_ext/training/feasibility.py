@@ -12,13 +12,16 @@ from namegen_ext.options.train_options import OptionError, TrainOptions
 from namegen_ext.training.sizes import model_size, physical_memory, training_bytes
 
 
-def check_feasible(words: Sequence[str], options: TrainOptions, device: torch.device | str = "cpu") -> None:
+def check_feasible(
+    words: Sequence[str], options: TrainOptions, device: torch.device | str = "cpu", *, fused: bool = False
+) -> None:
     """Refuse options that cannot be met.
 
     Args:
         words: the whole word list.
         options: of the run.
         device: where it is to run.
+        fused: whether the step engine may run it, which computes equal contexts once.
 
     Raises:
         OptionError: the block size makes too large a table.
@@ -31,7 +34,7 @@ def check_feasible(words: Sequence[str], options: TrainOptions, device: torch.de
     vocab_size = len(set("".join(strings))) + 1  # with the end marker
     _check_table(options, vocab_size)
     if torch.device(device).type == "cpu":
-        _check_memory(options, vocab_size, sum(map(len, strings)) + len(strings))
+        _check_memory(options, vocab_size, sum(map(len, strings)) + len(strings), fused=fused)
 
 
 def _check_table(options: TrainOptions, vocab_size: int) -> None:
@@ -53,9 +56,9 @@ def _check_table(options: TrainOptions, vocab_size: int) -> None:
     )
 
 
-def _check_memory(options: TrainOptions, vocab_size: int, num_characters: int) -> None:
+def _check_memory(options: TrainOptions, vocab_size: int, num_characters: int, *, fused: bool) -> None:
     available = physical_memory()
-    needed = training_bytes(options, vocab_size, num_characters)
+    needed = training_bytes(options, vocab_size, num_characters, fused=fused)
     if available is None or needed <= available:
         return
     batch = "all examples" if options.full_batch else f"{options.batch_size:,} examples"

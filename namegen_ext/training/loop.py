@@ -12,7 +12,7 @@ from torch import Tensor
 from namegen_ext.options.checkpoint_interval import CheckpointInterval, CheckpointTimer
 from namegen_ext.options.schedules import Schedule
 from namegen_ext.training.errors import TrainingDivergedError
-from namegen_ext.training.minibatches import MinibatchIndices, WholeSetIndices
+from namegen_ext.training.minibatches import EpochIndices, MinibatchIndices, WholeSetIndices
 from namegen_ext.training.steps import StepRunner
 
 # Steps are run in chunks of about this time. It is short enough for Ctrl-C and a progress bar, and long enough to make
@@ -67,7 +67,7 @@ class TrainingLoop:
     def __init__(
         self,
         runner: StepRunner,
-        indices: MinibatchIndices | WholeSetIndices,
+        indices: MinibatchIndices | EpochIndices | WholeSetIndices,
         schedule: Schedule,
         observer: LoopObserver,
         *,

@@ -1,8 +1,12 @@
-"""Draws the examples of each minibatch with replacement, from the seed. They can be read at any step.
+"""Chooses the examples of each minibatch, from the seed. They can be read at any step.
 
-Examples may have weights, and are then drawn in proportion to them: a uniform number in [0, 1), times the sum of all
-weights, is looked up among their running sums. Both are float64 and made on the CPU in one order, so that every backend
-sees the same examples.
+- MinibatchIndices: with replacement.
+- EpochIndices: each example once before any comes again, in an order drawn anew each time, or as they stand.
+- WholeSetIndices: all of them.
+
+Drawn with replacement, examples may have weights, and are then drawn in proportion to them: a uniform number in [0, 1),
+times the sum of all weights, is looked up among their running sums. Both are float64 and made on the CPU in one order,
+so that every backend sees the same examples.
 """
 
 from __future__ import annotations
@@ -103,6 +107,69 @@ def _cumulative(weights: Tensor, num_examples: int) -> Tensor:
     if not bool((weights >= 0).all()) or not 0 < float(cumulative[-1]) < float("inf"):
         raise ValueError("weights must be finite numbers of at least 0, and not all 0")
     return cumulative
+
+
+class EpochIndices:
+    """The examples of every step, taken from one run through all of them after the other.
+
+    A run through the examples (an epoch) takes each once. A step may take the last of one and the first of the next.
+    Like :class:`MinibatchIndices` they depend on the seed, the sizes and the step alone, and can be read at any step.
+
+    Args:
+        seed: any integer.
+        num_examples: number of examples, at least 1.
+        batch_size: number of examples in a step, at least 1.
+        shuffled: whether each epoch has an order of its own, drawn from the seed; else it is that of the examples.
+
+    Raises:
+        ValueError: ``num_examples`` or ``batch_size`` is less than 1.
+
+    Example:
+        >>> EpochIndices(seed=42, num_examples=5, batch_size=2, shuffled=False).steps(0, 3).tolist()
+        [[0, 1], [2, 3], [4, 0]]
+
+    """
+
+    def __init__(self, seed: int, num_examples: int, batch_size: int, *, shuffled: bool) -> None:
+        if num_examples < 1:
+            raise ValueError(f"num_examples must be at least 1, but got {num_examples}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, but got {batch_size}")
+        self.seed = seed
+        self.num_examples = num_examples
+        self.batch_size = batch_size
+        self.shuffled = shuffled
+        self._generator = torch.Generator()
+        self._epoch = -1
+        self._order = torch.arange(num_examples)  # (n,), of the epoch
+
+    def steps(self, start: int, stop: int) -> Tensor:
+        """Return the indices of the steps from ``start`` to before ``stop``.
+
+        Returns:
+            int64 (stop - start, batch_size), on the CPU.
+
+        Raises:
+            ValueError: not 0 <= start <= stop.
+
+        """
+        if not 0 <= start <= stop:
+            raise ValueError(f"start and stop must satisfy 0 <= start <= stop, but got {start} and {stop}")
+        parts = [self._order[:0]]
+        place, end = start * self.batch_size, stop * self.batch_size
+        while place < end:
+            epoch, first = divmod(place, self.num_examples)
+            count = min(end - place, self.num_examples - first)
+            parts.append(self._order_of(epoch)[first : first + count])
+            place += count
+        return torch.cat(parts).view(stop - start, self.batch_size)
+
+    def _order_of(self, epoch: int) -> Tensor:
+        if self.shuffled and epoch != self._epoch:
+            self._generator.manual_seed(random.Random(f"epoch {self.seed} {epoch}").getrandbits(63))
+            self._order = torch.randperm(self.num_examples, generator=self._generator)
+            self._epoch = epoch
+        return self._order  # (n,)
 
 
 class WholeSetIndices:

@@ -12,6 +12,9 @@ from namegen_ext.options.train_options import TrainOptions
 # The number of targets that go through the model at a time when a loss is evaluated.
 _EVALUATED = 8192
 
+# The training words' share of all words; with some splits it is more.
+_TRAINING_SHARE = 0.8
+
 # The files with the memory limit of the container that a process runs in: cgroup v2, cgroup v1.
 _CONTAINER_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -26,8 +29,8 @@ class ModelSize:
     Attributes:
         parameters: number of trainable values.
         widths: for each layer whose result every backend keeps until the backward pass, its values for an example.
-            The joined embeddings and the logits are not among them, because the fused backends never hold those of
-            a whole batch.
+            The joined embeddings are not among them, because the fused backends never hold those of a whole batch.
+            Nor are the logits, but for a GPT.
 
     """
 
@@ -61,13 +64,16 @@ def model_size(options: TrainOptions, vocab_size: int) -> ModelSize:
     return ModelSize(v * e + linear + h * v + v, tuple(places * h for _, places in levels))
 
 
-def training_bytes(options: TrainOptions, vocab_size: int, num_characters: int) -> int:
+def training_bytes(
+    options: TrainOptions, vocab_size: int, num_characters: int, *, fused: bool = False
+) -> int:
     """Compute the least number of bytes that training takes: weights, gradients, optimizer, activations, windows.
 
     Args:
         options: of the run.
         vocab_size: number of symbols V.
         num_characters: of all the words, their ends included.
+        fused: whether the step engine may run it, which computes equal contexts once.
 
     """
     if options.is_counted:  # the windows, and what is counted of them: a context of each length for each
@@ -76,12 +82,34 @@ def training_bytes(options: TrainOptions, vocab_size: int, num_characters: int) 
     copies = 1  # the weights
     if options.steps > 0:
         copies += 1 + _states(options)  # the gradients, and what the optimizer keeps
-    batch = 1 if options.full_batch or options.steps == 0 else options.batch_size
-    positions = options.block_size if options.model == "gpt" else 1  # targets of an example
-    evaluated = min(_EVALUATED, num_characters) // positions
-    activations = max(batch * sum(size.widths), evaluated * max(size.widths, default=0))
+    is_gpt = options.model == "gpt"
+    evaluated = min(_EVALUATED, num_characters) // (options.block_size if is_gpt else 1)
+    # A GPT's logits are among its widths. Autograd holds the others' logits and their gradients at once. The engine
+    # turns the ones into the others.
+    width = sum(size.widths) + (0 if is_gpt else vocab_size * (1 if fused else 2))
+    activations = max(
+        _rows_of_a_step(options, vocab_size, num_characters, fused=fused) * width,
+        evaluated * max(size.widths, default=0),
+    )
     windows = num_characters * options.block_size
     return 4 * (copies * size.parameters + activations) + 8 * windows  # float32, int64
+
+
+def _rows_of_a_step(options: TrainOptions, vocab_size: int, num_characters: int, *, fused: bool) -> int:
+    """Return how many contexts (of a GPT: sequences) go through the model in a step."""
+    if options.steps == 0:
+        return 0
+    in_training = max(1, int(num_characters * _TRAINING_SHARE))
+    if options.model == "gpt":
+        if not options.full_batch:
+            return options.batch_size
+        return 1 if fused else max(1, in_training // options.block_size)
+    rows = in_training if options.full_batch else options.batch_size
+    has_batch_norm = options.model not in ("bigram", "ngram") and options.batch_norm
+    computes_equal_ones_once = fused or (options.full_batch and not has_batch_norm)
+    if computes_equal_ones_once:
+        rows = min(rows, num_characters, vocab_size**options.block_size)
+    return rows
 
 
 def _states(options: TrainOptions) -> int:

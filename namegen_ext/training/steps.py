@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from namegen_ext.training.evaluation import evaluate
 from namegen_ext.training.optimizers import update_function
+from namegen_ext.training.weight_average import WeightAverage
 
 
 class StepRunner(Protocol):
@@ -42,16 +43,26 @@ class AutogradSteps:
         optimizer: of the model's parameters.
         tokens: int64 (n, block_size), on the model's device.
         targets: int64 (n,), on the model's device.
+        clip_grad_norm: the most that the global norm of the gradients may be; 0 for any.
+        average: of the model's weights, which takes up each update; None for none.
 
     """
 
     def __init__(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, tokens: Tensor, targets: Tensor
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        tokens: Tensor,
+        targets: Tensor,
+        clip_grad_norm: float = 0.0,
+        average: WeightAverage | None = None,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
         self.tokens = tokens
         self.targets = targets
+        self.clip_grad_norm = clip_grad_norm
+        self.average = average
         self.parameters = list(model.parameters())
 
     def run(self, indices: Tensor, learning_rates: Sequence[float]) -> Tensor:
@@ -66,7 +77,11 @@ class AutogradSteps:
                 parameter.grad = None
             _, loss = self.model(tokens[step], targets[step])
             loss.backward()
+            if self.clip_grad_norm > 0:
+                torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_grad_norm)
             update(learning_rate)
+            if self.average is not None:
+                self.average.update()
             losses.append(loss.detach())
         return torch.stack(losses).cpu()  # (K,)
 

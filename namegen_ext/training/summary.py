@@ -21,7 +21,8 @@ def summarize(
     """Return the content of summary.json.
 
     Losses are in nats per character over whole splits, and None (null) for a split without words. They are those of
-    the kept model, which is that of ``kept_step``; ``last_dev_loss`` is that of the last step's model.
+    the kept model, which is that of ``kept_step``; ``last_dev_loss`` is that of the last step's model. With ``--ema``
+    there are those of the average of the weights besides, as ``ema_train_loss`` and so on.
     ``train_seconds`` is the time spent in training steps, without evaluating and saving.
     """
     return {
@@ -41,6 +42,7 @@ def summarize(
         "best_dev_loss": result.best_dev_loss,
         "last_dev_loss": result.last_dev_loss,
         "out_of_patience": result.out_of_patience,
+        **{f"ema_{name}": loss for name, loss in (result.ema_losses or {}).items()},
         "train_seconds": result.train_seconds,
         "steps_per_second": result.steps_per_second,
         "interrupted": result.interrupted,
@@ -60,13 +62,19 @@ def describe_result(result: TrainResult) -> str:
             "test": result.test_loss,
         }
     )
+    averaged = ""
+    if result.ema_losses is not None:
+        ema = {name.removesuffix("_loss"): loss for name, loss in result.ema_losses.items()}
+        averaged = f"average of the weights: {describe_losses(ema)}"
     speed = f"set from counts ({result.backend.name})"
     if result.steps > 0:
         speed = (
             f"{result.steps:,} steps in {result.train_seconds:.1f} s, {result.steps_per_second:,.0f} steps/s"
             f" ({result.backend.name})"
         )
-    return "\n".join(filter(None, [losses, speed, _describe_guessing(result), _describe_kept(result)]))
+    return "\n".join(
+        filter(None, [losses, averaged, speed, _describe_guessing(result), _describe_kept(result)])
+    )
 
 
 def _describe_guessing(result: TrainResult) -> str:
@@ -75,9 +83,11 @@ def _describe_guessing(result: TrainResult) -> str:
     guessing = math.log(num_symbols)
     if result.steps == 0 or result.train_loss is None or result.train_loss <= guessing:
         return ""
+    has_schemes = hasattr(result.model, "init")  # a GPT has one way to begin
+    wrong = " the weights began confidently wrong (--init kaiming)," if has_schemes else ""
     return (
-        f"the train loss is above {guessing:.4f}, that of guessing evenly among the {num_symbols} symbols: the weights"
-        " began confidently wrong (--init kaiming), the steps were too few, or the --learning-rate is too high"
+        f"the train loss is above {guessing:.4f}, that of guessing evenly among the {num_symbols} symbols:{wrong} the"
+        " steps were too few, or the --learning-rate is too high"
     )
 
 

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from namegen_ext.models import COUNTS, CountModel, NGram, build_model
 from namegen_ext.models.examples import Windows
+from namegen_ext.models.microgpt import fill_as_microgpt
 from namegen_ext.models.number_of_values import number_of_values
 from namegen_ext.nn.synchronized_batch_norm import synchronize_batch_norm
 from namegen_ext.options.checkpoint_interval import DEFAULT_INTERVAL, CheckpointInterval
+from namegen_ext.options.choices import MICROGPT, REPLACEMENT, SHUFFLED
 from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.options.schedules import Schedule
 from namegen_ext.options.train_options import OptionError, TrainOptions
@@ -24,6 +26,7 @@ from namegen_ext.runs.checkpoint import (
     newest_checkpoint,
     optimizer_tensors,
     restore_checkpoint,
+    save_average,
     save_checkpoint,
     save_model,
 )
@@ -39,12 +42,13 @@ from namegen_ext.training.corpus import Corpus
 from namegen_ext.training.errors import TrainingDivergedError
 from namegen_ext.training.feasibility import check_feasible
 from namegen_ext.training.loop import TrainingLoop
-from namegen_ext.training.minibatches import MinibatchIndices, WholeSetIndices
+from namegen_ext.training.minibatches import EpochIndices, MinibatchIndices, WholeSetIndices
 from namegen_ext.training.optimizers import build_optimizer
 from namegen_ext.training.process_group import SINGLE, ProcessGroup
 from namegen_ext.training.progress import Reporter, Silent
 from namegen_ext.training.tensorboard import TensorBoardLog
 from namegen_ext.training.update_ratios import UpdateRecorder
+from namegen_ext.training.weight_average import WeightAverage
 
 # What an optimizer is made of for a model of counts: torch takes none of no parameters.
 _NOTHING = nn.Parameter(torch.empty(0))
@@ -70,6 +74,8 @@ class TrainResult:
         best_step, best_dev_loss: the evaluation with the least dev loss; None where there are no dev words.
         last_dev_loss: the dev loss of the last step's model.
         out_of_patience: whether the run ended early, as its dev loss fell no more.
+        ema_losses: those of the moving average of the last step's weights, by the names above; None where there is
+            none.
 
     Example:
         >>> names = ["anna", "ben", "cleo", "dan", "eva", "finn", "gail"]
@@ -94,6 +100,7 @@ class TrainResult:
     best_dev_loss: float | None = None
     last_dev_loss: float | None = None
     out_of_patience: bool = False
+    ema_losses: Mapping[str, float | None] | None = None
 
     @property
     def steps_per_second(self) -> float:
@@ -182,7 +189,12 @@ class Trainer:
             raise OptionError(
                 "full_batch", "got True, expected False with counts, by which minibatches are drawn"
             )
-        check_feasible(words, options, device)
+        if weights is not None and options.order != REPLACEMENT:
+            raise OptionError(
+                "order",
+                f"got {options.order!r}, expected {REPLACEMENT} with counts, by which minibatches are drawn",
+            )
+        check_feasible(words, options, device, fused=fused not in (None, "off"))
         self.corpus = Corpus.build(
             words,
             block_size=options.block_size,
@@ -208,6 +220,8 @@ class Trainer:
                 smoothing=options.smoothing,
                 weights=None if often is None else often.to(targets.device),
             )
+        elif options.init == MICROGPT:
+            fill_as_microgpt(self.model, options.seed, len(words))
         if group.size > 1:
             self._check_shared()
             synchronize_batch_norm(self.model)
@@ -221,12 +235,18 @@ class Trainer:
             beta1=options.beta1,
             beta2=options.beta2,
         )
+        self._average = WeightAverage(self.model, options.ema) if options.ema > 0 else None
         # There is nothing to fuse in a table of counts, and nothing to train.
         self.backend = choose_backend(fused if options.steps > 0 else None, self.model, self.optimizer, group)
         self._way = _way(self.backend, torch.device(device), group)
         self._state = RunState(0, 0.0, self._way)
         self._generators: dict[str, Tensor] = {}
         self._config: dict[str, Any] = {}
+
+    @property
+    def last_losses(self) -> Tensor:
+        """The losses of the last ``log_every`` steps, each taken before its step: float32 (n,), in nats."""
+        return self._loop.recent_losses
 
     @property
     def num_parameters(self) -> int:
@@ -268,8 +288,10 @@ class Trainer:
             return 0
         if _identity(checkpoint.config) != _identity(_config_of(directory)):
             raise RunError(f"{checkpoint.path}: is of another run than {directory.config}")
-        restore_checkpoint(checkpoint, self.model, self.optimizer)
+        restore_checkpoint(checkpoint, self.model, self.optimizer, average=self._average is not None)
         saved = checkpoint.state
+        if self._average is not None:
+            self._average.restore(checkpoint.average, saved.step)
         if saved.backend != self._way:
             warn(
                 f"the first {saved.step:,} steps were run by {saved.backend}, the rest will be by"
@@ -315,7 +337,17 @@ class Trainer:
     def _train(self) -> TrainResult:
         options = self.options
         tokens, targets = self.corpus.train
-        self._steps = build_steps(self.backend, self.model, self.optimizer, tokens, targets, self.group)
+        self._steps = build_steps(
+            self.backend,
+            self.model,
+            self.optimizer,
+            tokens,
+            targets,
+            self.group,
+            clip_grad_norm=options.clip_grad_norm,
+            average=self._average,
+            full_batch=options.full_batch,
+        )
         runner = self._steps
         if self.record_updates:
             runner = self._updates = UpdateRecorder(runner, self.model)
@@ -328,6 +360,7 @@ class Trainer:
                 options.final_learning_rate,
                 options.steps,
                 options.switch_at,
+                options.warmup,
             ),
             self,
             log_every=self.log_every,
@@ -358,12 +391,14 @@ class Trainer:
             self.save(0, 0.0)
         return self._result(interrupted=not finished)
 
-    def _indices(self, num_examples: int) -> MinibatchIndices | WholeSetIndices:
-        if self.options.full_batch:
+    def _indices(self, num_examples: int) -> MinibatchIndices | EpochIndices | WholeSetIndices:
+        options = self.options
+        if options.full_batch:
             return WholeSetIndices(num_examples)
-        return MinibatchIndices(
-            self.options.seed, num_examples, self.options.batch_size, self.corpus.train_weights
-        )
+        if options.order != REPLACEMENT:
+            shuffled = options.order == SHUFFLED
+            return EpochIndices(options.seed, num_examples, options.batch_size, shuffled=shuffled)
+        return MinibatchIndices(options.seed, num_examples, options.batch_size, self.corpus.train_weights)
 
     # These are the methods of LoopObserver.
 
@@ -382,7 +417,11 @@ class Trainer:
         """Evaluate on dev; return whether the run is out of patience."""
         dev_loss = self._loss(step, self.corpus.dev)
         unseen_dev_loss = self._loss(step, self.corpus.unseen_dev)
-        self._write_metrics({"step": step, "dev_loss": dev_loss, "unseen_dev_loss": unseen_dev_loss})
+        record: dict[str, Any] = {"step": step, "dev_loss": dev_loss, "unseen_dev_loss": unseen_dev_loss}
+        if self._average is not None:
+            with self._average.in_place():
+                record["ema_dev_loss"] = self._loss(step, self.corpus.dev)
+        self._write_metrics(record)
         self.reporter.evaluation(step, dev_loss)
         self._show_samples(step)
         if dev_loss is not None:
@@ -396,6 +435,8 @@ class Trainer:
     def save(self, step: int, seconds: float) -> None:
         """Write a checkpoint. Where something in it is not finite, raise instead, so that the last good one stays."""
         saved = {**self.model.state_dict(), **optimizer_tensors(self.model, self.optimizer)}
+        average = {} if self._average is None else self._average.tensors
+        saved |= {f"the average of {name}": tensor for name, tensor in average.items()}
         for name, tensor in saved.items():
             if not tensor.isfinite().all():
                 problem = f"training diverged: {name} is not finite after step {step}"
@@ -411,13 +452,21 @@ class Trainer:
                 recent_losses=self._loop.recent_losses,
                 best=self._best.found,
             )
-            save_checkpoint(self.directory, self.model, self.optimizer, state, self._config)
+            save_checkpoint(self.directory, self.model, self.optimizer, state, self._config, average)
+            if self._average is not None:
+                save_average(self.directory, self._average.state_dict(), step)
 
     def _result(self, *, interrupted: bool) -> TrainResult:
         step = kept_step = self._state.step
         losses = self._losses(step)
         last_dev_loss = losses["dev_loss"]
-        self._write_metrics({"step": step, **losses})
+        ema_losses = None
+        if self._average is not None:
+            with self._average.in_place():
+                ema_losses = self._losses(step)
+        self._write_metrics(
+            {"step": step, **losses, **{f"ema_{name}": loss for name, loss in (ema_losses or {}).items()}}
+        )
         self._show_samples(step)
         before = self._best.found
         written_step = before.step if before is not None and before.model else step
@@ -444,6 +493,7 @@ class Trainer:
             best_dev_loss=None if best is None else best.dev_loss,
             last_dev_loss=last_dev_loss,
             out_of_patience=out_of_patience,
+            ema_losses=ema_losses,
             **losses,
         )
 

@@ -16,4 +16,5 @@ LESSONS = {
     "backprop": "all 26 gradients of the network by hand, against autograd and the fused kernels",
     "wavenet": "eight characters merged two by two: a tree of layers, and why it is a convolution",
     "gpt": "attention from a running mean to a causal decoder, by hand against torch",
+    "microgpt": "a published GPT on single numbers, and the same losses from tensors and native steps",
 }

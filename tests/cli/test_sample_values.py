@@ -35,6 +35,13 @@ VALUES: dict[str, Values] = {
     "--temperature": numbers(0.0, 1e38, without_low=True),
     "--top-k": whole(1, 1_114_112),
     "--prefix": Values({"": "", "ba": "ba"}, []),
+    "--min-length": whole(1, 1000),
+    "--max-length": whole(1, 1000),
+    "--suffix": Values({"": "", "na": "na"}, []),
+    "--contains": Values({"": "", "ri": "ri"}, []),
+    "--without": Values({"": "", "xyz": "xyz"}, []),
+    "--match": Values({"": "", "b.*": "b.*"}, []),
+    "--avoid": paths(),
     "--seed": whole(0, 2**64 - 1),
     "--novel": switch(),
     "--unique": switch(),
@@ -127,6 +134,86 @@ def test_a_prefix_that_cannot_be(
 def test_the_longest_prefix(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(run_dir), "--prefix", "b" * 63, "-n", "3"]) == 0
     assert all(len(name) in (63, 64) for name in capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "expected"),
+    [
+        (
+            "--suffix",
+            "aX",
+            r"--suffix must be made of letters that the model knows \(.*\), but got 'aX' with 'X'",
+        ),
+        (
+            "--contains",
+            " ",
+            "--contains must be made of letters that the model knows .*, but got ' ' with ' '",
+        ),
+        (
+            "--match",
+            "(",
+            r"--match must be a regular expression, but got '\(': it is no regular expression: .*",
+        ),
+        (
+            "--match",
+            r"(a)\1",
+            r"--match must be a regular expression, but got .*: it refers back to a group.*",
+        ),
+        ("--match", "(?=a).*", "--match must be a regular expression, but got .*: it looks ahead.*"),
+        (
+            "--match",
+            "a" * 3000,
+            "--match must be a regular expression, but got .*: it has 3,000 characters.*",
+        ),
+        ("--match", "", "no name of at most 64 letters can have match ''"),
+        ("--match", "[0-9]+", r"no name of at most 64 letters can have match '\[0-9\]\+'"),
+        ("--suffix", "a" * 65, "no name of at most 64 letters can have suffix 'aaa.*'"),
+        ("--min-length", 65, "no name of at most 64 letters can have min-length 65"),
+        (
+            "--avoid",
+            "nowhere",
+            "--avoid must be the path of a UTF-8 file .*, but got 'nowhere': No such file.*",
+        ),
+        ("--avoid", ".", "--avoid must be the path of a UTF-8 file .*, but got '.': Is a directory"),
+    ],
+)
+def test_a_constraint_that_cannot_be(
+    flag: str, value: object, expected: str, run_dir: Path, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    line = wrong(capsys, run_dir, flag, value)
+    assert re.search(f"error: {expected}\n", line), line
+
+
+@pytest.mark.parametrize(
+    ("content", "what"), [(b"", "is empty"), (b"\n \n", "is empty"), (b"\xff", "it is not UTF-8")]
+)
+def test_a_file_of_texts_to_avoid_that_holds_none(
+    content: bytes, what: str, run_dir: Path, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "texts").write_bytes(content)
+    line = wrong(capsys, run_dir, "--avoid", "texts")
+    assert re.search(f"error: --avoid must be the path of a UTF-8 file .*'texts'.*{what}\n", line), line
+
+
+def test_constraints_that_no_name_meets_together(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = wrong(capsys, run_dir, "--suffix", "na", "--match", ".*s", "--max-length", 7, "--prefix", "b")
+    expected = (
+        "no name of at most 7 letters can have max-length 7 and suffix 'na' and match '.*s' and prefix 'b'"
+    )
+    assert line.rstrip().endswith(expected), line
+
+
+def test_all_constraints_together(run_dir: Path, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    (folder / "texts").write_text("NN\neoe\n")
+    flags = "-n 40 --seed 3 --prefix b --suffix na --contains ri --without lk --min-length 6 --max-length 9"
+    arguments = [str(run_dir), *flags.split(), "--match", "b[a-z]*a", "--avoid", "texts"]
+    assert main(arguments) == 0
+    output = capsys.readouterr()
+    names = output.out.splitlines()
+    assert len(names) == 40
+    assert all(re.fullmatch(r"b(?=.*ri)[^lk]*na", name) and 6 <= len(name) <= 9 for name in names)
+    assert not any("nn" in name or "eoe" in name for name in names)
+    assert re.search(r"; \S+ of the model's names with the prefix meet the constraints", output.err)
 
 
 def test_a_run_directory_that_is_none(capsys: pytest.CaptureFixture[str], folder: Path) -> None:

@@ -19,6 +19,7 @@ import torch
 
 from namegen_ext import Generator
 from namegen_ext.data import load_words
+from namegen_ext.models import MODELS
 from namegen_ext.runs import files
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.train import main
@@ -134,6 +135,10 @@ FLAGS: dict[str, dict[str, Any]] = {
         "nesterov": True,
         "weight_decay": 0.001,
         "batch_size": 5,
+        "order": "in-order",
+        "warmup": 3,
+        "clip_grad_norm": 0.5,
+        "ema": 0.9,
         "steps": 7,
         "seed": 3,
         "split_seed": 9,
@@ -159,6 +164,11 @@ FLAGS: dict[str, dict[str, Any]] = {
         "num_heads": 2,
         "dropout": 0.25,
         "tied": True,
+        "norm": "rms",
+        "activation": "relu",
+        "biases": False,
+        "final_norm": False,
+        "embedding_norm": True,
         "steps": 3,
     },
     "ngram": {"model": "ngram", "init": "counts", "estimator": "add-k", "smoothing": 0.5, "block_size": 1},
@@ -211,13 +221,22 @@ def test_help_shows_every_default(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
     assert caught.value.code == 0
-    text = " ".join(capsys.readouterr().out.split())
+    printed = capsys.readouterr().out
+    text = " ".join(printed.split())
     for field in fields(TrainOptions):
-        default = field.default
-        if isinstance(default, bool):
-            default = "on" if default else "off"
         flag = "--" + field.name.replace("_", "-")
-        assert re.search(rf"{flag}\b[^()]*\(default: {re.escape(str(default))}\)", text), flag
+        told = re.search(rf"^  {flag}(?=[ ,]).*?\(default:\s+([^()]*)\)", printed, re.MULTILINE | re.DOTALL)
+        assert told is not None, flag
+        usual, *others = " ".join(told[1].split()).split("; ")
+        of_model = dict(other.split(" ", 1) for other in others)
+        # What each model is trained with, where nothing else is asked for.
+        for model, spec in MODELS.items():
+            if not spec.found:
+                used = getattr(RECIPES["default"].train_options({"model": model}), field.name)
+                if isinstance(used, bool):
+                    used = "on" if used else "off"
+                if field.name != "model":
+                    assert of_model.get(model, usual) == str(used), (flag, model)
     for flag in (
         "recipe",
         "data",

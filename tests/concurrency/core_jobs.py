@@ -61,7 +61,7 @@ def make_engine(seed: int = 0) -> Any:
         embed=EMBED,
         levels=[LEVEL, LEVEL],
         output_bias=True,
-        optimizer=SGD | {"beta1": 0.0, "beta2": 0.0, "eps": 0.0},
+        optimizer=SGD | {"beta1": 0.0, "beta2": 0.0, "eps": 0.0, "most_norm": 0.0, "averages": False},
         float64=False,
     )
     for number, (rows, columns) in enumerate(engine.parameter_shapes()):

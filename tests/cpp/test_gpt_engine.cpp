@@ -87,6 +87,8 @@ const engine::GptNetwork kNetworks[] = {
     {9, 6, 20, 2, 5, 33, false, 1e-5},
     {30, 17, 64, 1, 2, 128, true, 1e-5},
     {2, 1, 1, 1, 1, 1, false, 1e-5},
+    {9, 6, 16, 1, 4, 64, false, 1e-5, false, false, true, engine::GptNorms::kRms, engine::GptActivation::kRelu},
+    {9, 6, 20, 2, 5, 33, true, 1e-5, true, true, true, engine::GptNorms::kLayer, engine::GptActivation::kGeluTanh},
 };
 
 // One step of SGD on all examples moves each parameter by its gradient.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import time
+from collections import Counter
 from dataclasses import fields
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import torch
 
 from namegen_ext.data import build_windows
 from namegen_ext.diagnostics import activation_statistics, bigram_counts, diagnose
+from namegen_ext.diagnostics.diagnosis import OTHERS
+from namegen_ext.plotting.all_pictures import draw_all
 from namegen_ext.train import main as train
 from namegen_ext.training import Run, RunError, load_run
 
@@ -118,6 +122,48 @@ def test_every_model_fused(other_run: Run) -> None:
         assert layer.std == pytest.approx(other_layer.std, abs=1e-4)
     for one, other in zip(stock.gradients, fused.gradients, strict=True):
         assert one.std == pytest.approx(other.std, rel=1e-3, abs=1e-7)
+
+
+@pytest.mark.parametrize("model", ["bigram", "mlp"])
+def test_thousands_of_symbols(model: str, tmp_path: Path) -> None:
+    """The tables are of the most frequent symbols, and of all others together."""
+    draw = random.Random(1)
+    size = 2400
+    letters = [chr(0x4E00 + number) for number in range(size)]
+    weights = [1 / (1 + number) for number in range(size)]
+    words = list({"".join(draw.choices(letters, weights, k=4)) for _ in range(3000)} | set(letters))
+    (tmp_path / "words.txt").write_text("\n".join(words), encoding="utf-8")
+    flags = ["--model", model, "--steps", "1", "--threads", "1", "--split", "all", "--fused"]
+    assert train(["--data", str(tmp_path / "words.txt"), "--out", str(tmp_path / "run"), *flags]) == 0
+    run = load_run(tmp_path / "run")
+    began = time.perf_counter()
+    found = diagnose(run)
+    assert time.perf_counter() - began < 10  # the whole report; it was minutes
+    assert found.vocab_size == size + 1
+    assert len(found.symbols) == len(found.bigram_counts) == len(found.model_bigrams) == 100
+    assert found.symbols[0] == "."
+    assert found.symbols[-1] == OTHERS
+    often = Counter("".join(words))
+    assert min(often[symbol] for symbol in found.symbols[1:-1]) >= max(
+        often[letter] for letter in letters if letter not in found.symbols
+    )
+    full = bigram_counts(words, run.vocabulary)
+    assert sum(map(sum, found.bigram_counts)) == int(full.sum())
+    place = run.vocabulary.encode(found.symbols[1])[0]
+    assert sum(found.bigram_counts[1]) == int(full[place].sum())
+    assert found.bigram_counts[0][1] == int(full[0, place])
+    assert all(sum(row) == pytest.approx(1, abs=1e-6) for row in found.model_bigrams)
+    if model == "mlp":
+        assert found.embedding is not None
+        assert len(found.embedding.points) == 99
+    else:
+        with torch.no_grad():
+            expected = run.model(torch.tensor([[place]]))[0][0].double().softmax(0)
+        assert found.model_bigrams[1][1] == pytest.approx(float(expected[place]), rel=1e-6)
+    pictures, missing = draw_all(found)
+    assert any("most frequent of the 2,401 symbols" in sentence for sentence in missing)
+    assert time.perf_counter() - began < 10
+    assert len(pictures) > 3
 
 
 def test_a_block_of_one_symbol_is_a_bigram_model(run_path: Path, tmp_path: Path) -> None:

@@ -72,8 +72,29 @@ def make_pair(
 LECTURE = {"block_size": 16, "embedding_dim": 64, "num_layers": 4, "num_heads": 4}
 SMALL = {"block_size": 5, "embedding_dim": 20, "num_layers": 2, "num_heads": 5}
 TIED = {"block_size": 33, "embedding_dim": 24, "num_layers": 2, "num_heads": 3, "tied": True}
+MICRO = {
+    "block_size": 16,
+    "embedding_dim": 16,
+    "num_layers": 1,
+    "num_heads": 4,
+    "norm": "rms",
+    "activation": "relu",
+    "biases": False,
+    "final_norm": False,
+    "embedding_norm": True,
+}
+PLAIN_BIASED = {**SMALL, "activation": "gelu-tanh", "embedding_norm": True}
+UNBIASED = {**SMALL, "biases": False, "final_norm": False, "tied": True}
 WIDE = {"block_size": 40, "embedding_dim": 96, "num_layers": 1, "num_heads": 2}
-CONFIGS = {"lecture": LECTURE, "small": SMALL, "tied": TIED, "wide": WIDE}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "lecture": LECTURE,
+    "small": SMALL,
+    "tied": TIED,
+    "wide": WIDE,
+    "micro": MICRO,
+    "gelu-tanh": PLAIN_BIASED,
+    "unbiased": UNBIASED,
+}
 
 
 def gradients_by_engine(pair: Pair, rows: Tensor) -> tuple[float, list[Tensor]]:
@@ -108,12 +129,17 @@ def gpts(draw: st.DrawFn) -> tuple[dict[str, Any], int, int]:
     """A configuration, a number of letters and a batch: sizes that fill vectors and tiles, and that do not."""
     heads = draw(st.integers(1, 5))
     head_size = draw(st.sampled_from([1, 2, 3, 4, 8, 15, 16, 17, 32]))
-    config = {
+    config: dict[str, Any] = {
         "block_size": draw(st.sampled_from([1, 2, 3, 8, 15, 16, 17, 40])),
         "embedding_dim": heads * head_size,
         "num_layers": draw(st.integers(1, 3)),
         "num_heads": heads,
         "tied": draw(st.booleans()),
+        "norm": draw(st.sampled_from(["layer", "rms"])),
+        "activation": draw(st.sampled_from(["gelu", "gelu-tanh", "relu"])),
+        "biases": draw(st.booleans()),
+        "final_norm": draw(st.booleans()),
+        "embedding_norm": draw(st.booleans()),
     }
     return config, draw(st.sampled_from([1, 2, 5, 26, 52])), draw(st.sampled_from([1, 2, 13, 64, 300]))
 
@@ -251,13 +277,15 @@ def test_ctrl_c_in_the_middle_of_a_long_step() -> None:
     ("change", "reason"),
     [
         ({"dropout": 0.1}, "its dropout is 0.1, and the engine, which computes equal prefixes once"),
-        (lambda m: setattr(m.blocks[0].network[1], "approximate", "tanh"), "a GELU is approximated"),
+        (lambda m: setattr(m.blocks[0].network[1], "approximate", "tanh"), "a GELU is approximated by tanh"),
+        ({"norm": "rms", "dropout": 0.1}, "its dropout is 0.1"),
+        (lambda m: setattr(m, "norm", nn.RMSNorm(8)), "a layer is a RMSNorm, where a LayerNorm is expected"),
         (
             lambda m: setattr(m, "norm", nn.LayerNorm(8, elementwise_affine=False)),
             "a layer norm has no weight",
         ),
-        (lambda m: setattr(m.norm, "eps", 1e-3), "its layer norms have different eps"),
-        (lambda m: setattr(m, "head", nn.Linear(8, m.vocab_size)), "or the head has one"),
+        (lambda m: setattr(m.norm, "eps", 1e-3), "its norms have different eps"),
+        (lambda m: setattr(m, "head", nn.Linear(8, m.vocab_size)), "a Linear has a bias"),
         (lambda m: m.blocks.append(copy.deepcopy(m.blocks[0])), "it has 2 blocks, and its num_layers is 1"),
         (lambda m: m.requires_grad_(False), "a parameter does not require gradients"),
         (lambda m: m.half(), "its parameters are torch.float16"),

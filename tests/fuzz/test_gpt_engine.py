@@ -25,13 +25,16 @@ SGD = {
     "beta1": 0.9,
     "beta2": 0.99,
     "eps": 1e-8,
+    "most_norm": 0.0,
+    "averages": False,
 }
 ADAMW = SGD | {"adamw": True}
+PARTS = {"norm": "layer", "activation": "gelu", "biases": True, "final_norm": True, "embedding_norm": False}
 SIZES = {"vocab": V, "block": BLOCK, "embed": 6, "layers": 2, "heads": 2, "hidden": 5}
 
 
 def build(float64: bool = False, **change: Any) -> Any:
-    arguments = {**SIZES, "tied": False, "eps": 1e-5, "optimizer": SGD, "float64": float64}
+    arguments = {**SIZES, **PARTS, "tied": False, "eps": 1e-5, "optimizer": SGD, "float64": float64}
     return _core.GptEngine(**(arguments | change))
 
 

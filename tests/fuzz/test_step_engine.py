@@ -25,6 +25,8 @@ SGD = {
     "beta1": 0.9,
     "beta2": 0.99,
     "eps": 1e-8,
+    "most_norm": 0.0,
+    "averages": False,
 }
 OPTIMIZERS = {"sgd": (SGD, 1), "momentum": (SGD | {"momentum": 0.9}, 2), "adamw": (SGD | {"adamw": True}, 3)}
 

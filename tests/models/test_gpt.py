@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from namegen_ext.data import IGNORED
 from namegen_ext.models import GPT
@@ -272,3 +272,24 @@ def test_tokens_of_another_length_are_refused(shape: tuple[int, ...]) -> None:
 def test_a_token_out_of_range_is_an_index_error() -> None:
     with pytest.raises(IndexError):
         GPT(**SMALL)(torch.full((2, 3), 11))
+
+
+def test_the_position_embedding_is_called() -> None:
+    """So hooks, pruning and weights that are sharded or normalised are honoured, step after step."""
+    model = GPT(9, 4, 8, 1, 2, generator=torch.Generator().manual_seed(0))
+    called = []
+    model.position_embedding.register_forward_hook(lambda *_: called.append(1))
+    tokens = torch.randint(9, (3, 4), generator=torch.Generator().manual_seed(1))
+    model(tokens)
+    model.step(tokens[:, 0], model.new_cache())
+    assert len(called) == 2
+    nn.utils.parametrizations.weight_norm(model.position_embedding)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    losses = []
+    for _ in range(3):
+        optimizer.zero_grad()
+        _, loss = model(tokens, tokens)
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    assert losses[2] < losses[1] < losses[0]

@@ -177,3 +177,98 @@ def batch_norm(
     result["weight"] = Bounded(sum_dx, sum_dx_error)
     result["bias"] = Bounded(sum_d, sum_d_error)
     return result
+
+
+def embedding_concat_linear_batch_norm(
+    tokens: Tensor,
+    embedding: Tensor,
+    linear: Tensor,
+    linear_bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    training: bool,
+    momentum: float,
+    bn_eps: float,
+    activation: str,
+    dy: Tensor,
+) -> dict[str, Bounded]:
+    """The output, the five gradients, and the running statistics after the call.
+
+    z is a sum of rows of a table, which are centred at each position before they are added. So its error is that of the
+    rows: relative to the sum of their sizes and of their means' sizes, which may be more than that of z.
+    """
+    dtype = linear.dtype
+    eps = torch.finfo(dtype).eps
+    unit = eps / 2
+    c, w, g = embedding.detach().double(), linear.detach().double(), dy.double().reshape(-1, linear.shape[0])
+    hidden = w.shape[0]
+    block, embed = tokens.shape[-1], c.shape[1]
+    index = tokens.long().reshape(-1, block)  # (N, T)
+    x = c[index].reshape(-1, block * embed)  # (N, T*E)
+    zeros, ones = torch.zeros(hidden, dtype=torch.float64), torch.ones(hidden, dtype=torch.float64)
+    b = zeros if linear_bias is None else linear_bias.detach().double()
+    scale = ones if weight is None else weight.detach().double()
+    shift = zeros if bias is None else bias.detach().double()
+    n = len(index)
+    gamma_n = gamma(n + 16, dtype)
+    z = x @ w.T + b  # (N, H)
+    size = x.abs() @ w.abs().T + b.abs()  # (N, H)
+    size = size + size.mean(0)
+    z_error = gamma(block * embed + block + 4, dtype) * size
+    result: dict[str, Bounded] = {}
+    if training:
+        mean = z.mean(0)
+        mean_error = z_error.mean(0)
+        centred = z - mean
+        variance = (centred**2).mean(0)
+        variance_error = ((2 * centred.abs() + z_error) * z_error).mean(0) + gamma_n * variance
+        for name, old, new, error in (
+            ("running_mean", running_mean, mean, mean_error),
+            ("running_var", running_var, variance * n / (n - 1), variance_error * n / (n - 1)),
+        ):
+            if old is not None:
+                moved = (1 - momentum) * old.double() + momentum * new
+                rounding = 4 * unit * ((1 - momentum) * old.double().abs() + momentum * new.abs())
+                result[name] = Bounded(moved, momentum * error + rounding)
+    else:
+        assert running_mean is not None
+        assert running_var is not None
+        mean, variance = running_mean.double(), running_var.double()
+        variance_error = torch.zeros_like(mean)
+        size = size + mean.abs()
+        z_error = z_error + 2 * unit * mean.abs()
+    inv = (variance + bn_eps).rsqrt()
+    inv_relative = variance_error / (variance + bn_eps) + 4 * unit
+    xhat = (z - mean) * inv
+    parts = size * inv  # the sizes of what xhat is a sum of
+    xhat_error = z_error * inv + xhat.abs() * inv_relative + 4 * unit * parts
+    y_error = (
+        scale.abs() * (xhat_error + gamma(block + 4, dtype) * parts) + gamma(block + 4, dtype) * shift.abs()
+    )
+    y = _activated(xhat * scale + shift, y_error, activation, eps)
+    d = _through_activation(g, y, activation, eps)
+
+    magnitude = g.abs()  # of d, with room for the rounding of 1 - y^2
+    sum_d, sum_d_error = d.value.sum(0), (d.error + gamma_n * magnitude).sum(0)
+    sum_dx = (d.value * xhat).sum(0)
+    sum_dx_error = ((d.error + gamma_n * magnitude) * parts + magnitude * xhat_error).sum(0)
+    share = 1 / n if training else 0.0
+    factor = scale * inv
+    dz = factor * (d.value - sum_d * share - xhat * sum_dx * share)
+    dz_size = factor.abs() * (magnitude + sum_d.abs() * share + parts * sum_dx.abs() * share)
+    inside = d.error + share * (sum_d_error + parts * sum_dx_error + xhat_error * sum_dx.abs())
+    dz_error = factor.abs() * inside + dz_size * (inv_relative + gamma(n + 24, dtype))
+    flat = index.flatten()
+    rows = (dz @ w).reshape(-1, embed)  # (N*T, E)
+    row_errors = ((dz_error + gamma(n + hidden + 16, dtype) * dz_size) @ w.abs()).reshape(-1, embed)
+    result["output"] = Bounded(y.value.reshape(dy.shape), y.error.reshape(dy.shape))
+    result["embedding_weight"] = Bounded(
+        torch.zeros_like(c).index_add(0, flat, rows), torch.zeros_like(c).index_add(0, flat, row_errors)
+    )
+    result["linear_weight"] = Bounded(dz.T @ x, (dz_error + gamma_n * dz_size).T @ x.abs())
+    result["linear_bias"] = Bounded(dz.sum(0), (dz_error + gamma_n * dz_size).sum(0))
+    result["weight"] = Bounded(sum_dx, sum_dx_error + 2 * unit * sum_dx.abs())
+    result["bias"] = Bounded(sum_d, sum_d_error)
+    return result

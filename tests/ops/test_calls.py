@@ -34,6 +34,20 @@ def embedding_arguments() -> list[Any]:
     return [tokens, nn.Parameter(normal(3, 4)), normal(5, 8, seed=1), normal(5, seed=2), "none"]
 
 
+def embedding_batch_norm_arguments() -> list[Any]:
+    """Those of embedding_concat_linear but the activation, then those of batch_norm but x."""
+    tokens = torch.tensor([[0, 1], [2, 2], [1, 1], [0, 0]])
+    return [
+        tokens,
+        *embedding_arguments()[1:4],
+        torch.zeros(5),
+        torch.ones(5),
+        normal(5),
+        None,
+        *batch_norm_arguments()[5:],
+    ]
+
+
 def linear_arguments() -> list[Any]:
     """X, weight, bias."""
     return [normal(5, 3), nn.Parameter(normal(4, 3, seed=1)), normal(4, seed=2)]
@@ -53,6 +67,12 @@ CALLS: dict[str, Call] = {
         _operators.embedding_concat_linear,
         torch.ops.namegen_ext.embedding_concat_linear.default,
         embedding_arguments,
+    ),
+    "embedding_concat_linear_batch_norm": (
+        ops.embedding_concat_linear_batch_norm,
+        _operators.embedding_concat_linear_batch_norm,
+        torch.ops.namegen_ext.embedding_concat_linear_batch_norm.default,
+        embedding_batch_norm_arguments,
     ),
     "linear": (ops.linear, _operators.linear, torch.ops.namegen_ext.linear.default, linear_arguments),
 }

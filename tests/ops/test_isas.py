@@ -18,6 +18,7 @@ KNOWN = ("baseline", "avx2", "avx512")
 # vectors.
 CHECKS = [
     f"{HERE / 'test_embedding_concat_linear.py'}",
+    f"{HERE / 'test_embedding_concat_linear_batch_norm.py'}",
     f"{HERE / 'test_batch_norm.py'}",
     f"{HERE / 'test_linear.py'}",
     f"{HERE / 'test_special_values.py'}",

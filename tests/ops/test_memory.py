@@ -13,10 +13,11 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from namegen_ext import ops
+from namegen_ext.fusion import fuse
 
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 
@@ -69,6 +70,31 @@ def test_embedding_concat_linear(size: str, dtype: torch.dtype) -> None:
     for measure in (peak, inference_peak):
         fused, stock = measure(ops.embedding_concat_linear), measure(ops.embedding_concat_linear_reference)
         assert fused <= stock, f"{measure.__name__}: {fused} bytes, the stock layers {stock}"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [name for name in SIZES if name.startswith("published")])
+def test_embedding_concat_linear_batch_norm(size: str, dtype: torch.dtype) -> None:
+    # What its kernels compute; in all other cases modules call the two operators that it is made of.
+    batch, block, vocab, embed, hidden = SIZES[size]
+    g = torch.Generator().manual_seed(0)
+    tokens = torch.randint(vocab, (batch, block), generator=g)
+    dy = torch.randn(batch, hidden, generator=g).to(dtype)
+    layers = [
+        nn.Embedding(vocab, embed, dtype=dtype),
+        nn.Flatten(),
+        nn.Linear(block * embed, hidden, dtype=dtype),
+        nn.BatchNorm1d(hidden, dtype=dtype),
+        nn.Tanh(),
+    ]
+    stock, fused = nn.Sequential(*layers), nn.Sequential(*layers)
+    fuse(fused)
+
+    def peak(model: nn.Module) -> int:
+        return peak_bytes(lambda: torch.autograd.grad(model(tokens), list(model.parameters()), dy))
+
+    found, allowed = peak(fused), peak(stock)
+    assert found <= allowed, f"{found} bytes, the stock layers {allowed}"
 
 
 @settings(max_examples=150)

@@ -46,5 +46,21 @@ def test_a_single_step_takes_a_rate(name: str) -> None:
 
 
 def test_an_unknown_schedule_is_named() -> None:
-    with pytest.raises(ValueError, match="one of constant, two-step, cosine, but got 'linear'"):
-        Schedule("linear", 0.1, 0.0, 10)
+    with pytest.raises(ValueError, match="one of constant, two-step, linear, cosine, but got 'steep'"):
+        Schedule("steep", 0.1, 0.0, 10)
+
+
+def test_linear_would_reach_the_final_rate_behind_the_last_step() -> None:
+    schedule = Schedule("linear", 0.01, 0.0, 1000)
+    assert [schedule(step) for step in (0, 500, 999)] == pytest.approx([0.01, 0.005, 0.00001], rel=1e-12)
+    assert Schedule("linear", 0.3, 0.1, 4)(2) == pytest.approx(0.2, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_warmup_rises_to_the_first_rate_where_the_schedule_begins(name: str) -> None:
+    schedule, plain = Schedule(name, 0.5, 0.1, 14, warmup=4), Schedule(name, 0.5, 0.1, 10)
+    assert [schedule(step) for step in range(4)] == pytest.approx([0.1, 0.2, 0.3, 0.4], rel=1e-12)
+    if name == "two-step":  # its switch is a share of all steps
+        assert [schedule(step) for step in range(4, 14)] == [0.5] * 3 + [0.1] * 7
+    else:
+        assert [schedule(step) for step in range(4, 14)] == [plain(step) for step in range(10)]

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from namegen_ext.diagnostics import Diagnosis, RunHistory
+from namegen_ext.diagnostics.diagnosis import OTHERS
 from namegen_ext.plotting import Picture, draw_all
 from namegen_ext.plotting.curves import draw_loss, draw_updates
 from namegen_ext.plotting.layers import draw_activations, draw_gradients, draw_saturation
@@ -125,11 +126,14 @@ def test_a_deep_model(diagnosis: Diagnosis) -> None:
     assert len(rows(draw(draw_gradients, deep))) == 80
 
 
-def test_a_vocabulary_of_hundreds(diagnosis: Diagnosis) -> None:
-    size = 150
-    symbols = (".", *map(chr, range(0x4E00, 0x4E00 + size - 1)))
-    counts = tuple(tuple((row * column) % 7 for column in range(size)) for row in range(size))
-    draw(draw_bigram_counts, replace(diagnosis, symbols=symbols, bigram_counts=counts))
+def test_symbols_without_a_row_of_their_own(diagnosis: Diagnosis) -> None:
+    many = replace(diagnosis, vocab_size=5491, symbols=(*diagnosis.symbols[:-1], OTHERS))
+    pictures, missing = draw_all(many)
+    shown = len(many.symbols) - 1
+    sentence = f"Only the {shown} most frequent of the 5,491 symbols are shown; 'others' are the rest of them together."
+    assert missing == [f"Symbols: {sentence}"]
+    told = {picture.name for picture in pictures if sentence in picture.how_to_read}
+    assert told == {"embedding", "next-symbol", "bigrams"}
 
 
 def test_a_loss_that_starts_far_too_high(diagnosis: Diagnosis) -> None:

@@ -12,6 +12,7 @@ PROGRAM = """
 import sys
 before = set(sys.modules)
 import namegen_reference.bigram.__main__, namegen_reference.micrograd.__main__, namegen_reference.ngram.__main__
+import namegen_reference.microgpt
 roots = {name.partition(".")[0] for name in set(sys.modules) - before}
 print(*sorted(roots - set(sys.stdlib_module_names) - {"namegen_reference"}))
 """

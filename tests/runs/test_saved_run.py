@@ -181,3 +181,23 @@ def test_a_vocabulary_that_the_words_do_not_fit(run_path: Path) -> None:
 def test_more_layers_than_can_be_built(run_path: Path, option: str) -> None:
     edit(run_path, lambda config: config["training"].update({option: 1001}))
     assert f"{option}: got 1001, expected a whole number from 1 to 1,000" in error_of(run_path)
+
+
+def test_a_gpt_of_a_version_that_had_one_kind_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    sizes = ["--model", "gpt", "--embedding-dim", "4", "--num-layers", "1", "--steps", "2", "--samples", "0"]
+    assert main([*sizes, "--out", str(path)]) == 0
+    kept = load_run(path).model.state_dict()
+
+    def forget(config: dict[str, Any]) -> None:
+        del config["sha256"]
+        for name in ("norm", "activation", "biases", "final_norm", "embedding_norm"):
+            del config["model"][name], config["training"][name]
+        for name in ("warmup", "clip_grad_norm", "ema", "order"):
+            del config["training"][name]
+        config["sha256"] = _sha256(config)
+
+    edit(path, forget)
+    found = load_run(path).model
+    assert found.config["norm"] == "layer"
+    assert all(torch.equal(value, kept[name]) for name, value in found.state_dict().items())

@@ -4,9 +4,11 @@ import math
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
 from namegen_ext.data import Vocabulary
+from namegen_ext.models import Bigram
 from namegen_ext.sampling import sample_names
 
 
@@ -59,3 +61,21 @@ def test_a_model_without_block_size_must_be_told(vocabulary: Vocabulary) -> None
     with pytest.raises(ValueError, match=r"^block_size must be given for a model that has no attribute"):
         sample_names(model, vocabulary, 3)
     assert len(sample_names(model, vocabulary, 3, block_size=2)) == 3
+
+
+@pytest.mark.parametrize("backend", ["native", "python"])
+@pytest.mark.parametrize("learnt", ["b\u00e1", "ba\u0301"])
+@pytest.mark.parametrize("asked", ["\u00e1", "a\u0301"])
+def test_a_prefix_is_found_however_its_accents_are_written(asked: str, learnt: str, backend: Any) -> None:
+    vocabulary = Vocabulary(sorted(set(learnt)))
+    model = Bigram(len(vocabulary), generator=torch.Generator().manual_seed(1))
+    names = sample_names(model, vocabulary, 20, seed=1, prefix=asked, backend=backend, max_length=9)
+    found = "\u00e1" if "\u00e1" in learnt else "a\u0301"
+    assert all(name.startswith(found) for name in names)
+    assert max(map(len, names)) <= 9
+
+
+def test_letters_that_look_alike_are_told_by_their_code_points() -> None:
+    vocabulary = Vocabulary("ab")
+    with pytest.raises(ValueError, match=r"with '\u0430' \(U\+0430\)"):  # the Cyrillic one
+        sample_names(Bigram(3), vocabulary, 1, prefix="\u0430")

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from namegen_ext.models import MLP
+from namegen_ext.models import GPT, MLP, Bigram
 from namegen_ext.training import BackendError, build_optimizer, choose_backend, choose_device
 from namegen_ext.training.backends import Backend, build_steps
 from namegen_ext.training.engine_steps import EngineSteps
+from namegen_ext.training.steps import AutogradSteps
+from namegen_ext.training.whole_set_steps import WholeSetSteps
 
 
 def sgd(model: nn.Module, **options: Any) -> torch.optim.Optimizer:
@@ -84,3 +86,40 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [choose_device(name).type for name in ("cpu", "auto", "cuda")] == ["cpu", "cuda", "cuda"]
     with pytest.raises(ValueError, match="cpu, cuda, auto, but got 'tpu'"):
         choose_device("tpu")
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("kind", ["bigram", "mlp"])
+def test_a_whole_set_is_trained_by_its_distinct_contexts(kind: str, optimizer: str) -> None:
+    def build() -> nn.Module:
+        generator = torch.Generator().manual_seed(3)
+        if kind == "bigram":
+            return Bigram(9, generator=generator).double()
+        return MLP(9, 2, 3, 5, batch_norm=False, generator=generator).double()
+
+    ours, all_rows = build(), build()
+    draw = torch.Generator().manual_seed(4)
+    tokens = torch.randint(9, (500, ours.block_size), generator=draw)  # type: ignore[arg-type]
+    targets = torch.randint(7, (500,), generator=draw)  # the last symbols follow nothing
+    rates = [0.1] * 5
+    indices = torch.arange(500).expand(5, 500)
+    runners = []
+    for model in (ours, all_rows):
+        update = build_optimizer(optimizer, model.parameters(), learning_rate=0.1, momentum=0.0)
+        runners.append((model, update))
+    found = build_steps(Backend("stock"), *runners[0], tokens, targets, full_batch=True)
+    assert isinstance(found, WholeSetSteps)
+    assert len(found.contexts) <= 81
+    losses = found.run(indices, rates)
+    expected = AutogradSteps(*runners[1], tokens, targets).run(indices, rates)
+    # Sums of 500 terms of order 1 in another order, in float64; the losses come as float32.
+    torch.testing.assert_close(losses, expected.float(), rtol=1e-6, atol=0)
+    for own, other in zip(ours.parameters(), all_rows.parameters(), strict=True):
+        torch.testing.assert_close(own, other, rtol=0, atol=1e-10 if optimizer == "sgd" else 1e-6)
+
+
+def test_rows_that_depend_on_each_other_are_all_computed() -> None:
+    tokens, targets = torch.zeros(4, 3, dtype=torch.int64), torch.zeros(4, dtype=torch.int64)
+    for model in (MLP(9), GPT(9, 3, 8, 1, 2)):
+        steps = build_steps(Backend("stock"), model, sgd(model), tokens, targets, full_batch=True)
+        assert isinstance(steps, AutogradSteps)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from namegen_ext.training import MinibatchIndices
-from namegen_ext.training.minibatches import WholeSetIndices
+from namegen_ext.training.minibatches import EpochIndices, WholeSetIndices
 
 
 def test_shape_type_and_range() -> None:
@@ -115,3 +115,33 @@ def test_a_uniform_number_next_to_one_draws_no_example_without_weight(
 def test_weights_that_cannot_be(weights: list[float]) -> None:
     with pytest.raises(ValueError, match=r"^weights must be "):
         MinibatchIndices(1, 3, 2, torch.tensor(weights, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+@pytest.mark.parametrize(("examples", "batch"), [(7, 3), (3, 7), (1, 1), (64, 64), (5, 32)])
+def test_epochs_take_each_example_once(examples: int, batch: int, shuffled: bool) -> None:
+    indices = EpochIndices(3, examples, batch, shuffled=shuffled)
+    steps = 3 * examples
+    taken = indices.steps(0, steps).flatten().view(-1, examples)  # an epoch a row
+    assert torch.equal(taken.sort(dim=1).values, torch.arange(examples).expand_as(taken))
+    if not shuffled:
+        assert torch.equal(taken[0], torch.arange(examples))
+    elif examples == 64:
+        assert len({tuple(row.tolist()) for row in taken}) == len(taken)  # each epoch in an order of its own
+
+
+def test_epochs_can_be_read_anywhere() -> None:
+    whole = EpochIndices(3, 11, 4, shuffled=True).steps(0, 40)
+    other = EpochIndices(3, 11, 4, shuffled=True)
+    for start, stop in ((30, 40), (0, 7), (7, 7), (5, 31)):
+        assert torch.equal(other.steps(start, stop), whole[start:stop])
+    assert not torch.equal(EpochIndices(4, 11, 4, shuffled=True).steps(0, 40), whole)
+
+
+def test_epochs_of_nothing() -> None:
+    with pytest.raises(ValueError, match="num_examples must be at least 1, but got 0"):
+        EpochIndices(0, 0, 1, shuffled=True)
+    with pytest.raises(ValueError, match="batch_size must be at least 1, but got 0"):
+        EpochIndices(0, 1, 0, shuffled=True)
+    with pytest.raises(ValueError, match="start and stop must satisfy"):
+        EpochIndices(0, 1, 1, shuffled=True).steps(2, 1)

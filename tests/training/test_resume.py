@@ -27,6 +27,15 @@ WINDOWED: dict[str, dict[str, Any]] = {
     "wavenet": {"model": "wavenet", "block_size": 4, "batch_norm": True},
     "bigram": {"model": "bigram", "block_size": 1, "init": "plain", "learning_rate": 1.0},
     "full batch": {"full_batch": True},
+    "everything else": {
+        "optimizer": "adamw",
+        "learning_rate": 0.01,
+        "schedule": "linear",
+        "warmup": 20,
+        "clip_grad_norm": 0.5,
+        "ema": 0.9,
+        "order": "shuffled",
+    },
 }
 # Dropout draws from torch's global generator, whose state is part of a checkpoint.
 GPT = {

@@ -80,8 +80,22 @@ def test_what_is_counted_beside_the_weights() -> None:
 
 def test_batches_and_words_count() -> None:
     few, many = (training_bytes(TrainOptions(batch_size=size), VOCAB_SIZE, 2) for size in (2, 1002))
-    assert many - few == 4 * 1000 * 200  # 1,000 more examples of the hidden layer's results
+    # 1,000 more examples of the hidden layer's results, and of the logits and their gradients.
+    assert many - few == 4 * 1000 * (200 + 2 * VOCAB_SIZE)
     small, large = (
         training_bytes(TrainOptions(batch_size=2**20), VOCAB_SIZE, size) for size in (10, 10**9 + 10)
     )
     assert large - small == 8 * 3 * 10**9  # windows of three int64
+
+
+def test_equal_contexts_are_counted_once() -> None:
+    bigram = TrainOptions(model="bigram", block_size=1, full_batch=True)
+    # However many words: a row of logits for each symbol, and the windows.
+    for fused in (False, True):
+        short, long = (training_bytes(bigram, 5491, size, fused=fused) for size in (10**6, 10**7))
+        assert long - short == 8 * 9 * 10**6
+        assert 3 * 4 * 5491**2 <= short - 8 * 10**6 <= 4 * 4 * 5491**2
+    # Under batch norm all rows go through the stock layers; the engine computes equal ones once.
+    normalised = TrainOptions(block_size=2, full_batch=True, hidden_size=100)
+    stock, engine = (training_bytes(normalised, VOCAB_SIZE, 10**6, fused=fused) for fused in (False, True))
+    assert stock - engine > 4 * (800_000 - VOCAB_SIZE**2) * 100

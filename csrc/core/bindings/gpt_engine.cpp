@@ -3,6 +3,7 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
@@ -56,8 +57,22 @@ class CtrlC {
 class PyGptEngine : public PyEngine<engine::GptEngine> {
  public:
   PyGptEngine(int64_t vocab, int64_t block, int64_t embed, int64_t layers, int64_t heads, int64_t hidden, bool tied,
-              double eps, const nb::dict& optimizer, bool float64)
-      : PyEngine(float64), network_{vocab, block, embed, layers, heads, hidden, tied, eps} {
+              double eps, const std::string& norm, const std::string& activation, bool biases, bool final_norm,
+              bool embedding_norm, const nb::dict& optimizer, bool float64)
+      : PyEngine(float64),
+        network_{vocab,
+                 block,
+                 embed,
+                 layers,
+                 heads,
+                 hidden,
+                 tied,
+                 eps,
+                 biases,
+                 final_norm,
+                 embedding_norm,
+                 choice("norm", norm, kNorms),
+                 choice("activation", activation, kActivations)} {
     require_size("vocab", vocab);
     require_size("block", block);
     require_size("embed", embed);
@@ -86,17 +101,16 @@ class PyGptEngine : public PyEngine<engine::GptEngine> {
   }
 
   // steps_done is then as many as there are learning rates, or fewer where an exception says why.
-  void run(nb::handle indices_array, nb::handle rates_array, nb::handle losses_array) {
+  void run(nb::handle indices_array, nb::handle rates_array, nb::handle losses_array, nb::handle shares_array) {
     const Exclusive use(busy_, kWhat);
     steps_done_ = 0;
-    const StepArrays a = step_arrays(indices_array, rates_array, losses_array, network_.block);
+    const StepArrays a = step_arrays(indices_array, rates_array, losses_array, shares_array, averages_, network_.block);
     check_values("indices", a.indices, 0, num_examples_);
     CtrlC ctrl_c;
     {
       const nb::gil_scoped_release release;
       threads::ThreadContext context;
-      engine_->run({a.indices.data(), a.learning_rates.data(), a.losses.data(), a.count, a.batch}, context,
-                   ctrl_c.interrupt(), &steps_done_);
+      engine_->run(a.steps(), context, ctrl_c.interrupt(), &steps_done_);
     }
     ctrl_c.raise();
   }
@@ -126,6 +140,24 @@ class PyGptEngine : public PyEngine<engine::GptEngine> {
   }
 
  private:
+  static constexpr std::pair<const char*, engine::GptNorms> kNorms[] = {{"layer", engine::GptNorms::kLayer},
+                                                                        {"rms", engine::GptNorms::kRms}};
+  static constexpr std::pair<const char*, engine::GptActivation> kActivations[] = {
+      {"gelu", engine::GptActivation::kGelu},
+      {"gelu-tanh", engine::GptActivation::kGeluTanh},
+      {"relu", engine::GptActivation::kRelu}};
+
+  template <class Value, size_t N>
+  static Value choice(const char* argument, const std::string& name,
+                      const std::pair<const char*, Value> (&choices)[N]) {
+    std::string names;
+    for (const auto& [known, value] : choices) {
+      if (name == known) return value;
+      names += (names.empty() ? "" : ", ") + std::string(known);
+    }
+    throw nb::value_error((std::string(argument) + ": got " + name + ", expected one of " + names).c_str());
+  }
+
   struct Sequences {
     Readable<int32_t> tokens, targets;  // (count, block)
     int64_t count;
@@ -165,16 +197,19 @@ void bind_gpt_engine(nb::module_& m) {
   using nb::arg;
   nb::class_<PyGptEngine>(m, "GptEngine",
                           "Whole training steps of a GPT; namegen_ext.engine.StepEngine is what to use.")
-      .def(nb::init<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, bool, double, const nb::dict&, bool>(),
+      .def(nb::init<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, bool, double, const std::string&,
+                    const std::string&, bool, bool, bool, const nb::dict&, bool>(),
            nb::kw_only(), arg("vocab"), arg("block"), arg("embed"), arg("layers"), arg("heads"), arg("hidden"),
-           arg("tied"), arg("eps"), arg("optimizer"), arg("float64"))
+           arg("tied"), arg("eps"), arg("norm"), arg("activation"), arg("biases"), arg("final_norm"),
+           arg("embedding_norm"), arg("optimizer"), arg("float64"))
       .def("parameter_shapes", &PyGptEngine::parameter_shapes)
       .def("take", &PyGptEngine::take, arg("parameter"), arg("slot"), arg("array"))
       .def("give", &PyGptEngine::give, arg("parameter"), arg("slot"), arg("array"))
       .def("set_updates", &PyGptEngine::set_updates, arg("updates"))
       .def_prop_ro("steps_done", &PyGptEngine::steps_done)
       .def("set_examples", &PyGptEngine::set_examples, arg("tokens"), arg("targets"))
-      .def("run", &PyGptEngine::run, arg("indices"), arg("learning_rates"), arg("losses"))
+      .def("run", &PyGptEngine::run, arg("indices"), arg("learning_rates"), arg("losses"),
+           arg("average_shares") = nb::none())
       .def("sum_of_losses", &PyGptEngine::sum_of_losses, arg("tokens"), arg("targets"));
 }
 

@@ -1,11 +1,13 @@
 // namegen_ext._core.sampling: drawing names, csrc/core/engine/sampling.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 
 #include "bindings/arrays.h"
@@ -19,6 +21,8 @@
 #include "engine/sampling/name_scorer.h"
 #include "engine/sampling/name_stream.h"
 #include "engine/sampling/network.h"
+#include "engine/sampling/steering/message_sampler.h"
+#include "engine/sampling/steering/rejection_sampler.h"
 #include "engine/sampling/table_sampler.h"
 
 namespace namegen::bindings {
@@ -159,6 +163,57 @@ Spelling make_spelling(const std::vector<nb::bytes>& encodings, std::vector<int3
   return spelling;
 }
 
+// What Python holds of the pieces of a steered sampler.
+struct PyAutomaton {
+  std::shared_ptr<const Automaton> automaton;
+};
+struct PyContextSet {
+  std::shared_ptr<const ContextSet> contexts;
+};
+struct PyMessages {
+  std::shared_ptr<const Messages> messages;
+};
+struct PyBeginnings {
+  std::shared_ptr<const Beginnings> beginnings;
+};
+
+PyAutomaton make_automaton(nb::handle next_values, nb::handle accepted_values) {
+  const auto next = converted<int32_t>("next", next_values);
+  const auto accepted = converted<int32_t>("accepted", accepted_values);
+  require(next.ndim() == 2 && accepted.ndim() == 1, "next must be (states, vocab_size), and accepted (states)");
+  const auto automaton = std::make_shared<Automaton>();
+  automaton->vocab = static_cast<int64_t>(next.shape(1));
+  automaton->next = to_vector(next);
+  for (size_t state = 0; state < accepted.size(); ++state) automaton->accepted.push_back(accepted.data()[state] != 0);
+  check_automaton(*automaton);
+  return {automaton};
+}
+
+// None where the model has more than `most` contexts.
+std::optional<PyContextSet> reach_contexts(const PyPredictor& self, double temperature, int64_t top_k,
+                                           const std::vector<int32_t>& prefix, int64_t most) {
+  const nb::gil_scoped_release no_gil;
+  auto contexts = ContextSet::reach(self.predictor, Shaping{temperature, top_k}, prefix, most, SignalPoll());
+  if (contexts == nullptr) return std::nullopt;
+  return PyContextSet{std::move(contexts)};
+}
+
+PyMessages make_messages(const PyContextSet& contexts, const PyAutomaton& automaton) {
+  const nb::gil_scoped_release no_gil;
+  return {std::make_shared<Messages>(contexts.contexts, *automaton.automaton, SignalPoll())};
+}
+
+PyBeginnings follow_beginnings(const PyPredictor& self, double temperature, int64_t top_k, const PyAutomaton& automaton,
+                               const std::vector<int32_t>& prefix, int64_t letters, int64_t most) {
+  const nb::gil_scoped_release no_gil;
+  return {std::make_shared<Beginnings>(self.predictor, Shaping{temperature, top_k}, *automaton.automaton, prefix,
+                                       letters, most, SignalPoll())};
+}
+
+nb::tuple as_tuple(const TooFewAccepted& error) {
+  return nb::make_tuple(error.most_tries(), error.accepted(), error.tries());
+}
+
 // A sampler for any number of threads. Its scratch memory serves one call at a time: one that comes while another draws
 // takes a copy of its own, as the names do not depend on what draws them.
 class PySampler {
@@ -167,22 +222,28 @@ class PySampler {
 
   std::unique_ptr<Sampler> copy() const { return sampler_->copy(); }
 
-  nb::bytes draw(uint64_t seed, uint64_t first, int64_t count) {
+  // The names, and (most tries for one, accepted, tries) where one was found too seldom; else None.
+  nb::tuple draw(uint64_t seed, uint64_t first, int64_t count) {
     if (count < 0) throw std::invalid_argument("count must be at least 0, but is " + std::to_string(count));
     std::string text;
+    std::optional<TooFewAccepted> too_few;
     {
       const nb::gil_scoped_release no_gil;
       const bool is_busy = busy_.test_and_set(std::memory_order_acquire);
       const std::unique_ptr<Sampler> own = is_busy ? sampler_->copy() : nullptr;
       try {
         (is_busy ? *own : *sampler_).draw(seed, first, count, text, SignalPoll());
+      } catch (const TooFewAccepted& error) {
+        too_few = error;
       } catch (...) {
         if (!is_busy) busy_.clear(std::memory_order_release);
         throw;
       }
       if (!is_busy) busy_.clear(std::memory_order_release);
     }
-    return nb::bytes(text.data(), text.size());
+    const nb::bytes names(text.data(), text.size());
+    if (!too_few) return nb::make_tuple(names, nb::none());
+    return nb::make_tuple(names, as_tuple(*too_few));
   }
 
  private:
@@ -227,6 +288,12 @@ class PyNameStream {
     const Exclusive use(busy_, kWhat);
     return stream_.gave_up();
   }
+  // (most tries for one, accepted, tries) where the sampler found a name too seldom; else None.
+  nb::object too_few() {
+    const Exclusive use(busy_, kWhat);
+    if (!stream_.too_few()) return nb::none();
+    return as_tuple(*stream_.too_few());
+  }
   // (names, new, drawn, drawn_new, drawn_distinct), as in SampleCounts.
   nb::tuple counts() {
     const Exclusive use(busy_, kWhat);
@@ -240,6 +307,50 @@ class PyNameStream {
   NameStream stream_;
   std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
 };
+
+void bind_steering(nb::module_& m) {
+  using nb::arg;
+  nb::class_<PyAutomaton>(m, "Automaton")
+      .def(
+          "__init__",
+          [](PyAutomaton* self, nb::handle next, nb::handle accepted) {
+            new (self) PyAutomaton(make_automaton(next, accepted));
+          },
+          arg("next"), arg("accepted"));
+  nb::class_<PyContextSet>(m, "ContextSet").def_prop_ro("size", [](const PyContextSet& self) {
+    return self.contexts->size();
+  });
+  nb::class_<PyMessages>(m, "Messages").def_prop_ro("accepted", [](const PyMessages& self) {
+    return self.messages->accepted();
+  });
+  nb::class_<PyBeginnings>(m, "Beginnings").def_prop_ro("bound", [](const PyBeginnings& self) {
+    return self.beginnings->bound();
+  });
+  m.def("reach_contexts", &reach_contexts, arg("network"), arg("temperature"), arg("top_k"), arg("prefix"),
+        arg("most"));
+  m.def("messages", &make_messages, arg("contexts"), arg("automaton"));
+  m.def("follow_beginnings", &follow_beginnings, arg("network"), arg("temperature"), arg("top_k"), arg("automaton"),
+        arg("prefix"), arg("letters"), arg("most"));
+  m.def(
+      "message_sampler",
+      [](const PyMessages& messages, const std::vector<nb::bytes>& encodings, std::vector<int32_t> prefix,
+         int64_t max_steps) {
+        return new PySampler(std::make_unique<MessageSampler>(messages.messages,
+                                                              make_spelling(encodings, std::move(prefix), max_steps)));
+      },
+      arg("messages"), arg("encodings"), arg("prefix"), arg("max_steps"), nb::rv_policy::take_ownership);
+  m.def(
+      "rejection_sampler",
+      [](const PyPredictor& self, double temperature, int64_t top_k, const PyAutomaton& automaton,
+         const PyBeginnings& beginnings, const std::vector<nb::bytes>& encodings, std::vector<int32_t> prefix,
+         int64_t max_steps, int64_t letters, int64_t tries) {
+        return new PySampler(std::make_unique<RejectionSampler>(
+            self.predictor, Shaping{temperature, top_k}, automaton.automaton, beginnings.beginnings,
+            make_spelling(encodings, std::move(prefix), max_steps), RejectionSampler::Limits{letters, tries}));
+      },
+      arg("network"), arg("temperature"), arg("top_k"), arg("automaton"), arg("beginnings"), arg("encodings"),
+      arg("prefix"), arg("max_steps"), arg("letters"), arg("tries"), nb::rv_policy::take_ownership);
+}
 
 }  // namespace
 
@@ -316,6 +427,8 @@ void bind_sampling(nb::module_& module) {
       arg("network"), arg("temperature"), arg("top_k"), arg("encodings"), arg("prefix"), arg("max_steps"),
       nb::rv_policy::take_ownership);
 
+  bind_steering(m);
+
   nb::class_<PyNameStream>(m, "NameStream")
       .def(nb::init<const PySampler&, int64_t, uint64_t, const nb::bytes&, bool, bool, bool, int64_t, int64_t, int>(),
            arg("sampler"), arg("names"), arg("seed"), arg("training_names"), arg("novel"), arg("unique"),
@@ -324,6 +437,7 @@ void bind_sampling(nb::module_& module) {
       .def("next", &PyNameStream::next)
       .def_prop_ro("ended", &PyNameStream::ended)
       .def_prop_ro("gave_up", &PyNameStream::gave_up)
+      .def_prop_ro("too_few", &PyNameStream::too_few)
       .def_prop_ro("counts", &PyNameStream::counts);
 }
 

@@ -92,15 +92,15 @@ class PyStepEngine : public PyEngine<engine::StepEngine> {
   }
 
   // steps_done is then as many as there are learning rates, or fewer where an exception says why.
-  void run(nb::handle indices_array, nb::handle rates_array, nb::handle losses_array) {
+  void run(nb::handle indices_array, nb::handle rates_array, nb::handle losses_array, nb::handle shares_array) {
     const Exclusive use(busy_, kWhat);
     steps_done_ = 0;
-    const StepArrays a = step_arrays(indices_array, rates_array, losses_array, network_.block);
+    const StepArrays a = step_arrays(indices_array, rates_array, losses_array, shares_array, averages_, network_.block);
     // As torch.nn.BatchNorm1d does.
     require(a.batch > 1 || !has_batch_norm_ || has_positions(),
             "indices: got a batch of 1, expected more than 1 value per channel when training with batch norm");
     check_range(a.indices.data(), size_of(a.indices), num_examples_, "indices");
-    engine::Steps steps{a.indices.data(), a.learning_rates.data(), a.losses.data(), 0, a.batch};
+    engine::Steps steps = a.steps();
     int64_t slice = 1;
     while (steps_done_ < a.count) {
       steps.count = std::min(slice, a.count - steps_done_);
@@ -117,6 +117,7 @@ class PyStepEngine : public PyEngine<engine::StepEngine> {
       steps.indices += steps.count * a.batch;
       steps.learning_rates += steps.count;
       steps.losses += steps.count;
+      if (averages_) steps.average_shares += steps.count;
       if (PyErr_CheckSignals() != 0) throw nb::python_error();
     }
   }
@@ -180,7 +181,8 @@ void bind_step_engine(nb::module_& m) {
       .def("set_updates", &PyStepEngine::set_updates, arg("updates"))
       .def_prop_ro("steps_done", &PyStepEngine::steps_done)
       .def("set_examples", &PyStepEngine::set_examples, arg("tokens"), arg("targets"))
-      .def("run", &PyStepEngine::run, arg("indices"), arg("learning_rates"), arg("losses"))
+      .def("run", &PyStepEngine::run, arg("indices"), arg("learning_rates"), arg("losses"),
+           arg("average_shares") = nb::none())
       .def("logits", &PyStepEngine::logits, arg("tokens"), arg("logits"));
 }
 

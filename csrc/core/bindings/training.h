@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -70,7 +71,9 @@ inline engine::Optimizer optimizer_of(const nb::dict& optimizer) {
           flag("optimizer", optimizer, "nesterov"),
           value("beta1"),
           value("beta2"),
-          value("eps")};
+          value("eps"),
+          value("most_norm"),
+          flag("optimizer", optimizer, "averages")};
 }
 
 template <class Array>
@@ -90,12 +93,22 @@ struct StepArrays {
   Readable<double> learning_rates;  // (steps)
   Writable<double> losses;          // (steps)
   int64_t count, batch;
+  std::optional<Readable<double>> average_shares;  // (steps), where an average is kept
+  engine::Steps steps() const {
+    return {indices.data(), learning_rates.data(),
+            losses.data(),  count,
+            batch,          average_shares ? average_shares->data() : nullptr};
+  }
 };
 
 inline StepArrays step_arrays(nb::handle indices_array, nb::handle rates_array, nb::handle losses_array,
-                              int64_t block) {
-  StepArrays a{readable<int64_t>("indices", indices_array), readable<double>("learning_rates", rates_array),
-               writable<double>("losses", losses_array), 0, 0};
+                              nb::handle shares_array, bool averages, int64_t block) {
+  StepArrays a{readable<int64_t>("indices", indices_array),
+               readable<double>("learning_rates", rates_array),
+               writable<double>("losses", losses_array),
+               0,
+               0,
+               {}};
   require(a.indices.ndim() == 2, "indices must be (steps, batch)");
   a.count = static_cast<int64_t>(a.indices.shape(0));
   a.batch = static_cast<int64_t>(a.indices.shape(1));
@@ -109,6 +122,12 @@ inline StepArrays step_arrays(nb::handle indices_array, nb::handle rates_array, 
                                             std::to_string(a.count) + ", one a step");
   require_apart("losses", a.losses, "indices", a.indices);
   require_apart("losses", a.losses, "learning_rates", a.learning_rates);
+  if (averages) {
+    a.average_shares = readable<double>("average_shares", shares_array);
+    require(size_of(*a.average_shares) == a.count, "average_shares: got " + std::to_string(a.average_shares->size()) +
+                                                       " for " + std::to_string(a.count) + " steps, expected as many");
+    require_apart("losses", a.losses, "average_shares", *a.average_shares);
+  }
   return a;
 }
 
@@ -153,6 +172,7 @@ class PyEngine {
   void set_engine(std::unique_ptr<Engine> engine, const engine::Optimizer& optimizer) {
     engine_ = std::move(engine);
     slots_ = optimizer.kind == engine::OptimizerKind::kAdamW ? 3 : optimizer.momentum != 0 ? 2 : 1;
+    averages_ = optimizer.averages;
   }
 
   int64_t size_of_parameter(int64_t parameter) const {
@@ -161,8 +181,10 @@ class PyEngine {
     return shape.rows * shape.columns;
   }
   engine::Slot checked_slot(int64_t slot) const {
-    require(slot >= 0 && slot < slots_,
-            "slot: got " + std::to_string(slot) + ", expected 0 to " + std::to_string(slots_ - 1));
+    const bool is_average = slot == static_cast<int64_t>(engine::Slot::kAverage);
+    require(is_average ? averages_ : slot >= 0 && slot < slots_, "slot: got " + std::to_string(slot) +
+                                                                     ", expected 0 to " + std::to_string(slots_ - 1) +
+                                                                     (averages_ ? ", or 3 for the average" : ""));
     return static_cast<engine::Slot>(slot);
   }
   template <class Array>
@@ -184,7 +206,8 @@ class PyEngine {
   static constexpr const char* kWhat = "the engine";
 
   const bool float64_;
-  int64_t slots_ = 1;  // arrays that it keeps for a parameter
+  int64_t slots_ = 1;  // arrays that it keeps for a parameter, less the average
+  bool averages_ = false;
   std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
   int64_t num_examples_ = 0;  // that the engine has
   int64_t steps_done_ = 0;    // in the last call of run

@@ -34,6 +34,9 @@ struct Optimizer {
   double beta1;     // AdamW
   double beta2;     // AdamW
   double eps;       // AdamW
+  // Gradients whose global norm is above this are scaled down to it, as torch.nn.utils.clip_grad_norm_ does; 0: none.
+  double most_norm = 0;
+  bool averages = false;  // whether a moving average of the values is kept beside them
 };
 
 struct BFloat16 {

@@ -13,6 +13,7 @@
 
 #include "ops/batch_norm.h"
 #include "ops/embedding_concat_linear.h"
+#include "ops/embedding_concat_linear_batch_norm.h"
 #include "ops/linear.h"
 
 namespace namegen::bindings {
@@ -118,6 +119,28 @@ PyObject* embedding_concat_linear(PyObject*, PyObject* const* arguments, Py_ssiz
   END_HANDLE_TH_ERRORS
 }
 
+PyObject* embedding_concat_linear_batch_norm(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+  HANDLE_TH_ERRORS
+  Tensor tokens, embedding_weight, linear_weight;
+  optional<Tensor> linear_bias, running_mean, running_var, weight, bias;
+  bool training = false;
+  double momentum = 0, eps = 0;
+  std::string_view activation;
+  if (!take_all(arguments, count, tokens, embedding_weight, linear_weight, linear_bias, running_mean, running_var,
+                weight, bias, training, momentum, eps, activation)) {
+    Py_RETURN_NOTIMPLEMENTED;
+  }
+  Tensor output;
+  {
+    const WithoutGil others_may_run;
+    output = ops::embedding_concat_linear_batch_norm::call(tokens, embedding_weight, linear_weight, linear_bias,
+                                                           running_mean, running_var, weight, bias, training, momentum,
+                                                           eps, activation);
+  }
+  return THPVariable_Wrap(std::move(output));
+  END_HANDLE_TH_ERRORS
+}
+
 PyObject* linear(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
   HANDLE_TH_ERRORS
   Tensor x, weight;
@@ -160,6 +183,10 @@ void define_operators(pybind11::module_& m) {
       {"embedding_concat_linear", as_c_function(embedding_concat_linear), METH_FASTCALL,
        "torch.ops.namegen_ext.embedding_concat_linear with all its arguments; NotImplemented where that must be called "
        "instead."},
+      {"embedding_concat_linear_batch_norm", as_c_function(embedding_concat_linear_batch_norm), METH_FASTCALL,
+       "torch.ops.namegen_ext.embedding_concat_linear_batch_norm with all its arguments; NotImplemented where that "
+       "must "
+       "be called instead."},
       {"linear", as_c_function(linear), METH_FASTCALL,
        "torch.ops.namegen_ext.linear with all its arguments; NotImplemented where that must be called instead."},
       {"add_one", add_one, METH_O, "Add one to an int64 tensor of one number, in place; False where add_ must do it."},

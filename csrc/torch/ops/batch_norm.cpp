@@ -35,39 +35,52 @@ TORCH_LIBRARY_FRAGMENT(namegen_ext, m) {
 
 // ---- checks ---------------------------------------------------------------------------------------------------------
 
-void check_channels(const char* argument, const optional<Tensor>& tensor, const Tensor& x) {
+void check_channels(const char* argument, const optional<Tensor>& tensor, const c10::SymInt& channels,
+                    at::ScalarType type, at::Device device, const char* of) {
   if (!given(tensor)) return;
-  TORCH_CHECK(tensor->dim() == 1 && tensor->sym_size(0) == x.sym_size(-1), argument, " must be (C,) = (",
-              x.sym_size(-1), ",), one value a channel of x, but got ", describe(argument, *tensor));
-  TORCH_CHECK(tensor->device() == x.device(), argument, " must be on the device of x, ", x.device(), ", but is on ",
+  TORCH_CHECK(tensor->dim() == 1 && tensor->sym_size(0) == channels, argument, " must be (C,) = (", channels,
+              ",), one value a channel of ", of, ", but got ", describe(argument, *tensor));
+  TORCH_CHECK(tensor->device() == device, argument, " must be on the device of ", of, ", ", device, ", but is on ",
               tensor->device());
-  const auto type = tensor->scalar_type();
-  TORCH_CHECK(type == x.scalar_type() || type == compute_type(x.scalar_type()), argument, " must have the dtype of x, ",
-              x.scalar_type(), ", or ", compute_type(x.scalar_type()), ", but has ", type);
+  const auto own = tensor->scalar_type();
+  TORCH_CHECK(own == type || own == compute_type(type), argument, " must have the dtype of ", of, ", ", type, ", or ",
+              compute_type(type), ", but has ", own);
+}
+
+void check_channels(const char* argument, const optional<Tensor>& tensor, const Tensor& x) {
+  check_channels(argument, tensor, x.sym_size(-1), x.scalar_type(), x.device(), "x");
 }
 
 }  // namespace
 
-void check(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
-           const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double eps) {
-  data_type(x.scalar_type(), "x");
-  TORCH_CHECK(x.dim() >= 2, "x must have at least two dimensions, (..., C), but got ", describe("x", x));
-  check_channels("running_mean", running_mean, x);
-  check_channels("running_var", running_var, x);
-  check_channels("weight", weight, x);
-  check_channels("bias", bias, x);
+void check_parameters(const c10::SymInt& channels, at::ScalarType type, at::Device device, const char* of,
+                      const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
+                      const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double eps) {
+  check_channels("running_mean", running_mean, channels, type, device, of);
+  check_channels("running_var", running_var, channels, type, device, of);
+  check_channels("weight", weight, channels, type, device, of);
+  check_channels("bias", bias, channels, type, device, of);
   if (training) {
     TORCH_CHECK_VALUE(eps > 0, "eps must be positive in training, but is ", eps);
     TORCH_CHECK_VALUE(given(running_mean) == given(running_var),
                       "running_mean and running_var must both be given or both be None, but only ",
                       given(running_mean) ? "running_mean" : "running_var", " is given");
-    c10::SymInt rows = 1;
-    for (int64_t d = 0; d < x.dim() - 1; ++d) rows *= x.sym_size(d);
-    TORCH_CHECK_VALUE(rows != 1, "x must have more than one value per channel in training, but got ", describe("x", x));
   } else {
     TORCH_CHECK(given(running_mean), "running_mean must be given in evaluation, but is None");
     TORCH_CHECK(given(running_var), "running_var must be given in evaluation, but is None");
   }
+}
+
+void check(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
+           const optional<Tensor>& weight, const optional<Tensor>& bias, bool training, double eps) {
+  data_type(x.scalar_type(), "x");
+  TORCH_CHECK(x.dim() >= 2, "x must have at least two dimensions, (..., C), but got ", describe("x", x));
+  check_parameters(x.sym_size(-1), x.scalar_type(), x.device(), "x", running_mean, running_var, weight, bias, training,
+                   eps);
+  if (!training) return;
+  c10::SymInt rows = 1;
+  for (int64_t d = 0; d < x.dim() - 1; ++d) rows *= x.sym_size(d);
+  TORCH_CHECK_VALUE(rows != 1, "x must have more than one value per channel in training, but got ", describe("x", x));
 }
 
 void check_gradient(const Tensor& grad_output, const Tensor& x, const optional<Tensor>& output,
@@ -130,11 +143,20 @@ Triple backward_meta(const Tensor& grad_output, const Tensor& x, const optional<
 // ---- CPU ------------------------------------------------------------------------------------------------------------
 
 template <class T>
-void inverse_deviations(const Tensor& variance, double eps, const Tensor& invstd) {
+void inverse_deviations_of(const Tensor& variance, double eps, const Tensor& invstd) {
   const T* var = variance.const_data_ptr<T>();
   T* result = invstd.mutable_data_ptr<T>();
   for (int64_t c = 0; c < variance.numel(); ++c) result[c] = 1 / std::sqrt(var[c] + static_cast<T>(eps));
 }
+
+}  // namespace
+
+void inverse_deviations(const Tensor& variance, double eps, const Tensor& invstd) {
+  const bool is_double = variance.scalar_type() == at::kDouble;
+  (is_double ? inverse_deviations_of<double> : inverse_deviations_of<float>)(variance, eps, invstd);
+}
+
+namespace {
 
 // Calls body(first, count) for one group of channels after another. A group is so large that the kernel's sums and the
 // values of this file, at most six a channel, fit into the thread's arena.
@@ -194,8 +216,7 @@ Triple normalised(const Tensor& x, const optional<Tensor>& running_mean, const o
     const Tensor group_mean = training || keeps ? statistic(mean) : moving_mean, group_invstd = statistic(invstd);
     if (!training) {
       if (keeps) group_mean.copy_(moving_mean);
-      const auto deviations = compute == at::kDouble ? inverse_deviations<double> : inverse_deviations<float>;
-      deviations(moving_var, eps, group_invstd);
+      inverse_deviations(moving_var, eps, group_invstd);
     }
     const cpu::BatchNormForward params{rows,
                                        count,
@@ -301,8 +322,6 @@ Tensor call(const Tensor& x, const optional<Tensor>& running_mean, const optiona
   return op.call(x, running_mean, running_var, weight, bias, training, momentum, eps, activation);
 }
 
-namespace {
-
 // ---- autograd -------------------------------------------------------------------------------------------------------
 
 Triple call_forward(const Tensor& x, const optional<Tensor>& running_mean, const optional<Tensor>& running_var,
@@ -343,6 +362,8 @@ Triple differentiable_backward(const Tensor& grad_output, const Tensor& x, const
   const auto parameter_type = weight.defined() ? weight.scalar_type() : type;
   return {dx.reshape(x.sizes()).to(x.scalar_type()), product.sum(0).to(parameter_type), dz.sum(0).to(parameter_type)};
 }
+
+namespace {
 
 struct BatchNorm {
   static constexpr const char* kName = "NamegenExtBatchNormBackward";

@@ -262,8 +262,6 @@ Tensor call(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& 
   return op.call(tokens, embedding_weight, linear_weight, linear_bias, activation);
 }
 
-namespace {
-
 // ---- autograd -------------------------------------------------------------------------------------------------------
 
 Gradients call_backward(const Tensor& grad_output, const Tensor& tokens, const Tensor& embedding_weight,
@@ -296,6 +294,8 @@ Gradients differentiable_backward(const Tensor& grad_output, const Tensor& token
   if (output_mask[2]) std::get<2>(result) = d.sum(0);  // (H)
   return result;
 }
+
+namespace {
 
 struct EmbeddingConcatLinear {
   static constexpr const char* kName = "NamegenExtEmbeddingConcatLinearBackward";

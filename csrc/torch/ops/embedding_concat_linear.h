@@ -21,6 +21,16 @@ void check_gradient(const Tensor& grad_output, const Tensor& tokens, const Tenso
 Tensor call(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& linear_weight,
             const optional<Tensor>& linear_bias, std::string_view activation);
 
+// The same for torch.ops.namegen_ext.embedding_concat_linear_backward.
+Gradients call_backward(const Tensor& grad_output, const Tensor& tokens, const Tensor& embedding_weight,
+                        const Tensor& linear_weight, const optional<Tensor>& output, c10::string_view activation,
+                        std::array<bool, 3> output_mask);
+
+// The gradients by torch's own differentiable operators. `output` is used where `tanh` is true.
+Gradients differentiable_backward(const Tensor& grad_output, const Tensor& tokens, const Tensor& embedding_weight,
+                                  const Tensor& linear_weight, const Tensor& output, bool tanh,
+                                  std::array<bool, 3> output_mask);
+
 EmbeddingConcatLinearShape shape_of(const Tensor& tokens, const Tensor& embedding_weight, const Tensor& linear_weight);
 
 // The operator by torch's plain products. All tensors have one dtype; y is undefined where there is no activation.

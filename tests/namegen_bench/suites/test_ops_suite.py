@@ -34,6 +34,7 @@ def test_the_sizes_and_targets_to_be_measured_are_there() -> None:
     sizes = {"V": 27, "E": 10, "block": 3, "H": 200}, {"V": 5000, "E": 64, "block": 8, "H": 512}
     targets = {
         "embedding_concat_linear": {32: 2.5, 1024: 4.0, 16384: 6.0},
+        "embedding_concat_linear_batch_norm": {32: 3.3, 1024: 7.0, 16384: 6.5, 65536: 8.0},
         "batch_norm": {32: 2.0, 1024: 2.5, 16384: 2.5},
     }
     cases = ops_cases(quick=False)

@@ -24,15 +24,33 @@ int64_t CountModel::find(const Context& context, int64_t* path) const {
   int64_t node = 0, length = 0;
   path[length++] = node;
   for (int64_t age = 0; age < order_; ++age) {
-    const int32_t symbol = context.symbol(age);
-    const int32_t* begin = oldest_symbol_.data() + nodes_[node].first_child;
-    const int32_t* end = oldest_symbol_.data() + nodes_[node + 1].first_child;
-    const int32_t* child = std::lower_bound(begin, end, symbol);
-    if (child == end || *child != symbol) break;
-    node = child - oldest_symbol_.data();
+    const int64_t longer = child(node, context.symbol(age));
+    if (longer < 0) break;
+    node = longer;
     path[length++] = node;
   }
   return length;
+}
+
+int64_t CountModel::child(int64_t node, int32_t symbol) const {
+  const int32_t* begin = oldest_symbol_.data() + nodes_[node].first_child;
+  const int32_t* end = oldest_symbol_.data() + nodes_[node + 1].first_child;
+  const int32_t* found = std::lower_bound(begin, end, symbol);
+  return found == end || *found != symbol ? -1 : found - oldest_symbol_.data();
+}
+
+// A node's context without its newest symbol is its parent's without that symbol, and the node's oldest symbol before
+// it. Nodes stand breadth first, so that a parent is done before its children.
+bool CountModel::knows_beginnings() const {
+  const auto nodes = static_cast<int64_t>(oldest_symbol_.size());
+  std::vector<int64_t> beginning(nodes, 0);  // of the contexts of one symbol: the empty one
+  for (int64_t parent = 1; parent < nodes; ++parent) {
+    for (int64_t node = nodes_[parent].first_child; node < nodes_[parent + 1].first_child; ++node) {
+      beginning[node] = child(beginning[parent], oldest_symbol_[node]);
+      if (beginning[node] < 0) return false;
+    }
+  }
+  return true;
 }
 
 // From the longest context to the empty one: what the longer ones leave of a shorter one's probabilities is one factor.

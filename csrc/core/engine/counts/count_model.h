@@ -20,6 +20,22 @@ class CountModel {
   // P(target | context).
   double probability(const Context& context, int32_t target, int64_t* path) const;
 
+  // The node of the longest known context that ends a context, whose symbols symbol_of(age) gives from the newest, of
+  // age 0, to age order - 1.
+  template <class SymbolOf>
+  int64_t longest_known(const SymbolOf& symbol_of) const {
+    int64_t node = 0;
+    for (int64_t age = 0; age < order_; ++age) {
+      const int64_t longer = child(node, symbol_of(age));
+      if (longer < 0) break;
+      node = longer;
+    }
+    return node;
+  }
+  // Whether every known context is known without its newest symbol too. It is so for counts of whole texts. The longest
+  // known context after a further symbol then follows from the longest known one before it.
+  bool knows_beginnings() const;
+
  private:
   // What is read together stands together: most of the time goes with waiting for memory.
   struct Node {
@@ -31,6 +47,8 @@ class CountModel {
     int32_t symbol;
   };
   int64_t find(const Context& context, int64_t* path) const;
+  // The child of a node with a symbol at its old end; -1 where there is none.
+  int64_t child(int64_t node, int32_t symbol) const;
 
   int64_t vocab_, order_;
   std::vector<Node> nodes_;  // (nodes + 1)

@@ -13,20 +13,30 @@
 
 namespace namegen::engine {
 
-// Token + position embedding -> layers -> layer norm -> linear to the logits, without a bias. A layer is
+// (x - mean) * rstd, times a weight and plus a bias; or x / sqrt(mean(x^2) + eps) without either.
+enum class GptNorms { kLayer, kRms };
+// The exact GELU, its approximation by tanh, or max(x, 0).
+enum class GptActivation { kGelu, kGeluTanh, kRelu };
+
+// Token + position embedding (-> norm) -> layers (-> norm) -> linear to the logits, without a bias. A layer is
 //
-//     x = x + output(attention(norm_1(x))),    x = x + linear_2(gelu(linear_1(norm_2(x))))
+//     x = x + output(attention(norm_1(x))),    x = x + linear_2(activation(linear_1(norm_2(x))))
 //
-// with biases in all four linears, and causal attention of `heads` heads of embed / heads values each.
+// with causal attention of `heads` heads of embed / heads values each.
 struct GptNetwork {
   int64_t vocab;  // V
   int64_t block;  // T, the most positions of a sequence
   int64_t embed;  // E, the width of the residual stream
   int64_t layers;
-  int64_t heads;   // divides embed
-  int64_t hidden;  // outputs of linear_1
-  bool tied;       // whether the last linear's weight is that of the token embedding
-  double eps;      // of the layer norms
+  int64_t heads;                // divides embed
+  int64_t hidden;               // outputs of linear_1
+  bool tied;                    // whether the last linear's weight is that of the token embedding
+  double eps;                   // of the norms
+  bool biases = true;           // of the layers' linears and of layer norms
+  bool final_norm = true;       // behind the layers
+  bool embedding_norm = false;  // before them
+  GptNorms norms = GptNorms::kLayer;
+  GptActivation activation = GptActivation::kGelu;
 };
 
 // Asked between pieces of work, by any of the threads that do it: whether to stop.
@@ -39,9 +49,9 @@ class GptEngine {
  public:
   virtual ~GptEngine() = default;
 
-  // Parameters in the order token embedding, position embedding; of each layer norm_1, projections to query, key and
-  // value, output, norm_2, linear_1, linear_2, each weight and bias; last norm's weight and bias; the head's weight
-  // where it is not tied.
+  // Parameters in the order token embedding, position embedding; embedding norm; of each layer norm_1, projections to
+  // query, key and value, output, norm_2, linear_1, linear_2; last norm; the head's weight where it is not tied. Each
+  // has a weight and a bias, as far as the network has them.
   virtual int64_t parameter_count() const = 0;
   virtual ParameterShape parameter_shape(int64_t parameter) const = 0;
   // Copies in (take) and out (give), in torch's layout and the engine's type.

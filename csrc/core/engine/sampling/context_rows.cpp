@@ -30,4 +30,11 @@ void ContextRows::compute(const Key* contexts, int64_t count, bool without_end, 
   if (!finite) throw NonFiniteLogits();
 }
 
+void ContextRows::probabilities(const Key* contexts, int64_t count, bool without_end, double* output) {
+  const float* logits = predictions_->logits(contexts, count);
+  const bool finite = kernels_.probabilities({logits, padded(vocab_), count, vocab_, shaping_.temperature,
+                                              shaping_.top_k, without_end, scratch_.data(), output});
+  if (!finite) throw NonFiniteLogits();
+}
+
 }  // namespace namegen::sampling

@@ -32,6 +32,8 @@ class ContextRows {
   // Writes the row of each of up to Predictions::kMostContexts contexts to rows[row[i]]. With `without_end`, symbol 0
   // cannot be drawn. Throws NonFiniteLogits.
   void compute(const Key* contexts, int64_t count, bool without_end, const Rows& rows, const uint32_t* row);
+  // Writes their probabilities (count, vocab) instead.
+  void probabilities(const Key* contexts, int64_t count, bool without_end, double* output);
 
  private:
   int64_t vocab_;

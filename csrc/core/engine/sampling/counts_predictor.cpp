@@ -54,8 +54,15 @@ class CountPredictions final : public Predictions {
 }  // namespace
 
 CountsPredictor::CountsPredictor(std::shared_ptr<const counts::CountModel> model)
-    : Predictor(model->vocab(), model->order()), model_(std::move(model)) {
+    : Predictor(model->vocab(), model->order()), model_(std::move(model)), has_classes_(model_->knows_beginnings()) {
   set_block(model_->order());
+}
+
+Key CountsPredictor::class_of(Key context) const {
+  if (!has_classes_) return context;
+  const Key symbol = (Key{1} << bits()) - 1;
+  return static_cast<Key>(
+      model_->longest_known([&](int64_t age) { return static_cast<int32_t>(context >> (age * bits()) & symbol); }));
 }
 
 std::unique_ptr<Predictions> CountsPredictor::start(std::shared_ptr<const Predictor> self) const {

@@ -49,8 +49,10 @@ NameStream::NameStream(std::unique_ptr<Sampler> sampler, std::string training_na
 std::string NameStream::next(const Poll& poll) {
   if (ended()) return {};
   const int64_t left = options_.names - counts_.names;
-  const int64_t count = is_filtered() ? batch_size_ : std::min(batch_size_, left);
-  std::string text = drawn(count, poll);
+  const int64_t wanted = is_filtered() ? batch_size_ : std::min(batch_size_, left);
+  Part part = drawn(wanted, poll);
+  std::string& text = part.text;
+  const int64_t count = part.too_few ? std::count(text.begin(), text.end(), '\n') : wanted;
   if (is_filtered() || keeps_names() || training_names_.size() > 0) {
     text.resize(filter(text));
   } else {  // there is nothing to look up
@@ -61,24 +63,39 @@ std::string NameStream::next(const Poll& poll) {
   }
   position_ += static_cast<uint64_t>(count);
   batch_size_ = batch_size_ > options_.batch_size / 2 ? options_.batch_size : 2 * batch_size_;
-  return text;
+  too_few_ = part.too_few;
+  return std::move(text);
 }
 
-std::string NameStream::drawn(int64_t count, const Poll& poll) {
+NameStream::Part NameStream::drawn(int64_t count, const Poll& poll) {
   const int64_t threads = std::min<int64_t>(options_.threads, count / kNamesPerThread);
-  std::vector<std::string> parts(std::max<int64_t>(threads, 1));
+  std::vector<Part> parts(std::max<int64_t>(threads, 1));
   if (parts.size() == 1) {
-    samplers_[0]->draw(options_.seed, position_, count, parts[0], poll);
+    draw_part(0, 0, count, parts[0], poll);
     return std::move(parts[0]);
   }
   draw_on_threads(count, parts, poll);
-  std::string text;
-  for (const std::string& part : parts) text += part;
-  return text;
+  Part all;
+  for (const Part& part : parts) {
+    all.text += part.text;
+    if (part.too_few) {  // the names behind the one that was not found are not given
+      all.too_few = part.too_few;
+      break;
+    }
+  }
+  return all;
+}
+
+void NameStream::draw_part(size_t number, int64_t first, int64_t names, Part& part, const Poll& poll) {
+  try {
+    samplers_[number]->draw(options_.seed, position_ + static_cast<uint64_t>(first), names, part.text, poll);
+  } catch (const TooFewAccepted& too_few) {
+    part.too_few = too_few;
+  }
 }
 
 // Each thread draws a run of names of its own, while this one waits and polls. An error on any thread ends them all.
-void NameStream::draw_on_threads(int64_t count, std::vector<std::string>& parts, const Poll& poll) {
+void NameStream::draw_on_threads(int64_t count, std::vector<Part>& parts, const Poll& poll) {
   while (samplers_.size() < parts.size()) samplers_.push_back(samplers_[0]->copy());
   std::mutex mutex;
   std::condition_variable finished;
@@ -89,7 +106,7 @@ void NameStream::draw_on_threads(int64_t count, std::vector<std::string>& parts,
   const auto work = [&](size_t part, int64_t first, int64_t names) {
     std::exception_ptr own;
     try {
-      samplers_[part]->draw(options_.seed, position_ + static_cast<uint64_t>(first), names, parts[part], [&] {
+      draw_part(part, first, names, parts[part], [&] {
         if (stop) throw Stopped{};
       });
     } catch (const Stopped&) {

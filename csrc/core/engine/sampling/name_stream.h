@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,16 +43,23 @@ class NameStream {
   // Draws the next batch and returns the names that are given, each with a newline. It may be empty, where all names
   // were left out. Names drawn on several threads come in the same order. An exception of `poll` ends the call.
   std::string next(const Poll& poll);
-  bool ended() const { return counts_.names == options_.names || gave_up(); }
+  bool ended() const { return counts_.names == options_.names || gave_up() || too_few_.has_value(); }
   // Whether patience has come to its end. No more names come then.
   bool gave_up() const { return left_out_in_a_row_ >= options_.patience; }
+  // What the sampler threw, where it found a name too seldom. No more names come then.
+  const std::optional<TooFewAccepted>& too_few() const { return too_few_; }
   const Counts& counts() const { return counts_; }
 
  private:
   bool is_filtered() const { return options_.novel || options_.unique; }
   bool keeps_names() const { return options_.unique || options_.count_distinct; }
-  std::string drawn(int64_t count, const Poll& poll);
-  void draw_on_threads(int64_t count, std::vector<std::string>& parts, const Poll& poll);
+  struct Part {
+    std::string text;
+    std::optional<TooFewAccepted> too_few;
+  };
+  Part drawn(int64_t count, const Poll& poll);
+  void draw_part(size_t number, int64_t first, int64_t names, Part& part, const Poll& poll);
+  void draw_on_threads(int64_t count, std::vector<Part>& parts, const Poll& poll);
   size_t filter(std::string& text);
   void find_known(const std::string_view* names, size_t count, bool* known);
 
@@ -62,6 +70,7 @@ class NameStream {
   std::string folded_;  // names in hand, folded
   Counts counts_;
   int64_t left_out_in_a_row_ = 0;
+  std::optional<TooFewAccepted> too_few_;
   uint64_t position_ = 0;
   int64_t batch_size_;
 };

@@ -60,6 +60,9 @@ Key Predictor::context_of_window(const int64_t* symbols, int64_t width) const {
   return context;
 }
 
+bool Predictor::has_classes() const { return false; }
+Key Predictor::class_of(Key context) const { return context; }
+
 Key Predictor::next_state(Key, uint32_t) const { throw std::logic_error("a predictor with states has no next one"); }
 
 }  // namespace namegen::sampling

@@ -40,6 +40,11 @@ class Predictor {
   // The last `block` symbols of a key of a predictor of the same symbols that holds as many or more.
   Key last_symbols(Key symbols) const { return symbols & mask_; }
 
+  // Contexts of one class have the same probabilities, and stay in one class when a symbol is appended to each. Here
+  // each context is a class of its own; `has_classes` tells whether a predictor joins some.
+  virtual bool has_classes() const;
+  virtual Key class_of(Key context) const;
+
   int64_t num_contexts() const;  // vocab^block; throws std::invalid_argument from 2^32 on
   // The symbols that are a number, in base vocab, the oldest first; and its inverse.
   Key context_of(int64_t number) const;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -26,6 +27,21 @@ struct Spelling {
 // Throws std::invalid_argument, which names the field, where the spelling is not valid.
 void check_spelling(const Spelling& spelling);
 
+// Thrown where a name was rejected as often as allowed.
+class TooFewAccepted : public std::exception {
+ public:
+  TooFewAccepted(int64_t most_tries, int64_t accepted, int64_t tries)
+      : most_tries_(most_tries), accepted_(accepted), tries_(tries) {}
+  const char* what() const noexcept override { return "too few names are accepted"; }
+  int64_t most_tries() const { return most_tries_; }  // for one name
+  // The names that were accepted, and all tries, of the sampler that threw it and since it was made.
+  int64_t accepted() const { return accepted_; }
+  int64_t tries() const { return tries_; }
+
+ private:
+  int64_t most_tries_, accepted_, tries_;
+};
+
 class Sampler {
  public:
   virtual ~Sampler() = default;
@@ -34,7 +50,7 @@ class Sampler {
   virtual std::unique_ptr<Sampler> copy() const = 0;
 
   // Appends names number first to first + count - 1 of the seed's stream, each as UTF-8 and a newline. A name depends
-  // on the seed and its number alone.
+  // on the seed and its number alone. Where it throws TooFewAccepted, the names before the one not found are appended.
   virtual void draw(uint64_t seed, uint64_t first, int64_t count, std::string& text, const Poll& poll) = 0;
 };
 

@@ -35,15 +35,17 @@ inline int64_t row_width(int64_t vocab) {
 }
 
 // Philox4x32-10 for `count` samples of a seed's stream. Word j of sample first + slot[i] goes to words[j * stride + i].
-// The counter is (low half of the sample's number, high half, block, 0), and the key is the two halves of the seed.
+// The counter is (low half of the sample's number, high half, block, attempt), and the key is the two halves of the
+// seed.
 struct PhiloxWords {
   uint64_t seed;
   uint64_t first;
   const uint32_t* slot;  // (count)
   int64_t count;
   uint32_t block;
-  uint32_t* words;  // (4, stride), written up to whole vectors
-  int64_t stride;   // a multiple of 16, at least count
+  uint32_t* words;       // (4, stride), written up to whole vectors
+  int64_t stride;        // a multiple of 16, at least count
+  uint32_t attempt = 0;  // counts the tries for one name, where a try may be rejected
 };
 
 // Draws four symbols for each active name, from a table of all contexts.
@@ -114,6 +116,19 @@ struct Softmax {
   const uint32_t* row;  // (count): the row that each is written to
 };
 
+// Makes probabilities from logits, by the arithmetic of Softmax.
+struct Probabilities {
+  const float* logits;  // (count, stride), padded with zeros to whole cache lines
+  int64_t stride;
+  int64_t count;
+  int64_t vocab;
+  double temperature;
+  int64_t top_k;     // vocab where no symbol is left out
+  bool without_end;  // leave symbol 0 out before the k likeliest are chosen
+  double* scratch;   // (2, padded(vocab))
+  double* output;    // (count, vocab)
+};
+
 // Shapes logits, as Softmax does, and sums up exp of them, for logarithms of probabilities:
 // log P(j) = shaped[j] - log_total.
 struct LogTotals {
@@ -166,8 +181,9 @@ struct SamplingKernels {
   // columns) numbers.
   void (*pack_weight)(const float* weight, int64_t depth, int64_t columns, float* packed);
   void (*product)(const Product&);
-  bool (*softmax)(const Softmax&);       // returns false where a logit is not finite
-  bool (*log_totals)(const LogTotals&);  // the same
+  bool (*softmax)(const Softmax&);              // returns false where a logit is not finite
+  bool (*probabilities)(const Probabilities&);  // the same
+  bool (*log_totals)(const LogTotals&);         // the same
   void (*logarithms)(const Logarithms&);
   void (*weighted_sum)(const WeightedSum&);
 };

@@ -50,7 +50,9 @@ enum class Slot : int {
   kValue = 0,
   kFirstState = 1,   // momentum_buffer or exp_avg
   kSecondState = 2,  // exp_avg_sq
+  kAverage = 3,      // the moving average of the value, where one is kept
 };
+inline constexpr int kSlotCount = 4;
 
 struct Steps {
   const int64_t* indices;        // (count, batch), each below the n of set_examples
@@ -58,6 +60,8 @@ struct Steps {
   double* losses;                // (count), written: in nats, each taken before the step's update
   int64_t count;                 // K
   int64_t batch;                 // B
+  // Where an average is kept, (count): it moves by such a share of its distance to the values after each step.
+  const double* average_shares = nullptr;
 };
 
 class StepEngine {

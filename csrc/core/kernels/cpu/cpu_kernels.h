@@ -95,6 +95,50 @@ struct BatchNormBackward {
   Activation activation;
 };
 
+struct EmbeddingConcatLinearBatchNormForward {
+  EmbeddingConcatLinearShape shape;
+  const int32_t* tokens;      // (N, T), each in [0, V)
+  const void* embedding;      // (V, E) data
+  const void* linear_weight;  // (H, T*E) data
+  const void* linear_bias;    // (H) data, or null
+  void* output;               // (N, H) data
+  const void* weight;         // (H) data, or null for 1
+  const void* bias;           // (H) data, or null for 0
+  void* mean;                 // (H) data: the batch's, written when training, else read
+  void* invstd;               // (H) data: 1 / sqrt(biased variance + eps), written when training, else read
+  void* running_mean;         // (H) data, updated when training, or null
+  void* running_var;          // (H) data, updated when training, or null
+  bool training;
+  double momentum;
+  double eps;
+  Activation activation;
+};
+
+struct EmbeddingConcatLinearBatchNormBackward {
+  EmbeddingConcatLinearShape shape;
+  const int32_t* tokens;      // (N, T), each in [0, V)
+  const void* embedding;      // (V, E) data
+  const void* linear_weight;  // (H, T*E) data
+  const void* linear_bias;    // (H) data, or null
+  const void* output;         // (N, H) data: y, read where the activation is tanh
+  const void* grad_output;    // (N, H) data
+  const void* weight;         // (H) data, or null for 1
+  const void* mean;           // (H) data: what the forward pass normalised with
+  const void* invstd;         // (H) data
+  void* grad_embedding;       // (V, E) data, or null where no gradient is wanted
+  void* grad_linear_weight;   // (H, T*E) data, or null
+  void* grad_linear_bias;     // (H) data, or null
+  void* grad_weight;          // (H) data, or null
+  void* grad_bias;            // (H) data, or null
+  bool training;              // whether mean and invstd depend on the tokens and the weights
+  Activation activation;
+};
+
+// Whether the kernels of embedding_concat_linear_batch_norm may be called: where symbols repeat, and their rows take no
+// more memory than the unfused layers hold. It depends on sizes alone. Elsewhere the two operators it is made of are
+// called.
+bool takes_embedding_concat_linear_batch_norm(const EmbeddingConcatLinearShape& shape, int64_t element_bytes);
+
 struct LinearForward {
   int64_t rows;          // N
   int64_t in_features;   // K
@@ -128,6 +172,8 @@ struct Kernels {
   void (*batch_norm_forward[kDTypeCount])(const BatchNormForward&, Context&);
   void (*batch_norm_backward[kDTypeCount])(const BatchNormBackward&, Context&);
   // For float32 and float64 alone.
+  void (*embedding_concat_linear_batch_norm_forward[2])(const EmbeddingConcatLinearBatchNormForward&, Context&);
+  void (*embedding_concat_linear_batch_norm_backward[2])(const EmbeddingConcatLinearBatchNormBackward&, Context&);
   void (*linear_forward[2])(const LinearForward&, Context&);
   void (*linear_backward[2])(const LinearBackward&, Context&);
   // x -> gelu(x) and its derivative, for float32 and float64 alone.

@@ -17,6 +17,8 @@ const Kernels kKernels = {
     {batch_norm_forward<float>, batch_norm_forward<double>, batch_norm_forward<BFloat16>, batch_norm_forward<Float16>},
     {batch_norm_backward<float>, batch_norm_backward<double>, batch_norm_backward<BFloat16>,
      batch_norm_backward<Float16>},
+    {embedding_concat_linear_batch_norm_forward<float>, embedding_concat_linear_batch_norm_forward<double>},
+    {embedding_concat_linear_batch_norm_backward<float>, embedding_concat_linear_batch_norm_backward<double>},
     {linear_forward<float>, linear_forward<double>},
     {linear_backward<float>, linear_backward<double>},
     {gelu_array<float>, gelu_array<double>},

@@ -22,6 +22,10 @@ template <class Data>
 void batch_norm_forward(const BatchNormForward& p, Context& context);
 template <class Data>
 void batch_norm_backward(const BatchNormBackward& p, Context& context);
+template <class T>
+void embedding_concat_linear_batch_norm_forward(const EmbeddingConcatLinearBatchNormForward& p, Context& context);
+template <class T>
+void embedding_concat_linear_batch_norm_backward(const EmbeddingConcatLinearBatchNormBackward& p, Context& context);
 template <class Data>
 void linear_forward(const LinearForward& p, Context& context);
 template <class Data>

@@ -22,6 +22,7 @@ from namegen_bench.measuring.timing import Sampler, measure
 from namegen_bench.names import FUSED_OP, OPS, STOCK, SUITE_PEERS
 from namegen_bench.suites.ops.batch_norm import BatchNormCase
 from namegen_bench.suites.ops.embedding_concat_linear import EmbeddingConcatLinearCase
+from namegen_bench.suites.ops.embedding_concat_linear_batch_norm import EmbeddingConcatLinearBatchNormCase
 from namegen_bench.suites.ops.linear import LinearCase
 from namegen_bench.suites.ops.op_case import (
     FORWARD,
@@ -49,8 +50,19 @@ _CASES: tuple[OpCase, ...] = (
         block_size=3,
         hidden_size=200,
     ),
+    EmbeddingConcatLinearBatchNormCase(
+        batches=_BATCHES,
+        targets=((32, 3.3), (1024, 7.0), (16384, 6.5), (65536, 8.0)),
+        vocab_size=27,
+        embedding_dim=10,
+        block_size=3,
+        hidden_size=200,
+    ),
     BatchNormCase(batches=_BATCHES, targets=((32, 2.0), (1024, 2.5), (16384, 2.5)), hidden_size=200),
     EmbeddingConcatLinearCase(
+        batches=_FEW_BATCHES, targets=(), vocab_size=5000, embedding_dim=64, block_size=8, hidden_size=512
+    ),
+    EmbeddingConcatLinearBatchNormCase(
         batches=_FEW_BATCHES, targets=(), vocab_size=5000, embedding_dim=64, block_size=8, hidden_size=512
     ),
     BatchNormCase(batches=_FEW_BATCHES, targets=(), hidden_size=512),

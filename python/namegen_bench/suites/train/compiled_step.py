@@ -37,7 +37,10 @@ class CompiledStepPeer:
         model = case.build_model(data.vocab_size)
         parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
         buffers = dict(model.named_buffers())
-        learning_rate = case.learning_rate
+        learning_rate, adamw = case.learning_rate, case.adamw
+        means = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
+        squares = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
+        updates = torch.zeros(())
         self.tokens, self.targets = data.tokens, data.targets
         self.indices = case.build_indices(len(data.targets))
 
@@ -50,8 +53,18 @@ class CompiledStepPeer:
 
         def step(tokens: Tensor, targets: Tensor) -> Tensor:
             gradients, (loss, moved) = grad_and_value(loss_of, has_aux=True)(parameters, tokens, targets)
-            for name, parameter in parameters.items():
-                parameter.sub_(gradients[name], alpha=learning_rate)
+            if case.is_adamw:
+                updates.add_(1)
+                by_mean, by_square = 1 - adamw.beta1**updates, 1 - adamw.beta2**updates
+                for name, parameter in parameters.items():
+                    gradient, mean, square = gradients[name], means[name], squares[name]
+                    mean.lerp_(gradient, 1 - adamw.beta1)
+                    square.mul_(adamw.beta2).addcmul_(gradient, gradient, value=1 - adamw.beta2)
+                    moved_by = mean / by_mean / ((square / by_square).sqrt() + 1e-8)
+                    parameter.mul_(1 - learning_rate * adamw.weight_decay).sub_(moved_by, alpha=learning_rate)
+            else:
+                for name, parameter in parameters.items():
+                    parameter.sub_(gradients[name], alpha=learning_rate)
             for name, buffer in buffers.items():
                 buffer.copy_(moved[name])
             return loss

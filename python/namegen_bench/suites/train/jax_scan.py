@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from namegen_bench.suites.train.jax_gpt import JaxGptPeer
 from namegen_bench.suites.train.train_case import PeerUnavailableError, TrainCase, TrainData
 from namegen_bench.suites.train.weights import LevelWeights, read_weights
 
@@ -129,7 +130,7 @@ def load_jax(threads: int) -> None:
         raise PeerUnavailableError(f"JAX does not work: {error}") from None
 
 
-def jax_scan(case: TrainCase, data: TrainData, threads: int) -> JaxScanPeer:
+def jax_scan(case: TrainCase, data: TrainData, threads: int) -> JaxScanPeer | JaxGptPeer:
     """Train in JAX.
 
     Raises:
@@ -138,7 +139,7 @@ def jax_scan(case: TrainCase, data: TrainData, threads: int) -> JaxScanPeer:
     """
     load_jax(threads)
     try:
-        return JaxScanPeer(case, data)
+        return JaxGptPeer(case, data) if case.model == "gpt" else JaxScanPeer(case, data)
     except (ImportError, RuntimeError) as error:
         if isinstance(error, PeerUnavailableError):
             raise

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from namegen_bench.suites.train.train_case import PeerUnavailableError, TrainCase, TrainData
 from namegen_ext.engine import UnsupportedModelError
 from namegen_ext.fusion import fuse
-from namegen_ext.training import build_optimizer
 from namegen_ext.training.engine_steps import EngineSteps
 from namegen_ext.training.steps import AutogradSteps, StepRunner
 
@@ -37,7 +36,7 @@ class ModulePeer:
         note: str = "",
     ) -> None:
         self.note = note
-        optimizer = build_optimizer("sgd", model.parameters(), learning_rate=case.learning_rate)
+        optimizer = case.build_optimizer(model.parameters())
         self.steps: StepRunner = backend(model, optimizer, data.tokens, data.targets)
         self.indices = case.build_indices(len(data.targets))
         self.learning_rate = case.learning_rate

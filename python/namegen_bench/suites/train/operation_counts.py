@@ -37,14 +37,18 @@ from namegen_ext.models import GPT
 # both matrices are two more products of the same size.
 _FORWARD = 2
 _PRODUCTS = 3 * _FORWARD
-_UPDATE = 2  # operations for each parameter: its gradient is multiplied by the rate and subtracted
+# Operations for each parameter. SGD multiplies the gradient by the rate and subtracts it. AdamW moves the averages of
+# the gradient (3) and of its square (4). It divides one by the root of the other (2, counted as any), adds eps,
+# multiplies by the rate, decays the parameter (1 each), and subtracts.
+_UPDATE, _ADAMW_UPDATE = 2, 13
+_SGD_ARRAYS, _ADAMW_ARRAYS = 1, 3  # that are read and written
 _FLOAT_BYTES, _INDEX_BYTES = 4, 8
 
 _COUNTED_STEPS = 20  # the work is the mean over the minibatches of this many steps
 
 
 def work_per_step(case: TrainCase, data: TrainData) -> Work:
-    """Count the least work of a step of SGD, as the mean over the first minibatches."""
+    """Count the least work of a step, as the mean over the first minibatches."""
     minibatches = case.build_indices(len(data.targets)).steps(0, min(case.steps, _COUNTED_STEPS))  # (K, B)
     model = case.build_model(data.vocab_size)
     if isinstance(model, GPT):
@@ -56,7 +60,10 @@ def work_per_step(case: TrainCase, data: TrainData) -> Work:
     example = (
         1 + data.tokens[0].numel() + data.targets[0].numel()
     )  # integers of one example: index, tokens, targets
-    moved = _INDEX_BYTES * case.batch_size * example + 2 * _FLOAT_BYTES * _size(model)
+    if case.is_adamw:
+        operations += (_ADAMW_UPDATE - _UPDATE) * _size(model)
+    arrays = _ADAMW_ARRAYS if case.is_adamw else _SGD_ARRAYS
+    moved = _INDEX_BYTES * case.batch_size * example + 2 * _FLOAT_BYTES * arrays * _size(model)
     return Work(operations, moved)
 
 

@@ -126,7 +126,8 @@ def run_race(
         f"{rates[threads].floor_seconds(work) * 1e6:,.3g} us with {threads} thread{'s' * (threads > 1)}"
         for threads in thread_counts
     )
-    floor = f"{where}: the floor is {floors}: {work.operations / 1e6:,.3g} million operations"
+    once = ", equal prefixes counted once" if case.model == "gpt" else ""
+    floor = f"{where}: the floor is {floors}: {work.operations / 1e6:,.3g} million operations{once}"
     return Race(*best_of_threads(measured), (*notes, floor))
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import Parameter
 
 from namegen_bench.measuring.workers import PeerUnavailableError
 from namegen_ext.models import GPT, MLP, Bigram, WaveNet
-from namegen_ext.training import Corpus, MinibatchIndices
+from namegen_ext.training import Corpus, MinibatchIndices, build_optimizer
 
 __all__ = ["PeerUnavailableError", "TrainCase", "TrainData", "TrainPeer", "build_data"]
 
@@ -21,8 +22,8 @@ _SPLIT_SEED = 42
 class TrainPeer(Protocol):
     """One way to run training steps.
 
-    A step gathers a minibatch, runs the model forward and backward, and makes an SGD update. The examples of each step
-    come from MinibatchIndices, and are drawn while the steps run.
+    A step gathers a minibatch, runs the model forward and backward, and makes an update by SGD or AdamW. The examples
+    of each step come from MinibatchIndices, and are drawn while the steps run.
     """
 
     def run(self, start: int, count: int) -> Tensor:
@@ -32,6 +33,15 @@ class TrainPeer(Protocol):
             (count,), the loss of each step in nats, before the step's update.
 
         """
+
+
+@dataclass(frozen=True)
+class AdamW:
+    """The settings of AdamW; its eps is 1e-8."""
+
+    beta1: float = 0.9
+    beta2: float = 0.99
+    weight_decay: float = 0.01
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,9 @@ class TrainCase:
         num_layers: number of layers of the GPT.
         num_heads: number of attention heads of the GPT.
         learning_rate: the learning rate of every step.
+        is_adamw: whether the optimizer is AdamW; else plain SGD.
+        adamw: its settings.
+        gpt_options: options of the GPT beside its sizes.
         seed: the seed of the weights and of the choice of examples.
 
     """
@@ -70,11 +83,22 @@ class TrainCase:
     num_layers: int = 4
     num_heads: int = 4
     learning_rate: float = 0.1
+    is_adamw: bool = False
+    adamw: AdamW = AdamW()
+    gpt_options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 2147483647
+
+    def build_optimizer(self, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+        """Make torch's optimizer."""
+        if not self.is_adamw:
+            return build_optimizer("sgd", parameters, learning_rate=self.learning_rate)
+        return build_optimizer("adamw", parameters, learning_rate=self.learning_rate, **asdict(self.adamw))
 
     @property
     def name(self) -> str:
         """The case's name in the tables."""
+        if self.model == "gpt" and self.embedding_dim == 16:
+            return "microgpt"
         return f"{self.model} with batch norm" if self.batch_norm else self.model
 
     def sizes(self, vocab_size: int) -> dict[str, int]:
@@ -98,6 +122,7 @@ class TrainCase:
                 embedding_dim=self.embedding_dim,
                 num_layers=self.num_layers,
                 num_heads=self.num_heads,
+                **self.gpt_options,
                 generator=generator,
             )
         models: dict[str, type[MLP | WaveNet]] = {"mlp": MLP, "wavenet": WaveNet}

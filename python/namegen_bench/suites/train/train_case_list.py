@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from namegen_bench.names import COMPILED, COMPILED_AUTOTUNE, JAX, PLAIN_TENSORS
-from namegen_bench.suites.train.train_case import TrainCase
+from namegen_bench.names import COMPILED, COMPILED_AUTOTUNE, FUSED_LAYERS, JAX, PLAIN_TENSORS, STOCK
+from namegen_bench.suites.train.train_case import AdamW, TrainCase
 
 
 def _mlp(
@@ -44,10 +44,40 @@ _BIGRAM = TrainCase(
     model="bigram", batch_norm=False, batch_size=1024, steps=100, timed_steps=100, block_size=1
 )
 
-# The GPT has 204,544 parameters. It is usually trained with AdamW. Here it has SGD, as all other cases do, which makes
-# a step no slower.
+# The GPT has 204,544 parameters. It is trained with AdamW, by every peer.
 _GPT = TrainCase(
-    model="gpt", batch_norm=False, batch_size=32, steps=10, timed_steps=10, embedding_dim=64, block_size=16
+    model="gpt",
+    batch_norm=False,
+    batch_size=32,
+    steps=10,
+    timed_steps=10,
+    embedding_dim=64,
+    block_size=16,
+    learning_rate=0.0005,
+    is_adamw=True,
+    step_targets={STOCK: 8, FUSED_LAYERS: 5, JAX: 3},
+)
+_LARGE_GPT = replace(_GPT, batch_size=1024, steps=4, timed_steps=2, step_targets={STOCK: 14})
+# The model of "microgpt" has 4,192 parameters. A batch of 16 names is the smallest at which its ports are compared.
+_MICROGPT = TrainCase(
+    model="gpt",
+    batch_norm=False,
+    batch_size=16,
+    steps=100,
+    timed_steps=100,
+    embedding_dim=16,
+    num_layers=1,
+    block_size=16,
+    learning_rate=0.01,
+    is_adamw=True,
+    adamw=AdamW(beta1=0.85, beta2=0.99, weight_decay=0.0),
+    gpt_options={
+        "norm": "rms",
+        "activation": "relu",
+        "biases": False,
+        "final_norm": False,
+        "embedding_norm": True,
+    },
 )
 
 # The training loop runs as many steps in a call as take a tenth of a second. Here a call runs at most 300 steps, which
@@ -62,6 +92,8 @@ _CASES = (
     _wavenet(32, 100, target=1.6, plain=5.5, jax=1.8),
     _wavenet(1024, 16, target=1.8, plain=3.3, jax=1.8),
     _GPT,
+    _LARGE_GPT,
+    _MICROGPT,
 )
 # One case of each model, at its smaller batch.
 _QUICK_CASES = (
@@ -69,10 +101,11 @@ _QUICK_CASES = (
     replace(_GPT, steps=5, timed_steps=5),
 )
 
-# Compiling takes seconds to minutes for each number of threads. On a CPU, the mode max-autotune takes as long again and
-# is hardly faster, so it is measured only where steps are short and it has most to gain.
+# Compiling takes seconds to minutes for each number of threads, so one of the GPTs is compiled. On a CPU, the mode
+# max-autotune takes as long again and is hardly faster, so it is measured only where steps are short and it has most to
+# gain.
 COMPILED_CASES: dict[str, tuple[TrainCase, ...]] = {
-    COMPILED: _CASES[1:],
+    COMPILED: tuple(case for case in _CASES[1:] if case.model != "gpt" or case.batch_size == 32),
     COMPILED_AUTOTUNE: tuple(case for case in _CASES if case.batch_size == 32),
 }
 

@@ -365,11 +365,12 @@ inline void add_gradients(const AttentionShape& shape, int64_t count, const T* p
 }
 
 // Nodes [first, end) of a piece, in reverse order. The stacks are those that the nodes behind have left.
-template <HeadVectors Heads, class T>
-void attention_backward(const engine::ForestPiece& piece, int64_t first, int64_t end, const AttentionShape& shape,
-                        const AttentionRows<T>& a, T* ds) {
+// node_backward(node, positions on its path, row of gradients) computes dq, and adds to the gradients of the path.
+template <class T, class NodeBackward>
+inline void attention_backward_by(const engine::ForestPiece& piece, int64_t first, int64_t end,
+                                  const AttentionShape& shape, const AttentionRows<T>& a,
+                                  const NodeBackward& node_backward) {
   const int64_t embed = shape.embed, stride = padded<T>(embed);
-  const T scale = T(1) / square_root(T(shape.head_size));
   for (int64_t i = end - 1; i >= first; --i) {
     const int64_t depth = piece.depth[i], count = depth + 1;
     // The stacks hold the path of the next node. That node is a child of this one, or of a node above it.
@@ -377,11 +378,8 @@ void attention_backward(const engine::ForestPiece& piece, int64_t first, int64_t
     for (int64_t node = i; node >= 0 && piece.depth[node] >= shared; node = piece.parent[node]) {
       put_node(piece, shape, a, node);
     }
-    const T *query = a.projections.row(i), *gradient = a.output.row(i), *p = a.p + a.p_begin[i];
     T* target = a.gradients.row(i);
-    slopes<Heads>(gradient, a.values, shape, scale, count, p, ds);
-    add_gradients<Heads != HeadVectors::kPartial>(shape, count, p, ds, path_stride<T>(count), query, gradient, a,
-                                                  target);
+    node_backward(i, count, target);
     // All nodes below have added their share.
     T *dk = a.key_gradients + depth * stride, *dv = a.value_gradients + depth * stride;
     copy_row(dk, embed, target + embed);
@@ -389,6 +387,18 @@ void attention_backward(const engine::ForestPiece& piece, int64_t first, int64_t
     fill_zero(dk, embed);
     fill_zero(dv, embed);
   }
+}
+
+template <HeadVectors Heads, class T>
+void attention_backward(const engine::ForestPiece& piece, int64_t first, int64_t end, const AttentionShape& shape,
+                        const AttentionRows<T>& a, T* ds) {
+  const T scale = T(1) / square_root(T(shape.head_size));
+  attention_backward_by(piece, first, end, shape, a, [&](int64_t i, int64_t count, T* target) {
+    const T *query = a.projections.row(i), *gradient = a.output.row(i), *p = a.p + a.p_begin[i];
+    slopes<Heads>(gradient, a.values, shape, scale, count, p, ds);
+    add_gradients<Heads != HeadVectors::kPartial>(shape, count, p, ds, path_stride<T>(count), query, gradient, a,
+                                                  target);
+  });
 }
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

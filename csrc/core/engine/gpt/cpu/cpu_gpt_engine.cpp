@@ -41,6 +41,7 @@ class CpuGptEngine final : public engine::GptEngine {
       : network_(network), optimizer_(optimizer), layout_(network) {
     const int64_t states = optimizer.kind == OptimizerKind::kAdamW ? 2 : optimizer.momentum != 0 ? 1 : 0;
     for (int64_t slot = 0; slot <= states; ++slot) arena_[slot].resize(layout_.size);
+    if (optimizer.averages) arena_[static_cast<int>(Slot::kAverage)].resize(layout_.size);
     gradients_.resize(layout_.size);
     transposed_.resize(layout_.transposed_size);
   }
@@ -74,7 +75,7 @@ class CpuGptEngine final : public engine::GptEngine {
       const double loss = loss_and_gradients(context, interrupt);
       if (is_asked(interrupt)) return;
       steps.losses[k] = loss / double(forest_.target_count());
-      update(steps.learning_rates[k], context);
+      update(steps.learning_rates[k], optimizer_.averages ? steps.average_shares[k] : 0, context);
       ++updates_;
       ++*done;
     }
@@ -169,22 +170,42 @@ class CpuGptEngine final : public engine::GptEngine {
     return sum_of(losses_, shares_);
   }
 
-  void update(double learning_rate, Context& context) {
+  // Calls body(first, count) for slices of all parameters.
+  template <class Body>
+  void for_slices(int64_t work, Context& context, const Body& body) {
     constexpr int64_t kSlice = 4096;
-    const double micros = double(layout_.size) * double(4 + shares_) / kFlopsPerMicro;
-    parallel_for(context, ceil_div(layout_.size, kSlice), micros, [&](int64_t task) {
-      const int64_t first = task * kSlice;
+    const double micros = double(layout_.size) * double(work) / kFlopsPerMicro;
+    parallel_for(context, ceil_div(layout_.size, kSlice), micros,
+                 [&](int64_t task) { body(task * kSlice, smaller(kSlice, layout_.size - task * kSlice)); });
+  }
+
+  void add_shares(int64_t first, int64_t count) {
+    add_arrays(gradients_.data() + first, partial_.data() + first, shares_ - 1, layout_.size, count);
+  }
+
+  // The factor that brings the norm of all gradients down to the most that is allowed. What stands beyond a row's
+  // columns is left out.
+  double clip_factor_of_gradients() const {
+    double squares = 0;
+    for (int64_t p = 0; p < parameter_count(); ++p) squares += squares_of(place(p), gradients_.data());
+    return clip_factor(optimizer_.most_norm, __builtin_sqrt(squares));
+  }
+
+  void update(double learning_rate, double average_share, Context& context) {
+    const bool clips = optimizer_.most_norm > 0;
+    double scale = 1;
+    if (clips) {
+      for_slices(shares_, context, [&](int64_t first, int64_t count) { add_shares(first, count); });
+      scale = clip_factor_of_gradients();
+    }
+    const UpdateStep step(optimizer_, learning_rate, updates_, scale);
+    for_slices(4 + shares_, context, [&](int64_t first, int64_t count) {
       const auto state_at = [&](Slot slot) { return arena(slot) == nullptr ? nullptr : arena(slot) + first; };
       const UpdatePiece<T> piece{arena(Slot::kValue) + first, state_at(Slot::kFirstState), state_at(Slot::kSecondState),
-                                 gradients_.data() + first, smaller(kSlice, layout_.size - first)};
-      if (shares_ > 1) {
-        add_arrays(gradients_.data() + first, partial_.data() + first, shares_ - 1, layout_.size, piece.count);
-      }
-      if (optimizer_.kind == OptimizerKind::kAdamW) {
-        update_adamw<T>(optimizer_, piece, learning_rate, updates_);
-      } else {
-        update_sgd<T>(optimizer_, piece, T(learning_rate), updates_);
-      }
+                                 gradients_.data() + first, count};
+      if (!clips) add_shares(first, count);
+      update_values<T>(optimizer_, piece, step);
+      if (optimizer_.averages) update_average(state_at(Slot::kAverage), piece.value, count, T(average_share));
     });
     transpose_weights(context);
   }
@@ -204,9 +225,9 @@ class CpuGptEngine final : public engine::GptEngine {
   const GptNetwork network_;
   const Optimizer optimizer_;
   const GptLayout<T> layout_;
-  Array<T> arena_[3];   // by Slot; states that the optimizer lacks are empty
-  Array<T> gradients_;  // laid out as the values: the first share's, then the sum of all
-  Array<T> partial_;    // the other shares'
+  Array<T> arena_[engine::kSlotCount];  // by Slot; states that the optimizer lacks are empty
+  Array<T> gradients_;                  // laid out as the values: the first share's, then the sum of all
+  Array<T> partial_;                    // the other shares'
   Array<T> transposed_;
   bool transposed_is_current_ = false;
   int64_t updates_ = 0;

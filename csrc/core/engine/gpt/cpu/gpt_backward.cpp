@@ -1,7 +1,6 @@
 // The backward pass of the GPT over one piece of the forest: from the gradients of the logits to those of all
 // parameters.
 #include "engine/gpt/cpu/gpt_passes.h"
-#include "engine/gpt/cpu/layer_norm.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {
@@ -10,6 +9,8 @@ template <class T>
 struct Gradients {
   T* data;
   bool begin;  // true: the gradients of the weights in panels are written; false: they are added to
+  T* at(int64_t offset) const { return offset < 0 ? nullptr : data + offset; }
+  NormGradients<T> norm(const GptNorm& norm) const { return {at(norm.weight), at(norm.bias)}; }
 };
 
 // The gradients of a linear's weight and bias, from its input x and the gradient dy of its output.
@@ -17,7 +18,7 @@ template <class T>
 void linear_gradients(const GptLinear& linear, const Rows<T>& x, const Rows<T>& dy, int64_t count,
                       const Gradients<T>& gradients) {
   accumulate_product<T>(x, dy, count, {linear.inputs, linear.outputs}, gradients.data + linear.weight, gradients.begin);
-  add_row_sums(dy, count, linear.outputs, gradients.data + linear.bias);
+  if (linear.bias >= 0) add_row_sums(dy, count, linear.outputs, gradients.data + linear.bias);
 }
 
 // store_at(row, column, value): the vectors of dy @ weight^T, the gradient of a linear's input.
@@ -41,17 +42,7 @@ void attention_gradients(const GptParameters<T>& p, const engine::ForestPiece& p
   const AttentionRows<T> rows{kept.projections, y.from(-first),         wide.from(-first),
                               kept.p.data(),    m.p_begin.data(),       m.keys.data(),
                               m.values.data(),  m.key_gradients.data(), m.value_gradients.data()};
-  switch (head_vectors<T>(head_size)) {
-    case HeadVectors::kOne:
-      attention_backward<HeadVectors::kOne>(piece, first, end, shape, rows, m.ds.data());
-      break;
-    case HeadVectors::kWhole:
-      attention_backward<HeadVectors::kWhole>(piece, first, end, shape, rows, m.ds.data());
-      break;
-    case HeadVectors::kPartial:
-      attention_backward<HeadVectors::kPartial>(piece, first, end, shape, rows, m.ds.data());
-      break;
-  }
+  attend_backward(piece, first, end, shape, rows, m.ds.data());
 }
 
 // Takes nodes [first, end) of a piece back through one layer. Before the call dx is the gradient of the layer's output,
@@ -63,33 +54,30 @@ void layer_backward(const GptParameters<T>& p, const GptLayer& layer, const engi
   const auto block = [=](const Rows<T>& rows) { return rows.from(first); };
   const Rows<T> dx = block(m.x), y = m.y, wide = m.wide, slope = block(kept.slope);
   const Rows<T> xhat_1 = block(kept.xhat_1), xhat_2 = block(kept.xhat_2);
+  const Norm<T> norm_1 = p.norm(layer.norm_1), norm_2 = p.norm(layer.norm_2);
   const auto store_y = [=](int64_t r, int64_t c, Vec<T> value) { store(y.row(r) + c, value); };
 
   linear_gradients<T>(layer.linear_2, block(kept.hidden), dx, count, gradients);
   input_gradients<T>(p, layer.linear_2, dx, count, [=](int64_t r, int64_t c, Vec<T> value) {
     store(wide.row(r) + c, value * load(slope.row(r) + c));
   });
-  scale_rows<T>(xhat_2, count, embed, p.values + layer.norm_2.weight, p.values + layer.norm_2.bias, y);
-  linear_gradients<T>(layer.linear_1, y, wide, count, gradients);
+  linear_gradients<T>(layer.linear_1, scaled_rows(norm_2, xhat_2, count, embed, y), wide, count, gradients);
   input_gradients<T>(p, layer.linear_1, wide, count, store_y);
-  layer_norm_backward<true, T>(y, count, embed, xhat_2, kept.rstd_2.data() + first, p.values + layer.norm_2.weight,
-                               gradients.data + layer.norm_2.weight, gradients.data + layer.norm_2.bias, dx);
+  norm_backward<true, T>(norm_2, y, count, embed, xhat_2, kept.rstd_2.data() + first, gradients.norm(layer.norm_2), dx);
 
   linear_gradients<T>(layer.output, block(kept.attended), dx, count, gradients);
   input_gradients<T>(p, layer.output, dx, count, store_y);
   attention_gradients(p, piece, first, end, m, kept);
-  scale_rows<T>(xhat_1, count, embed, p.values + layer.norm_1.weight, p.values + layer.norm_1.bias, y);
-  linear_gradients<T>(layer.projections, y, wide, count, gradients);
+  linear_gradients<T>(layer.projections, scaled_rows(norm_1, xhat_1, count, embed, y), wide, count, gradients);
   input_gradients<T>(p, layer.projections, wide, count, store_y);
-  layer_norm_backward<true, T>(y, count, embed, xhat_1, kept.rstd_1.data() + first, p.values + layer.norm_1.weight,
-                               gradients.data + layer.norm_1.weight, gradients.data + layer.norm_1.bias, dx);
+  norm_backward<true, T>(norm_1, y, count, embed, xhat_1, kept.rstd_1.data() + first, gradients.norm(layer.norm_1), dx);
 }
 
 template <class T>
 void head_backward(const GptParameters<T>& p, const engine::ForestPiece& piece, PieceMemory<T>& m,
                    const Gradients<T>& gradients) {
   const int64_t embed = p.network.embed, stride = padded<T>(embed), vocab = p.network.vocab, nodes = piece.nodes;
-  const Rows<T> dlogits = m.logits, normed = m.normed, x = m.x;
+  const Rows<T> dlogits = m.logits, input = m.head_input, x = m.x;
   // The head's gradient is added to, because a tied head is also the token embedding.
   T* head = gradients.data + p.layout.head;
   for (int64_t panel = 0; panel < Panels<T>{stride}.count(); ++panel) {
@@ -97,7 +85,7 @@ void head_backward(const GptParameters<T>& p, const engine::ForestPiece& piece, 
     for (int64_t r0 = 0; r0 < nodes; r0 += kGradientRows) {
       with_vectors(Panels<T>{stride}.vectors(panel), [&](auto nv) {
         constexpr int NV = decltype(nv)::value;
-        const WholeRows<T, NV> rows_of_b{normed.row(r0) + first, normed.stride};
+        const WholeRows<T, NV> rows_of_b{input.row(r0) + first, input.stride};
         for (int64_t i0 = 0, tile; i0 < vocab; i0 += tile) {
           tile = tile_rows<NV>(vocab - i0);
           const auto a_of = [&](int64_t) { return ColumnsOfA<T>{dlogits.row(r0) + i0, dlogits.stride}; };
@@ -113,10 +101,11 @@ void head_backward(const GptParameters<T>& p, const engine::ForestPiece& piece, 
       });
     }
   }
-  multiply<T>({dlogits.data, dlogits.stride, 1, 0, vocab}, nodes, p.values + p.layout.head, stride, stride,
-              StoreRows<T>{x.data, x.stride});
-  layer_norm_backward<false, T>(x, nodes, embed, m.xhat, m.rstd.data(), p.values + p.layout.norm.weight,
-                                gradients.data + p.layout.norm.weight, gradients.data + p.layout.norm.bias, m.x);
+  multiply_padded<T>(dlogits, nodes, vocab, p.values + p.layout.head, stride, stride, StoreRows<T>{x.data, x.stride});
+  if (p.network.final_norm) {
+    norm_backward<false, T>(p.norm(p.layout.norm), x, nodes, embed, m.xhat, m.rstd.data(),
+                            gradients.norm(p.layout.norm), x);
+  }
 }
 
 template <class T>
@@ -147,7 +136,13 @@ void gpt_backward(const GptParameters<T>& p, const engine::ForestPiece& piece, P
                      *m.layers.data()[l], {gradients, begin && block == blocks - 1});
     }
   }
-  embedding_backward<T>(p, piece, m.x, gradients);
+  const Rows<T> dx = m.x;
+  if (p.network.embedding_norm) {
+    const Gradients<T> all{gradients, begin};
+    norm_backward<false, T>(p.norm(p.layout.embedding_norm), dx, piece.nodes, p.network.embed, m.embedded_xhat,
+                            m.embedded_rstd.data(), all.norm(p.layout.embedding_norm), dx);
+  }
+  embedding_backward<T>(p, piece, dx, gradients);
 }
 
 template void gpt_backward(const GptParameters<float>&, const engine::ForestPiece&, PieceMemory<float>&, float*, bool);

@@ -1,7 +1,6 @@
 // The GPT's forward pass over a piece of the forest, layer by layer.
+#include "engine/gpt/cpu/activations.h"
 #include "engine/gpt/cpu/gpt_passes.h"
-#include "engine/gpt/cpu/layer_norm.h"
-#include "kernels/cpu/gelu.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {
@@ -16,17 +15,28 @@ void embed_nodes(const GptParameters<T>& p, const engine::ForestPiece& piece, co
   }
 }
 
+// Normalises the embeddings in place.
+template <class T>
+void normalise_embeddings(const GptParameters<T>& p, int64_t nodes, PieceMemory<T>& m) {
+  const int64_t embed = p.network.embed;
+  const Rows<T> x = m.x;
+  const Rows<T> normed =
+      normalise_rows<T>(p.norm(p.layout.embedding_norm), x, nodes, embed, m.embedded_xhat, m.embedded_rstd.data(), x);
+  if (normed.data == x.data) return;
+  for (int64_t r = 0; r < nodes; ++r) copy_row(normed.row(r), padded<T>(embed), x.row(r));
+}
+
 // store_at(row, column, value): the vectors of x @ weight + bias.
 template <class T, class Store>
 void linear_rows(const GptParameters<T>& p, const GptLinear& linear, const Rows<T>& x, int64_t count,
                  const Store& store_at) {
-  const T* bias = p.values + linear.bias;
+  const T* bias = linear.bias < 0 ? nullptr : p.values + linear.bias;
   multiply_panels<T>(x, count, {linear.inputs, linear.outputs}, p.values + linear.weight,
                      [=](int64_t r, int64_t column, auto nv, const Vec<T>* sums) {
 #pragma GCC unroll 4
                        for (int v = 0; v < decltype(nv)::value; ++v) {
                          const int64_t at = column + v * kWidth<T>;
-                         store_at(r, at, sums[v] + load(bias + at));
+                         store_at(r, at, bias == nullptr ? sums[v] : sums[v] + load(bias + at));
                        }
                      });
 }
@@ -41,14 +51,17 @@ void add_linear_rows(const GptParameters<T>& p, const GptLinear& linear, const R
 }
 
 template <class T>
-void gelu_rows(const Rows<T>& x, int64_t count, int64_t columns, const Rows<T>& slope, bool training) {
-  for (int64_t r = 0; r < count; ++r) {
-    for (int64_t c = 0; c < columns; c += kWidth<T>) {
-      const ValueAndSlope<T> result = gelu_with_slope<T>(load(x.row(r) + c));
-      store(x.row(r) + c, result.value);
-      if (training) store(slope.row(r) + c, result.slope);
+void activate_rows(GptActivation activation, const Rows<T>& x, int64_t count, int64_t columns, const Rows<T>& slope,
+                   bool training) {
+  with_activation<T>(activation, [&](const auto& activated) {
+    for (int64_t r = 0; r < count; ++r) {
+      for (int64_t c = 0; c < columns; c += kWidth<T>) {
+        const ValueAndSlope<T> result = activated(load(x.row(r) + c));
+        store(x.row(r) + c, result.value);
+        if (training) store(slope.row(r) + c, result.slope);
+      }
     }
-  }
+  });
 }
 
 template <class T>
@@ -59,17 +72,7 @@ void attend_nodes(const GptParameters<T>& p, const engine::ForestPiece& piece, i
   const AttentionRows<T> rows{layer.projections, layer.attended,         {},
                               layer.p.data(),    m.p_begin.data(),       m.keys.data(),
                               m.values.data(),   m.key_gradients.data(), m.value_gradients.data()};
-  switch (head_vectors<T>(head_size)) {
-    case HeadVectors::kOne:
-      attention_forward<HeadVectors::kOne>(piece, first, end, shape, rows);
-      break;
-    case HeadVectors::kWhole:
-      attention_forward<HeadVectors::kWhole>(piece, first, end, shape, rows);
-      break;
-    case HeadVectors::kPartial:
-      attention_forward<HeadVectors::kPartial>(piece, first, end, shape, rows);
-      break;
-  }
+  attend_forward(piece, first, end, shape, rows);
 }
 
 // One layer of nodes [first, end) of a piece.
@@ -77,20 +80,19 @@ template <class T>
 void layer_forward(const GptParameters<T>& p, const GptLayer& layer, const engine::ForestPiece& piece, int64_t first,
                    int64_t end, PieceMemory<T>& m, LayerActivations<T>& kept, bool training) {
   const int64_t embed = p.network.embed, count = end - first;
-  const double eps = p.network.eps;
   const auto block = [=](const Rows<T>& rows) { return rows.from(first); };
   const Rows<T> x = block(m.x), y = m.y, projections = block(kept.projections), hidden = block(kept.hidden);
-  layer_norm<T>(x, count, embed, eps, p.values + layer.norm_1.weight, p.values + layer.norm_1.bias, block(kept.xhat_1),
-                kept.rstd_1.data() + first, y);
-  linear_rows<T>(p, layer.projections, y, count,
+  const Rows<T> normed_1 =
+      normalise_rows<T>(p.norm(layer.norm_1), x, count, embed, block(kept.xhat_1), kept.rstd_1.data() + first, y);
+  linear_rows<T>(p, layer.projections, normed_1, count,
                  [=](int64_t r, int64_t c, Vec<T> value) { store(projections.row(r) + c, value); });
   attend_nodes(p, piece, first, end, m, kept);
   add_linear_rows<T>(p, layer.output, block(kept.attended), count, x);
-  layer_norm<T>(x, count, embed, eps, p.values + layer.norm_2.weight, p.values + layer.norm_2.bias, block(kept.xhat_2),
-                kept.rstd_2.data() + first, y);
-  linear_rows<T>(p, layer.linear_1, y, count,
+  const Rows<T> normed_2 =
+      normalise_rows<T>(p.norm(layer.norm_2), x, count, embed, block(kept.xhat_2), kept.rstd_2.data() + first, y);
+  linear_rows<T>(p, layer.linear_1, normed_2, count,
                  [=](int64_t r, int64_t c, Vec<T> value) { store(hidden.row(r) + c, value); });
-  gelu_rows<T>(hidden, count, p.network.hidden, block(kept.slope), training);
+  activate_rows<T>(p.network.activation, hidden, count, p.network.hidden, block(kept.slope), training);
   add_linear_rows<T>(p, layer.linear_2, hidden, count, x);
 }
 
@@ -101,17 +103,20 @@ void gpt_forward(const GptParameters<T>& p, const engine::ForestPiece& piece, Pi
   const int64_t embed = p.network.embed, nodes = piece.nodes;
   m.begin_piece(p.network, piece);
   embed_nodes<T>(p, piece, m.x);
+  if (p.network.embedding_norm) normalise_embeddings(p, nodes, m);
   for (int64_t l = 0; l < p.network.layers; ++l) {
     for (int64_t first = 0; first < nodes; first += kBlockNodes) {
       layer_forward(p, p.layout.layers.data()[l], piece, first, smaller(first + kBlockNodes, nodes), m,
                     *m.layers.data()[training ? l : 0], training);
     }
   }
-  layer_norm<T>(m.x, nodes, embed, p.network.eps, p.values + p.layout.norm.weight, p.values + p.layout.norm.bias,
-                m.xhat, m.rstd.data(), m.normed);
-  const Rows<T> normed = m.normed, logits = m.logits;
-  multiply_rows<T>(normed.data, normed.stride, nodes, p.values + p.layout.head, padded<T>(embed), p.network.vocab,
-                   embed, [=](int64_t r, int64_t symbol, T product) { logits.row(r)[symbol] = product; });
+  m.head_input = m.x;
+  if (p.network.final_norm) {
+    m.head_input = normalise_rows<T>(p.norm(p.layout.norm), m.x, nodes, embed, m.xhat, m.rstd.data(), m.normed);
+  }
+  const Rows<T> input = m.head_input, logits = m.logits;
+  multiply_rows<T>(input.data, input.stride, nodes, p.values + p.layout.head, padded<T>(embed), p.network.vocab, embed,
+                   [=](int64_t r, int64_t symbol, T product) { logits.row(r)[symbol] = product; });
 }
 
 template void gpt_forward(const GptParameters<float>&, const engine::ForestPiece&, PieceMemory<float>&, bool);

@@ -7,6 +7,7 @@
 
 #include "engine/gpt/gpt_engine.h"
 #include "engine/training/cpu/parameters.h"
+#include "kernels/cpu/optimizers.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
@@ -27,11 +28,11 @@ struct PanelMatrix {
 struct GptLinear {
   int64_t inputs, outputs;
   int64_t weight;      // offset of the (inputs, outputs) matrix in panels
-  int64_t bias;        // offset of (padded outputs)
+  int64_t bias;        // offset of (padded outputs), or -1
   int64_t transposed;  // offset of the (outputs, inputs) matrix in panels, in the second copy
 };
 
-// Offsets of a layer norm's weight and bias, each (padded E).
+// Offsets of a norm's weight and bias, each (padded E), or -1.
 struct GptNorm {
   int64_t weight, bias;
 };
@@ -53,7 +54,7 @@ struct GptLayout {
   Array<GptLayer> layers;
   Array<GptPlace> places;  // in the order of GptEngine's parameters
   int64_t token, position, head;
-  GptNorm norm;
+  GptNorm embedding_norm, norm;
   int64_t weights = 0;  // offset of the first weight in panels; these end at `size`. Their gradients are written, those
                         // of the parameters before them are added to.
   int64_t size = 0;
@@ -64,15 +65,16 @@ struct GptLayout {
     layers.resize(network.layers);
     token = rows_at(network.vocab, embed);
     position = rows_at(network.block, embed);
-    norm = norm_at(embed);
+    embedding_norm = norm_at(network, network.embedding_norm);
+    norm = norm_at(network, network.final_norm);
     head = network.tied ? token : rows_at(network.vocab, embed);
     for (int64_t l = 0; l < network.layers; ++l) {
-      layers.data()[l] = {norm_at(embed),
-                          norm_at(embed),
-                          linear_at(embed, 3 * embed),
-                          linear_at(embed, embed),
-                          linear_at(embed, network.hidden),
-                          linear_at(network.hidden, embed)};
+      layers.data()[l] = {norm_at(network, true),
+                          norm_at(network, true),
+                          linear_at(network, embed, 3 * embed),
+                          linear_at(network, embed, embed),
+                          linear_at(network, embed, network.hidden),
+                          linear_at(network, network.hidden, embed)};
     }
     weights = size;
     for (int64_t l = 0; l < network.layers; ++l) {
@@ -93,26 +95,34 @@ struct GptLayout {
     size += rows * padded<T>(columns);
     return offset;
   }
-  GptNorm norm_at(int64_t embed) {
-    const int64_t weight = rows_at(1, embed);
-    return {weight, rows_at(1, embed)};
+  GptNorm norm_at(const GptNetwork& network, bool exists) {
+    if (!exists || network.norms == engine::GptNorms::kRms) return {-1, -1};
+    const int64_t weight = rows_at(1, network.embed);
+    return {weight, network.biases ? rows_at(1, network.embed) : -1};
   }
-  GptLinear linear_at(int64_t inputs, int64_t outputs) { return {inputs, outputs, -1, rows_at(1, outputs), -1}; }
+  GptLinear linear_at(const GptNetwork& network, int64_t inputs, int64_t outputs) {
+    return {inputs, outputs, -1, network.biases ? rows_at(1, outputs) : -1, -1};
+  }
 
   void list_places(const GptNetwork& network) {
     const int64_t embed = network.embed;
-    places.resize(4 + 12 * network.layers + (network.tied ? 0 : 1));
-    GptPlace* next = places.data();
+    Array<GptPlace> found;
+    found.resize(7 + 12 * network.layers);
+    GptPlace* next = found.data();
+    const auto add_vector = [&](int64_t offset, int64_t columns) {
+      if (offset >= 0) *next++ = {offset, 1, columns, false};
+    };
     const auto add_norm = [&](const GptNorm& n) {
-      *next++ = {n.weight, 1, embed, false};
-      *next++ = {n.bias, 1, embed, false};
+      add_vector(n.weight, embed);
+      add_vector(n.bias, embed);
     };
     const auto add_linear = [&](const GptLinear& linear) {
       *next++ = {linear.weight, linear.outputs, linear.inputs, true};
-      *next++ = {linear.bias, 1, linear.outputs, false};
+      add_vector(linear.bias, linear.outputs);
     };
     *next++ = {token, network.vocab, embed, false};
     *next++ = {position, network.block, embed, false};
+    add_norm(embedding_norm);
     for (int64_t l = 0; l < network.layers; ++l) {
       const GptLayer& layer = layers.data()[l];
       add_norm(layer.norm_1);
@@ -124,6 +134,8 @@ struct GptLayout {
     }
     add_norm(norm);
     if (!network.tied) *next++ = {head, network.vocab, embed, false};
+    places.resize(next - found.data());
+    for (int64_t p = 0; p < places.size(); ++p) places.data()[p] = found.data()[p];
   }
 };
 
@@ -160,6 +172,19 @@ inline void give_parameter(const GptPlace& place, const T* arena, T* data) {
   for (int64_t r = 0; r < place.rows; ++r, source += padded<T>(place.columns)) {
     __builtin_memcpy(data + r * place.columns, source, place.columns * sizeof(T));
   }
+}
+
+// The sum of the squares of a parameter's gradient.
+template <class T>
+inline double squares_of(const GptPlace& place, const T* gradients) {
+  const T* values = gradients + place.offset;
+  if (!place.panels) return sum_of_squares(values, place.rows, place.columns, padded<T>(place.columns));
+  const PanelMatrix<T> matrix{place.columns, place.rows};
+  double total = 0;
+  for (int64_t p = 0; p < matrix.panel_count(); ++p) {
+    total += sum_of_squares(values + matrix.panel(p), matrix.rows, matrix.width(p), matrix.stride(p));
+  }
+  return total;
 }
 
 // Writes the rows of a weight's second copy that one panel of outputs becomes.

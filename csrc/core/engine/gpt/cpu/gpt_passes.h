@@ -1,6 +1,7 @@
 // The passes of the GPT over one piece of the forest, for float and double.
 #pragma once
 
+#include "engine/gpt/cpu/norms.h"
 #include "engine/gpt/cpu/piece_memory.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
@@ -12,6 +13,8 @@ struct GptParameters {
   const GptLayout<T>& layout;
   const T* values;
   const T* transposed;
+  const T* at(int64_t offset) const { return offset < 0 ? nullptr : values + offset; }
+  Norm<T> norm(const GptNorm& norm) const { return {network.norms, network.eps, at(norm.weight), at(norm.bias)}; }
 };
 
 // Computes the logits of every node, in memory.logits. With `training` it keeps what the backward pass reads.

@@ -24,16 +24,35 @@ struct Rows {
   Rows from(int64_t first) const { return {data + first * stride, stride}; }
 };
 
-// finish(row, column, Constant<NV>, sums): the vectors of left (count, depth) @ matrix (depth, columns in panels).
+// finish(row, column, Constant<NV>, sums): the vectors of left (count, depth) @ b, whose rows of `columns` columns lie
+// `b_stride` apart. The last tile may read rows beyond the last one, as many as RowArray has. Then a few rows take one
+// tile, where `multiply` takes one for each power of two in their number.
+template <class T, class Finish>
+inline void multiply_padded(const Rows<T>& left, int64_t count, int64_t depth, const T* b, int64_t b_stride,
+                            int64_t columns, const Finish& finish_sums) {
+  const Finish finish = finish_sums;  // see `tile`
+  for_each_panel<T>(columns, [&](auto nv, const Panel& panel) {
+    constexpr int NV = decltype(nv)::value;
+    const int64_t column = panel.column;
+    const WholeRows<T, NV> rows_of_b{b + column, b_stride};
+    for_tiles<NV>(0, count, [&](int64_t r, int64_t rows) {
+      const auto a_of = [&](int64_t) { return StridedRowsOfA<T>{left.row(r), left.stride}; };
+      tile_of<NV, T>(rows, 1, depth, a_of, rows_of_b,
+                     [=](int i, const Vec<T>* sums) { finish(r + i, column, nv, sums); });
+    });
+  });
+}
+
+// The same for a matrix (depth, columns) in panels.
 template <class T, class Finish>
 inline void multiply_panels(const Rows<T>& left, int64_t count, const PanelMatrix<T>& matrix, const T* panels,
                             const Finish& finish_sums) {
   const Finish finish = finish_sums;  // see `tile`
   for (int64_t p = 0; p < matrix.panel_count(); ++p) {
     const int64_t first = p * kPanel<T>;
-    multiply<T>({left.data, left.stride, 1, 0, matrix.rows}, count, panels + matrix.panel(p), matrix.stride(p),
-                matrix.stride(p),
-                [=](int64_t r, int64_t column, auto nv, const Vec<T>* sums) { finish(r, first + column, nv, sums); });
+    multiply_padded<T>(
+        left, count, matrix.rows, panels + matrix.panel(p), matrix.stride(p), matrix.stride(p),
+        [=](int64_t r, int64_t column, auto nv, const Vec<T>* sums) { finish(r, first + column, nv, sums); });
   }
 }
 

@@ -2,7 +2,7 @@
 // and buffers that one layer uses after the other.
 #pragma once
 
-#include "engine/gpt/cpu/attention.h"
+#include "engine/gpt/cpu/packed_attention.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 
@@ -16,6 +16,7 @@ class RowArray {
  public:
   void reserve(int64_t rows, int64_t columns) {
     stride_ = activation_stride<T>(columns);
+    rows += kMostTileRows - 1;  // a tile may read so many rows beyond the last
     if (rows * stride_ > array_.size()) array_.resize(rows * stride_);
   }
   operator Rows<T>() const { return {array_.data(), stride_}; }
@@ -29,7 +30,7 @@ class RowArray {
 // What a layer keeps of a piece.
 template <class T>
 struct LayerActivations {
-  RowArray<T> xhat_1, xhat_2;  // (nodes, E), of the layer norms
+  RowArray<T> xhat_1, xhat_2;  // (nodes, E), of the norms
   Array<T> rstd_1, rstd_2;     // (nodes)
   RowArray<T> projections;     // (nodes, 3E)
   Array<T> p;                  // attention's probabilities, see AttentionRows
@@ -40,12 +41,15 @@ struct LayerActivations {
 template <class T>
 struct PieceMemory {
   Array<LayerActivations<T>*> layers;
-  RowArray<T> xhat, normed;  // (nodes, E), of the last layer norm
+  RowArray<T> embedded_xhat;  // (nodes, E), of the embedding norm
+  Array<T> embedded_rstd;
+  RowArray<T> xhat, normed;  // (nodes, E), of the last norm
   Array<T> rstd;
-  RowArray<T> logits;  // (nodes, V), then their gradients
-  RowArray<T> x;       // (nodes, E): the residual stream, then its gradient
-  RowArray<T> y;       // (block, E): what a linear reads, then the gradient of that
-  RowArray<T> wide;    // (block, hidden) or (nodes, 3E): gradients
+  Rows<T> head_input = {};  // (nodes, E): one of those, or x where there is no last norm
+  RowArray<T> logits;       // (nodes, V), then their gradients
+  RowArray<T> x;            // (nodes, E): the residual stream, then its gradient
+  RowArray<T> y;            // (block, E): what a linear reads, then the gradient of that
+  RowArray<T> wide;         // (block, hidden) or (nodes, 3E): gradients
   Array<int64_t> p_begin;
   Array<T> keys, values, key_gradients, value_gradients, ds;  // of attention
 
@@ -61,7 +65,7 @@ struct PieceMemory {
   void reserve(const GptNetwork& network, int64_t nodes, int64_t longest, bool training) {
     const int64_t embed = network.embed;
     grow_layers(training ? network.layers : 1);
-    const int64_t probabilities = nodes * network.heads * padded<T>(longest);
+    const int64_t probabilities = nodes * probabilities_of_node<T>(embed, network.heads, longest);
     for (int64_t l = 0; l < (training ? network.layers : 1); ++l) {
       LayerActivations<T>& layer = *layers.data()[l];
       for (RowArray<T>* array : {&layer.xhat_1, &layer.xhat_2, &layer.attended}) array->reserve(nodes, embed);
@@ -72,6 +76,10 @@ struct PieceMemory {
       if (training) layer.slope.reserve(nodes, network.hidden);
     }
     for (RowArray<T>* array : {&xhat, &normed, &x}) array->reserve(nodes, embed);
+    if (network.embedding_norm) {
+      embedded_xhat.reserve(nodes, embed);
+      grow(embedded_rstd, nodes);
+    }
     y.reserve(smaller(nodes, kBlockNodes), embed);
     grow(rstd, nodes);
     logits.reserve(nodes, network.vocab);
@@ -81,7 +89,7 @@ struct PieceMemory {
     for (Array<T>* array : {&keys, &values, &key_gradients, &value_gradients}) {
       grow(*array, larger(padded<T>(longest), 8) * padded<T>(embed));
     }
-    grow(ds, network.heads * padded<T>(longest));
+    grow(ds, larger(network.heads * padded<T>(longest), longest * kWidth<T>));
   }
 
   // Finds where each node's probabilities lie.
@@ -89,7 +97,7 @@ struct PieceMemory {
     int64_t next = 0;
     for (int64_t i = 0; i < piece.nodes; ++i) {
       p_begin.data()[i] = next;
-      next += padded<T>(network.heads * path_stride<T>(piece.depth[i] + 1));
+      next += probabilities_of_node<T>(network.embed, network.heads, piece.depth[i] + 1);
     }
   }
 

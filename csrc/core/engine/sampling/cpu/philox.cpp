@@ -46,7 +46,7 @@ void philox_words(const sampling::PhiloxWords& p) {
     }
     c0 += low;
     Lanes c1 = high + (c0 >> 32);
-    Lanes c2 = Lanes{} + p.block, c3 = {};
+    Lanes c2 = Lanes{} + p.block, c3 = Lanes{} + p.attempt;
     uint32_t k0 = static_cast<uint32_t>(p.seed), k1 = static_cast<uint32_t>(p.seed >> 32);
     for (int round = 0; round < 10; ++round, k0 += kWeyl0, k1 += kWeyl1) {
       const Lanes product0 = multiply(c0, kMultiplier0), product1 = multiply(c2, kMultiplier1);

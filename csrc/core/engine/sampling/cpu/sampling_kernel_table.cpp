@@ -16,6 +16,7 @@ const sampling::SamplingKernels kSamplingKernels = {
     pack_weight,
     product,
     softmax,
+    probabilities,
     log_totals,
     logarithms,
     weighted_sum,

@@ -17,6 +17,7 @@ void gathered_sum(const sampling::GatheredSum& p);
 void pack_weight(const float* weight, int64_t depth, int64_t columns, float* packed);
 void product(const sampling::Product& p);
 bool softmax(const sampling::Softmax& p);
+bool probabilities(const sampling::Probabilities& p);
 bool log_totals(const sampling::LogTotals& p);
 void logarithms(const sampling::Logarithms& p);
 void weighted_sum(const sampling::WeightedSum& p);

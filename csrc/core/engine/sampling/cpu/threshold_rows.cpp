@@ -54,6 +54,32 @@ inline double largest_of(const double* x, int64_t end) {
   return result;
 }
 
+// Calls write(i, weight) for each row of logits, with the weights exp((logit - largest) / temperature) of its symbols;
+// 0 for those that take no part. Returns false, and stops, where a logit is not finite.
+template <class Parameters, class Write>
+bool for_each_row(const Parameters& p, const Write& write) {
+  constexpr int kLanes = kWidth<double>;
+  const double infinity = __builtin_inf();
+  double* x = p.scratch;  // padded with -inf, since whole vectors are read
+  double* weight = p.scratch + sampling::padded(p.vocab);
+  const int64_t end = ceil_div(p.vocab, kLanes) * kLanes;
+  for (int64_t j = p.vocab; j < end; ++j) x[j] = -infinity;
+  for (int64_t i = 0; i < p.count; ++i) {
+    const float* logits = p.logits + i * p.stride;
+    if (!all_finite(logits, p.vocab)) return false;
+    for (int64_t j = 0; j < p.vocab; ++j) x[j] = logits[j];
+    if (p.without_end) x[0] = -infinity;
+    const double largest = largest_of(x, end);
+    if (p.top_k < p.vocab) keep_largest(x, p.vocab, p.top_k, weight);
+    for (int64_t j = 0; j < end; j += kLanes) {
+      const Vec<double> below = load(x + j) - largest;
+      store(weight + j, exp(p.temperature == 1 ? below : below / p.temperature));
+    }
+    write(i, weight);
+  }
+  return true;
+}
+
 }  // namespace
 
 void cumulative_to_rows(const sampling::Cumulative& p) {
@@ -91,31 +117,22 @@ bool log_totals(const sampling::LogTotals& p) {
 }
 
 bool softmax(const sampling::Softmax& p) {
-  constexpr int kLanes = kWidth<double>;
-  const double infinity = __builtin_inf();
-  double* x = p.scratch;  // padded with -inf, since whole vectors are read
-  double* weight = p.scratch + sampling::padded(p.vocab);
-  const int64_t end = ceil_div(p.vocab, kLanes) * kLanes;
-  for (int64_t j = p.vocab; j < end; ++j) x[j] = -infinity;
-  for (int64_t i = 0; i < p.count; ++i) {
-    const float* logits = p.logits + i * p.stride;
-    if (!all_finite(logits, p.vocab)) return false;
-    for (int64_t j = 0; j < p.vocab; ++j) x[j] = logits[j];
-    if (p.without_end) x[0] = -infinity;
-    const double largest = largest_of(x, end);
-    if (p.top_k < p.vocab) keep_largest(x, p.vocab, p.top_k, weight);
-    for (int64_t j = 0; j < end; j += kLanes) {
-      const Vec<double> below = load(x + j) - largest;
-      store(weight + j, exp(p.temperature == 1 ? below : below / p.temperature));
-    }
+  return for_each_row(p, [&](int64_t i, double* weight) {
     double total = 0;
     for (int64_t j = 0; j < p.vocab; ++j) {
       total += weight[j];
       weight[j] = total;  // cumulative from here on
     }
     write_row(weight, total, p.vocab, p.rows, p.row[i]);
-  }
-  return true;
+  });
+}
+
+bool probabilities(const sampling::Probabilities& p) {
+  return for_each_row(p, [&](int64_t i, const double* weight) {
+    double total = 0;
+    for (int64_t j = 0; j < p.vocab; ++j) total += weight[j];
+    for (int64_t j = 0; j < p.vocab; ++j) p.output[i * p.vocab + j] = weight[j] / total;
+  });
 }
 
 }  // namespace namegen::cpu::NAMEGEN_ISA

@@ -59,14 +59,17 @@ class CpuStepEngine final : public engine::StepEngine {
   }
 
   void run(const Steps& steps, Context& context) override {
-    state_.reserve(steps.batch);
+    // Pairs that are counted need no room for logits.
+    state_.reserve(steps.batch, counts_pairs(steps.batch) ? 0 : examples_->contexts(state_.network));
     if (!transposed_is_current_) transpose_weights(state_, context);
     transposed_is_current_ = true;
-    state_.update_at_once = state_.optimizer.kind == OptimizerKind::kSgd && ExampleChunks{steps.batch}.count() == 1;
+    state_.update_at_once = state_.optimizer.kind == OptimizerKind::kSgd && state_.optimizer.most_norm == 0 &&
+                            ExampleChunks{steps.batch}.count() == 1;
     prepare(state_.minibatches[0], steps, 0);
     for (int64_t k = 0; k < steps.count; ++k) {
       state_.context.begin_step(context);
       state_.learning_rate = steps.learning_rates[k];
+      if (state_.optimizer.averages) state_.average_share = steps.average_shares[k];
       state_.now = &state_.minibatches[k % 2];
       steps.losses[k] = loss_and_gradients() / double(steps.batch);
       if (k + 1 == steps.count) {
@@ -91,7 +94,7 @@ class CpuStepEngine final : public engine::StepEngine {
     const int64_t stride = padded<T>(network.vocab);
     for (int64_t first = 0; first < n; first += most) {
       const int64_t count = smaller(most, n - first);
-      state_.reserve(count);
+      state_.reserve(count, count);
       state_.context.begin_step(context);
       Minibatch& minibatch = state_.minibatches[0];
       minibatch.context.begin_step(context);

@@ -54,6 +54,11 @@ class Examples {
   }
 
   const Example* data() const { return examples_.data(); }
+  // How many distinct contexts there are, at most.
+  int64_t contexts(const Network& network) const {
+    if (network.level_count == 0) return network.vocab;  // contexts are symbols
+    return rows_[level_of_rows(network, network.level_count - 1)].count();
+  }
   // The distinct rows of a level, which must be the lowest with its rows.
   const RowTable& rows(int64_t level) const { return rows_[level]; }
 

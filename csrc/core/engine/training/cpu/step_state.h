@@ -42,15 +42,17 @@ struct StepState {
   const Network network;
   const Optimizer optimizer;
   const ParameterLayout<T> layout;
-  Array<T> arena[3];   // by Slot; states that the optimizer does not have are empty
-  Array<T> gradients;  // laid out as the values; of parameters with chunks, the first chunk's share
-  Array<T> partial;    // the shares of the other chunks
+  Array<T> arena[engine::kSlotCount];  // by Slot; states that the optimizer does not have are empty
+  Array<T> gradients;                  // laid out as the values; of parameters with chunks, the first chunk's share
+  Array<T> partial;                    // the shares of the other chunks
   Array<T> transposed;
   int64_t updates = 0;
   double learning_rate = 0;     // of the present step
+  double average_share = 0;     // of the present step, where an average is kept
   bool update_at_once = false;  // whether SGD moves a weight as soon as its gradient is known
 
-  int64_t capacity = 0;  // examples
+  int64_t capacity = 0;      // examples of a minibatch
+  int64_t row_capacity = 0;  // distinct contexts of a minibatch
   Minibatch minibatches[2];
   const Minibatch* now = &minibatches[0];  // of the present step
   Array<T> logits;                         // (outputs, padded V); then their gradients
@@ -67,6 +69,7 @@ struct StepState {
       : network(the_network), optimizer(the_optimizer), layout(the_network) {
     const int64_t states = optimizer.kind == OptimizerKind::kAdamW ? 2 : optimizer.momentum != 0 ? 1 : 0;
     for (int64_t slot = 0; slot <= states; ++slot) arena[slot].resize(layout.size);
+    if (optimizer.averages) arena[static_cast<int>(Slot::kAverage)].resize(layout.size);
     gradients.resize(layout.size);
     transposed.resize(layout.transposed_size);
     int64_t positions = network.block;
@@ -94,25 +97,32 @@ struct StepState {
     return partial.data() + (chunk - 1) * (layout.size - layout.shared) + offset - layout.shared;
   }
 
-  // Makes room for a minibatch of `batch` examples.
-  void reserve(int64_t batch) {
-    if (batch <= capacity) return;
-    for (Minibatch& minibatch : minibatches) minibatch.reserve(batch);
-    const int64_t vocab = padded<T>(network.vocab);
-    logits.resize(batch * vocab);
+  // Makes room for a minibatch of `batch` examples, with at most so many distinct contexts.
+  void reserve(int64_t batch, int64_t contexts) {
+    if (batch > capacity) {
+      for (Minibatch& minibatch : minibatches) minibatch.reserve(batch);
+      partial.resize((ExampleChunks{batch}.count() - 1) * (layout.size - layout.shared));
+      capacity = batch;
+    }
+    reserve_rows(smaller(batch, contexts));
+  }
+
+  // Makes room for the activations of so many distinct contexts.
+  void reserve_rows(int64_t contexts) {
+    if (contexts <= row_capacity) return;
+    logits.resize(contexts * padded<T>(network.vocab));
     for (int64_t l = 0; l < num_levels(); ++l) {
       LevelState<T>& level = levels[l];
-      const int64_t size = batch * level.positions * stride(l);
+      const int64_t size = contexts * level.positions * stride(l);
       level.y.resize(size);
       level.dz.resize(size);
       if (network.levels[l].batch_norm) level.z.resize(size);
       if (joins(l)) {
         const int64_t row = layout.levels[l].linear.transposed_stride();
-        level.x.resize(batch * level.positions * row);
+        level.x.resize(contexts * level.positions * row);
       }
     }
-    partial.resize((ExampleChunks{batch}.count() - 1) * (layout.size - layout.shared));
-    capacity = batch;
+    row_capacity = contexts;
   }
 
   // At least the number of rows of symbols of any minibatch with so many rows. Each thread's tables and sums have room
