@@ -9,7 +9,10 @@ export interface SampleOptions {
   topK?: number;
   /** What each name begins with. */
   prefix?: string;
-  /** The fewest letters. */
+  /**
+   * The fewest letters. This and the next three are met by leaving out other names: the distribution is that of Python,
+   * the names of a seed are others.
+   */
   minLength?: number;
   /** The most letters. */
   maxLength?: number;
