@@ -146,13 +146,16 @@ export class Generator {
     return weights.map((weight) => weight / total);
   }
 
+  // A text as symbols, in the Unicode normal form that the model knows all letters of.
   encoded(option, value) {
-    const letters = [...asLearnt(value, this.list)];
-    const unknown = letters.filter((letter) => !this.numbers.has(letter));
-    if (unknown.length > 0) {
-      throw new RangeError(`${option} must be of letters that the model knows, but has ${JSON.stringify(unknown.join(""))}`);
+    const learnt = asLearnt(value, this.list);
+    const isKnown = (letter) => this.numbers.has(letter);
+    const known = [learnt, learnt.normalize("NFC"), learnt.normalize("NFD")].find((text) => [...text].every(isKnown));
+    if (known === undefined) {
+      const unknown = [...learnt].filter((letter) => !isKnown(letter)).join("");
+      throw new RangeError(`${option} must be of letters that the model knows, but has ${JSON.stringify(unknown)}`);
     }
-    return { symbols: letters.map((letter) => this.numbers.get(letter)), text: letters.join("") };
+    return { symbols: [...known].map((letter) => this.numbers.get(letter)), text: known };
   }
 
   filter({ minLength, maxLength, suffix, without, novel }) {
