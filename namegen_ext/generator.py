@@ -44,6 +44,7 @@ from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.options.train_options import TrainOptions, problem_with_categories
 from namegen_ext.runs.config import RunConfig, read_config, weights_sha256, words_sha256
 from namegen_ext.runs.directory import RunDirectory
+from namegen_ext.runs.losses import saved_losses
 from namegen_ext.runs.saved_model import SavedModel, read_saved_model
 from namegen_ext.sampling.categories import Part, iter_mixed_names, of_category
 from namegen_ext.sampling.predictors import Predictor
@@ -218,7 +219,11 @@ def fit(
     )
     if progress:
         print(describe_result(result))
-    return Generator(result.model, config, word_list.words, steps=result.kept_step, weights=word_list.weights)
+    generator = Generator(
+        result.model, config, word_list.words, steps=result.kept_step, weights=word_list.weights
+    )
+    generator._losses = {"train": result.train_loss, "dev": result.dev_loss, "test": result.test_loss}
+    return generator
 
 
 def _fit_mixture(
@@ -238,6 +243,7 @@ def _fit_mixture(
     steps = fitted.search.steps
     generator = Generator(model, fitted.config, words.words, steps=steps, weights=words.weights)
     generator.summary = mixture_summary(fitted, samples=())
+    generator._losses = dict(fitted.search.losses)
     return generator
 
 
@@ -320,6 +326,8 @@ class Generator:
         # The model is built from the first when it is asked for. Until then names are drawn from the second.
         self._saved: SavedModel | None = None
         self._network: Predictor | None = None
+        # In nats per character, by the names of the splits: what a page says of the model.
+        self._losses: dict[str, float | None] = {}
         self._saved_scorer: Scorer | None = None  # of a model that is only read, and so stays as it is
 
     @cached_property
@@ -406,6 +414,7 @@ class Generator:
         generator._set_up(config, words, saved.step, weights)
         generator._saved = saved
         generator._network = saved_predictor(saved.layout, saved.arrays)
+        generator._losses = saved_losses(directory)
         return generator
 
     @classmethod
@@ -415,7 +424,9 @@ class Generator:
         from namegen_ext.training.backends import choose_device
 
         run = load_run(path, choose_device(device))
-        return cls(run.model, run.config, run.words, steps=run.step, weights=run.weights)
+        generator = cls(run.model, run.config, run.words, steps=run.step, weights=run.weights)
+        generator._losses = saved_losses(RunDirectory(Path(path)))
+        return generator
 
     @property
     def model(self) -> nn.Module:
@@ -824,13 +835,70 @@ class Generator:
         if self.summary is not None:
             directory.write_summary(self.summary)
 
-    def __repr__(self) -> str:
-        if self._saved is not None:
-            num_values = self._saved.num_values
-        else:
-            from namegen_ext.models.number_of_values import number_of_values
+    def export(
+        self, path: str | os.PathLike[str], to: str | None = None, *, with_names: bool = True
+    ) -> list[Path]:
+        """Write the model as one file that others can run, without this package.
 
-            num_values = number_of_values(self.model)
+        Args:
+            path: the file; one that stands there is replaced.
+            to: "html" for a page, "js" for a module of JavaScript, "json" for a document that docs/format.md describes,
+                "onnx" or "pt2" (torch.export's archive) for a network's next-symbol logits; None goes by the path's
+                ending.
+            with_names: whether a page, a module or a document holds the names of the list, which it needs to tell new
+                names from these.
+
+        Returns:
+            The files written: the types of a module stand beside it.
+
+        Raises:
+            ExportError: the model cannot be exported so; the message says why.
+            RunError: a file cannot be written.
+            ImportError: torch is needed, for "onnx" and "pt2", and is not installed.
+
+        Example:
+            >>> import tempfile
+            >>> generator = fit(["anna", "ben", "cleo", "dan", "eva", "finn", "gail"], steps=5)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     [path.name for path in generator.export(Path(folder) / "names.mjs", to="js")]
+            ['names.mjs', 'names.d.mts']
+
+        """
+        from namegen_ext.exporting.document import Exported
+        from namegen_ext.exporting.export import OF_MODULES, export_document, export_module, target_of
+
+        path = Path(path)
+        to = target_of(path, to)
+        if to in OF_MODULES:
+            return export_module(self.model, path, to)
+        exported = Exported(
+            config=self.config,
+            arrays=self._arrays(),
+            words=self._words if with_names else None,
+            num_words=self.num_names,
+            num_values=self._num_values(),
+            steps=self.steps,
+            max_length=self.max_length,
+            losses=self._losses,
+        )
+        return export_document(exported, path, to)
+
+    def _arrays(self) -> Mapping[str, Any]:
+        """Return the parameters and buffers of the model, by their names in its state_dict."""
+        if self._saved is not None:
+            return self._saved.arrays
+        state = self.model.state_dict()
+        return {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
+
+    def _num_values(self) -> int:
+        if self._saved is not None:
+            return self._saved.num_values
+        from namegen_ext.models.number_of_values import number_of_values
+
+        return number_of_values(self.model)
+
+    def __repr__(self) -> str:
+        num_values = self._num_values()
         return (
             f"Generator({self.config.options.model}, {num_values:,} parameters, "
             f"{len(self.vocabulary)} symbols, {self.steps:,} steps on {len(self._training_names):,} names of "

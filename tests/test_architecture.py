@@ -50,6 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plotting": {"_version", "_lazy", "diagnostics"},
     "reproduction": {"_lazy", "data", "models", "options", "runs", "training", "fitting"},
     "mix": {"data", "steering", "sampling", "scoring"},
+    "exporting": {"_version", "data", "models", "sampling", "runs", "fusion"},
     "generator": {
         "mix",
         "data",
@@ -61,6 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "runs",
         "training",
         "fitting",
+        "exporting",
     },
     "__init__": {"_version", "_lazy", "_native", "fusion", "generator"},
     # The packages beside this one.
@@ -82,11 +84,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "diagnostics",
         "plotting",
         "reproduction",
+        "exporting",
         "generator",
     },
     "__main__": {"__init__", "cli"},
     "train": {"cli"},
     "sample": {"options", "cli"},
+    "export": {"options", "cli"},
     "score": {"cli"},
     "plot": {"options", "runs", "diagnostics", "cli"},
     "reproduce": {"data", "options", "reproduction", "cli"},
@@ -105,6 +109,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "options",
         "training",
         "plotting",
+        "runs",
+        "exporting",
         "generator",
         "cli",
     },
@@ -254,7 +260,7 @@ def file_of(module: str) -> Path | None:
         "namegen_bench.command",
         *(
             f"namegen_ext.{name}"
-            for name in ("cli.main", "train", "sample", "score", "plot", "lessons", "reproduce")
+            for name in ("cli.main", "train", "sample", "score", "export", "plot", "lessons", "reproduce")
         ),
     ],
 )
