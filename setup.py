@@ -71,7 +71,11 @@ setup(
         "namegen_lessons": "python/lessons",
         "namegen_reference": "python/namegen_reference",
     },
-    package_data={"namegen_ext": ["py.typed", "_build.json"], "namegen_ext.data": ["files/*"]},
+    package_data={
+        "namegen_ext": ["py.typed", "_build.json"],
+        "namegen_ext.data": ["files/*"],
+        "namegen_ext.exporting": ["web/*", "model.schema.json"],
+    },
     ext_modules=extensions(),
     options={"bdist_wheel": {"py_limited_api": "cp312"}} if HAS_STABLE_ABI and not WITH_OPERATORS else {},
     cmdclass={"build_ext": CMakeBuild},

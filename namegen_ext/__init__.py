@@ -33,6 +33,7 @@ else:
             "data",
             "diagnostics",
             "engine",
+            "exporting",
             "fitting",
             "fusion",
             "models",
@@ -44,6 +45,7 @@ else:
             "runs",
             "sampling",
             "scoring",
+            "steering",
             "training",
         ),
     )

@@ -48,8 +48,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     # What is made of runs.
     "diagnostics": {"_lazy", "data", "fusion", "models", "runs"},
     "plotting": {"_version", "_lazy", "diagnostics"},
-    "reproduction": {"_lazy", "training"},
+    "reproduction": {"_lazy", "data", "models", "options", "runs", "training", "fitting"},
+    "mix": {"data", "steering", "sampling", "scoring"},
+    "exporting": {"_version", "data", "models", "sampling", "runs", "fusion"},
     "generator": {
+        "mix",
         "data",
         "models",
         "steering",
@@ -59,6 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "runs",
         "training",
         "fitting",
+        "exporting",
     },
     "__init__": {"_version", "_lazy", "_native", "fusion", "generator"},
     # The packages beside this one.
@@ -80,11 +84,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "diagnostics",
         "plotting",
         "reproduction",
+        "exporting",
         "generator",
     },
     "__main__": {"__init__", "cli"},
     "train": {"cli"},
     "sample": {"options", "cli"},
+    "export": {"options", "cli"},
     "score": {"cli"},
     "plot": {"options", "runs", "diagnostics", "cli"},
     "reproduce": {"data", "options", "reproduction", "cli"},
@@ -98,10 +104,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "fusion",
         "models",
         "engine",
+        "steering",
         "sampling",
         "options",
         "training",
         "plotting",
+        "runs",
+        "exporting",
         "generator",
         "cli",
     },
@@ -251,7 +260,7 @@ def file_of(module: str) -> Path | None:
         "namegen_bench.command",
         *(
             f"namegen_ext.{name}"
-            for name in ("cli.main", "train", "sample", "score", "plot", "lessons", "reproduce")
+            for name in ("cli.main", "train", "sample", "score", "export", "plot", "lessons", "reproduce")
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""The console script: ``namegen fit|train|sample|score|plot|reproduce|bench ...``."""
+"""The console script: ``namegen fit|train|sample|score|export|plot|reproduce|bench ...``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ COMMANDS = {
     "fit": "find the best model for a list of names",
     "train": "train a name generator on a list of words",
     "sample": "draw names from a trained model",
+    "export": "write a model as a page, a module or a file that others can run",
     "score": "tell how likely names are under a trained model",
     "plot": "draw what went on in a run and its model",
     "lessons": "list and run the lessons",

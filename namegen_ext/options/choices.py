@@ -22,3 +22,6 @@ KEPT_MODELS = ("best", "last")
 
 # See `namegen_ext.training.optimizers`.
 OPTIMIZERS = ("sgd", "adamw")
+
+# What --to takes; see `namegen_ext.exporting.export`.
+EXPORT_CHOICES = ("html", "js", "json", "onnx", "pt2")

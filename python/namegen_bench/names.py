@@ -9,7 +9,8 @@ STOCK = "stock"
 FUSED_LAYERS, FUSED_OP, FUSED_STEP = "fused-layers", "fused-op", "fused-step"
 PLAIN_TENSORS, NUMPY, JAX = "plain-tensors", "numpy", "jax-scan"
 COMPILED, COMPILED_AUTOTUNE = "torch.compile", "torch.compile-max-autotune"
-ONE_AT_A_TIME, PYTHON, NATIVE = "one-at-a-time", "python", "native"
+# NODE is the exported module, where Node is installed.
+ONE_AT_A_TIME, PYTHON, NODE, NATIVE = "one-at-a-time", "python", "node", "native"
 STOCK_GRAPH, FUSED_GRAPH = "cuda-graph", "fused-op-graph"
 
 OPS, TRAIN, SCALING, SAMPLE, TIME_TO_LOSS, GPU = "ops", "train", "scaling", "sample", "time-to-loss", "gpu"
@@ -19,7 +20,7 @@ SUITE_PEERS: dict[str, tuple[str, ...]] = {
     OPS: (STOCK, FUSED_LAYERS, FUSED_OP),
     TRAIN: (STOCK, FUSED_LAYERS, FUSED_STEP, PLAIN_TENSORS, NUMPY, COMPILED, COMPILED_AUTOTUNE, JAX),
     SCALING: (STOCK, FUSED_LAYERS, FUSED_STEP, COMPILED, JAX),
-    SAMPLE: (STOCK, ONE_AT_A_TIME, PYTHON, NATIVE),
+    SAMPLE: (STOCK, ONE_AT_A_TIME, PYTHON, NODE, NATIVE),
     TIME_TO_LOSS: (STOCK, FUSED_LAYERS, FUSED_STEP),
     GPU: (STOCK, COMPILED, STOCK_GRAPH, FUSED_LAYERS, FUSED_OP, FUSED_GRAPH),
 }

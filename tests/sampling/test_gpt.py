@@ -18,6 +18,7 @@ from torch import nn
 from namegen_ext import build_info, fuse
 from namegen_ext.data import Vocabulary
 from namegen_ext.models import GPT, Mixture, build_model
+from namegen_ext.models.conditioned import ConditionedModel
 from namegen_ext.sampling import NameSampler, SamplingError, iter_names, sample_names
 from namegen_ext.sampling.distribution import ModelDistribution
 from namegen_ext.sampling.module_network import read_predictor
@@ -295,3 +296,21 @@ def test_a_mixture_with_a_gpt() -> None:
     model.eval()
     native, python = both(model, alphabet(27), 1000, 3, max_length=20)
     assert sum(a != b for a, b in zip(native, python, strict=True)) <= 1
+
+
+# ---- names of one category ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("num_letters", "block_size"), [(27, 12), (7, 4), (16, 2), (27, 40)])
+def test_names_of_a_category(num_letters: int, block_size: int) -> None:
+    """The mark stands behind the start; of a name longer than the block, before the letters that are seen."""
+    base = make_gpt(num_letters + 2, block_size, dtype=torch.float64)
+    drawn = []
+    for mark in (num_letters, num_letters + 1):
+        model = ConditionedModel(base, mark, num_letters).eval()
+        native, python = both(
+            model, alphabet(num_letters), 200, 6, max_length=2 * block_size + 4, temperature=2.0
+        )
+        assert native == python
+        drawn.append(native)
+    assert drawn[0] != drawn[1]

@@ -33,7 +33,7 @@ class GptPredictions final : public Predictions {
       wide_logits_ = AlignedArray<double>(kMostContexts * stride);
     }
     logits_ = AlignedArray<float>(kMostContexts * stride);
-    if (predictor.has_long_contexts()) tree_ = std::make_unique<ContextTree>();
+    if (predictor.has_own_contexts()) tree_ = std::make_unique<ContextTree>();
   }
 
   ContextTree* own_contexts() override { return tree_.get(); }
@@ -177,7 +177,7 @@ GptPredictor::GptPredictor(const engine::GptNetwork& network, DType dtype, const
       network_(network),
       row_bytes_(row_bytes),
       is_float64_(dtype == DType::kFloat64) {
-  if (has_long_contexts()) {
+  if (has_own_contexts()) {
     set_states();
   } else {
     set_block(network.block);
@@ -191,7 +191,7 @@ GptPredictor::GptPredictor(const engine::GptNetwork& network, DType dtype, const
   for (int64_t p = 0; p < count; ++p) {
     const engine::ParameterShape shape = decoder_->parameter_shape(p);
     require(parameters[p].rows == shape.rows && parameters[p].columns == shape.columns,
-            "parameter " + std::to_string(p) + " must be (" + std::to_string(shape.rows) + ", " +
+            "parameters[" + std::to_string(p) + "] must be (" + std::to_string(shape.rows) + ", " +
                 std::to_string(shape.columns) + "), but is (" + std::to_string(parameters[p].rows) + ", " +
                 std::to_string(parameters[p].columns) + ")");
   }

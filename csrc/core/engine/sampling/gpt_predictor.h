@@ -30,8 +30,9 @@ class GptPredictor final : public Predictor {
   const engine::GptDecoder& decoder() const { return *decoder_; }
   int64_t most_rows() const;
   bool is_float64() const { return is_float64_; }
-  // Whether a context is too long for a key. Then contexts belong to the predictions (context_tree.h).
-  bool has_long_contexts() const { return network_.block * bits() > kKeyBits; }
+  // Where a context is too long for a key; see context_tree.h.
+  bool has_own_contexts() const override { return network_.block * bits() > kKeyBits; }
+  bool sees_starts() const override { return true; }
 
   static constexpr int64_t kRowBytes = int64_t{64} << 20;
   static constexpr int64_t kMostRows = int64_t{1} << 18;

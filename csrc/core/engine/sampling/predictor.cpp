@@ -63,6 +63,8 @@ Key Predictor::context_of_window(const int64_t* symbols, int64_t width) const {
   return context;
 }
 
+bool Predictor::has_own_contexts() const { return false; }
+bool Predictor::sees_starts() const { return false; }
 bool Predictor::has_classes() const { return false; }
 Key Predictor::class_of(Key context) const { return context; }
 

@@ -39,6 +39,11 @@ class Predictor {
   // Whether keys are something else than the last symbols.
   bool has_states() const { return has_states_; }
 
+  // Whether contexts belong to the predictions (Predictions::own_contexts).
+  virtual bool has_own_contexts() const;
+  // Whether it sees where in a context its name begins, as a model over sequences does.
+  virtual bool sees_starts() const;
+
   // The context with one symbol behind it. Throws std::logic_error where contexts belong to the predictions.
   Key append(Key context, uint32_t symbol) const {
     return has_states_ ? next_state(context, symbol) : (context << bits_ | symbol) & mask_;

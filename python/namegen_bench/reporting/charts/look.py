@@ -70,6 +70,7 @@ PEERS = {
     "cuda-graph": Look("CUDA graph, eager", style.SKY, ">", "-.", "--"),
     "jax-scan": Look("JAX jit + scan", style.GREEN, "X", "-.", "--"),
     "python": Look("this package in Python", style.SKY, "o", "--", "//"),
+    "node": Look("this package in Node", style.GREEN, "X", "-.", "--"),
     "fused-layers": Look("fused layers", style.ORANGE, "o", "--", "//"),
     "fused-op": Look("fused operator", style.VERMILLION, "D", "-", ""),
     "fused-op-graph": Look("fused operator, CUDA graph", style.GREEN, "P", "-", "++"),

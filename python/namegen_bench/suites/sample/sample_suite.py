@@ -19,8 +19,10 @@ from namegen_bench.measuring.floor import Rates
 from namegen_bench.measuring.rates import measure_rates
 from namegen_bench.measuring.settings import Settings
 from namegen_bench.measuring.timing import Timing, measure
-from namegen_bench.names import NATIVE, ONE_AT_A_TIME, PYTHON, SAMPLE, STOCK, SUITE_PEERS
+from namegen_bench.names import NATIVE, NODE, ONE_AT_A_TIME, PYTHON, SAMPLE, STOCK, SUITE_PEERS
+from namegen_bench.suites.sample.constrained_cases import measure_constrained
 from namegen_bench.suites.sample.eager_loops import batched, one_at_a_time
+from namegen_bench.suites.sample.node_drawing import find_node, node_drawing
 from namegen_bench.suites.sample.process_cases import measure_processes
 from namegen_bench.suites.sample.sampling_work import work
 from namegen_ext.data import Vocabulary, load_words
@@ -42,6 +44,7 @@ class SampleCase:
         options: the options that the model is trained with.
         counts: how many names each peer draws in a call; slow peers draw fewer.
         targets: the speedups that should be reached, by (peer, other peer).
+        constrained: whether names that meet a constraint are measured too.
 
     """
 
@@ -49,25 +52,27 @@ class SampleCase:
     options: dict[str, Any]
     counts: dict[str, int]
     targets: dict[tuple[str, str], float] = field(default_factory=dict)
+    constrained: bool = False
 
 
 _CASES = (
     SampleCase(
         "mlp",
         {"steps": 5000},
-        {STOCK: 10_000, ONE_AT_A_TIME: 20, PYTHON: 100_000, NATIVE: 1_000_000},
+        {STOCK: 10_000, ONE_AT_A_TIME: 20, PYTHON: 100_000, NODE: 100_000, NATIVE: 1_000_000},
         {(NATIVE, ONE_AT_A_TIME): 1000},
+        constrained=True,
     ),
     SampleCase(
         "wavenet",
         {"model": "wavenet", "steps": 2000},
-        {STOCK: 10_000, ONE_AT_A_TIME: 20, PYTHON: 10_000, NATIVE: 100_000},
+        {STOCK: 10_000, ONE_AT_A_TIME: 20, PYTHON: 10_000, NODE: 20_000, NATIVE: 100_000},
         {(NATIVE, STOCK): 20},
     ),
     SampleCase(
         "gpt",
         {"model": "gpt", "steps": 2000},
-        {STOCK: 2_000, ONE_AT_A_TIME: 20, PYTHON: 5_000, NATIVE: 100_000},
+        {STOCK: 2_000, ONE_AT_A_TIME: 20, PYTHON: 5_000, NODE: 2_000, NATIVE: 100_000},
         {(NATIVE, STOCK): 25},
     ),
 )
@@ -100,7 +105,8 @@ def run_sample(
 
     Args:
         settings: how long and how often each peer is measured.
-        thread_counts: each peer is measured at all of them, except one-at-a-time, which cannot use a second thread.
+        thread_counts: each peer is measured at all of them, except one-at-a-time and node, which cannot use
+            a second thread.
         only_peers: the peers to measure beside stock; None for all.
         tell: is called with what is being measured.
 
@@ -115,7 +121,24 @@ def run_sample(
         tell(f"{case.name}, training")
         trained = Trainer(words, RECIPES["default"].train_options(case.options), fused="auto").run()
         tell(case.name)
-        yield _compare(case, trained, settings, rates, only_peers)
+        node = find_node()
+        if node is None or (only_peers is not None and NODE not in only_peers):
+            yield _compare(case, trained, settings, rates, only_peers, {})
+        else:
+            options = RECIPES["default"].train_options(case.options)
+            with node_drawing(node, trained.model, options, trained.corpus.vocabulary) as drawing:
+                yield _compare(case, trained, settings, rates, only_peers, {NODE: drawing.draw})
+        if case.constrained and (only_peers is None or NATIVE in only_peers):
+            tell(f"{case.name}, constrained")
+            block_size = trained.corpus.train[0].shape[1]
+            yield measure_constrained(
+                case.name,
+                trained.model,
+                trained.corpus.vocabulary,
+                block_size,
+                settings,
+                rates[thread_counts[0]],
+            )
     if only_peers is None or NATIVE in only_peers:
         mlp = sample_cases(settings.quick)[0]
         yield from measure_processes(mlp.name, mlp.options, settings, rates[thread_counts[0]], tell)
@@ -127,20 +150,26 @@ def _compare(
     settings: Settings,
     rates: dict[int, Rates],
     only_peers: frozenset[str] | None,
+    elsewhere: dict[str, Callable[[int], None]],
 ) -> Comparison:
+    """Compare the peers of a case; those of ``elsewhere`` draw in other processes, on one thread."""
     model, vocabulary = trained.model, trained.corpus.vocabulary
     block_size = trained.corpus.train[0].shape[1]
     _check(case, model, vocabulary)
-    draw: dict[str, Callable[[int], list[str]]] = {
+    draw: dict[str, Callable[[int], object]] = {
+        **elsewhere,
         STOCK: lambda n: batched(model, vocabulary, block_size, n),
         ONE_AT_A_TIME: lambda n: one_at_a_time(model, vocabulary, block_size, n),
         PYTHON: lambda n: sample_names(model, vocabulary, n, seed=1, backend="python"),
         NATIVE: lambda n: sample_names(model, vocabulary, n, seed=1, backend="native"),
     }
     peers = [
-        name for name in SUITE_PEERS[SAMPLE] if name == STOCK or only_peers is None or name in only_peers
+        name
+        for name in SUITE_PEERS[SAMPLE]
+        if name in draw and (name == STOCK or only_peers is None or name in only_peers)
     ]
-    counts = {peer: [*rates][:1] if peer == ONE_AT_A_TIME else [*rates] for peer in peers}
+    one_thread = (ONE_AT_A_TIME, NODE)
+    counts = {peer: [*rates][:1] if peer in one_thread else [*rates] for peer in peers}
 
     def sampler(peer: str, threads: int) -> Callable[[int], None]:
         def sample(calls: int) -> None:

@@ -64,7 +64,7 @@ def test_no_two_looks_are_alike_without_colours() -> None:
             "fused-step",
         ),
         ("stock", "torch.compile", "cuda-graph", "fused-layers", "fused-op", "fused-op-graph"),
-        ("one-at-a-time", "stock", "python", "native"),
+        ("one-at-a-time", "stock", "python", "node", "native"),
     )
     for chart in charts:
         looks = looks_of(chart)

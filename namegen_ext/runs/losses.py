@@ -1,0 +1,22 @@
+"""The losses that a run's summary.json tells of."""
+
+from __future__ import annotations
+
+from namegen_ext.runs.directory import RunDirectory
+from namegen_ext.runs.errors import RunError
+from namegen_ext.runs.files import is_file, read_json_object
+
+_SPLITS = ("train", "dev", "test")
+
+
+def saved_losses(directory: RunDirectory) -> dict[str, float | None]:
+    """Return the losses of a run's model, in nats per character: "train", "dev" and "test".
+
+    A run that has not ended, or whose summary is damaged, has none: names are drawn without them.
+    """
+    try:
+        summary = read_json_object(directory.summary) if is_file(directory.summary) else {}
+    except RunError:
+        summary = {}
+    losses = {name: summary.get(f"{name}_loss") for name in _SPLITS}
+    return {name: loss if isinstance(loss, float) else None for name, loss in losses.items()}
