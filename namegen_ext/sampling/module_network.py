@@ -45,14 +45,14 @@ def read_predictor(direct: ModelDistribution) -> Predictor:
 
     """
     model = direct.model
-    if isinstance(model, GPT):
-        return _gpt(model, direct)
     if isinstance(model, ConditionedModel):
         _check_untouched(model, ConditionedModel)
         base = model.base
         marked = max(model.mark + 1, int(getattr(base, "vocab_size", 0)))
         read = read_predictor(ModelDistribution(base, marked, int(base.block_size), direct.shaping))  # type: ignore[arg-type]
         return conditioned_predictor(read, model.mark, model.vocab_size)
+    if isinstance(model, GPT):
+        return _gpt(model, direct)
     if not isinstance(model, (CountModel, Mixture)):
         return read_network(direct)
     if (model.vocab_size, model.block_size) != (direct.vocab_size, direct.block_size):

@@ -54,12 +54,12 @@ def native_predictor(predictor: Predictor) -> Any:
     try:
         if isinstance(predictor, Counts):
             return sampling.Counts(predictor.layout.native(predictor.arrays))
-        if isinstance(predictor, Gpt):
-            return _gpt(predictor)
         if isinstance(predictor, Conditioned):
             return sampling.Conditioned(
                 native_predictor(predictor.base), predictor.mark, predictor.vocab_size
             )
+        if isinstance(predictor, Gpt):
+            return _gpt(predictor)
         if isinstance(predictor, Mixture):
             return sampling.Mixture(
                 [native_predictor(component) for component in predictor.components],
