@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
@@ -15,15 +16,20 @@ from cmake_build import CMakeBuild  # noqa: E402
 from find_torch import OLDEST_TORCH, find_torch, wants_torch  # noqa: E402
 
 WITH_OPERATORS = wants_torch(os.environ)
-# From this Python on, what needs no torch uses only what is stable: one binary of it serves every later version.
-HAS_STABLE_ABI = sys.version_info >= (3, 12)
+# From this Python on, what needs no torch uses only what is stable: one binary serves every later version with a GIL.
+HAS_STABLE_ABI = sys.version_info >= (3, 12) and not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 
 def version() -> str:
-    """Return the package's version, from the one file where it stands."""
+    """Return the package's version, from the one file where it stands.
+
+    NAMEGEN_TAG_TORCH=1, which the release sets, adds the torch that the operators are compiled against: wheels for
+    several versions of torch, and one without operators, need names of their own.
+    """
     values: dict[str, str] = {}
     exec((ROOT / "namegen_ext" / "_version.py").read_text(encoding="utf-8"), values)
-    return values["__version__"]
+    torch = find_torch() if WITH_OPERATORS and os.environ.get("NAMEGEN_TAG_TORCH") == "1" else None
+    return values["__version__"] + ("+torch{}.{}".format(*torch.release[:2]) if torch is not None else "")
 
 
 def torch_requirement() -> list[str]:

@@ -2,9 +2,10 @@
 # of them: the compiler's flags, the check of the CPU and the tables of functions all follow from it. One more
 # instruction set is one more line. Sources that are compiled once per set stand in the folders csrc/core/**/cpu.
 #
-#   namegen_instruction_set(NAME [ON PROCESSORS] [FEATURES FEATURE...] [OPTIONS OPTION...])
+#   namegen_instruction_set(NAME [ON PROCESSORS | NOT_ON PROCESSORS] [FEATURES FEATURE...] [OPTIONS OPTION...])
 #
-# ON: a regular expression; on other processors the set is not compiled. FEATURES: each is a flag, -mFEATURE, of the
+# ON, NOT_ON: a regular expression; on other processors, or on these, the set is not compiled. Of those that are left the
+# first is always compiled, the others with NAMEGEN_WIDE_ISAS. FEATURES: each is a flag, -mFEATURE, of the
 # compiler, and what the CPU must have for the set to be used (csrc/core/kernels/cpu/instruction_sets.cpp knows how to
 # ask the CPU for it). OPTIONS: further flags.
 
@@ -12,8 +13,10 @@ set(NAMEGEN_INSTRUCTION_SETS "")
 set(namegen_instruction_set_lines "")
 
 macro(namegen_instruction_set name)
-  cmake_parse_arguments(namegen_isa "" "ON" "FEATURES;OPTIONS" ${ARGN})
-  if(NOT namegen_isa_ON OR (NAMEGEN_WIDE_ISAS AND CMAKE_SYSTEM_PROCESSOR MATCHES "${namegen_isa_ON}"))
+  cmake_parse_arguments(namegen_isa "" "ON;NOT_ON" "FEATURES;OPTIONS" ${ARGN})
+  if((NAMEGEN_WIDE_ISAS OR NOT NAMEGEN_INSTRUCTION_SETS)
+     AND (NOT namegen_isa_ON OR namegen_processor MATCHES "${namegen_isa_ON}")
+     AND NOT (namegen_isa_NOT_ON AND namegen_processor MATCHES "${namegen_isa_NOT_ON}"))
     list(APPEND NAMEGEN_INSTRUCTION_SETS ${name})
     list(TRANSFORM namegen_isa_FEATURES PREPEND "-m" OUTPUT_VARIABLE NAMEGEN_FLAGS_${name})
     list(APPEND NAMEGEN_FLAGS_${name} ${namegen_isa_OPTIONS})
@@ -22,15 +25,28 @@ macro(namegen_instruction_set name)
   endif()
 endmacro()
 
+set(namegen_processor ${CMAKE_SYSTEM_PROCESSOR})
+if(CMAKE_OSX_ARCHITECTURES)
+  set(namegen_processor ${CMAKE_OSX_ARCHITECTURES})
+  list(LENGTH namegen_processor namegen_processor_count)
+  if(namegen_processor_count GREATER 1)
+    message(FATAL_ERROR "CMAKE_OSX_ARCHITECTURES is ${CMAKE_OSX_ARCHITECTURES}: build for one architecture at a time, "
+      "since each has instruction sets of its own.")
+  endif()
+endif()
 set(namegen_x86_64 "^(x86_64|AMD64|amd64)$")
-namegen_instruction_set(baseline)
+set(namegen_aarch64 "^(aarch64|arm64|ARM64)$")
+# Every 64-bit Arm CPU has NEON, so there it is the only set, and the compiler needs no flag for it. SVE is none of the
+# list: the CPUs that have it with vectors longer than NEON's are few (Neoverse V1, A64FX), and Apple's have none.
+namegen_instruction_set(neon ON ${namegen_aarch64})
+namegen_instruction_set(baseline NOT_ON ${namegen_aarch64})
 namegen_instruction_set(avx2 ON ${namegen_x86_64} FEATURES avx2 fma f16c)
 namegen_instruction_set(avx512 ON ${namegen_x86_64} FEATURES avx2 fma f16c avx512f avx512bw avx512dq avx512vl
   OPTIONS -mprefer-vector-width=512)
 
 list(LENGTH NAMEGEN_INSTRUCTION_SETS namegen_instruction_set_count)
 if(namegen_instruction_set_count GREATER 1)
-  # Where there are wider sets, the baseline is for CPUs from before 2013: -O2 compiles in four fifths of the time.
+  # Where there are wider sets, the baseline is for x86-64 CPUs from before 2013: -O2 compiles in four fifths of the time.
   list(APPEND NAMEGEN_FLAGS_baseline $<$<CONFIG:Release>:-O2>)
 endif()
 

@@ -43,7 +43,9 @@ else:
             "reproduction",
             "runs",
             "sampling",
+            "steering",
             "scoring",
+            "steering",
             "training",
         ),
     )

@@ -8,12 +8,14 @@ import math
 import numbers
 import os
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from namegen_ext.data import (
     DataError,
@@ -24,39 +26,49 @@ from namegen_ext.data import (
     load_words,
     split_words,
 )
+from namegen_ext.data.categories import (
+    category_of,
+    check_unmarked,
+    letters_of,
+    mark_of,
+    marked_words,
+    parse_categories,
+    without_mark,
+)
 from namegen_ext.data.prepared_words import prepare_words
 from namegen_ext.models.specs import MODELS
 from namegen_ext.options.block_size import fitted_block_size
 from namegen_ext.options.choices import FUSED_CHOICES
 from namegen_ext.options.recipes import BEST_RECIPE, DEFAULT_RECIPE, RECIPES
 from namegen_ext.options.run_settings import RunSettings
-from namegen_ext.options.train_options import TrainOptions
+from namegen_ext.options.train_options import TrainOptions, problem_with_categories
 from namegen_ext.runs.config import RunConfig, read_config, weights_sha256, words_sha256
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.losses import saved_losses
 from namegen_ext.runs.saved_model import SavedModel, read_saved_model
-from namegen_ext.sampling.api import iter_names
+from namegen_ext.sampling.categories import Part, iter_mixed_names, of_category
 from namegen_ext.sampling.predictors import Predictor
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH
 from namegen_ext.sampling.saved_network import saved_predictor
 from namegen_ext.sampling.shaping import Shaping
 from namegen_ext.sampling.stream import NameStream
 from namegen_ext.scoring.likelihood import Likelihood, symbol_nlls
+from namegen_ext.scoring.mixed import MixedLikelihood
 from namegen_ext.scoring.near import DEFAULT_WITHIN
-from namegen_ext.scoring.scorer import Scorer
+from namegen_ext.scoring.scorer import NameLikelihood, Scorer
 from namegen_ext.scoring.scores import Scores
 from namegen_ext.scoring.similar import UnlikeStream
 from namegen_ext.scoring.streams import near_names, without_similar
-from namegen_ext.steering import Constraints
+from namegen_ext.steering import take_constraints
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import nn
+
+    from namegen_ext.mix import GeneratorMix
 
 # The name of a word list that `fit` was given as an iterable.
 _GIVEN = "names"
-
-# What the names that are drawn can be asked to be.
-_CONSTRAINTS = ("min_length", "max_length", "suffix", "contains", "without", "match", "avoid")
 
 _FIT_PARAMETERS = (
     "recipe",
@@ -68,6 +80,7 @@ _FIT_PARAMETERS = (
     "eval_every",
     "column",
     "count_column",
+    "category_column",
     "comment",
     "case",
     "normalize",
@@ -76,7 +89,7 @@ _FIT_PARAMETERS = (
 
 
 def fit(
-    names: Iterable[str] | Mapping[str, float] | str | os.PathLike[str],
+    names: Iterable[str] | Mapping[str, float] | Mapping[str, Iterable[str]] | str | os.PathLike[str],
     *,
     recipe: str | None = None,
     fused: bool | str = False,
@@ -87,6 +100,7 @@ def fit(
     eval_every: int = RunSettings.eval_every,
     column: str | int | None = None,
     count_column: str | int | None = None,
+    category_column: str | int | None = None,
     comment: str | None = None,
     case: str = ListFormat.case,
     normalize: str = ListFormat.normalize,
@@ -97,8 +111,9 @@ def fit(
 
     Args:
         names: the names, or an open text file with a name on each line; a mapping from names to how often each counts,
-            such as a `collections.Counter`; or the name of a list ("census", "surnames", "makemore"), or the path of
-            a UTF-8 file with a name on each line or of a table (.csv, .tsv), which gzip may have packed.
+            such as a `collections.Counter`; a mapping from categories to the names of each; or the name of a list
+            ("census", "surnames", "makemore"), or the path of a UTF-8 file with a name on each line or of a table
+            (.csv, .tsv), which gzip may have packed.
         recipe: a named set of options, see `namegen_ext.training.RECIPES`. None takes "best", which finds the best
             model for the names by itself; or "default", the lecture's perceptron, where an option says how a model is
             to be trained.
@@ -113,6 +128,8 @@ def fit(
         column: of a table, the name or the number (from 1) of the column with the names; None for the one called
             "name" or the like, else the first.
         count_column: of a table, the column with how often each name counts; None for once each.
+        category_column: of a table, the column with the category of each name; None for names without categories. One
+            model learns the names of all categories, and `Generator.sample` draws those of each.
         comment: lines of a file that begin with this are passed over.
         case: "lower" learns names in lower case; "title" does too, and draws them with capital initials.
         normalize: the Unicode normal form that names are brought to: "none", "nfc" or "nfkc".
@@ -138,18 +155,26 @@ def fit(
     """
     kept = (keep, patience, eval_every)
     is_searched = kept == (RunSettings.keep, RunSettings.patience, RunSettings.eval_every)
-    recipe = _recipe(recipe, options, is_searched=is_searched)
+    asked_recipe, recipe = recipe, _recipe(recipe, options, is_searched=is_searched)
     train_options = _train_options(recipe, options)
     settings = _settings(keep=keep, patience=patience, eval_every=eval_every)
     reading = ListFormat(
         column=_column(column, "column"),
         count_column=_column(count_column, "count_column"),
+        category_column=_column(category_column, "category_column"),
         comment=comment,
         case=case,
         normalize=normalize,
         rare=rare,
     )
     word_list = _word_list(names, reading)
+    if word_list.categories:
+        if asked_recipe is None and "model" not in options and MODELS[train_options.model].found:
+            recipe = DEFAULT_RECIPE
+            train_options = _train_options(recipe, options)
+        problem = problem_with_categories(train_options)
+        if problem is not None:
+            raise DataError(f"names with categories: {problem}")
     train_options, block_notes = fitted_block_size(train_options, options, word_list.words)
     if progress:
         for note in (*word_list.notes, *block_notes):
@@ -180,13 +205,14 @@ def fit(
     config = RunConfig(
         recipe=recipe,
         options=train_options,
-        model_config=train_options.model_config(len(vocabulary)),
+        model_config=train_options.model_config(len(vocabulary), len(word_list.categories)),
         vocabulary=vocabulary,
         data_name=word_list.name,
         data_source=word_list.source,
         words_sha256=words_sha256(word_list.words),
         weights_sha256=weights_sha256(word_list.weights),
         reading=reading,
+        categories=word_list.categories,
         fused=fused_choice,
         device=device,
         run=settings,
@@ -206,7 +232,7 @@ def _fit_mixture(
     from namegen_ext.training.backends import choose_device
 
     chosen = choose_device(device)
-    from namegen_ext.fitting.mixture_run import fit_mixture
+    from namegen_ext.fitting.mixture_run import fit_mixture, mixture_summary
     from namegen_ext.fitting.report import describe_search
 
     tell = (lambda what, share: print(f"{share:4.0%}  {what}")) if progress else (lambda what, share: None)
@@ -214,7 +240,9 @@ def _fit_mixture(
     if progress:
         print(describe_search(fitted.search))
     model = fitted.search.model.to(chosen)
-    generator = Generator(model, fitted.config, words.words, steps=fitted.search.steps, weights=words.weights)
+    steps = fitted.search.steps
+    generator = Generator(model, fitted.config, words.words, steps=steps, weights=words.weights)
+    generator.summary = mixture_summary(fitted, samples=())
     generator._losses = dict(fitted.search.losses)
     return generator
 
@@ -257,8 +285,11 @@ class Generator:
 
     Attributes:
         config: as given.
-        vocabulary: the symbols.
+        vocabulary: the symbols of names.
         steps: as given.
+        categories: the names of the categories of its list; none where it has none.
+        summary: of a mixture that `fit` has just found, what summary.json tells of it: what was tried, and the losses
+            of before it was trained on all names; else None.
 
     Example:
         >>> generator = fit(["anna", "ben", "cleo", "dan", "eva", "finn", "gail"], steps=5)
@@ -282,9 +313,14 @@ class Generator:
 
     def _set_up(self, config: RunConfig, words: list[str], steps: int, weights: list[float] | None) -> None:
         self.config = config
-        self.vocabulary: Vocabulary = config.vocabulary
+        self.categories = config.categories
+        self.vocabulary: Vocabulary = (
+            letters_of(config.vocabulary) if config.categories else config.vocabulary
+        )
         self.steps = steps
-        self._words = words
+        self.summary: dict[str, object] | None = None
+        self._marked_words = words  # each with the mark of its category, where there are categories
+        self._words = [without_mark(word) for word in words] if config.categories else words
         self._weights = weights
         self._model: nn.Module | None = None
         # The model is built from the first when it is asked for. Until then names are drawn from the second.
@@ -296,9 +332,61 @@ class Generator:
 
     @cached_property
     def splits(self) -> Splits:
-        """The names it was trained on (``splits.train``), and those kept for ``dev`` and ``test``."""
+        """The names it learnt from (``splits.train``), and those kept for ``dev`` and ``test``.
+
+        A mixture with the option ``refit`` was trained on all of them in the end. The losses of before are in
+        ``summary`` and in the run directory's summary.json.
+        """
+        splits = self._marked_splits
+        if not self.categories:
+            return splits
+        train, dev, test = (
+            [without_mark(word) for word in part] for part in (splits.train, splits.dev, splits.test)
+        )
+        return Splits(train, dev, test, splits.train_weights)
+
+    @cached_property
+    def _marked_splits(self) -> Splits:
         options = self.config.options
-        return split_words(self._words, options.split_seed, options.split, self._weights)
+        return split_words(self._marked_words, options.split_seed, options.split, self._weights)
+
+    @staticmethod
+    def mix(parts: Sequence[tuple[Generator, float]]) -> GeneratorMix:
+        """Make one generator of several finished ones: a mixture of their distributions.
+
+        Each name is drawn from one of them, chosen by its weight. Their alphabets need not be the same.
+
+        Args:
+            parts: the generators, each with its weight; the weights sum to 1.
+
+        Raises:
+            ValueError: they cannot be mixed; the message says why.
+
+        Example:
+            >>> first = fit(["anna", "ben", "cleo", "dan", "eva", "finn"], steps=5)
+            >>> second = fit(["xu", "yi", "zoe", "xi", "yu", "zo"], steps=5)
+            >>> mixed = Generator.mix([(first, 0.7), (second, 0.3)])
+            >>> len(mixed.sample(10, seed=1)), mixed.nearest("zoey")
+            (10, ('zoe', 1))
+
+        """
+        from namegen_ext.mix import GeneratorMix
+
+        return GeneratorMix(parts)
+
+    @property
+    def reading(self) -> ListFormat:
+        """How its list was read, and what was done to its names."""
+        return self.config.reading
+
+    @property
+    def words(self) -> list[str]:
+        """The names of its list as they were learnt, those of ``dev`` and ``test`` among them."""
+        return list(self._words)
+
+    @property
+    def _training_names(self) -> list[str]:
+        return self._words if self.config.options.refit else self.splits.train
 
     @property
     def num_names(self) -> int:
@@ -378,6 +466,7 @@ class Generator:
         max_similarity: float | None = None,
         like: str | None = None,
         within: int = DEFAULT_WITHIN,
+        category: str | Mapping[str, float] | None = None,
         **constraints: Any,
     ) -> list[str]:
         """Draw n names; the arguments are those of `namegen_ext.sampling.iter_names`.
@@ -400,6 +489,9 @@ class Generator:
             like: draw names near this one alone: from the model's own distribution given that the edit distance is at
                 most ``within``. See `namegen_ext.scoring.near`.
             within: the largest edit distance from ``like``, 1 to 3.
+            category: of a list with categories: one of them, or a mixture of their distributions, "elf:0.7,dwarf:0.3"
+                or {"elf": 0.7, "dwarf": 0.3}, by weights that sum to 1. None takes all, each by its share of the
+                training names.
             constraints: what names are to be, the fields of `namegen_ext.steering.Constraints`: ``min_length``,
                 ``max_length``, ``suffix``, ``contains``, ``without``, ``match`` and ``avoid``. They are brought to the
                 case and the normal form in which the names were learnt. Where the names were learnt in lower case,
@@ -429,6 +521,7 @@ class Generator:
             max_similarity=max_similarity,
             like=like,
             within=within,
+            category=category,
             **constraints,
         ).to_list()
 
@@ -440,6 +533,7 @@ class Generator:
         max_similarity: float | None = None,
         like: str | None = None,
         within: int = DEFAULT_WITHIN,
+        category: str | Mapping[str, float] | None = None,
         **options: Any,
     ) -> NameStream | UnlikeStream:
         """Draw names one after another, with the options of `sample` or `namegen_ext.sampling.iter_names`.
@@ -455,40 +549,86 @@ class Generator:
         if novel not in (False, True, "train"):
             raise ValueError(f"novel must be True, False or 'train', but got {novel!r}")
         reading = self.config.reading
-        options["constraints"] = self._constraints(options)
+        options["constraints"] = take_constraints(options, reading)
         options["max_length"] = self.max_length  # of names without constraints, which are cut there
         if isinstance(options.get("prefix"), str):
             options["prefix"] = reading.as_learnt(options["prefix"])
         options.setdefault("case", reading.case)
-        known = self.splits.train if novel == "train" else self._words
+        known = self._training_names if novel == "train" else self._words
         options |= {"training_names": known, "novel": novel is not False}
-        draw = self._draw if like is None else partial(self._draw_near, like, within)
+        weights = self._weights_of(category)
+        draw = (
+            partial(self._draw, weights) if like is None else partial(self._draw_near, like, within, weights)
+        )
         if max_similarity is None:
             return draw(n, **options)
-        return without_similar(draw, n, self._scorer.near, max_similarity, **options)
+        return without_similar(draw, n, self._scorer().near, max_similarity, **options)
 
-    def _draw(self, n: int, **options: Any) -> NameStream:
+    def parts(self, weights: Mapping[str, float] | None = None, *, by_torch: bool = False) -> list[Part]:
+        """Return what names are drawn from: a part for each category; one for a list without categories.
+
+        Args:
+            weights: how often each category is drawn; None takes all, each by its share of the training names.
+            by_torch: whether modules are wanted, where the arrays of a run directory would do.
+
+        """
+        weights = self._weights_of(None) if weights is None else weights
+        return [
+            Part(*self._model_of(category, by_torch=by_torch), weight) for category, weight in weights.items()
+        ]
+
+    def _draw(self, weights: Mapping[str, float], n: int, **options: Any) -> NameStream:
         # The Python backend asks torch.
-        network = None if options.get("backend") == "python" else self._network
-        return iter_names(self.model if network is None else network, self.vocabulary, n, **options)
+        parts = self.parts(weights, by_torch=options.get("backend") == "python")
+        return iter_mixed_names(parts, n, **options)
 
-    def _draw_near(self, name: str, within: int, n: int, **options: Any) -> NameStream:
+    def _draw_near(
+        self, name: str, within: int, weights: Mapping[str, float], n: int, **options: Any
+    ) -> NameStream:
         if not isinstance(name, str):
             raise ValueError(f"like must be a string, but got {name!r}")
-        return near_names(self._likelihood, self.config.reading.as_learnt(name), within, n, **options)
+        likelihood = partial(self.likelihood, weights)
+        return near_names(
+            likelihood, self.vocabulary, self.config.reading.as_learnt(name), within, n, **options
+        )
 
-    def _constraints(self, options: dict[str, Any]) -> Constraints:
-        """Take the constraints out of the options."""
-        given = {name: options.pop(name) for name in _CONSTRAINTS if name in options}
-        reading = self.config.reading
-        return Constraints(**given, ignore_case=reading.case != "keep").mapped(reading.as_learnt)
+    def _weights_of(self, category: str | Mapping[str, float] | None) -> dict[str, float]:
+        """Return how often each category is drawn; {"": 1.0} for a list without categories."""
+        if category is not None:
+            return parse_categories(category, self.categories)
+        return self._prior if self.categories else {"": 1.0}
+
+    @cached_property
+    def _prior(self) -> dict[str, float]:
+        """The share that each category has of the training names, where it has one."""
+        splits = self._marked_splits
+        weights = [1.0] * len(splits.train) if splits.train_weights is None else splits.train_weights
+        sums = dict.fromkeys(self.categories, 0.0)
+        for word, weight in zip(splits.train, weights, strict=True):
+            sums[self.categories[category_of(word)]] += weight
+        total = sum(sums.values())
+        return {name: weight / total for name, weight in sums.items() if weight > 0}
+
+    def _model_of(self, category: str, *, by_torch: bool = False) -> tuple[nn.Module | Predictor, Vocabulary]:
+        """Return what names of a category, or of a list without categories, are drawn from."""
+        model = self.model if self._network is None or by_torch else self._network
+        if not self.categories:
+            return model, self.vocabulary
+        return of_category(model, self.config.vocabulary, self.categories.index(category))
 
     @property
     def max_length(self) -> int:
         """The number of letters after which a name is cut: that of the longest name of the list, and at least 64."""
         return max(DEFAULT_MAX_LENGTH, max(map(len, self._words), default=0))
 
-    def score(self, names: Iterable[str], *, nearest: bool = True) -> Scores:
+    def score(
+        self,
+        names: Iterable[str],
+        *,
+        nearest: bool = True,
+        category: str | Mapping[str, float] | None = None,
+        classify: bool = False,
+    ) -> Scores:
         """Tell how likely names are, and what in the list they resemble.
 
         Natively where the native sampler covers the model, else through torch. Names are brought to the case and the
@@ -498,15 +638,21 @@ class Generator:
             names: any strings. One with a letter that the model does not know has an infinite nll.
             nearest: whether the nearest name of the list is looked for, which takes most of the time. Measured: 0.2 ms
                 a name (32,033 names in the list), 0.002 ms without.
+            category: of a list with categories: that of which the likelihood is meant, and with whose training names
+                it is compared; as `sample` takes it.
+            classify: of a list with categories: also tell the likeliest category, and the posterior of all.
 
         Returns:
             A sequence with a row, a dict, for each name: name, nll (in nats, its end included), nll_per_character (nll
             divided by its letters and its end), percentile (of how many percent of the training names the nll per
             character is larger), novel (whether it is not in the list), nearest, distance (the edit distance), and
-            unknown, the first letter that the model does not know, where there is one.
+            unknown, the first letter that the model does not know, where there is one. With ``classify`` also category
+            and posterior, a dict of the probability of each category given the name: by Bayes' rule, each category's
+            share of the training names being its prior.
 
         Raises:
             TypeError: ``names`` is one string, or holds something else than strings.
+            ValueError: the list has no categories, or not those that are asked for.
             SamplingError: the model's logits are not all finite.
             ImportError: ``nearest``, and rapidfuzz is not installed.
 
@@ -517,7 +663,64 @@ class Generator:
             (inf, 'x', 'ben', 3)
 
         """
-        return self._scorer.score(_as_strings(names), nearest=nearest)
+        names = _as_strings(names)
+        if classify and not self.categories:
+            raise ValueError("classify is for a list with categories, but this run's list has none")
+        scores = self._scorer(category).score(names, nearest=nearest)
+        if not classify:
+            return scores
+        posterior = self._posterior(names)  # (n, K)
+        chosen = [list(self._prior)[place] for place in posterior.argmax(axis=1).tolist()] if names else []
+        rows = [dict(zip(self._prior, row, strict=True)) for row in posterior.tolist()]
+        return replace(scores, extra={"category": chosen, "posterior": rows})
+
+    def _posterior(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Return P(category | name) of the categories that have training names: (n, K)."""
+        if not names:
+            return np.zeros((0, len(self._prior)))
+        likelihood = self.likelihood(self._prior)
+        assert isinstance(likelihood, MixedLikelihood)
+        return likelihood.posterior([self.config.reading.as_learnt(name) for name in names])
+
+    def category_report(self) -> dict[str, Any]:
+        """Tell how well the categories of held-out names are found, and how likely the names of each are.
+
+        Returns:
+            accuracy and most_frequent: of the dev and the test names together, the share whose likeliest category is
+            the right one, and the share of the commonest category; losses: by category, of its dev and of its test
+            names, the nll per character in nats, given the category, None where there are none.
+
+        Raises:
+            ValueError: the list has no categories.
+
+        """
+        if not self.categories:
+            raise ValueError("there is no report of categories: this run's list has none")
+        splits = self._marked_splits
+        names = list(self._prior)
+        held_out = [*splits.dev, *splits.test]
+        right = [self.categories[category_of(word)] for word in held_out]
+        posterior = self._posterior([without_mark(word) for word in held_out])  # (n, K)
+        chosen = [names[place] for place in posterior.argmax(axis=1).tolist()] if held_out else []
+        common = max(self._prior, key=self._prior.__getitem__)
+        losses: dict[str, dict[str, float | None]] = {}
+        for category in names:
+            likelihood = self.likelihood({category: 1.0})
+            losses[category] = {}
+            for split in ("dev", "test"):
+                own = [
+                    without_mark(word)
+                    for word in getattr(splits, split)
+                    if self.categories[category_of(word)] == category
+                ]
+                characters = sum(len(word) + 1 for word in own)
+                losses[category][split] = float(likelihood.nll(own)[0].sum()) / characters if own else None
+        return {
+            "accuracy": _share([a == b for a, b in zip(chosen, right, strict=True)]),
+            "most_frequent": _share([name == common for name in right]),
+            "held_out": len(held_out),
+            "losses": losses,
+        }
 
     def rank(self, names: Iterable[str]) -> list[float]:
         """Tell of how many percent of the training names the nll per character is larger; 100 for the likeliest.
@@ -527,7 +730,7 @@ class Generator:
             SamplingError: the model's logits are not all finite.
 
         """
-        return self._scorer.score(_as_strings(names), nearest=False).percentile.tolist()
+        return self._scorer().score(_as_strings(names), nearest=False).percentile.tolist()
 
     def nearest(self, name: str) -> tuple[str, int]:
         """Find the name of its list that is nearest to a given one, and their edit distance.
@@ -539,29 +742,50 @@ class Generator:
             ImportError: rapidfuzz is not installed.
 
         """
-        (found,), (distance,) = self._scorer.near.find(_as_strings([name]))
+        (found,), (distance,) = self._scorer().near.find(_as_strings([name]))
         return found, distance
 
-    @property
-    def _scorer(self) -> Scorer:
-        if self._saved_scorer is not None:
+    def _scorer(self, category: str | Mapping[str, float] | None = None) -> Scorer:
+        if category is None and self._saved_scorer is not None:
             return self._saved_scorer
-        scorer = Scorer(self._likelihood(), self.config.reading.as_learnt, self._words, self.splits.train)
-        if self._network is not None:
+        weights = self._weights_of(category)
+        train = self._training_names
+        if self.categories and category is not None:
+            own = {mark_of(self.categories.index(name)) for name in weights}
+            train = [without_mark(word) for word in self._marked_splits.train if word[0] in own]
+        scorer = Scorer(self.likelihood(weights), self.config.reading.as_learnt, self._words, train)
+        if category is None and self._network is not None:
             self._saved_scorer = scorer
         return scorer
 
-    def _likelihood(self, shaping: Shaping | None = None, *, drawn: bool = False) -> Likelihood:
-        model = self.model if self._network is None else self._network
-        nlls = symbol_nlls(
-            model,
-            len(self.vocabulary),
-            model.block_size,  # type: ignore[arg-type]
-            sequences=MODELS[self.config.options.model].sequences,
-            shaping=shaping,
-            drawn=drawn,
-        )
-        return Likelihood(nlls, self.vocabulary)
+    def likelihood(
+        self,
+        weights: Mapping[str, float] | None = None,
+        shaping: Shaping | None = None,
+        *,
+        drawn: bool = False,
+    ) -> NameLikelihood:
+        """Return what computes the likelihoods of names, in the form in which they were learnt.
+
+        Args:
+            weights: how often each category is drawn; None takes all, each by its share of the training names.
+            shaping: temperature and top-k of the probabilities; None for those of the model itself.
+            drawn: whether the first symbol of a name is never its end, as where names are drawn without a prefix.
+
+        """
+        weights = self._weights_of(None) if weights is None else weights
+        parts = []
+        for part in self.parts(weights):
+            nlls = symbol_nlls(
+                part.model,
+                len(part.vocabulary),
+                int(part.model.block_size),  # type: ignore[arg-type]
+                sequences=MODELS[self.config.options.model].sequences,
+                shaping=shaping,
+                drawn=drawn,
+            )
+            parts.append(Likelihood(nlls, part.vocabulary))
+        return MixedLikelihood(parts, list(weights.values())) if self.categories else parts[0]
 
     def nll(self, names: Iterable[str]) -> float:
         """Compute the mean negative log-likelihood per character, in nats. The end of a name counts as a character.
@@ -576,6 +800,11 @@ class Generator:
         words = [self.config.reading.as_learnt(name) for name in _as_strings(names)]
         if not words:
             raise ValueError("names must hold a name at least, but got none")
+        if self.categories:
+            for word in words:
+                self.vocabulary.encode(word)  # raises at a letter that the model does not know
+            total = float(self.likelihood().nll(words)[0].sum())
+            return total / sum(len(word) + 1 for word in words)
         model = self.model
         from namegen_ext.training.corpus import build_examples
         from namegen_ext.training.evaluation import evaluate
@@ -591,7 +820,7 @@ class Generator:
         """Write a run directory that `from_run` and ``python -m namegen_ext.sample`` read.
 
         It holds config.json, model.safetensors and, where the names do not come with the package, words.txt; where they
-        have counts, weights.txt.
+        have counts, weights.txt; of a mixture that was just found, summary.json.
 
         Raises:
             RunError: it exists and is not empty, or cannot be written.
@@ -601,8 +830,10 @@ class Generator:
         from namegen_ext.runs.checkpoint import save_model
 
         directory = RunDirectory.create(Path(path))
-        self.config.write(directory, self._words, self._weights)
+        self.config.write(directory, self._marked_words, self._weights)
         save_model(directory, model.state_dict(), self.steps)
+        if self.summary is not None:
+            directory.write_summary(self.summary)
 
     def export(
         self, path: str | os.PathLike[str], to: str | None = None, *, with_names: bool = True
@@ -634,10 +865,16 @@ class Generator:
 
         """
         from namegen_ext.exporting.document import Exported
+        from namegen_ext.exporting.errors import ExportError
         from namegen_ext.exporting.export import OF_MODULES, export_document, export_module, target_of
 
         path = Path(path)
         to = target_of(path, to)
+        if self.categories:
+            raise ExportError(
+                "the list has categories, whose models cannot be exported yet:"
+                " train a model on the names of one category"
+            )
         if to in OF_MODULES:
             return export_module(self.model, path, to)
         exported = Exported(
@@ -670,9 +907,13 @@ class Generator:
         num_values = self._num_values()
         return (
             f"Generator({self.config.options.model}, {num_values:,} parameters, "
-            f"{len(self.vocabulary)} symbols, {self.steps:,} steps on {len(self.splits.train):,} names of "
+            f"{len(self.vocabulary)} symbols, {self.steps:,} steps on {len(self._training_names):,} names of "
             f"{self.config.data_name!r})"
         )
+
+
+def _share(values: Sequence[bool]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def needs_torch(what: str) -> None:
@@ -736,7 +977,8 @@ def _column(column: str | int | None, name: str) -> str | None:
 
 
 def _word_list(
-    names: Iterable[str] | Mapping[str, float] | str | os.PathLike[str], reading: ListFormat
+    names: Iterable[str] | Mapping[str, float] | Mapping[str, Iterable[str]] | str | os.PathLike[str],
+    reading: ListFormat,
 ) -> WordList:
     if isinstance(names, (str, os.PathLike)):
         return load_words(names, reading)
@@ -746,7 +988,15 @@ def _word_list(
         raise ValueError(f"{which} is for names in a file, expected a path with it, but got {type(names)}")
     if isinstance(names, io.TextIOBase):  # its lines are meant
         names = [name for line in names if (name := line.strip())]
-    words = _as_strings(names)
+    categories: tuple[str, ...] = ()
+    if isinstance(names, Mapping) and names and all(map(_is_list, names.values())):
+        of_words = [(category, word) for category, own in names.items() for word in _as_strings(own)]  # type: ignore[arg-type]
+        words, categories = marked_words(
+            [word for _, word in of_words], [str(category) for category, _ in of_words], "names"
+        )
+    else:
+        words = _as_strings(names)
+        check_unmarked(words, "names")
     if len(set(words)) < 2:
         raise DataError(f"names must hold at least two distinct names, but got {len(set(words))}")
     if "" in words:
@@ -756,9 +1006,13 @@ def _word_list(
             f"names must not end with a line feed, but names[0] is {words[0]!r}; of the lines of a file, give the path"
             " or the open text file"
         )
-    weights = _as_weights(names) if isinstance(names, Mapping) else None
+    weights = _as_weights(names) if isinstance(names, Mapping) and not categories else None  # type: ignore[arg-type]
     words, weights, notes = prepare_words(words, weights, reading, "names")
-    return WordList(_GIVEN, words, "given to fit", words_sha256(words), weights, notes)
+    return WordList(_GIVEN, words, "given to fit", words_sha256(words), weights, notes, categories)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes)
 
 
 def _as_weights(names: Mapping[str, float]) -> list[float]:

@@ -113,6 +113,13 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         help=f"the largest edit distance from --like, {_DISTANCES.limits} (default: {DEFAULT_WITHIN})",
     )
     parser.add_argument(
+        "--category",
+        metavar="C|C:W,C:W|all",
+        help="of a list with categories: one of them; a mixture of their distributions, such as elf:0.7,dwarf:0.3, by "
+        "weights that sum to 1; or all: N names of each in turn, each with its category before it (default: each as "
+        "often as among the training names)",
+    )
+    parser.add_argument(
         "--format",
         metavar="|".join(FORMATS),
         type=one_of(FORMATS),

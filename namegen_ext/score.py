@@ -78,6 +78,18 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         help="look for the nearest name of the list, which takes most of the time (default: on)",
     )
     parser.add_argument(
+        "--category",
+        metavar="C|C:W,C:W",
+        help="of a list with categories: the likelihood given one of them, or a mixture of theirs, such as "
+        "elf:0.7,dwarf:0.3 (default: each by its share of the training names)",
+    )
+    parser.add_argument(
+        "--classify",
+        action="store_true",
+        help="of a list with categories: also tell the likeliest category of each name, and the probability of each "
+        "given the name, by Bayes' rule; the summary tells how often the right one is found for held-out names",
+    )
+    parser.add_argument(
         "-o",
         metavar="FILE",
         type=output_file,

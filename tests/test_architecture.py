@@ -48,9 +48,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     # What is made of runs.
     "diagnostics": {"_lazy", "data", "fusion", "models", "runs"},
     "plotting": {"_version", "_lazy", "diagnostics"},
-    "reproduction": {"_lazy", "training"},
+    "reproduction": {"_lazy", "data", "models", "options", "runs", "training", "fitting"},
+    "mix": {"data", "steering", "sampling", "scoring"},
     "exporting": {"_version", "data", "models", "sampling", "runs", "fusion"},
     "generator": {
+        "mix",
         "data",
         "models",
         "steering",
@@ -102,6 +104,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "fusion",
         "models",
         "engine",
+        "steering",
         "sampling",
         "options",
         "training",

@@ -15,7 +15,7 @@ PAGE = ROOT / "docs" / "architecture.md"
 PACKAGES = {"namegen_bench": "python/namegen_bench", "namegen_lessons": "python/lessons"}
 PACKAGES |= {"namegen_reference": "python/namegen_reference"}
 # Modules of the package that only start something; they share a box.
-COMMANDS = {"__main__", "bench", "export", "lessons", "plot", "reproduce", "sample", "train"}
+COMMANDS = {"__main__", "bench", "export", "lessons", "plot", "reproduce", "sample", "score", "train"}
 INCLUDE = re.compile(r'^#include "([^"]+)/[^"/]+"', re.MULTILINE)
 
 Graph = Mapping[str, set[str]]

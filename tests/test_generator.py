@@ -18,6 +18,7 @@ import namegen_ext
 from namegen_ext.data import DataError
 from namegen_ext.generator import Generator, fit
 from namegen_ext.sampling import SamplingError
+from namegen_ext.steering import Constraints
 from namegen_ext.training import RunError
 
 
@@ -417,3 +418,30 @@ def test_names_come_out_in_title_case() -> None:
 def test_how_names_are_read_is_checked(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         fit(NAMES, steps=2, **options)
+
+
+def test_constraints_are_in_the_form_in_which_names_were_learnt(tmp_path: Path) -> None:
+    """Names that are learnt in lower case and drawn with capitals are constrained in any case."""
+    generator = fit(["Anna", "Ben", "Hanna", "Dan", "Eva", "Finn", "Gail", "Lena"], steps=5, case="title")
+    options: dict[str, Any] = {
+        "match": "[A-Z][a-z]*N.",
+        "suffix": "A",
+        "contains": "N",
+        "without": "EF",
+        "min_length": 4,
+    }
+    names = generator.sample(30, seed=1, max_length=6, avoid=["GG"], **options)
+    assert all(re.fullmatch("[A-Z][a-z]{1,3}na", name) and not set(name) & set("EeFf") for name in names)
+    (tmp_path / "texts").write_text("gg\n")
+    assert generator.sample(30, seed=1, max_length=6, avoid=tmp_path / "texts", **options) == names
+    assert all(name.startswith("Ha") for name in generator.sample(5, prefix="HA", suffix="n"))
+    with pytest.raises(ValueError, match=r"^constraints must be given one by one here, as min_length, "):
+        generator.sample(5, constraints=Constraints(suffix="a"))
+
+
+def test_names_near_one_that_meet_constraints() -> None:
+    generator = fit(["anna", "ben", "hanna", "dan", "eva", "finn", "gail", "lena"], steps=5)
+    names = generator.sample(200, seed=1, like="anna", within=1, suffix="a", without="h", min_length=4)
+    assert "hanna" not in names
+    assert all(name.endswith("a") and len(name) >= 4 for name in names)
+    assert len(set(names)) > 5

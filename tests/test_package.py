@@ -19,6 +19,8 @@ import torch
 import namegen_ext
 
 ROOT = Path(namegen_ext.__file__).parent
+ON_ARM = platform.machine().lower() in ("aarch64", "arm64")
+NARROWEST = "neon" if ON_ARM else "baseline"
 
 KEYS = {
     "version": str,
@@ -53,7 +55,7 @@ def test_build_info() -> None:
     assert info["built_against_torch"].partition("+")[0] == torch.__version__.partition("+")[0]
     assert info["python"] == platform.python_version()
     assert info["compiler"]
-    assert info["cpu_isas_compiled"][0] == info["cpu_isas_supported"][0] == "baseline"
+    assert info["cpu_isas_compiled"][0] == info["cpu_isas_supported"][0] == NARROWEST
     assert set(info["cpu_isas_supported"]) <= set(info["cpu_isas_compiled"])
     assert info["cpu_isa"] in info["cpu_isas_supported"]
     assert info["cuda_compiled"] == (info["cuda_note"] == ""), (
@@ -71,6 +73,12 @@ def test_instruction_sets_of_x86() -> None:
     if capability in ("AVX2", "AVX512"):
         assert "avx2" in info["cpu_isas_supported"]
     assert ("avx512" in info["cpu_isas_supported"]) == (capability == "AVX512")
+
+
+@pytest.mark.skipif(not ON_ARM, reason="instruction sets of 64-bit Arm only")
+def test_instruction_sets_of_arm() -> None:
+    info = namegen_ext.build_info()
+    assert info["cpu_isas_compiled"] == info["cpu_isas_supported"] == ["neon"]
 
 
 def test_the_command_prints_one_fact_a_line() -> None:
@@ -106,9 +114,9 @@ def test_without_torch_the_package_tells_what_it_is() -> None:
 
 
 def test_the_override_is_obeyed() -> None:
-    done = run("-m", "namegen_ext", isa="baseline")
+    done = run("-m", "namegen_ext", isa=NARROWEST)
     assert done.returncode == 0, done.stderr
-    assert dict(line.split(maxsplit=1) for line in done.stdout.splitlines())["cpu_isa"] == "baseline"
+    assert dict(line.split(maxsplit=1) for line in done.stdout.splitlines())["cpu_isa"] == NARROWEST
 
 
 def test_a_wrong_override_is_one_line_and_status_2() -> None:
@@ -118,7 +126,7 @@ def test_a_wrong_override_is_one_line_and_status_2() -> None:
     (line,) = done.stderr.splitlines()
     assert line.startswith("namegen_ext: NAMEGEN_CPU_ISA: ")
     assert "'mmx'" in line
-    assert "baseline" in line
+    assert NARROWEST in line
 
 
 def test_importing_adds_at_most_20_ms_to_torch() -> None:

@@ -6,7 +6,7 @@ import platform
 from types import ModuleType
 from typing import Any
 
-from namegen_ext._native.note import REBUILD, read_note
+from namegen_ext._native.note import read_note, rebuild_command
 
 
 def _load() -> ModuleType:
@@ -15,11 +15,11 @@ def _load() -> ModuleType:
     except ImportError as error:
         if read_note() is None:
             raise ImportError(
-                f"namegen_ext's compiled module _core is missing: build it with {REBUILD}"
+                f"namegen_ext's compiled module _core is missing: build it with {rebuild_command()}"
             ) from error
         raise ImportError(
             f"namegen_ext's compiled module _core does not load on Python {platform.python_version()} ({error}): "
-            f"rebuild it with {REBUILD}"
+            f"rebuild it with {rebuild_command()}"
         ) from error
     return _core
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from namegen_ext._native.note import REBUILD, read_note
+from namegen_ext._native.note import read_note, rebuild_command
 
 
 def _release(version: str) -> str:
@@ -26,21 +26,23 @@ def _load() -> ModuleType:
     if note is not None and not note.has_operators:
         raise ImportError(
             "namegen_ext was built without its operators (NAMEGEN_TORCH=0): where torch is installed, build them with "
-            f"{REBUILD}"
+            f"{rebuild_command()}"
         )
     if built is not None and _release(built) != _release(torch.__version__):
         raise ImportError(
             f"namegen_ext's operators were compiled against torch {built}, but torch {torch.__version__} is "
-            f"installed: rebuild them with {REBUILD}"
+            f"installed: rebuild them with {rebuild_command()}"
         )
     try:
         import namegen_ext._C as _C
     except ImportError as error:
         if built is None:
-            raise ImportError(f"namegen_ext's operators are missing: build them with {REBUILD}") from error
+            raise ImportError(
+                f"namegen_ext's operators are missing: build them with {rebuild_command()}"
+            ) from error
         raise ImportError(
             f"namegen_ext's operators, compiled against torch {built}, do not load with torch {torch.__version__} on "
-            f"Python {platform.python_version()} ({error}): rebuild them with {REBUILD}"
+            f"Python {platform.python_version()} ({error}): rebuild them with {rebuild_command()}"
         ) from error
     return _C
 

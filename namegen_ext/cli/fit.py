@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from namegen_ext.cli.command import run_command
 from namegen_ext.cli.parser import Parser, path
@@ -21,7 +22,7 @@ from namegen_ext.cli.train_flags import (
     given_options,
     given_settings,
 )
-from namegen_ext.cli.train_plan import TrainPlan, blamed, plan_of_words
+from namegen_ext.cli.train_plan import TrainPlan, blamed, check_learns_categories, plan_of_words
 from namegen_ext.data import DataError, ListFormat, load_words
 from namegen_ext.options.recipes import BEST_RECIPE, RECIPES
 from namegen_ext.options.run_settings import RunSettings
@@ -87,7 +88,8 @@ def _plan(parsed: argparse.Namespace) -> TrainPlan:
     with blamed("LIST", DataError):
         words = load_words(parsed.list, reading)
     options = RECIPES[BEST_RECIPE].train_options(given_options(parsed))
-    return plan_of_words(
+    check_learns_categories(words, options)
+    plan = plan_of_words(
         words,
         recipe=BEST_RECIPE,
         options=options,
@@ -95,6 +97,7 @@ def _plan(parsed: argparse.Namespace) -> TrainPlan:
         settings=RunSettings(**given_settings(parsed)),
         reading=reading,
     )
+    return replace(plan, list_argument="LIST")
 
 
 if __name__ == "__main__":

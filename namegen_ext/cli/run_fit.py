@@ -8,7 +8,7 @@ from typing import Any
 from namegen_ext.cli.command import OK, ArgumentError, CommandError
 from namegen_ext.cli.train_plan import TrainPlan, blamed
 from namegen_ext.data import DataError
-from namegen_ext.fitting.mixture_run import MixtureRun, fit_mixture, mixture_summary
+from namegen_ext.fitting.mixture_run import MixtureRun, check_number_of_names, fit_mixture, mixture_summary
 from namegen_ext.fitting.report import describe_search
 from namegen_ext.options.train_options import OptionError
 from namegen_ext.runs.checkpoint import save_model
@@ -56,6 +56,8 @@ def _check(plan: TrainPlan) -> None:
         raise ArgumentError(
             "argument --fused: got 'layers', but a mixture's networks are trained by whole native steps"
         )
+    with blamed(plan.list_argument, DataError):
+        check_number_of_names(len(plan.words))
 
 
 def _new_directory(plan: TrainPlan) -> RunDirectory:
@@ -69,7 +71,7 @@ def _search(plan: TrainPlan, directory: RunDirectory) -> int:
     for note in plan.notes:
         print(note)
     print(f"{plan.data_name}: {len(plan.words):,} names")
-    with blamed("LIST", DataError, OptionError), _Progress() as progress:
+    with blamed(plan.list_argument, DataError, OptionError), _Progress() as progress:
         fitted = fit_mixture(
             plan.word_list(),
             plan.options,

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from namegen_ext.cli.command import ArgumentError, CommandError, ended_by_interrupts
 from namegen_ext.cli.exit_status import OK
 from namegen_ext.cli.output_file import write_texts
 from namegen_ext.cli.rows import written_rows
+from namegen_ext.data.categories import ALL, parse_categories
 from namegen_ext.generator import Generator
 from namegen_ext.runs.errors import RunError
-from namegen_ext.sampling import NameStream, SamplingError
-from namegen_ext.sampling.arguments import check_prefix, check_top_k
+from namegen_ext.sampling import NameStream, SampleCounts, SamplingError
+from namegen_ext.sampling.arguments import check_prefix, check_top_k, fresh_seed
 from namegen_ext.scoring.near import DEFAULT_WITHIN, check_number
 from namegen_ext.scoring.similar import UnlikeStream
 from namegen_ext.steering import ConstraintError
+
+Stream: TypeAlias = NameStream | UnlikeStream
 
 COLUMNS = ("name", "nll", "novel", "nearest")
 
@@ -30,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
 
     """
     try:
-        stream, generator = _open_stream(options)
+        generator, streams = _open_streams(options)
     except RunError as error:
         raise ArgumentError(f"argument RUN_DIR: {error}") from None
     except ConstraintError as error:
@@ -40,16 +44,16 @@ def run(options: argparse.Namespace) -> int:
     except SamplingError as error:
         raise CommandError(str(error)) from None
     try:
-        write_texts(_texts(stream, generator, options.format), options.o)
+        write_texts(_texts(streams, generator, options.format), options.o)
     except SamplingError as error:  # of standard output, the names found before it are written
         told = "" if options.o is None else f"; {options.o} was not written"
         raise CommandError(f"{error}{told}") from None
-    print(_describe(stream, options, generator.num_names), file=sys.stderr)
+    print(_describe(list(streams.values()), options, generator.num_names), file=sys.stderr)
     return OK
 
 
-def _open_stream(options: argparse.Namespace) -> tuple[NameStream | UnlikeStream, Generator]:
-    """Load the run; return the names that are drawn, and what draws them."""
+def _open_streams(options: argparse.Namespace) -> tuple[Generator, dict[str, Stream]]:
+    """Load the run; return it with the streams of names, by the category of each, "" for a mixture or none."""
     with ended_by_interrupts(options.prog):  # where the run is a gpt, torch is imported
         generator = Generator.from_run(options.run_dir)
     torch = sys.modules.get("torch")
@@ -69,39 +73,59 @@ def _open_stream(options: argparse.Namespace) -> tuple[NameStream | UnlikeStream
     if options.like is not None:
         like = generator.config.reading.as_learnt(options.like)
         check_number(like, len(generator.vocabulary.symbols), options.within or DEFAULT_WITHIN, "--within")
-    stream = generator.stream(
-        options.n,
-        temperature=options.temperature,
-        top_k=options.top_k,
-        prefix=options.prefix,
-        seed=options.seed,
-        novel=options.novel,
-        unique=options.unique,
-        min_length=options.min_length,
-        max_length=options.max_length,
-        suffix=options.suffix,
-        contains=options.contains,
-        without=options.without,
-        match=options.match,
-        avoid=() if options.avoid is None else options.avoid,
-        max_similarity=options.max_similarity,
-        like=options.like,
-        within=options.within or DEFAULT_WITHIN,
-    )
-    return stream, generator
+    wanted: dict[str, str | Mapping[str, float] | None] = {"": None}
+    if options.category == ALL and generator.categories:
+        wanted = {category: category for category in generator.categories}
+    elif options.category is not None:
+        weights = parse_categories(options.category, generator.categories, "--category")
+        wanted = {next(iter(weights)) if len(weights) == 1 else "": weights}
+    seed = fresh_seed() if options.seed is None else options.seed
+    streams: dict[str, Stream] = {}
+    for category, asked in wanted.items():
+        streams[category] = generator.stream(
+            options.n,
+            temperature=options.temperature,
+            top_k=options.top_k,
+            prefix=options.prefix,
+            seed=seed,
+            novel=options.novel,
+            unique=options.unique,
+            min_length=options.min_length,
+            max_length=options.max_length,
+            suffix=options.suffix,
+            contains=options.contains,
+            without=options.without,
+            match=options.match,
+            avoid=() if options.avoid is None else options.avoid,
+            max_similarity=options.max_similarity,
+            like=options.like,
+            within=options.within or DEFAULT_WITHIN,
+            category=asked,
+        )
+    return generator, streams
 
 
-def _texts(stream: NameStream | UnlikeStream, generator: Generator, form: str) -> Iterator[str | bytes]:
+def _texts(streams: Mapping[str, Stream], generator: Generator, form: str) -> Iterator[str | bytes]:
     """Give the names as they are written: alone, or in rows with what is known of them."""
-    if form == "lines":
+    if form == "lines" and len(streams) == 1:
+        (stream,) = streams.values()
         yield from stream.texts()
-        return
-    batches = (generator.score(text.decode().split("\n")[:-1]) for text in stream.texts())
-    yield from written_rows(batches, COLUMNS, form)
+    elif form == "lines":
+        yield from (f"{category}\t{name}\n" for category, stream in streams.items() for name in stream)
+    else:
+        columns = ("category", *COLUMNS) if any(streams) else COLUMNS
+        yield from written_rows(_rows(streams, generator), columns, form)
 
 
-def _describe(stream: NameStream | UnlikeStream, options: argparse.Namespace, num_names: int) -> str:
-    counts = stream.counts
+def _rows(streams: Mapping[str, Stream], generator: Generator) -> Iterator[list[dict[str, Any]]]:
+    for category, stream in streams.items():
+        for text in stream.texts():
+            rows = generator.score(text.decode().split("\n")[:-1], category=category or None)
+            yield [{"category": category, **row} for row in rows]
+
+
+def _describe(streams: Sequence[Stream], options: argparse.Namespace, num_names: int) -> str:
+    counts = _sum([stream.counts for stream in streams])
     noun = "name" if counts.names == 1 else "names"
     text = f"{counts.names:,} {noun}, {counts.new:,} new (not among the {num_names:,} names of its list)"
     if options.novel or options.unique or options.max_similarity is not None:
@@ -114,5 +138,22 @@ def _describe(stream: NameStream | UnlikeStream, options: argparse.Namespace, nu
         which = "names with the prefix" if options.prefix else "names"
         text += f"; {counts.accepted:.3g} of the model's {which} meet the constraints"
     if options.seed is None:
-        text += f"; seed {stream.seed}"
+        text += f"; seed {streams[0].seed}"
     return text
+
+
+def _sum(parts: Sequence[SampleCounts]) -> SampleCounts:
+    if len(parts) == 1:
+        return parts[0]
+    total = SampleCounts(drawn_distinct=None if parts[0].drawn_distinct is None else 0)
+    for part in parts:
+        total.names += part.names
+        total.new += part.new
+        total.drawn += part.drawn
+        total.drawn_new += part.drawn_new
+        total.similar += part.similar
+        if len(parts) == 1:  # of several streams, there is no one share
+            total.accepted = part.accepted
+        if total.drawn_distinct is not None:
+            total.drawn_distinct += part.drawn_distinct or 0
+    return total

@@ -8,16 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from namegen_ext.cli.category_text import describe_accuracy
 from namegen_ext.cli.command import ArgumentError, CommandError, ended_by_interrupts
 from namegen_ext.cli.exit_status import OK
 from namegen_ext.cli.output_file import write_texts
 from namegen_ext.cli.rows import written_rows
 from namegen_ext.data import DataError
+from namegen_ext.data.categories import parse_categories
 from namegen_ext.data.source_files import STANDARD_INPUT, read_file, read_standard_input
 from namegen_ext.data.word_file import parse_words
 from namegen_ext.generator import Generator
 from namegen_ext.runs.errors import RunError
 from namegen_ext.sampling import SamplingError
+from namegen_ext.scoring.scores import Scores
 
 COLUMNS = ("name", "nll", "nll_per_character", "percentile", "novel", "nearest", "distance", "unknown?")
 _WITHOUT_NEAREST = tuple(column for column in COLUMNS if column not in ("nearest", "distance"))
@@ -38,20 +41,30 @@ def run(options: argparse.Namespace) -> int:
     except RunError as error:
         raise ArgumentError(f"argument RUN_DIR: {error}") from None
     try:
+        if options.category is not None:
+            parse_categories(options.category, generator.categories, "--category")
+        if options.classify and not generator.categories:
+            raise ValueError("--classify is for a list with categories, but this run's list has none")
         names = _read_names(options.file)
     except DataError as error:
         raise ArgumentError(f"argument FILE: {error}") from None
+    except ValueError as error:
+        raise ArgumentError(str(error)) from None
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(1)
     summary = _Summary()
     batches = _sorted(generator, names, options) if options.sort else _scored(generator, names, options)
     columns = COLUMNS if options.nearest else _WITHOUT_NEAREST
+    if options.classify:
+        columns = (*columns[:-1], "category", "posterior", columns[-1])
     try:
         write_texts(written_rows(summary.seen(batches), columns, options.format), options.o)
     except SamplingError as error:
         raise CommandError(str(error)) from None
     print(summary.describe(generator.num_names), file=sys.stderr)
+    if options.classify:
+        print(describe_accuracy(generator.category_report()), file=sys.stderr)
     return OK
 
 
@@ -63,17 +76,23 @@ def _read_names(file: str) -> list[str]:
     return parse_words(read_file(Path(file)), file, distinct=False)
 
 
+def _score(generator: Generator, names: list[str], options: argparse.Namespace) -> Scores:
+    return generator.score(
+        names, nearest=options.nearest, category=options.category, classify=options.classify
+    )
+
+
 def _scored(
     generator: Generator, names: list[str], options: argparse.Namespace
 ) -> Iterator[list[dict[str, Any]]]:
     for begin in range(0, len(names), _BATCH):
-        yield list(generator.score(names[begin : begin + _BATCH], nearest=options.nearest))
+        yield list(_score(generator, names[begin : begin + _BATCH], options))
 
 
 def _sorted(
     generator: Generator, names: list[str], options: argparse.Namespace
 ) -> Iterator[list[dict[str, Any]]]:
-    scores = generator.score(names, nearest=options.nearest)
+    scores = _score(generator, names, options)
     order = scores.order()
     for begin in range(0, len(order), _BATCH):
         yield [scores[place] for place in order[begin : begin + _BATCH]]

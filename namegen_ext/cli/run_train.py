@@ -7,10 +7,12 @@ from contextlib import ExitStack
 
 import torch
 
+from namegen_ext.cli.category_text import describe_categories
 from namegen_ext.cli.command import ArgumentError, CommandError, end_at_once
 from namegen_ext.cli.exit_status import OK
 from namegen_ext.cli.train_plan import TrainPlan, blamed
 from namegen_ext.data import DataError
+from namegen_ext.generator import Generator
 from namegen_ext.models.specs import MODELS
 from namegen_ext.options.effects import has_effect
 from namegen_ext.options.train_options import TrainOptions
@@ -20,7 +22,7 @@ from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import is_file
 from namegen_ext.runs.lock import locked
-from namegen_ext.sampling import sample_names
+from namegen_ext.sampling.categories import sample_of_all
 from namegen_ext.training.backends import choose_device
 from namegen_ext.training.errors import BackendError, ProcessLostError, TrainingDivergedError
 from namegen_ext.training.interrupt import StopRequest, stop_on_signal
@@ -29,6 +31,7 @@ from namegen_ext.training.progress import reporter_for
 from namegen_ext.training.summary import (
     describe_result,
     describe_samples,
+    describe_share_seen,
     describe_small_split,
     summarize,
 )
@@ -168,27 +171,28 @@ def _check_steps(plan: TrainPlan, directory: RunDirectory) -> None:
         )
 
 
-def _write_config(trainer: Trainer, plan: TrainPlan, directory: RunDirectory) -> None:
+def _config(trainer: Trainer, plan: TrainPlan) -> RunConfig:
     vocabulary = trainer.corpus.vocabulary
-    config = RunConfig(
+    return RunConfig(
         recipe=plan.recipe,
         options=plan.options,
-        model_config=plan.options.model_config(len(vocabulary)),
+        model_config=plan.options.model_config(len(vocabulary), len(plan.categories)),
         vocabulary=vocabulary,
         data_name=plan.data_name,
         data_source=plan.data_source,
         words_sha256=words_sha256(plan.words),
         weights_sha256=weights_sha256(plan.weights),
         reading=plan.reading,
+        categories=plan.categories,
         fused=plan.fused,
         device=plan.device,
         run=plan.settings,
     )
-    config.write(directory, plan.words, plan.weights)
 
 
 def _run_steps(trainer: Trainer, plan: TrainPlan, directory: RunDirectory, stop: StopRequest) -> int:
-    _write_config(trainer, plan, directory)
+    config = _config(trainer, plan)
+    config.write(directory, plan.words, plan.weights)
     splits = trainer.corpus.splits
     for note in plan.notes:
         print(note)
@@ -202,6 +206,9 @@ def _run_steps(trainer: Trainer, plan: TrainPlan, directory: RunDirectory, stop:
     small = describe_small_split(len(plan.words), len(splits.dev), len(splits.test))
     if small:
         print(small)
+    share = describe_share_seen(len(trainer.corpus.train[1]), plan.options)
+    if share:
+        print(share)
     if trainer.group.size > 1:
         print(f"{trainer.group.size} processes, each on its share of every batch")
     if trainer.backend.note:
@@ -212,16 +219,19 @@ def _run_steps(trainer: Trainer, plan: TrainPlan, directory: RunDirectory, stop:
         raise TrainingDivergedError(error.step, _advice(error, plan.options, directory)) from None
     except ProcessLostError as error:
         raise ProcessLostError(f"{error}; start all again with --resume {directory.path}") from None
-    samples = sample_names(
+    samples = sample_of_all(
         result.model,
         result.corpus.vocabulary,
         plan.settings.samples,
         seed=plan.options.seed,
         case=plan.reading.case,
     )
-    directory.write_summary(
-        summarize(result, plan.options, recipe=plan.recipe, data_name=plan.data_name, samples=samples)
-    )
+    summary = summarize(result, plan.options, recipe=plan.recipe, data_name=plan.data_name, samples=samples)
+    report = None
+    if plan.categories:
+        generator = Generator(result.model, config, plan.words, steps=result.kept_step, weights=plan.weights)
+        summary["categories"] = report = generator.category_report()
+    directory.write_summary(summary)
     if result.interrupted:
         steps = f"{result.steps:,} of {plan.options.steps:,} steps"
         print(f"interrupted after {steps}; go on with --resume {directory.path}")
@@ -229,6 +239,8 @@ def _run_steps(trainer: Trainer, plan: TrainPlan, directory: RunDirectory, stop:
         steps = f"{result.steps:,} of {plan.options.steps:,} steps"
         print(f"ended after {steps}: {plan.settings.patience:,} evaluations brought no lower dev loss")
     print(describe_result(result))
+    if report is not None:
+        print(describe_categories(report))
     print(f"run directory: {directory.path}")
     if samples:
         print(f"\n{describe_samples(samples)}")

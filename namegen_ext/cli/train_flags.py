@@ -88,7 +88,7 @@ def _add_run_flags(parser: argparse.ArgumentParser) -> None:
         "--data",
         nargs="+",
         action="extend",
-        metavar="census|surnames|makemore|PATH|-",
+        metavar="[CATEGORY=]census|surnames|makemore|PATH|-",
         help=f"word list: one that comes with the package, the makemore names (downloaded once), a UTF-8 "
         f"file with a word on each line, a table (.csv, .tsv), either of them packed by gzip, or - for standard input; "
         f"several make one list (default: {DEFAULT_DATA})",
@@ -205,6 +205,15 @@ def add_format_flags(parser: argparse.ArgumentParser) -> None:
         type=_column,
         metavar="NAME|NUMBER",
         default="once each",
+    )
+    _format(
+        group,
+        "category_column",
+        f"the category of each word is in this column of a table: {column}; one model learns all categories, and sample"
+        " --category draws names of one; the same as several --data CATEGORY=FILE",
+        type=_column,
+        metavar="NAME|NUMBER",
+        default="no categories",
     )
     _format(
         group,

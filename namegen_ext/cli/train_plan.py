@@ -24,7 +24,7 @@ from namegen_ext.options.effects import check_effects
 from namegen_ext.options.ranges import shown
 from namegen_ext.options.recipes import DEFAULT_RECIPE, RECIPES
 from namegen_ext.options.run_settings import RunSettings
-from namegen_ext.options.train_options import OptionError, TrainOptions
+from namegen_ext.options.train_options import OptionError, TrainOptions, problem_with_categories
 from namegen_ext.runs.config import read_config, words_sha256
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.errors import RunError
@@ -52,6 +52,7 @@ class TrainPlan:
         words: the whole word list.
         weights: how often each word counts; None for once each.
         reading: how the list was read.
+        categories: the names of the words' categories; none where they have none.
         notes: what is to be told before the training, a sentence each.
         data_name: its name.
         data_source: where it came from.
@@ -60,6 +61,7 @@ class TrainPlan:
         settings: what is reported and saved.
         resumed: the directory to go on in; None for a new run.
         planned_steps: how many steps a resumed run was to have; None for a new run.
+        list_argument: what the command calls the list in messages.
 
     """
 
@@ -74,9 +76,11 @@ class TrainPlan:
     settings: RunSettings
     weights: list[float] | None = None
     reading: ListFormat = field(default_factory=ListFormat)
+    categories: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     resumed: RunDirectory | None = None
     planned_steps: int | None = None
+    list_argument: str = "--data"
 
     def word_list(self) -> WordList:
         """Return the words with where they came from."""
@@ -87,6 +91,7 @@ class TrainPlan:
             source=self.data_source,
             sha256=sha256,
             weights=self.weights,
+            categories=self.categories,
         )
 
 
@@ -114,6 +119,7 @@ def _new_run(parsed: argparse.Namespace) -> TrainPlan:
     reading = ListFormat(**given_format(parsed))
     with blamed("--data", DataError):
         words = load_words(parsed.data or DEFAULT_DATA, reading)
+    check_learns_categories(words, options)
     options, block_notes = fitted_block_size(options, given, words.words)
     plan = plan_of_words(
         words,
@@ -125,6 +131,18 @@ def _new_run(parsed: argparse.Namespace) -> TrainPlan:
         notes=block_notes,
     )
     return replace(plan, fused=parsed.fused, device=parsed.device or DEFAULT_DEVICE)
+
+
+def check_learns_categories(words: WordList, options: TrainOptions) -> None:
+    """See that a model can learn the categories of a list that has some.
+
+    Raises:
+        ArgumentError: it cannot.
+
+    """
+    problem = problem_with_categories(options) if words.categories else None
+    if problem is not None:
+        raise ArgumentError(f"argument --data: a list with categories: {problem}")
 
 
 def plan_of_words(
@@ -149,6 +167,7 @@ def plan_of_words(
         device=DEFAULT_DEVICE,
         settings=settings,
         weights=words.weights,
+        categories=words.categories,
         reading=reading,
         notes=tuple(map(_as_utf8, (*words.notes, *notes))),
     )
@@ -212,6 +231,7 @@ def _resumed_run(parsed: argparse.Namespace) -> TrainPlan:
         device=parsed.device or config.device,
         settings=settings,
         weights=weights,
+        categories=config.categories,
         reading=config.reading,
         resumed=directory,
         planned_steps=config.options.steps,

@@ -31,6 +31,7 @@ class ListFormat:
             capital initials when they are drawn.
         normalize: the Unicode normal form that words are brought to: "none", "nfc" or "nfkc".
         rare: words with a character that fewer words than this have are left out; 0 and 1 leave none out.
+        category_column: of a table: the column with the category of each word; None for words without categories.
 
     Raises:
         DataError: a value that cannot be; the message names it.
@@ -48,9 +49,10 @@ class ListFormat:
     case: str = "keep"
     normalize: str = "none"
     rare: int = 0
+    category_column: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("column", "count_column", "comment"):
+        for name in ("column", "count_column", "category_column", "comment"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, str) or not value.strip()):
                 raise DataError(f"{name} must be a text, but got {value!r}")
@@ -67,7 +69,8 @@ class ListFormat:
     @property
     def is_table(self) -> bool:
         """Whether a column was asked for."""
-        return self.column is not None or self.count_column is not None
+        asked = (self.column, self.count_column, self.category_column)
+        return any(column is not None for column in asked)
 
     def as_learnt(self, text: str) -> str:
         """Return a word, or the beginning of one, in the form in which words are learnt."""
@@ -86,7 +89,10 @@ class ListFormat:
 
     def to_json(self) -> dict[str, Any]:
         """Return the format as a mapping that JSON can hold."""
-        return asdict(self)
+        content = asdict(self)
+        if self.category_column is None:  # as earlier versions have it
+            del content["category_column"]
+        return content
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> ListFormat:

@@ -46,35 +46,44 @@ def build_sequences(words: Sequence[str], vocabulary: Vocabulary, block_size: in
 
     """
     windows, following = build_windows(words, vocabulary, block_size)  # (n, block_size), (n,)
-    return _sequences_of_windows(windows, following)
+    return _sequences_of_windows(windows, following, windows.shape[1] - block_size)
 
 
-def sequences_of_symbols(symbols: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
+def sequences_of_symbols(
+    symbols: Tensor, block_size: int, num_letters: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Turn words that are numbers already into sequences.
 
     Args:
         symbols: int64 (n,), the numbers of words one after another, each with its 0; one word at least.
         block_size: T, number of positions, 1 or more.
+        num_letters: numbers from here on are marks of categories, of which each word has one before it; None where
+            there are none.
 
     Returns:
-        What :func:`build_sequences` does.
+        What :func:`build_sequences` does. With categories T is block_size + 1, and the mark follows the 0 at the start.
 
     """
-    return _sequences_of_windows(*windows_of_symbols(symbols, block_size))
+    windows, following = windows_of_symbols(symbols, block_size, num_letters)
+    return _sequences_of_windows(windows, following, windows.shape[1] - block_size)
 
 
-def _sequences_of_windows(windows: Tensor, following: Tensor) -> tuple[Tensor, Tensor]:
+def _sequences_of_windows(windows: Tensor, following: Tensor, num_marks: int) -> tuple[Tensor, Tensor]:
+    """Join windows (n, T), of which the first ``num_marks`` places hold a category's mark, to sequences (m, T)."""
     block_size = windows.shape[1]
     ends = torch.nonzero(following == 0).squeeze(1)  # (num_words,) where each word ends
     begins = torch.cat([ends.new_zeros(1), ends[:-1] + 1])[: len(ends)]  # (num_words,)
     word_of = torch.repeat_interleave(torch.arange(len(ends)), ends - begins + 1)  # (n,)
-    places = torch.arange(len(following)) - begins[word_of]  # (n,), how far each character is into its word
+    # How far each character is into its word; behind the mark, where there is one.
+    places = torch.arange(len(following)) - begins[word_of] + num_marks  # (n,)
 
     tokens = windows.new_zeros(len(ends), block_size)  # (num_words, block_size)
     targets = torch.full_like(tokens, IGNORED)  # (num_words, block_size)
     fits = places < block_size  # (n,)
     targets[word_of[fits], places[fits]] = following[fits]
     tokens[word_of[fits], places[fits]] = windows[fits, -1]
+    if num_marks:
+        tokens[:, 1] = windows[begins, 0]
 
     long_windows = windows[~fits]  # (m, block_size)
     long_targets = torch.full_like(long_windows, IGNORED)  # (m, block_size)

@@ -51,12 +51,14 @@ class TableWords:
         words: in the order of the rows, with their repeats.
         counts: how often each counts; None without a column of counts.
         notes: what was found out and what was left out, a sentence each.
+        categories: the name of each word's category; None without a column of categories.
 
     """
 
     words: list[str]
     counts: list[float] | None
     notes: tuple[str, ...]
+    categories: list[str] | None = None
 
 
 def parse_table(content: bytes, origin: str, list_format: ListFormat, delimiter: str | None) -> TableWords:
@@ -85,13 +87,16 @@ def parse_table(content: bytes, origin: str, list_format: ListFormat, delimiter:
     count_column = None
     if list_format.count_column is not None:
         count_column = _column(first, list_format.count_column, "count-column", origin, has_header)
+    category_column = None
+    if list_format.category_column is not None:
+        category_column = _column(first, list_format.category_column, "category-column", origin, has_header)
     notes = []
     if has_header and not _names_a_column(list_format):
         notes.append(f"{origin}: the first row, {shorten(','.join(first))}, is taken for a header")
     if list_format.column is None and len(first) > 1:
         heading = f", {shorten(first[word_column])}," if has_header else ""
         notes.append(f"{origin}: the words are taken from column {word_column + 1}{heading} of {len(first)}")
-    words, counts, empty = [], [], 0
+    words, counts, categories, empty = [], [], [], 0
     for line, row in rows[has_header:]:
         word = _field(row, word_column, line, origin).strip()
         if not word:
@@ -101,9 +106,19 @@ def parse_table(content: bytes, origin: str, list_format: ListFormat, delimiter:
         words.append(word)
         if count_column is not None:
             counts.append(_count(_field(row, count_column, line, origin), line, origin))
+        if category_column is not None:
+            category = _field(row, category_column, line, origin).strip()
+            if not category:
+                raise DataError(f"{origin}: line {line}: {shorten(word)} has no category")
+            categories.append(category)
     if empty:
         notes.append(f"{origin}: {empty:,} rows without a word are left out")
-    return TableWords(words, counts if count_column is not None else None, tuple(notes))
+    return TableWords(
+        words,
+        counts if count_column is not None else None,
+        tuple(notes),
+        categories if category_column is not None else None,
+    )
 
 
 def _rows(
@@ -144,7 +159,7 @@ def _likely_delimiter(text: str, comment: str | None) -> str:
 
 
 def _names_a_column(list_format: ListFormat) -> bool:
-    asked = (list_format.column, list_format.count_column)
+    asked = (list_format.column, list_format.count_column, list_format.category_column)
     return any(column is not None and not _COLUMN_NUMBER.fullmatch(column) for column in asked)
 
 

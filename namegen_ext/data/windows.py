@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from namegen_ext.data.categories import num_categories
 from namegen_ext.data.errors import shorten
 from namegen_ext.data.vocabulary import Vocabulary
 
@@ -33,6 +34,7 @@ def build_windows(words: Sequence[str], vocabulary: Vocabulary, block_size: int)
     Returns:
         tokens: int64 (n, block_size), the contexts, filled with 0 from the left where a word has just begun.
         targets: int64 (n,), the next characters; 0 is the end.
+        Of words with the marks of categories (see `namegen_ext.data.categories`), tokens are (n, block_size + 1).
         Both are on the CPU; n is the number of characters plus the number of words. Windows stand word by
         word, and in a word from its first character to its end.
 
@@ -54,20 +56,36 @@ def build_windows(words: Sequence[str], vocabulary: Vocabulary, block_size: int)
         targets = torch.zeros(0, dtype=torch.int64, device="cpu")
         return targets.new_zeros(0, block_size), targets
 
-    return windows_of_symbols(_encode(words, vocabulary), block_size)
+    return windows_of_symbols(
+        _encode(words, vocabulary), block_size, len(vocabulary) - num_categories(vocabulary)
+    )
 
 
-def windows_of_symbols(targets: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
+def windows_of_symbols(
+    symbols: Tensor, block_size: int, num_letters: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Cut words that are numbers already into windows.
 
     Args:
-        targets: int64 (n,), the numbers of words one after another, each with its 0; one word at least.
+        symbols: int64 (n,), the numbers of words one after another, each with its 0; one word at least.
         block_size: number of characters of context, 1 or more.
+        num_letters: numbers from here on are marks of categories, of which each word has one before it; None where
+            there are none.
 
     Returns:
-        What :func:`build_windows` does: tokens (n, block_size), and the targets as given.
+        What :func:`build_windows` does: tokens (n, block_size), targets (n,). With categories the tokens are (n,
+        block_size + 1), the mark before the context, and no mark is among the targets.
 
     """
+    is_mark = symbols >= (int(symbols.max()) + 1 if num_letters is None else num_letters)  # (n,)
+    if not bool(is_mark.any()):
+        return _windows(symbols, block_size)
+    tokens, targets = _windows(symbols[~is_mark], block_size)  # (m, block_size), (m,)
+    word_of = (targets == 0).cumsum(0) - (targets == 0).long()  # (m,)
+    return torch.cat([symbols[is_mark][word_of, None], tokens], dim=1), targets
+
+
+def _windows(targets: Tensor, block_size: int) -> tuple[Tensor, Tensor]:
     n = len(targets)
     ends = torch.nonzero(targets == 0).squeeze(1)  # (num_words,) where each word ends
     begins = torch.cat([ends.new_zeros(1), ends[:-1] + 1])  # (num_words,) where each begins

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from namegen_ext.data import makemore
+from namegen_ext.data.categories import check_unmarked, marked_words
 from namegen_ext.data.errors import DataError
 from namegen_ext.data.list_format import ListFormat
 from namegen_ext.data.prepared_words import prepare_words
@@ -45,6 +46,8 @@ class WordList:
         sha256: the SHA-256 of the file, in hexadecimal; of several, that of their SHA-256s.
         weights: how often each word counts; None where each counts once. With weights no word is there twice.
         notes: what was left out and what was found out, a sentence each.
+        categories: the names of the words' categories, ascending; each word then has the mark of its category before
+            it, see `namegen_ext.data.categories`.
 
     Example:
         >>> WordList(name="two", words=["anna", "ben"], source="made up", sha256="").words
@@ -58,6 +61,7 @@ class WordList:
     sha256: str
     weights: list[float] | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
 
 
 def load_words(source: Source | Sequence[Source], list_format: ListFormat | None = None) -> WordList:
@@ -70,7 +74,8 @@ def load_words(source: Source | Sequence[Source], list_format: ListFormat | None
             `namegen_ext.data.word_file.parse_words`) or of a table, which a name in .csv or .tsv or a column that is
             asked for makes it (see `namegen_ext.data.table_file.parse_table`). What gzip packed is unpacked. A string
             that is one of the names is taken for the name: a file of that name is "./census" or ``Path("census")``.
-            Several make one list, in their order.
+            Several make one list, in their order. "elf=FILE" gives the words of a file the category "elf"; either all
+            have categories so, or none.
         list_format: which columns are read, and what is done to the words; None for a plain list.
 
     Raises:
@@ -85,19 +90,26 @@ def load_words(source: Source | Sequence[Source], list_format: ListFormat | None
     sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
     if not sources:
         raise DataError("source must name one list at least, but got none")
+    sources, kinds = _without_kinds(sources, list_format)
     is_for_files = list_format.is_table or list_format.comment is not None
     if is_for_files and all(isinstance(part, str) and part in WORD_LISTS for part in sources):
         asked = "a column" if list_format.is_table else "a mark of comments"
         raise DataError(f"the list {sources[0]} has no columns and no comments, but {asked} was asked for")
     parts = [_load_part(part, list_format, alone=len(sources) == 1) for part in sources]
     first = parts[0]
-    if len(parts) == 1 and first.weights is None and list_format == ListFormat():
+    for part in parts:
+        check_unmarked(part.words, part.source)
+    if len(parts) == 1 and first.weights is None and list_format == ListFormat() and kinds == [None]:
         return first
     words = [word for part in parts for word in part.words]
+    source_text = ", ".join(part.source for part in parts)
+    categories: tuple[str, ...] = ()
+    of_words = [kind for part, kind in zip(parts, kinds, strict=True) for kind in _kinds_of(part, kind)]
+    if of_words:
+        words, categories = marked_words(words, of_words, source_text)
     weights = None
     if any(part.weights is not None for part in parts):
         weights = [weight for part in parts for weight in part.weights or [1.0] * len(part.words)]
-    source_text = ", ".join(part.source for part in parts)
     prepared, weights, notes = prepare_words(words, weights, list_format, source_text)
     joined = "+".join(part.name for part in parts[:_NAMED_FILES])
     return WordList(
@@ -107,7 +119,38 @@ def load_words(source: Source | Sequence[Source], list_format: ListFormat | None
         sha256=first.sha256 if len(parts) == 1 else _sha256("".join(part.sha256 for part in parts).encode()),
         weights=weights,
         notes=(*(note for part in parts for note in part.notes), *notes),
+        categories=categories,
     )
+
+
+def _without_kinds(
+    sources: Sequence[Source], list_format: ListFormat
+) -> tuple[list[Source], list[str | None]]:
+    """Take the categories off sources such as "elf=FILE"; a file of such a name is meant itself."""
+    found: list[Source] = []
+    kinds: list[str | None] = []
+    for source in sources:
+        kind = None
+        if isinstance(source, str) and "=" in source and not Path(source).exists():
+            kind, _, rest = source.partition("=")
+            kind = kind.strip()
+            source = rest
+        found.append(source)
+        kinds.append(kind)
+    named = [kind for kind in kinds if kind is not None]
+    if named and len(named) < len(kinds):
+        plain = next(str(source) for source, kind in zip(found, kinds, strict=True) if kind is None)
+        raise DataError(
+            f"{plain}: has no category, but others have: expected {named[0]}=FILE of all or of none"
+        )
+    if named and list_format.category_column is not None:
+        raise DataError(f"{named[0]}={found[0]}: a category was given, and a column of categories asked for")
+    return found, kinds
+
+
+def _kinds_of(part: WordList, kind: str | None) -> list[str]:
+    """Return the name of each word's category; nothing where they have none."""
+    return list(part.categories) if kind is None else [kind] * len(part.words)
 
 
 def _load_part(source: Source, list_format: ListFormat, *, alone: bool) -> WordList:
@@ -131,7 +174,8 @@ def _load_part(source: Source, list_format: ListFormat, *, alone: bool) -> WordL
         table = parse_table(content, origin, list_format, _DELIMITERS.get(ending))
         if alone and len(set(table.words)) < 2:
             raise DataError(f"{origin}: has {len(set(table.words))} distinct words, expected at least two")
-        return WordList(name, table.words, origin, _sha256(content), table.counts, table.notes)
+        kinds = tuple(table.categories or ())  # of each word here
+        return WordList(name, table.words, origin, _sha256(content), table.counts, table.notes, kinds)
     words = parse_words(content, origin, comment=list_format.comment, distinct=alone)
     return WordList(name, words, origin, _sha256(content))
 

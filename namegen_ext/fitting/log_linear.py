@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,6 +12,7 @@ from torch import Tensor
 # little.
 _RIDGE = 10.0
 _ITERATIONS = 60
+_NEAR_ENOUGH = 1e-5  # of a weight, and of all held-out names' loss in nats: what is below is no difference
 # A model with less weight is left out.
 LEAST_WEIGHT = 0.02
 # And so is one by which held-out names gain less, in nats a character: drawing names takes the time of all models.
@@ -55,7 +58,24 @@ def fit_weights(log_probabilities: Tensor, targets: Tensor) -> Tensor:
     return weights
 
 
-def choose_components(log_probabilities: Tensor, targets: Tensor) -> tuple[Tensor, float]:
+@dataclass(frozen=True)
+class Choice:
+    """Which models a mixture holds.
+
+    Attributes:
+        weights: float64 (C,), 0 for models that are left out.
+        loss: of the mixture, in nats.
+        gains: for each model what held-out symbols gain by it, in nats: of one that was taken, when it joined those
+            before it, and 0 for the first; of one that was left out, if it stood beside the others.
+
+    """
+
+    weights: Tensor
+    loss: float
+    gains: list[float]
+
+
+def choose_components(log_probabilities: Tensor, targets: Tensor) -> Choice:
     """Choose which models are worth their time, and their weights.
 
     One after another the model is added by which held-out symbols gain most, until none brings :data:`LEAST_GAIN`.
@@ -64,33 +84,33 @@ def choose_components(log_probabilities: Tensor, targets: Tensor) -> tuple[Tenso
         log_probabilities: (C, n, V), of each model.
         targets: int64 (n,).
 
-    Returns:
-        The weights, float64 (C,), 0 for models that are left out; and the loss of the mixture.
-
     """
     number = len(log_probabilities)
     chosen: list[int] = []
-    weights, loss = torch.zeros(number, dtype=torch.float64), float("inf")
+    weights, loss, gains = torch.zeros(number, dtype=torch.float64), float("inf"), [0.0] * number
     while len(chosen) < number:
         found = []
         for candidate in (index for index in range(number) if index not in chosen):
             active = [*chosen, candidate]
             of_active = fit_weights(log_probabilities[active], targets)  # (active,)
             found.append((mixture_loss(log_probabilities[active], of_active, targets), active, of_active))
+            gains[candidate] = loss - found[-1][0] if chosen else 0.0
         new_loss, active, of_active = min(found, key=lambda entry: entry[0])
         if chosen and new_loss > loss - LEAST_GAIN:
             break
         chosen, loss = active, new_loss
         weights = torch.zeros(number, dtype=torch.float64)
         weights[chosen] = of_active
-    return weights, loss
+    return Choice(weights, loss, gains)
 
 
 def _fit(log_probabilities: Tensor, targets: Tensor) -> Tensor:
     number = len(log_probabilities)
     even = 1 / number
     weights = torch.full((number,), even, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights], max_iter=_ITERATIONS, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(
+        [weights], max_iter=_ITERATIONS, tolerance_change=_NEAR_ENOUGH, line_search_fn="strong_wolfe"
+    )
 
     def objective() -> Tensor:
         optimizer.zero_grad()

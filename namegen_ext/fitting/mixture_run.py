@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from namegen_ext.data import ListFormat, Splits, Vocabulary, WordList, split_words
+from namegen_ext.data import DataError, ListFormat, Splits, Vocabulary, WordList, split_words
+from namegen_ext.data.splits import MIN_WORDS
 from namegen_ext.fitting.search import Search, Searcher
 from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.options.train_options import OptionError, TrainOptions
@@ -53,6 +54,7 @@ def fit_mixture(
 
     """
     settings = RunSettings() if settings is None else settings
+    check_number_of_names(len(words.words))
     vocabulary = Vocabulary.from_words(words.words)
     splits = split_words(words.words, options.split_seed, options.split, words.weights)
     if not splits.dev:
@@ -69,6 +71,7 @@ def fit_mixture(
             seed=options.seed,
             budget=options.budget or None,
             refit=options.refit,
+            threads=settings.threads,
             progress=progress,
         ).run()
     finally:
@@ -89,6 +92,19 @@ def fit_mixture(
         run=settings,
     )
     return MixtureRun(search, config)
+
+
+def check_number_of_names(number: int) -> None:
+    """Make sure that names can be held out.
+
+    Raises:
+        DataError: there are too few.
+
+    """
+    if number < MIN_WORDS:
+        raise DataError(
+            f"expected at least {MIN_WORDS} names, as some are held out to choose a model by, but got {number}"
+        )
 
 
 def _in_order(words: WordList, splits: Splits) -> list[float] | None:

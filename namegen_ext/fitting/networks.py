@@ -36,6 +36,8 @@ class Network:
         options: of the model.
         learning_rate: of the first step; a cosine goes down to 0.
         pretrained: whether it starts from a network that has learnt the embedded lists.
+        seed_offset: is added to the seed of its weights and minibatches: another number makes another network of the
+            same kind.
 
     """
 
@@ -44,10 +46,11 @@ class Network:
     options: Mapping[str, Any] = field(default_factory=dict)
     learning_rate: float = 0.003
     pretrained: bool = False
+    seed_offset: int = 0
 
     def build(self, vocab_size: int, seed: int) -> nn.Module:
         """Build it with fresh weights."""
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed + self.seed_offset)
         return build_model(self.model, {"vocab_size": vocab_size, **self.options}, generator)
 
     @property
@@ -65,7 +68,7 @@ FURTHER = (
     Network("wavenet, block 16", "wavenet", {**_WAVENET, "block_size": 16}),
     Network("wavenet, wider", "wavenet", {**_WAVENET, "embedding_dim": 32, "hidden_size": 200}),
     Network("mlp", "mlp", {"block_size": 8, "embedding_dim": 24, "hidden_size": 300}),
-    Network("wavenet, another", "wavenet", _WAVENET),
+    Network("wavenet, another", "wavenet", _WAVENET, seed_offset=1),
 )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +39,9 @@ _LARGE_LIST = 50_000  # windows: from here on the large batch learns more in the
 # docs/benchmarks.md. By these the work is planned, so that what is tried does not depend on the clock.
 _STEP_SECONDS = {_SMALL_BATCH: 100e-6, _LARGE_BATCH: 280e-6}
 _PLANNED_SHARE = 0.7  # of the budget; counting, predicting and the weights take the rest
+_CLOCK_SHARE = (
+    0.9  # of the budget: by then all trainings have ended, on a machine that is slower than planned
+)
 _PRETRAINING_SECONDS = 2.0
 _PRETRAINED_BELOW = 5000  # training names: a longer list knows better by itself
 _KNOWN_LETTERS = 0.5  # of a list's characters, else pre-training has nothing to say of it
@@ -47,7 +52,14 @@ _LEAST_EPOCHS, _MOST_EPOCHS = 12, 40
 # At most so many values of held-out predictions are kept for each model.
 _MOST_PREDICTIONS = 20_000_000
 
+# Of fewer names, a tenth is too few to judge a model by.
+_MEANINGFUL_NAMES = 100
+
 SMALL_BUDGET, LARGE_BUDGET = 10.0, 60.0
+
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 def default_budget(num_names: int) -> float:
@@ -65,6 +77,8 @@ class Trial:
         loss: on held-out names, in nats a character, alone.
         mixed_loss: together with what was found before.
         weight: its own in the mixture; 0 where it was left out.
+        gain: what held-out names gain by it beside the others of the mixture, in nats a character; 0 for the first.
+        ladder: numbers of steps that were tried, and the losses together with the counts.
         seconds: what trying it took.
 
     """
@@ -74,7 +88,9 @@ class Trial:
     loss: float
     mixed_loss: float
     weight: float = 0.0
+    gain: float = 0.0
     seconds: float = 0.0
+    ladder: list[tuple[int, float]] = field(default_factory=list)
 
 
 @dataclass
@@ -138,6 +154,8 @@ class Searcher:
         seed: the same seed finds the same model, unless the clock ends the search.
         budget: seconds, for all of it; None takes :func:`default_budget`.
         refit: whether the model is trained on all names in the end, dev and test included.
+        threads: so many networks are trained side by side, each on a thread of its own. More of them find another model
+            for a long list, as more training fits into the budget.
         progress: is told what is being done, and the share of the budget that is spent.
 
     Raises:
@@ -154,6 +172,7 @@ class Searcher:
         seed: int = 42,
         budget: float | None = None,
         refit: bool = True,
+        threads: int = 1,
         progress: Callable[[str, float], None] = lambda what, share: None,
     ) -> None:
         self.began = time.perf_counter()
@@ -166,6 +185,7 @@ class Searcher:
         if not (math.isfinite(self.budget) and self.budget > 0):
             raise ValueError(f"budget must be a number of seconds above 0, but got {budget!r}")
         self.refit = refit
+        self.threads = threads
         self.progress = progress
         self.block_size = min(_BLOCK_SIZE, _KEY_BITS // max(1, (len(vocabulary) - 1).bit_length()))
         self.parts = held_out_parts(splits, vocabulary, self.block_size)
@@ -178,7 +198,13 @@ class Searcher:
         self.batch_size = _LARGE_BATCH if windows >= _LARGE_LIST else _SMALL_BATCH
         self.num_windows = windows
         self.notes: list[str] = []
+        if len(self.all_words) < _MEANINGFUL_NAMES:
+            self.notes.append(
+                f"{len(self.all_words)} names are few: the losses of {len(splits.dev)} dev and {len(splits.test)} test"
+                " names say little; what was chosen was chosen by names held out in turn"
+            )
         self.planned_seconds = self.trained_seconds = 0.0  # of the trainings so far
+        self.lock = threading.Lock()  # of these two
 
     # ---- the clock -----------------------------------------------------------------------------------------------
 
@@ -192,7 +218,7 @@ class Searcher:
     def _is_late(self, needed: float) -> bool:
         """Whether so many planned seconds more, as long as they last here, would go beyond the budget."""
         slowness = max(1.0, self.trained_seconds / self.planned_seconds) if self.planned_seconds > 0 else 1.0
-        late = self.seconds() + slowness * needed > self.budget
+        late = self.seconds() + slowness * needed > _CLOCK_SHARE * self.budget
         note = (
             "the budget ended the search: with more time, or on a faster machine, more would have been tried"
         )
@@ -213,9 +239,10 @@ class Searcher:
             trials.append(candidate.trial)
             log_probabilities.append(candidate.predictions)
         stacked = torch.stack(log_probabilities)  # (C, n, V)
-        weights, held_out_loss = choose_components(stacked, self.targets)
-        for trial, weight in zip(trials, weights.tolist(), strict=True):
-            trial.weight = weight
+        choice = choose_components(stacked, self.targets)
+        weights = choice.weights  # (C,)
+        for trial, weight, gain in zip(trials, weights.tolist(), choice.gains, strict=True):
+            trial.weight, trial.gain = weight, gain
         chosen = [candidate for candidate, weight in zip(candidates, weights[1:], strict=True) if weight > 0]
         model = self._mixture(
             self.parts[-1].train, [candidate.model for candidate in chosen], discounts, weights, chosen
@@ -228,7 +255,7 @@ class Searcher:
         return Search(
             model=model.eval(),
             trials=trials,
-            held_out_loss=held_out_loss,
+            held_out_loss=choice.loss,
             num_held_out=sum(len(part.held_out.words) for part in self.parts),
             known_share=known_share,
             known_mass=mass,
@@ -275,7 +302,8 @@ class Searcher:
         networks = [WAVENET]
         words = self.splits.train
         if len(words) < _PRETRAINED_BELOW and share_of_known_letters(words) >= _KNOWN_LETTERS:
-            networks.append(PRETRAINED)
+            # First, as a short list gains most by it, should the clock end the search.
+            networks.insert(0, PRETRAINED)
         seconds = _PLANNED_SHARE * self.budget - _PRETRAINING_SECONDS * (len(networks) - 1)
         if seconds <= 0:
             self._is_late(self.budget)
@@ -288,24 +316,23 @@ class Searcher:
 
     def _step_seconds(self, network: Network) -> float:
         options = network.options
-        width = cast(int, options["hidden_size"]) / 128
-        return _STEP_SECONDS[self.batch_size] * (0.5 if network.model == "mlp" else width**2)
+        width, block = cast(int, options["hidden_size"]) / 128, cast(int, options["block_size"]) / 8
+        return _STEP_SECONDS[self.batch_size] * (0.5 if network.model == "mlp" else width**2 * block**0.7)
 
     def _climb_all(self, networks: Sequence[Network], counts: Tensor, seconds: float) -> list[_Candidate]:
-        found = []
-        for network in networks:
-            best = self._climb(network, counts, seconds)
-            if best is not None:
-                found.append(best)
-        return found
+        found = self._side_by_side(lambda network: self._climb(network, counts, seconds), networks)
+        return [best for best in found if best is not None]
 
     def _climb(self, network: Network, counts: Tensor, seconds: float) -> _Candidate | None:
         """Double a network's steps for as long as held-out names gain by it, in the mixture with the counts."""
         began = time.perf_counter()
+        if network.pretrained and self._is_late(_PRETRAINING_SECONDS):
+            return None
         starts = self._starts(network)
         # The last rung costs as much as all before it, and the refit as much as one part.
         affordable = seconds / self._step_seconds(network) / (2 * len(self.parts) + self.refit)
         best: _Candidate | None = None
+        ladder: list[tuple[int, float]] = []
         steps, without_gain = _FIRST_STEPS, 0
         while steps <= max(affordable, _FIRST_STEPS):
             cost = steps * self._step_seconds(network) * (len(self.parts) + self.refit)
@@ -313,6 +340,7 @@ class Searcher:
                 break
             self._tell(f"{network.label}, {steps:,} steps")
             candidate = self._tried(network, starts, steps, counts)
+            ladder.append((steps, candidate.trial.mixed_loss))
             if best is None or candidate.trial.mixed_loss < best.trial.mixed_loss - _GAIN:
                 best, without_gain = candidate, 0
             else:
@@ -321,34 +349,44 @@ class Searcher:
                     break
             steps *= 2
         if best is not None:
-            best.trial.seconds = time.perf_counter() - began
+            best.trial.seconds, best.trial.ladder = time.perf_counter() - began, ladder
         return best
 
     def _train_all(self, networks: Sequence[Network], counts: Tensor, seconds: float) -> list[_Candidate]:
         """Train each network once, for as long as the budget allows: of a long list no network has enough of it."""
         trainings = len(self.parts) + self.refit
-        found = []
         epoch_steps = self.num_windows / self.batch_size
-        wanted = (*networks, *FURTHER)
         chosen: list[Network] = []
-        spent = 0.0
-        for network in wanted:
-            least = _LEAST_EPOCHS * epoch_steps * self._step_seconds(network) * trainings
-            if chosen and spent + least > seconds:
+        spent = 0.0  # seconds of the passes that each network gets at least
+        for network in (*networks, *FURTHER):
+            costs = [epoch_steps * self._step_seconds(one) * trainings for one in (*chosen, network)]
+            needed = _LEAST_EPOCHS * longest_share(costs, self.threads)
+            if chosen and needed > seconds:
                 break
             chosen.append(network)
-            spent += least
+            spent = needed
         epochs = min(_MOST_EPOCHS, _LEAST_EPOCHS * seconds / spent)
-        for network in chosen:
-            began = time.perf_counter()
-            steps = max(_FIRST_STEPS, int(epochs * epoch_steps))
-            if self._is_late(steps * self._step_seconds(network) * trainings):
-                break
-            self._tell(f"{network.label}, {steps:,} steps")
-            candidate = self._tried(network, self._starts(network), steps, counts)
-            candidate.trial.seconds = time.perf_counter() - began
-            found.append(candidate)
-        return found
+        steps = max(_FIRST_STEPS, int(epochs * epoch_steps))
+        found = self._side_by_side(lambda network: self._train_once(network, counts, steps), chosen)
+        return [candidate for candidate in found if candidate is not None]
+
+    def _train_once(self, network: Network, counts: Tensor, steps: int) -> _Candidate | None:
+        began = time.perf_counter()
+        if self._is_late(steps * self._step_seconds(network) * (len(self.parts) + self.refit)):
+            return None
+        self._tell(f"{network.label}, {steps:,} steps")
+        candidate = self._tried(network, self._starts(network), steps, counts)
+        candidate.trial.seconds = time.perf_counter() - began
+        candidate.trial.ladder = [(steps, candidate.trial.mixed_loss)]
+        return candidate
+
+    def _side_by_side(self, train: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+        """Call ``train`` for each item, as many at a time as there are threads; the results in the items' order."""
+        if self.threads == 1 or len(items) < 2:
+            return [train(item) for item in items]
+        # The engine and torch's operators let other threads run while they compute.
+        with ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(train, items))
 
     def _starts(self, network: Network) -> Callable[[], nn.Module]:
         """Return what makes the network as it is before its first step."""
@@ -380,10 +418,11 @@ class Searcher:
             steps=steps,
             batch_size=self.batch_size,
             learning_rate=network.learning_rate,
-            seed=self.seed,
+            seed=self.seed + network.seed_offset,
         )
-        self.planned_seconds += steps * self._step_seconds(network)
-        self.trained_seconds += time.perf_counter() - began
+        with self.lock:
+            self.planned_seconds += steps * self._step_seconds(network)
+            self.trained_seconds += time.perf_counter() - began
         return trained
 
     # ---- the model -----------------------------------------------------------------------------------------------
@@ -391,10 +430,12 @@ class Searcher:
     def _refitted(self, discounts: Discounts, weights: Tensor, chosen: Sequence[_Candidate]) -> Mixture:
         """Train what was chosen once more, on all names."""
         examples = Examples.of(self.all_words, self.vocabulary, self.block_size, self.all_weights)
-        models = []
-        for candidate in chosen:
+
+        def train(candidate: _Candidate) -> nn.Module:
             self._tell(f"{candidate.network.label}, on all names")
-            models.append(self._trained(candidate.network, candidate.start(), examples, candidate.steps))
+            return self._trained(candidate.network, candidate.start(), examples, candidate.steps)
+
+        models = self._side_by_side(train, chosen)
         return self._mixture(examples, models, discounts, weights, chosen)
 
     def _mixture(
@@ -451,6 +492,15 @@ class Searcher:
             examples = Examples.of(of_split, self.vocabulary, self.block_size)
             losses[name] = evaluate(model, examples.tokens, examples.targets)
         return losses
+
+
+def longest_share(costs: Sequence[float], threads: int) -> float:
+    """Return the cost of the thread that works longest, where each takes the next item once it has ended one."""
+    ends = [0.0] * threads
+    for cost in costs:
+        ends.sort()
+        ends[0] += cost
+    return max(ends)
 
 
 def _symbols(words: Sequence[str], vocabulary: Vocabulary) -> Tensor:

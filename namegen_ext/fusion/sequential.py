@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.compiler import is_dynamo_compiling
 
@@ -50,7 +52,7 @@ class FusedSequential(nn.Sequential):
             The result of the last child.
 
         """
-        if why_not_at_all() is not None:
+        if why_not_at_all() is not None or _is_exported_to_onnx():
             return super().forward(input)
         children = tuple(self._modules.values())
         matches = find_matches(tuple(map(type, children)))
@@ -75,6 +77,13 @@ class FusedSequential(nn.Sequential):
         stock._modules = self._modules.copy()
         stock.training = self.training
         return stock
+
+
+def _is_exported_to_onnx() -> bool:
+    # ONNX has no such operators. The stock layers that they stand for can be translated.
+    if is_dynamo_compiling() or "torch.onnx" not in sys.modules:
+        return False
+    return torch.onnx.is_in_onnx_export()
 
 
 def find_matches(types: tuple[type[nn.Module], ...]) -> Matches:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from namegen_ext.data import Vocabulary, build_sequences, build_windows
+from namegen_ext.data.categories import without_mark
 from namegen_ext.models import model_spec
 
 # (tokens int64 (n, block_size), targets int64 (n,)), or targets (n, block_size) for a model over sequences
@@ -47,7 +48,7 @@ def example_weights(model: str, words: Sequence[str], weights: Sequence[float], 
     """
     per_word = torch.tensor(weights, dtype=torch.float64, device="cpu")  # (num_words,)
     targets = torch.tensor(
-        [len(word) + 1 for word in words], dtype=torch.int64, device="cpu"
+        [len(without_mark(word)) + 1 for word in words], dtype=torch.int64, device="cpu"
     )  # with their ends
     if not model_spec(model).sequences:
         return per_word.repeat_interleave(targets)  # (n,)

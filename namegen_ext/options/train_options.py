@@ -219,8 +219,12 @@ class TrainOptions:
         """Whether the model is made of sparse counts alone, which no steps could train further."""
         return self.model == "ngram" and self.init == COUNTS and self.steps == 0
 
-    def model_config(self, vocab_size: int) -> dict[str, Any]:
+    def model_config(self, vocab_size: int, num_categories: int = 0) -> dict[str, Any]:
         """Return what :func:`namegen_ext.models.build_model` needs for these options.
+
+        Args:
+            vocab_size: V, the marks of categories among the symbols.
+            num_categories: how many of the symbols are such marks. With them a context has one place more.
 
         Raises:
             ValueError: it is found by a search, as that of the mixture is.
@@ -232,8 +236,11 @@ class TrainOptions:
         options = {name: getattr(self, name) for name in spec.options}
         if self.model == "ngram" and not self.is_counted:  # a table, which can be trained
             del options["estimator"], options["smoothing"]
+        block_size = self.block_size + (num_categories > 0)
+        if "block_size" in options:
+            options["block_size"] = block_size
         if "factors" in options:
-            options["factors"] = list(check_factors(self._factors(), self.block_size))
+            options["factors"] = list(check_factors(self._factors(), block_size))
         return {"vocab_size": vocab_size, **options}
 
     def to_json(self) -> dict[str, Any]:
@@ -253,6 +260,17 @@ class TrainOptions:
             if name not in known:
                 raise OptionError(name, "there is no such option")
         return cls(**options)
+
+
+def problem_with_categories(options: TrainOptions) -> str | None:
+    """Say why a model cannot learn the names of several categories; return None where it can."""
+    if MODELS[options.model].found or options.model == "bigram":
+        return f"a {options.model} learns none, expected --model mlp, wavenet, gpt or ngram"
+    if options.model == "ngram" and options.estimator == KNESER_NEY:
+        return "kneser-ney learns none, expected --estimator witten-bell or add-k"
+    if "factors" in MODELS[options.model].options and options.factors != "auto":
+        return f"the category has a place in the block: got --factors {options.factors}, expected auto"
+    return None
 
 
 def _list(names: Any) -> str:

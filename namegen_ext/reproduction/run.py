@@ -9,7 +9,13 @@ from typing import Any
 
 import torch
 
+from namegen_ext.data import WordList
+from namegen_ext.fitting.mixture_run import fit_mixture
+from namegen_ext.models.specs import MODELS
+from namegen_ext.options.run_settings import RunSettings
+from namegen_ext.options.train_options import TrainOptions
 from namegen_ext.reproduction.rows import Expectation, Row
+from namegen_ext.runs.config import words_sha256
 from namegen_ext.training import RECIPES, Trainer, TrainingDivergedError, TrainResult
 from namegen_ext.training.progress import Silent
 
@@ -98,6 +104,8 @@ def run_row(row: Row, words: Sequence[str], *, fused: str | None = None, seed: i
     began = time.perf_counter()
     overrides = {} if seed is None else {"seed": seed}
     options = RECIPES[row.recipe].train_options(overrides)
+    if MODELS[options.model].found:
+        return _run_search(row, words, options, began)
     # A counting model has nothing to fuse and nothing to train.
     first = _FirstLoss()
     kept: dict[str, Any] = {"log_every": options.steps} if _needs_all_steps(row) else {}
@@ -126,6 +134,31 @@ def run_row(row: Row, words: Sequence[str], *, fused: str | None = None, seed: i
         seconds=time.perf_counter() - began,
         train_seconds=0.0 if result is None else result.train_seconds,
         options=options.to_json(),
+    )
+
+
+def _run_search(row: Row, words: Sequence[str], options: TrainOptions, began: float) -> Outcome:
+    """Find the best model for the words, with the dev and test words kept out of it."""
+    run = fit_mixture(
+        WordList("names", list(words), "given to a row", words_sha256(words), None, ()),
+        options,
+        recipe=row.recipe,
+        settings=RunSettings(threads=torch.get_num_threads()),
+    )
+    search = run.search
+    losses: dict[str, float | None] = {"initial": None, "seen_dev": None, "objective": None, **search.losses}
+    checks = tuple(Check(expected, losses.get(expected.metric)) for expected in row.expectations)
+    return Outcome(
+        row=row,
+        backend="fused-step",
+        steps=search.steps,
+        parameters=search.model.num_values,
+        losses=losses,
+        checks=checks,
+        verdict=OK if all(check.ok for check in checks) else OUT,
+        seconds=time.perf_counter() - began,
+        train_seconds=search.seconds,
+        options=run.config.options.to_json(),
     )
 
 

@@ -12,6 +12,13 @@ from typing import Any
 
 from namegen_ext._version import __version__
 from namegen_ext.data import ListFormat, Vocabulary, load_words
+from namegen_ext.data.categories import (
+    category_of,
+    check_categories,
+    mark_of,
+    num_categories,
+    without_mark,
+)
 from namegen_ext.models.specs import MODELS
 from namegen_ext.options.choices import FUSED_CHOICES
 from namegen_ext.options.run_settings import RunSettings
@@ -46,6 +53,7 @@ _DATA_KEYS = (
     "weights_sha256",
     "split_seed",
     "reading",
+    "categories",
 )
 
 # These word lists come with the package; all others are kept in the run directory.
@@ -69,6 +77,7 @@ class RunConfig:
         fused: what ``--fused`` asked for; None for the stock layers.
         device: what ``--device`` asked for.
         run: what is reported and saved of the run.
+        categories: the names of the categories of its words; see :mod:`namegen_ext.data.categories`.
 
     Example:
         >>> options = TrainOptions(hidden_size=16)
@@ -100,13 +109,17 @@ class RunConfig:
     run: RunSettings = field(default_factory=RunSettings)
     weights_sha256: str | None = None
     reading: ListFormat = field(default_factory=ListFormat)
+    categories: tuple[str, ...] = ()
 
     def write(
         self, directory: RunDirectory, words: Sequence[str], weights: Sequence[float] | None = None
     ) -> None:
         """Write config.json; words.txt where the words do not come with the package; weights.txt where they count."""
+        if self.categories:
+            names = (self.categories[category_of(word)] for word in words)
+            write_bytes(directory.categories, "".join(name + "\n" for name in names).encode())
         if not self._comes_with_package():
-            write_bytes(directory.words, "".join(word + "\n" for word in words).encode())
+            write_bytes(directory.words, "".join(without_mark(word) + "\n" for word in words).encode())
         if weights is not None:
             write_bytes(directory.weights, _weight_lines(weights).encode())
         content = {
@@ -123,6 +136,7 @@ class RunConfig:
                 "weights_sha256": self.weights_sha256,
                 "split_seed": self.options.split_seed,
                 "reading": self.reading.to_json(),
+                **({"categories": list(self.categories)} if self.categories else {}),
             },
             "training": self.options.to_json(),
             "fused": self.fused,
@@ -149,6 +163,8 @@ class RunConfig:
         else:
             words = load_words(self.data_name).words
             origin = f"the word list {self.data_name!r} of this version"
+        if self.categories:
+            words = self._marked(words, directory)
         if words_sha256(words) != self.words_sha256:
             raise RunError(f"{origin}: is not the word list of the run in {directory.path} (SHA-256 differs)")
         unknown = set("".join(words)) - set(self.vocabulary.symbols)
@@ -157,6 +173,14 @@ class RunConfig:
                 f"{origin}: has {min(unknown)!r}, which the vocabulary in {directory.config} lacks"
             )
         return words
+
+    def _marked(self, words: list[str], directory: RunDirectory) -> list[str]:
+        """Put the marks of categories.txt before words."""
+        names = read_text(directory.categories).split("\n")[:-1]
+        marks = {name: mark_of(number) for number, name in enumerate(self.categories)}
+        if len(names) != len(words) or not marks.keys() >= set(names):
+            raise RunError(f"{directory.categories}: is not that of the words of the run in {directory.path}")
+        return [marks[name] + word for name, word in zip(names, words, strict=True)]
 
     def load_weighted_words(self, directory: RunDirectory) -> tuple[list[str], list[float] | None]:
         """Return the words that the run was made with, and how often each counts, checked.
@@ -231,7 +255,12 @@ def _parse(content: dict[str, Any]) -> RunConfig:
     if model.pop("name") != options.model:
         raise ValueError("model and training name different models")
     vocabulary = Vocabulary.from_json(content["vocabulary"])
-    _check_model(model, options, len(vocabulary))
+    categories = tuple(data.get("categories", ()))
+    if categories or num_categories(vocabulary):
+        check_categories(categories, "data: categories")
+        if len(categories) != num_categories(vocabulary):
+            raise ValueError("data: categories are not as many as the vocabulary's marks")
+    _check_model(model, options, len(vocabulary), len(categories))
     return RunConfig(
         recipe=_text(content["recipe"], "recipe"),
         options=options,
@@ -243,6 +272,7 @@ def _parse(content: dict[str, Any]) -> RunConfig:
         # Earlier versions had neither counts nor formats.
         weights_sha256=_text_or_none(data.get("weights_sha256"), "data: weights_sha256"),
         reading=ListFormat.from_json(data.get("reading", {})),
+        categories=categories,
         fused=_fused(content["fused"]),
         device=_text(content["device"], "device"),
         run=RunSettings.from_json(content["run"]),
@@ -260,14 +290,14 @@ def _check_keys(content: dict[str, Any], known: Collection[str], what: str) -> N
         raise ValueError(f"{what} holds {_short(unknown[0])}, which is unknown")
 
 
-def _check_model(model: dict[str, Any], options: TrainOptions, vocab_size: int) -> None:
+def _check_model(model: dict[str, Any], options: TrainOptions, vocab_size: int, categories: int) -> None:
     """Check that the model's sizes are those of the options. They are written twice, so that people can read them."""
     found = MODELS[options.model].found
     if found:  # whether it can be built is seen when it is
         _check_keys(model, ("vocab_size", *found), "model")
         expected: dict[str, Any] = {"vocab_size": vocab_size}
     else:
-        expected = options.model_config(vocab_size)
+        expected = options.model_config(vocab_size, categories)
     if options.is_counted and not _OF_COUNTS & model.keys():  # a version that kept counts in a table wrote it
         expected = {name: value for name, value in expected.items() if name not in _OF_COUNTS}
     if options.model == "gpt" and not _OF_GPTS & model.keys():

@@ -24,8 +24,9 @@ class RunDirectory:
 
     config.json (everything needed to rebuild model, vocabulary and splits), words.txt (the words as they are learnt,
     where they do not come with the package), weights.txt (how often each counts, where they have counts),
-    model.safetensors, ema.safetensors (the average of its weights, where one is kept), checkpoints/ (what a resumed run
-    needs), metrics.jsonl (one JSON object a line) and summary.json
+    categories.txt (the category of each, where they have categories), model.safetensors, ema.safetensors (the average
+    of its weights, where one is kept), checkpoints/ (what a resumed run needs), metrics.jsonl (one JSON object a line)
+    and summary.json
     (once the run has ended).
     """
 
@@ -48,7 +49,7 @@ class RunDirectory:
             left = {
                 name
                 for name in begun
-                if name in (".lock", "words.txt", "weights.txt") or name.endswith(".tmp")
+                if name in (".lock", "words.txt", "weights.txt", "categories.txt") or name.endswith(".tmp")
             }
             if names - left:
                 kind = "a run" if "config.json" in names else "other files"
@@ -94,6 +95,11 @@ class RunDirectory:
     def weights(self) -> Path:
         """How often each word counts: one number a line, in the order of the words."""
         return self.path / "weights.txt"
+
+    @property
+    def categories(self) -> Path:
+        """The category of each word, in the order of the words, where they have categories."""
+        return self.path / "categories.txt"
 
     @property
     def model(self) -> Path:

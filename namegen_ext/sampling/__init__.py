@@ -6,6 +6,7 @@ sampler.py draws the names at any place of a stream, and plan.py chooses how.
 - The definition, in Python and torch: philox.py (random numbers by counter), shaping.py (temperature and top-k),
   distribution.py and cached.py (from a context to the probabilities of the next symbol), draw.py (the drawing loop),
   python_names.py (the names).
+- Names that meet constraints: steered.py chooses how they are drawn, steered_names.py is the definition.
 - The native sampler, which needs no torch: native.py (csrc/core/engine/sampling made ready for a model), network.py
   (the arrays that it evaluates), module_network.py and saved_network.py (the two ways to these arrays).
 """

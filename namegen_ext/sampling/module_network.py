@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from namegen_ext.models import layers
+from namegen_ext.models.conditioned import ConditionedModel
 from namegen_ext.models.count_model import CountModel
 from namegen_ext.models.layouts import CountsLayout, model_layout
 from namegen_ext.models.mixture import Mixture
@@ -22,7 +23,7 @@ from namegen_ext.nn.plain_calls import stock_class
 from namegen_ext.sampling.distribution import ModelDistribution
 from namegen_ext.sampling.errors import NotCoveredError
 from namegen_ext.sampling.network import BatchNorm, Level, Network, folded_level, logits
-from namegen_ext.sampling.predictors import Counts, Predictor
+from namegen_ext.sampling.predictors import Counts, Predictor, conditioned_predictor
 from namegen_ext.sampling.predictors import Mixture as MixturePredictor
 
 _TRIED_CONTEXTS = 64
@@ -41,6 +42,12 @@ def read_predictor(direct: ModelDistribution) -> Predictor:
 
     """
     model = direct.model
+    if isinstance(model, ConditionedModel):
+        _check_untouched(model, ConditionedModel)
+        base = model.base
+        marked = max(model.mark + 1, int(getattr(base, "vocab_size", 0)))
+        read = read_predictor(ModelDistribution(base, marked, int(base.block_size), direct.shaping))  # type: ignore[arg-type]
+        return conditioned_predictor(read, model.mark, model.vocab_size)
     if not isinstance(model, (CountModel, Mixture)):
         return read_network(direct)
     if (model.vocab_size, model.block_size) != (direct.vocab_size, direct.block_size):
@@ -67,13 +74,13 @@ def _component(model: nn.Module, direct: ModelDistribution) -> Network | Counts:
     return read_network(ModelDistribution(model, direct.vocab_size, block_size, direct.shaping))
 
 
-def _check_untouched(model: nn.Module) -> None:
+def _check_untouched(model: nn.Module, *expected: type[nn.Module]) -> None:
     """See that the class's own forward runs, without hooks, on the CPU."""
     try:
         layers.check_plain(model)
     except layers.UnreadLayersError as error:
         raise NotCoveredError(str(error)) from None
-    if type(model) not in (CountModel, Mixture):
+    if type(model) not in (expected or (CountModel, Mixture)):
         raise NotCoveredError(
             f"{type(model).__name__} may compute something else than the class that it is made of"
         )

@@ -21,7 +21,7 @@ from namegen_ext._native.core import _core
 from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.errors import NOT_FINITE, NotCoveredError, SamplingError
 from namegen_ext.sampling.network import Array, Network
-from namegen_ext.sampling.predictors import Counts, Mixture, Predictor
+from namegen_ext.sampling.predictors import Conditioned, Counts, Mixture, Predictor
 from namegen_ext.sampling.shaping import Shaping
 
 _Result = TypeVar("_Result")
@@ -54,6 +54,10 @@ def native_predictor(predictor: Predictor) -> Any:
     try:
         if isinstance(predictor, Counts):
             return sampling.Counts(predictor.layout.native(predictor.arrays))
+        if isinstance(predictor, Conditioned):
+            return sampling.Conditioned(
+                native_predictor(predictor.base), predictor.mark, predictor.vocab_size
+            )
         if isinstance(predictor, Mixture):
             return sampling.Mixture(
                 [native_predictor(component) for component in predictor.components],

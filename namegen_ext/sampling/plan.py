@@ -28,7 +28,7 @@ NATIVE_TABLE_CONTEXTS_PER_NAME = 0.25
 MOST_MESSAGES = 2**24
 MOST_MESSAGE_LINKS = 2**29
 MOST_MESSAGE_CONTEXTS = 2**18
-# Elsewhere so many of the likeliest beginnings of names are followed first. Measured: PLACEHOLDER.
+# Elsewhere so many of the likeliest beginnings of names are followed first.
 FOLLOWED_BEGINNINGS = 8192
 _MOST_BEGINNING_LINKS = 2**20
 

@@ -71,5 +71,36 @@ class Mixture:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Conditioned:
+    """Names of one category under a model that was trained on several.
+
+    Attributes:
+        base: the model of all categories.
+        mark: the number of the category's mark.
+        vocab_size: V, the number of symbols without the marks, the end marker included.
+
+    """
+
+    base: Network | Counts
+    mark: int
+    vocab_size: int
+
+    @property
+    def block_size(self) -> int:
+        """The number of letters in a context."""
+        return self.base.block_size - 1
+
+    def is_finite(self) -> bool:
+        """Tell whether all its numbers are finite."""
+        return self.base.is_finite()
+
+
 # What the native sampler draws from, without torch.
-Predictor = Network | Counts | Mixture
+Predictor = Network | Counts | Mixture | Conditioned
+
+
+def conditioned_predictor(predictor: Predictor, mark: int, num_letters: int) -> Conditioned:
+    """Make the model of the names of one category; see `Conditioned`."""
+    assert isinstance(predictor, Network | Counts)  # a mixture is not trained on categories
+    return Conditioned(predictor, mark, num_letters)

@@ -28,7 +28,7 @@ def saved_predictor(layout: ModelLayout, arrays: Mapping[str, Array]) -> Predict
         components = []
         for number, component in enumerate(layout.components):
             made = saved_predictor(component, layout.arrays_of(number, arrays))
-            assert not isinstance(made, Mixture)
+            assert isinstance(made, Network | Counts)
             components.append(made)
         own = (arrays["weights"], arrays["known_keys"], arrays["known_adjustments"])
         return Mixture(layout.block_size, tuple(components), *own)

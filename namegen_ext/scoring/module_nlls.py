@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from namegen_ext.data.sequences import IGNORED, sequences_of_symbols
 from namegen_ext.data.windows import windows_of_symbols
+from namegen_ext.models.conditioned import ConditionedModel
 from namegen_ext.models.evaluation_mode import evaluating
 from namegen_ext.sampling.errors import NOT_FINITE, SamplingError
 from namegen_ext.sampling.shaping import Shaping
@@ -34,6 +35,12 @@ class ModuleNlls:
     def __init__(
         self, model: nn.Module, block_size: int, *, sequences: bool, shaping: Shaping, drawn: bool = False
     ) -> None:
+        self._mark: int | None = None
+        if sequences and isinstance(
+            model, ConditionedModel
+        ):  # whose sequences have the mark behind the start
+            self._mark, self._num_letters = model.mark, model.vocab_size
+            model = model.base
         self._model = model
         self._block_size = block_size
         self._sequences = sequences
@@ -63,17 +70,25 @@ class ModuleNlls:
         return torch.cat([self._nll(part, following, (part == 0).all(dim=1)) for part, following in parts])
 
     def _of_sequences(self, symbols: Tensor) -> Tensor:
-        tokens, targets = sequences_of_symbols(symbols, self._block_size)  # (n, T), (n, T)
-        rows = max(1, _TARGETS // self._block_size)
-        parts = zip(tokens.split(rows), targets.split(rows), strict=True)
-        nlls = torch.cat([self._nll(part, following, _starts(part)) for part, following in parts])
-        # (n, T), 0 where nothing is predicted
         is_end = symbols == 0  # (symbols,)
         num_words = int(is_end.sum())
         begins = torch.cat([torch.zeros(1, dtype=torch.int64), torch.nonzero(is_end).squeeze(1)[:-1] + 1])
         lengths = torch.diff(begins, append=torch.tensor([len(symbols)]))  # (num_words,)
         places = torch.arange(len(symbols)) - torch.repeat_interleave(begins, lengths)  # (symbols,)
         fits = places < self._block_size  # (symbols,); the others have a window each
+        if self._mark is None:
+            tokens, targets = sequences_of_symbols(symbols, self._block_size)  # (n, T), (n, T)
+        else:
+            marked = symbols.new_full((len(symbols) + num_words,), self._mark)  # (symbols + num_words,)
+            marked[
+                torch.arange(len(symbols)) + torch.repeat_interleave(torch.arange(num_words), lengths) + 1
+            ] = symbols
+            tokens, targets = sequences_of_symbols(marked, self._block_size, self._num_letters)
+        rows = max(1, _TARGETS // self._block_size)
+        parts = zip(tokens.split(rows), targets.split(rows), strict=True)
+        place = int(self._mark is not None)
+        nlls = torch.cat([self._nll(part, following, _starts(part, place)) for part, following in parts])
+        # (n, T), 0 where nothing is predicted
         result = torch.empty(len(symbols), dtype=torch.float64)
         result[fits] = nlls[:num_words][targets[:num_words] != IGNORED]
         result[~fits] = nlls[num_words:, -1]
@@ -93,6 +108,8 @@ class ModuleNlls:
             output: Any = self._model(tokens.to(self._device))
         logits = output[0] if isinstance(output, tuple) else output  # (N, V) or (N, T, V)
         rows = logits.reshape(-1, logits.shape[-1]).double().cpu()  # (n, V)
+        if self._mark is not None:
+            rows = rows[:, : self._num_letters]
         if not bool(rows.isfinite().all()):
             raise SamplingError(NOT_FINITE)
         following = targets.reshape(-1)  # (n,)
@@ -107,8 +124,8 @@ class ModuleNlls:
         return torch.where(following == IGNORED, 0.0, -chosen).view(targets.shape)
 
 
-def _starts(tokens: Tensor) -> Tensor:
-    """Tell which positions of sequences (N, T) begin a word."""
+def _starts(tokens: Tensor, place: int) -> Tensor:
+    """Tell which positions of sequences (N, T) are followed by the first letter of a word."""
     is_start = torch.zeros_like(tokens, dtype=torch.bool)  # (N, T)
-    is_start[:, 0] = tokens[:, 0] == 0
+    is_start[:, place] = tokens[:, 0] == 0
     return is_start

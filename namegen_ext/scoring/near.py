@@ -16,7 +16,7 @@ from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.arguments import check_count
 from namegen_ext.sampling.errors import SamplingError
 from namegen_ext.sampling.uniforms import uniforms
-from namegen_ext.scoring.likelihood import Likelihood
+from namegen_ext.scoring.scorer import NameLikelihood
 
 DEFAULT_WITHIN = 2
 MOST_WITHIN = 3
@@ -31,6 +31,7 @@ class NearSampler:
 
     Args:
         likelihood: of the model.
+        vocabulary: its symbols.
         name: the given one, as the model knows names; letters that it does not know may be replaced.
         within: the largest edit distance.
         prefix: what each name starts with.
@@ -38,7 +39,7 @@ class NearSampler:
         accepts: tells whether a name may be drawn; None for all.
 
     Attributes:
-        vocabulary: the model's.
+        vocabulary: as given.
         names: all that can be drawn.
         share: the share that they have of all that is drawn with the prefix.
 
@@ -52,7 +53,8 @@ class NearSampler:
 
     def __init__(
         self,
-        likelihood: Likelihood,
+        likelihood: NameLikelihood,
+        vocabulary: Vocabulary,
         name: str,
         *,
         within: int,
@@ -60,7 +62,7 @@ class NearSampler:
         max_length: int = 64,
         accepts: Callable[[str], bool] | None = None,
     ) -> None:
-        self.vocabulary: Vocabulary = likelihood.vocabulary
+        self.vocabulary = vocabulary
         self.names = sorted(
             near
             for near in strings_within(name, self.vocabulary.symbols, within)

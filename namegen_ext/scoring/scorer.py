@@ -17,7 +17,7 @@ from namegen_ext.scoring.scores import Scores, percentiles
 class NameLikelihood(Protocol):
     """What gives names their negative log-likelihoods; see `Likelihood.nll`."""
 
-    def nll(self, names: Sequence[str]) -> tuple[NDArray[np.float64], dict[int, str]]:
+    def nll(self, names: Sequence[str], *, given: int = 0) -> tuple[NDArray[np.float64], dict[int, str]]:
         """Compute them, in nats, with the first unknown letter of names that have one."""
         ...
 

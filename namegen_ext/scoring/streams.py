@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.arguments import (
     check_count,
     check_prefix,
@@ -16,9 +17,9 @@ from namegen_ext.sampling.arguments import (
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH
 from namegen_ext.sampling.shaping import Shaping
 from namegen_ext.sampling.stream import DEFAULT_BATCH_SIZE, DEFAULT_PATIENCE, NameStream
-from namegen_ext.scoring.likelihood import Likelihood
 from namegen_ext.scoring.near import NearSampler, check_within
 from namegen_ext.scoring.nearest import NearestNames
+from namegen_ext.scoring.scorer import NameLikelihood
 from namegen_ext.scoring.similar import FIRST_BATCH, UnlikeStream
 from namegen_ext.steering import Constraints, demand_of
 
@@ -27,7 +28,8 @@ _ENDLESS = 2**60
 
 
 def near_names(
-    likelihood: Callable[..., Likelihood],
+    likelihood: Callable[..., NameLikelihood],
+    vocabulary: Vocabulary,
     name: str,
     within: int,
     n: int,
@@ -51,6 +53,7 @@ def near_names(
 
     Args:
         likelihood: makes what computes likelihoods, by a shaping and whether names are ``drawn``.
+        vocabulary: the model's symbols.
         name: the given one, as the model knows names.
         within: the largest edit distance, 1 to 3.
         n: how many names.
@@ -82,17 +85,19 @@ def near_names(
     temperature = check_temperature(temperature)
     made = likelihood(Shaping(temperature, top_k), drawn=not prefix)
     if top_k is not None:
-        check_top_k(top_k, len(made.vocabulary))
-    check_prefix(prefix, made.vocabulary, max_length)
+        check_top_k(top_k, len(vocabulary))
+    check_prefix(prefix, vocabulary, max_length)
     accepts = None
     if constraints is not None and not constraints.is_empty:
-        demand = demand_of(constraints, made.vocabulary, prefix=prefix, max_length=max_length)
+        demand = demand_of(constraints, vocabulary, prefix=prefix, max_length=max_length)
         max_length = len(prefix) + demand.letters
 
         def accepts(near: str) -> bool:
-            return demand.automaton.accepts(made.vocabulary.encode(near[len(prefix) :]))
+            return demand.automaton.accepts(vocabulary.encode(near[len(prefix) :]))
 
-    sampler = NearSampler(made, name, within=within, prefix=prefix, max_length=max_length, accepts=accepts)
+    sampler = NearSampler(
+        made, vocabulary, name, within=within, prefix=prefix, max_length=max_length, accepts=accepts
+    )
     return NameStream(
         sampler,
         n,

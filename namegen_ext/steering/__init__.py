@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from namegen_ext._lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from namegen_ext.steering.constraints import Constraints
+    from namegen_ext.steering.constraints import Constraints, take_constraints
     from namegen_ext.steering.demands import Demand, demand_of
     from namegen_ext.steering.errors import ConstraintError
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "namegen_ext.steering.constraints": ("Constraints",),
+            "namegen_ext.steering.constraints": ("Constraints", "take_constraints"),
             "namegen_ext.steering.demands": ("Demand", "demand_of"),
             "namegen_ext.steering.errors": ("ConstraintError",),
         },
     )
 
-__all__ = ["ConstraintError", "Constraints", "Demand", "demand_of"]
+__all__ = ["ConstraintError", "Constraints", "Demand", "demand_of", "take_constraints"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from namegen_ext.data import ListFormat
 from namegen_ext.data.errors import shorten
 from namegen_ext.steering.errors import ConstraintError
 
@@ -132,3 +133,29 @@ def read_avoided(path: str | os.PathLike[str]) -> tuple[str, ...]:
     if not texts:
         raise ConstraintError("avoid", f"{expected}, but {shorten(os.fspath(path), 200)} is empty")
     return texts
+
+
+def take_constraints(options: dict[str, Any], reading: ListFormat) -> Constraints:
+    """Take the constraints out of the options of a stream, as its list's names were learnt.
+
+    Args:
+        options: those that are constraints are removed.
+        reading: how the list was read.
+
+    Raises:
+        ConstraintError: a constraint that cannot be.
+        ValueError: there is an option ``constraints``.
+
+    Example:
+        >>> from namegen_ext.data import ListFormat
+        >>> from namegen_ext.steering import take_constraints
+        >>> options = {"suffix": "A", "top_k": 3}
+        >>> take_constraints(options, ListFormat(case="lower")).suffix, options
+        ('a', {'top_k': 3})
+
+    """
+    names = [field.name for field in fields(Constraints) if field.name != "ignore_case"]
+    if "constraints" in options:
+        raise ValueError(f"constraints must be given one by one here, as {', '.join(names)}")
+    given = {name: options.pop(name) for name in names if name in options}
+    return Constraints(**given, ignore_case=reading.case != "keep").mapped(reading.as_learnt)

@@ -119,6 +119,27 @@ def describe_small_split(num_words: int, num_dev: int, num_test: int) -> str:
     )
 
 
+def describe_share_seen(num_examples: int, options: TrainOptions) -> str:
+    """Return a sentence where the steps draw fewer examples than there are to train on; else nothing.
+
+    Examples are drawn with replacement: k draws of n see 1 - (1 - 1 / n)^k of them, which is 1 - exp(-k / n) nearly.
+
+    Example:
+        >>> describe_share_seen(10_000_000, TrainOptions())
+        '20,001 steps of 32 see 6% of the examples of this list: more --steps or a larger --batch-size see more'
+
+    """
+    drawn = options.steps * options.batch_size
+    if options.full_batch or options.steps == 0 or drawn >= num_examples:
+        return ""
+    share = 1 - math.exp(-drawn / num_examples)
+    shown = f"{share:.0%}" if share >= 0.01 else f"{share:.2%}"
+    return (
+        f"{options.steps:,} steps of {options.batch_size:,} see {shown} of the examples of this list: more --steps or a"
+        " larger --batch-size see more"
+    )
+
+
 def describe_losses(losses: Mapping[str, float | None]) -> str:
     """Return the losses "train", "dev", "unseen_dev" and "test" as a line of text."""
     return (

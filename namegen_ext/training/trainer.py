@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from namegen_ext.data.categories import num_categories
 from namegen_ext.models import COUNTS, CountModel, NGram, build_model
 from namegen_ext.models.examples import Windows
 from namegen_ext.models.microgpt import fill_as_microgpt
@@ -35,7 +36,7 @@ from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import is_file, read_json_object, remove_leftovers
 from namegen_ext.runs.generator_states import own_generators
 from namegen_ext.runs.metrics import UPDATE_METRIC
-from namegen_ext.sampling import sample_names
+from namegen_ext.sampling.categories import sample_of_all
 from namegen_ext.training.backends import FUSED_STEP, Backend, build_steps, choose_backend
 from namegen_ext.training.best_model import TELLING_RISE, BestModel
 from namegen_ext.training.corpus import Corpus
@@ -205,7 +206,7 @@ class Trainer:
             weights=weights,
         )
         generator = torch.Generator().manual_seed(options.seed)
-        config = options.model_config(len(self.corpus.vocabulary))
+        config = options.model_config(len(self.corpus.vocabulary), num_categories(self.corpus.vocabulary))
         self.model = build_model(options.model, config, generator).to(device)
         tokens, targets = self.corpus.train
         often = self.corpus.train_weights
@@ -522,7 +523,8 @@ class Trainer:
 
     def _show_samples(self, step: int) -> None:
         if self._board is not None:
-            names = sample_names(self.model, self.corpus.vocabulary, _SHOWN_SAMPLES, seed=self.options.seed)
+            vocabulary = self.corpus.vocabulary
+            names = sample_of_all(self.model, vocabulary, _SHOWN_SAMPLES, seed=self.options.seed)
             self._board.samples(step, names)
 
 

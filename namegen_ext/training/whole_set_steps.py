@@ -21,8 +21,7 @@ class WholeSetSteps:
 
         loss = -sum over pairs (c, t) of count(c, t) / n * log_softmax(logits(c))[t]
 
-    So only the distinct contexts go through the model. Measured: 14 s a step with all examples and 0.6 s with the
-    distinct contexts, 9.4 GB and 0.7 GB (the bigram of 3,001 symbols, 240,000 examples).
+    So only the distinct contexts go through the model.
 
     Args:
         model: see :meth:`serves`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -11,6 +12,8 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
+from build_error import BuildError
+from find_compiler import check_cmake, find_compiler, macos_settings
 from find_cuda import Cuda, CudaError, choose_cuda
 from find_torch import Torch, find_torch
 from setuptools.command.build_ext import build_ext
@@ -20,13 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # torch 2.13).
 GIGABYTES_PER_JOB = 1.5
 NOTE = "_build.json"
-
-
-class BuildError(SystemExit):
-    """Ends the build; the last lines of its output are the problem and what mends it."""
-
-    def __init__(self, problem: str, remedy: str) -> None:
-        super().__init__(f"\nnamegen_ext was not built: {problem}\nTo mend it: {remedy}")
+# Without operators and with them. Measured: see docs/portability.md.
+PROCESSOR_SECONDS = (120, 160)
 
 
 class CMakeBuild(build_ext):
@@ -42,6 +40,8 @@ class CMakeBuild(build_ext):
             / f"{sysconfig.get_config_var('SOABI')}-{f'torch{torch.version}' if torch else 'core'}"
         )
         cmake, ninja = _tool("cmake"), _tool("ninja")
+        check_cmake(cmake)
+        _say_what_will_be_done(sorted(targets), torch, find_compiler(os.environ), _jobs())
         _run(
             [
                 cmake,
@@ -52,11 +52,13 @@ class CMakeBuild(build_ext):
                 "-DNAMEGEN_EXTENSION=ON",
                 "-DNAMEGEN_TESTS=OFF",
                 "-DCMAKE_BUILD_TYPE=Release",
+                *macos_settings(os.environ),
                 *_torch_settings(torch),
             ],
             "CMake could not configure the build",
-            "install g++ 12 or newer, name it in CXX where another compiler comes first, and install the headers of "
-            "Python (the package python3-dev or python3-devel); the error above says which is missing",
+            "install g++ 12 or newer, or clang 16 or newer, name it in CXX where another compiler comes first, and "
+            "install the headers of Python (the package python3-dev or python3-devel); the error above says which "
+            "is missing",
         )
         _run(
             [cmake, "--build", str(folder), "--target", *targets, "--parallel", str(_jobs())],
@@ -77,6 +79,17 @@ class CMakeBuild(build_ext):
             shutil.copy2(Path(self.build_lib, *package, NOTE), ROOT.joinpath(*package, NOTE))
 
 
+def _say_what_will_be_done(targets: list[str], torch: Torch | None, compiler: str, jobs: int) -> None:
+    """Say what is compiled, by what and for how long, before the long wait. pip shows it with ``-v``."""
+    against = "without torch" if torch is None else f"against torch {torch.version} in {torch.folder}"
+    minutes = math.ceil(PROCESSOR_SECONDS[torch is not None] / jobs / 60)
+    print(
+        f"namegen_ext: compiling {' and '.join(targets)} by {compiler}, {against}, {jobs} at a time (MAX_JOBS): about "
+        f"{minutes} minute{'' if minutes == 1 else 's'}; later builds compile only what changed",
+        flush=True,
+    )
+
+
 def _torch_to_build_against() -> Torch:
     torch = find_torch()
     if torch is None:
@@ -94,6 +107,7 @@ def _torch_settings(torch: Torch | None) -> list[str]:
     cuda = _cuda(torch)
     return [
         "-DNAMEGEN_TORCH=ON",
+        f"-DNAMEGEN_TORCH_FOLDER={torch.folder.parent}",
         f"-DNAMEGEN_CUDA_ARCHITECTURES={cuda.cmake_architectures}",
         f"-DNAMEGEN_CUDA_NOTE={cuda.note}",
         *([f"-DCMAKE_CUDA_COMPILER={cuda.nvcc}"] if cuda.nvcc else []),

@@ -1,18 +1,24 @@
 """Find the torch to compile against: the one that will be imported, without importing it.
 
-pip builds in an isolated environment. Its ``sys.path`` hides what is installed, but ``sysconfig`` still tells where the
-packages of the target environment lie. So the target environment is searched first, and the build's own path after it.
+The first torch on ``sys.path`` is the one that will be imported, if nothing is isolated. pip builds in an isolated
+environment, whose ``sys.path`` hides what is installed, but ``sysconfig`` still tells where the packages of the target
+environment lie: these are searched first, in the order in which they are imported from, and the build's own path after
+them. Of uv and build find_environment.py knows. A PYTHONPATH cannot be seen in pip's isolation, which has its own.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
 import re
 import site
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from find_environment import hiding_tool, site_packages, target_environment
 
 OLDEST_TORCH = (2, 10)
 TORCH_SETTING = "NAMEGEN_TORCH"
@@ -64,18 +70,33 @@ def brings_torch(environment: Mapping[str, str]) -> bool:
 
 
 def candidate_folders() -> list[Path]:
-    """Return the folders that a torch may lie in, those of the target environment first."""
-    folders = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-    if _sees_base_environment():
+    """Return the folders that a torch may lie in, in the order in which the target environment imports."""
+    visible = [Path(folder) for folder in sys.path if folder]
+    if hiding_tool() is not None:
+        target = target_environment(os.environ)
+        hidden = [] if target is None else site_packages(target)
+    elif Path(sysconfig.get_path("purelib")) in visible:
+        hidden = []  # nothing is isolated
+    else:
+        hidden = _folders_that_pip_hides()
+    return list(dict.fromkeys([*hidden, *visible]))
+
+
+def _folders_that_pip_hides() -> list[Path]:
+    """Return the target environment's folders that pip's isolation takes from ``sys.path``, in the order of site."""
+    own = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    if sys.prefix == sys.base_prefix:
+        folders = [site.getusersitepackages(), *own]
+    elif _sees_base_environment():
         base = {"base": sys.base_prefix, "platbase": sys.base_exec_prefix}
-        folders += [sysconfig.get_path("purelib", vars=base), site.getusersitepackages()]
-    return [Path(folder) for folder in dict.fromkeys([*folders, *sys.path]) if folder]
+        folders = [*own, site.getusersitepackages(), sysconfig.get_path("purelib", vars=base)]
+    else:
+        folders = own
+    return [Path(folder) for folder in folders if folder]
 
 
 def _sees_base_environment() -> bool:
-    """Tell whether imports also reach beyond a virtual environment."""
-    if sys.prefix == sys.base_prefix:
-        return True
+    """Tell whether imports reach beyond this virtual environment."""
     config = Path(sys.prefix, "pyvenv.cfg")
     text = config.read_text(encoding="utf-8") if config.is_file() else ""
     return (
@@ -85,7 +106,12 @@ def _sees_base_environment() -> bool:
 
 def find_torch() -> Torch | None:
     """Return the torch that will be imported, or None where there is none."""
-    for folder in candidate_folders():
+    return find_in(candidate_folders())
+
+
+def find_in(folders: Iterable[Path]) -> Torch | None:
+    """Return the torch of the first of these folders that has one, or None."""
+    for folder in folders:
         package = folder / "torch"
         version_file = package / "version.py"
         if not version_file.is_file() or not (package / "include").is_dir():
@@ -118,8 +144,12 @@ def cmake_text(torch: Torch) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Print what was found; ``--cmake`` prints it for CMake."""
-    torch = find_torch()
+    """Print what was found; ``--cmake`` prints it for CMake, and ``--in FOLDER`` looks into that folder alone."""
+    parser = argparse.ArgumentParser(description="Find the torch to compile against.")
+    parser.add_argument("--cmake", action="store_true", help="print it as CMake's own lines")
+    parser.add_argument("--in", dest="folder", type=Path, help="the folder that holds the package torch")
+    options = parser.parse_args(arguments)
+    torch = find_torch() if options.folder is None else find_in([options.folder])
     if torch is None:
         print(
             "no torch was found for "
@@ -136,7 +166,7 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 1
-    print(cmake_text(torch) if "--cmake" in arguments else f"torch {torch.version} in {torch.folder}")
+    print(cmake_text(torch) if options.cmake else f"torch {torch.version} in {torch.folder}")
     return 0
 
 

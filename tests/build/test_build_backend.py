@@ -43,6 +43,35 @@ def test_an_installed_torch_is_kept(hook: str, monkeypatch: pytest.MonkeyPatch) 
     assert getattr(build_backend, hook)() == ["from-setuptools"]
 
 
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize(("tool", "option"), [("uv", "--no-build-isolation"), ("build", "--no-isolation")])
+def test_a_hidden_environment_ends_with_what_helps(
+    tool: str, option: str, hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest torch would take the place of the one that is there."""
+    monkeypatch.setattr(build_backend, "find_torch", lambda: None)
+    monkeypatch.setattr(build_backend, "hiding_tool", lambda: tool)
+    monkeypatch.setattr(build_backend, "target_environment", lambda environment: None)
+    with pytest.raises(SystemExit) as raised:
+        getattr(build_backend, hook)()
+    problem, remedy = str(raised.value).strip().splitlines()
+    assert f"{tool} builds in an environment of its own" in problem
+    assert option in remedy
+    # One that is known and has no torch gets one, as with pip; and what needs no torch needs to know none.
+    monkeypatch.setattr(build_backend, "target_environment", lambda environment: Path("/target"))
+    assert getattr(build_backend, hook)() == ["from-setuptools", "torch>=2.10"]
+    monkeypatch.setattr(build_backend, "target_environment", lambda environment: None)
+    monkeypatch.setenv("NAMEGEN_TORCH", "0")
+    assert getattr(build_backend, hook)() == ["from-setuptools"]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_sources_that_cannot_be_written_to(hook: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_backend.os, "access", lambda path, mode: False)
+    with pytest.raises(SystemExit, match=r"cannot be written to.*\nTo mend it: copy the folder"):
+        getattr(build_backend, hook)()
+
+
 def test_every_hook_of_the_standard_is_there() -> None:
     # PEP 517 and PEP 660.
     hooks: dict[str, Callable] = {name: getattr(build_backend, name) for name in build_backend.__all__}

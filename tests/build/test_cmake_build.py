@@ -85,13 +85,16 @@ def build(names: list[str], folder: Path = Path("/nowhere")) -> None:
 
 @pytest.mark.parametrize("with_operators", [True, False])
 def test_what_is_built_and_where_it_goes(
-    with_operators: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    with_operators: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     """Both modules in one call of CMake; without operators nothing asks for torch."""
     torch = find_torch.Torch(Path("/nowhere/torch"), "2.13.0+cpu", 20, None)
     monkeypatch.setattr(cmake_build, "find_torch", lambda: torch if with_operators else pytest.fail("asked"))
     monkeypatch.setattr(cmake_build, "ROOT", tmp_path)
     monkeypatch.setattr(cmake_build, "_tool", lambda name: name)
+    monkeypatch.setattr(cmake_build, "check_cmake", lambda cmake: None)
+    monkeypatch.setattr(cmake_build, "find_compiler", lambda environment: "some-c++")
+    monkeypatch.setenv("MAX_JOBS", "1")
     monkeypatch.setattr(cmake_build, "_nanobind_to_build_with", lambda: Path("/nowhere/nanobind"))
     commands: list[list[str]] = []
 
@@ -106,6 +109,14 @@ def test_what_is_built_and_where_it_goes(
     names = ["_core", "_C"] if with_operators else ["_core"]
     build([f"namegen_ext.{name}" for name in names], tmp_path / "lib")
     configure, compile_all = commands
+    said = capsys.readouterr().out.splitlines()[0]
+    against = "against torch 2.13.0+cpu in /nowhere/torch" if with_operators else "without torch"
+    modules = "_C and _core" if with_operators else "_core"
+    minutes = "3 minutes" if with_operators else "2 minutes"
+    assert said.startswith(
+        f"namegen_ext: compiling {modules} by some-c++, {against}, 1 at a time (MAX_JOBS): about {minutes}"
+    )
+    assert ("-DNAMEGEN_TORCH_FOLDER=/nowhere" in configure) == with_operators
     assert ("-DNAMEGEN_TORCH=ON" in configure) == with_operators
     assert ("-DNAMEGEN_TORCH=OFF" in configure) == (not with_operators)
     assert "-Dnanobind_DIR=/nowhere/nanobind" in configure
@@ -160,6 +171,30 @@ def test_what_the_package_asks_for(setting: str, monkeypatch: pytest.MonkeyPatch
     names = [extension.name for extension in told["ext_modules"]]
     assert asks == (setting != "0")
     assert names == (["namegen_ext._core"] if setting == "0" else ["namegen_ext._core", "namegen_ext._C"])
-    if sys.version_info >= (3, 12):
+    if sys.version_info >= (3, 12) and not sysconfig.get_config_var("Py_GIL_DISABLED"):
         # Without operators the wheel serves every later Python.
         assert told["options"] == ({"bdist_wheel": {"py_limited_api": "cp312"}} if setting == "0" else {})
+
+
+@pytest.mark.parametrize(
+    ("setting", "tag", "suffix"), [("1", "1", "+torch2.13"), ("1", "0", ""), ("0", "1", ""), ("1", None, "")]
+)
+def test_a_releases_wheels_have_names_of_their_own(
+    setting: str, tag: str | None, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two wheels of one name would be one file: with operators the version tells the torch."""
+    import setuptools
+
+    import namegen_ext
+
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(setuptools, "setup", lambda **options: told.update(options))
+    monkeypatch.setattr(
+        find_torch, "find_torch", lambda: find_torch.Torch(Path("/nowhere/torch"), "2.13.0+cpu", 20, None)
+    )
+    monkeypatch.setenv("NAMEGEN_TORCH", setting)
+    monkeypatch.delenv("NAMEGEN_TAG_TORCH", raising=False)
+    if tag is not None:
+        monkeypatch.setenv("NAMEGEN_TAG_TORCH", tag)
+    runpy.run_path(str(ROOT / "setup.py"))
+    assert told["version"] == namegen_ext.__version__ + suffix

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import site
+import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable
@@ -90,9 +93,55 @@ def test_the_target_environment_comes_before_the_builds_own_path(
     # In pip's isolated build, sys.path has the build's own packages, and sysconfig still names the target's folder.
     monkeypatch.setattr(sys, "path", ["", str(tmp_path / "overlay")])
     folders = find_torch.candidate_folders()
-    assert folders[0] == Path(sysconfig.get_path("purelib"))
+    assert Path(sysconfig.get_path("purelib")) in folders[:-1]
     assert folders[-1] == tmp_path / "overlay"
     assert len(folders) == len(set(folders))
+
+
+def test_without_isolation_it_is_the_order_of_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_torch: FakeTorch
+) -> None:
+    """A torch on PYTHONPATH or in the user's own folder comes before site-packages, as it is imported."""
+    before, site_packages = tmp_path / "before", Path(sysconfig.get_path("purelib"))
+    monkeypatch.setattr(sys, "path", [str(before), str(site_packages), str(tmp_path / "after")])
+    assert find_torch.candidate_folders() == [before, site_packages, tmp_path / "after"]
+    fake_torch(before, "2.10.7")
+    found = find_torch.find_torch()
+    assert found is not None
+    assert found.version == "2.10.7"
+
+
+def test_pythonpath_wins_as_it_does_when_imported(tmp_path: Path, fake_torch: FakeTorch) -> None:
+    fake_torch(tmp_path, "2.11.9")
+    done = subprocess.run(
+        [sys.executable, find_torch.__file__],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == f"torch 2.11.9 in {tmp_path / 'torch'}"
+
+
+@pytest.mark.parametrize("in_environment", [True, False])
+def test_pips_isolation_keeps_the_order_of_site(
+    in_environment: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyvenv.cfg").write_text("include-system-site-packages = true\n", encoding="utf-8")
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path / "base") if in_environment else str(tmp_path))
+    monkeypatch.setattr(site, "getusersitepackages", lambda: "/home/a/site-packages")
+    folders = find_torch.candidate_folders()
+    own, users = Path(sysconfig.get_path("purelib")), Path("/home/a/site-packages")
+    # An environment's folder comes before the user's, the system's after it: see site.main.
+    assert (folders.index(own) < folders.index(users)) == in_environment
+
+
+def test_the_folder_that_the_build_has_found(tmp_path: Path, fake_torch: FakeTorch, capsys) -> None:
+    package = fake_torch(tmp_path, "2.12.3")
+    assert find_torch.main(["--in", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.strip() == f"torch 2.12.3 in {package}"
 
 
 @pytest.mark.parametrize(("line", "sees"), [("true", True), ("True", True), ("false", False)])
@@ -101,6 +150,7 @@ def test_a_virtual_environment_may_see_the_base(
 ) -> None:
     config = f"home = /usr/bin\ninclude-system-site-packages = {line}\nversion = 3.12\n"
     (tmp_path / "pyvenv.cfg").write_text(config, encoding="utf-8")
+    monkeypatch.setattr(sys, "path", [])  # as pip's isolation has it
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     monkeypatch.setattr(sys, "base_prefix", str(tmp_path / "base"))
     monkeypatch.setattr(sys, "base_exec_prefix", str(tmp_path / "base"))

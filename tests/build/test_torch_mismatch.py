@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import shutil
 import subprocess
@@ -31,6 +32,54 @@ def test_another_torch(built: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert f"torch {torch.__version__} is installed" in message
     assert "pip install" in message
     assert "\n" not in message
+
+
+ALWAYS = "pip install --no-cache-dir --force-reinstall --no-deps"
+
+
+@pytest.mark.parametrize(
+    ("facts", "there", "command"),
+    [
+        (
+            {"url": "file://{}/a%20checkout", "dir_info": {"editable": True}},
+            "a checkout",
+            "-e '{}/a checkout'",
+        ),
+        ({"url": "file://{}/checkout", "dir_info": {}}, "checkout", "{}/checkout"),
+        ({"url": "file://{}/a.tar.gz", "archive_info": {}}, "a.tar.gz", "{}/a.tar.gz"),
+        # What is no longer there, a wheel, and what came from an index cannot be built from again.
+        ({"url": "file://{}/gone", "dir_info": {}}, None, ". (in a checkout"),
+        ({"url": "file://{}/a.whl", "archive_info": {}}, "a.whl", ". (in a checkout"),
+        ({"url": "https://example.org/a.tar.gz", "archive_info": {}}, None, ". (in a checkout"),
+        ({"url": 3}, None, ". (in a checkout"),
+        ([], None, ". (in a checkout"),
+        (None, None, ". (in a checkout"),
+    ],
+)
+def test_the_remedy_is_a_command_that_builds_again(
+    facts: object, there: str | None, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the file direct_url.json, which pip and uv write: where the package came from."""
+    text = None if facts is None else json.dumps(facts).replace("{}", str(tmp_path), 1)
+    if there is not None:
+        (tmp_path / there).mkdir()
+
+    class Distribution:
+        def read_text(self, name: str) -> str | None:
+            assert name == "direct_url.json"
+            return text
+
+    class OfACheckout:
+        def read_text(self, name: str) -> None:
+            return None
+
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda name: [OfACheckout(), Distribution()])
+    assert note.rebuild_command().startswith(f"{ALWAYS} {command.replace('{}', str(tmp_path))}")
+
+
+def test_without_a_distribution_the_remedy_is_for_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda name: [])
+    assert note.rebuild_command().startswith(f"{ALWAYS} . (in a checkout of its sources")
 
 
 def test_the_local_part_of_the_version_may_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,10 +190,13 @@ def test_an_extension_that_does_not_load(tmp_path: Path) -> None:
 def test_a_package_that_was_not_built(tmp_path: Path) -> None:
     copied_package(tmp_path, None, core=False)
     line = last_line(tmp_path, "import namegen_ext.ops")
-    assert line == f"ImportError: namegen_ext's operators are missing: build them with {note.REBUILD}"
+    assert (
+        line == f"ImportError: namegen_ext's operators are missing: build them with {note.rebuild_command()}"
+    )
     line = last_line(tmp_path, "import namegen_ext.engine")
     assert (
-        line == f"ImportError: namegen_ext's compiled module _core is missing: build it with {note.REBUILD}"
+        line
+        == f"ImportError: namegen_ext's compiled module _core is missing: build it with {note.rebuild_command()}"
     )
 
 

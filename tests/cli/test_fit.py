@@ -58,6 +58,9 @@ def test_the_summary(run_dir: Path) -> None:
     assert search["held_out_loss"] <= min(trial["loss"] for trial in search["trials"])
     assert search["refit"] is True
     assert search["cross_fitted"] is True
+    ladder = search["trials"][1]["ladder"]
+    assert [rung["steps"] for rung in ladder][:2] == [50, 100]
+    assert min(rung["loss_with_counts"] for rung in ladder) <= search["trials"][1]["loss_with_counts"]
     assert 0 < summary["test_loss"] < 2.2
     assert summary["steps"] in (0, *[trial["steps"] for trial in search["trials"]])
 
@@ -68,7 +71,7 @@ def test_what_is_told(greek_file: Path, tmp_path: Path, capsys: pytest.CaptureFi
     out = capsys.readouterr().out
     lines = out.splitlines()
     assert lines[0].startswith("greek.txt: 1")
-    assert lines[1].split() == ["model", "steps", "alone", "with", "counts", "weight", "seconds"]
+    assert lines[1].split() == ["model", "steps", "alone", "with", "counts", "weight", "seconds", "why"]
     assert any(line.startswith("held out: each name in turn") for line in lines)
     (losses,) = [line for line in lines if line.startswith("train loss")]
     assert "before all names were learnt" not in losses
@@ -160,6 +163,22 @@ def test_a_budget_is_of_mixtures_alone(
         train(["--data", str(greek_file), "--budget", "5"])
     line = capsys.readouterr().err.splitlines()[-1]
     assert "argument --budget: got 5.0, which changes nothing here, expected --model mixture with it" in line
+
+
+@pytest.mark.parametrize(
+    ("command", "argument"),
+    [(["fit", "few.txt"], "LIST"), (["train", "--model", "mixture", "--data", "few.txt"], "--data")],
+)
+def test_too_few_names_leave_nothing_behind(
+    command: list[str], argument: str, capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "few.txt").write_text("anna\nben\n")
+    with pytest.raises(SystemExit) as caught:
+        namegen([*command, "--out", "run"])
+    assert caught.value.code == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"argument {argument}: expected at least 6 names, as some are held out" in line
+    assert [path.name for path in folder.iterdir()] == ["few.txt"]
 
 
 def test_a_directory_that_is_not_empty(

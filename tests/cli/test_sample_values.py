@@ -48,6 +48,7 @@ VALUES: dict[str, Values] = {
     "--max-similarity": numbers(0.0, 1.0),
     "--like": Values({"": "", "ba": "ba"}, []),
     "--within": whole(1, 3),
+    "--category": Values({"elf": "elf", "elf:0.5,orc:0.5": "elf:0.5,orc:0.5", "all": "all"}, []),
     "--format": names("lines", "csv", "json", "jsonl"),
     "-o": output_files(),
 }
@@ -234,6 +235,14 @@ def test_what_does_not_go_together(run_dir: Path, capsys: pytest.CaptureFixture[
     assert "argument --within: expected --like NAME with it" in wrong(capsys, run_dir, "--within", 1)
     line = wrong(capsys, run_dir, "--like", "ab" * 40, "--within", 3)
     assert "--within must leave at most 5,000,000 strings to compare, but got 3" in line
+
+
+@pytest.mark.parametrize("category", ["elf", "all", "elf:0.5,orc:0.5", ""])
+def test_a_category_of_a_list_without(
+    category: str, run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = wrong(capsys, run_dir, "--category", category)
+    assert "--category is for a list with categories, but this run's list has none" in line
 
 
 def test_a_file_that_cannot_be_written(

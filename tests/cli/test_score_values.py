@@ -29,6 +29,8 @@ VALUES: dict[str, Values] = {
     "--format": names("lines", "csv", "json", "jsonl"),
     "--sort": switch(),
     "--nearest": switch(),
+    "--category": Values({"elf": "elf", "elf:0.5,orc:0.5": "elf:0.5,orc:0.5"}, []),
+    "--classify": switch(),
     "-o": output_files(),
 }
 
@@ -48,12 +50,12 @@ def test_every_flag_is_tried() -> None:
     assert flags_of(_build_parser("score")) == VALUES.keys()
 
 
-@pytest.mark.parametrize("flag", ["--format"])
+@pytest.mark.parametrize("flag", ["--format", "--category"])
 def test_what_a_flag_takes(flag: str) -> None:
     check_taken(_build_parser("score"), flag, VALUES[flag], "run")
 
 
-@pytest.mark.parametrize("flag", ["--format", "--sort", "--nearest"])
+@pytest.mark.parametrize("flag", ["--format", "--sort", "--nearest", "--classify"])
 def test_what_a_flag_refuses(
     flag: str, run_dir: Path, capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
@@ -77,6 +79,13 @@ def test_a_file_that_cannot_be_written(
         assert "argument -o: got " in line
         assert "expected a " in line
     assert list(folder.iterdir()) == []
+
+
+def test_categories_of_a_list_without(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = wrong(capsys, run_dir, "-", "--category", "elf")
+    assert "--category is for a list with categories, but this run's list has none" in line
+    line = wrong(capsys, run_dir, "-", "--classify")
+    assert "--classify is for a list with categories, but this run's list has none" in line
 
 
 def test_files_that_cannot_be_read(run_dir: Path, capsys: pytest.CaptureFixture[str], folder: Path) -> None:

@@ -38,6 +38,7 @@ VALUES: dict[str, Values] = {
     "--data": Values({"census": ["census"]}, ["", "nowhere.txt", "Census", "/"]),
     "--column": Values({"name": "name", "2": "2"}, ["", " ", "a\nb", "\t"]),
     "--count-column": Values({"n times": "n times", "3": "3"}, ["", " ", "a\nb", "\t"]),
+    "--category-column": Values({"kind": "kind", "3": "3"}, ["", " ", "a\nb", "\t"]),
     "--comment": Values({"#": "#", "//": "//"}, ["", " ", " #", "# ", "\t", "#\n", "#" * 21]),
     "--case": names("keep", "lower", "title"),
     "--normalize": names("none", "nfc", "nfkc"),

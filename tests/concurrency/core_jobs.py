@@ -115,7 +115,7 @@ def drawing(seed: int = 0) -> list[bytes]:
         5000,
         2,
     )
-    texts = [S.table_sampler(table, LETTERS, [], 20).draw(seed, 0, 1000)]
+    texts = [S.table_sampler(table, LETTERS, [], 20).draw(seed, 0, 1000)[0]]
     while not stream.ended:
         texts.append(stream.next())
     assert sum(text.count(b"\n") for text in texts) == 6000

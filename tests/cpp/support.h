@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "kernels/cpu/aligned_memory.h"
 #include "kernels/cpu/cpu_kernels.h"
 
 namespace namegen::test {
@@ -37,9 +38,9 @@ class TestContext final : public cpu::Context {
 
   void* scratch(size_t bytes) override {
     const size_t rounded = (bytes + 63) / 64 * 64;
-    void* memory = std::aligned_alloc(64, rounded > 0 ? rounded : 64);
+    void* memory = cpu::allocate_aligned(64, rounded > 0 ? rounded : 64);
     for (size_t i = 0; i < rounded; ++i) static_cast<unsigned char*>(memory)[i] = 0xff;
-    blocks_.emplace_back(memory, std::free);
+    blocks_.emplace_back(memory);
     return memory;
   }
 
@@ -59,7 +60,7 @@ class TestContext final : public cpu::Context {
  private:
   int threads_;
   double alone_below_;  // microseconds
-  std::vector<std::unique_ptr<void, decltype(&std::free)>> blocks_;
+  std::vector<std::unique_ptr<void, cpu::FreeAligned>> blocks_;
 };
 
 template <class T>

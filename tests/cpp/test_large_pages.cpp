@@ -2,7 +2,6 @@
 // does the memory beside them.
 #include "kernels/cpu/large_pages.h"
 
-#include <cstdlib>
 #include <memory>
 
 #include "support.h"
@@ -13,8 +12,8 @@ using namegen::test::check;
 
 int main() {
   constexpr size_t kBytes = 12 * kLargePage;
-  const std::unique_ptr<unsigned char, decltype(&std::free)> memory(
-      static_cast<unsigned char*>(std::aligned_alloc(kLargePage, kBytes)), std::free);
+  const std::unique_ptr<unsigned char, namegen::cpu::FreeAligned> memory(
+      static_cast<unsigned char*>(namegen::cpu::allocate_aligned(kLargePage, kBytes)));
   const auto expected = [](size_t i) { return static_cast<unsigned char>(i * 7 + i / 4096); };
   if (memory == nullptr) return 1;
   for (size_t i = 0; i < kBytes; ++i) memory.get()[i] = expected(i);

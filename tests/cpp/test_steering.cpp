@@ -41,7 +41,7 @@ Spelling letters(int64_t vocab, std::vector<int32_t> prefix, int64_t max_steps) 
   return spelling;
 }
 
-// Accepts the names of `least` to `most` letters behind the prefix whose last letter has an odd number.
+// Accepts some names of up to states - 1 letters; every state leads to one that accepts.
 Automaton random_automaton(int64_t vocab, int64_t states, std::mt19937& generator) {
   Automaton automaton{vocab, std::vector<int32_t>(states * vocab, -1), std::vector<uint8_t>(states, 0)};
   for (int64_t state = 0; state < states; ++state) {
@@ -195,8 +195,10 @@ void test_names(std::mt19937& generator) {
         }
 
         // With all beginnings followed nothing is left to reject, and the bound is exact.
-        const Beginnings all(network, shaping, *automaton, prefix, 20, 1 << 22, kNoPoll);
-        if (vocab <= 5) check(std::abs(all.bound() - expected) <= 1e-13 * expected, "the bound of all beginnings");
+        if (vocab <= 5) {
+          const Beginnings all(network, shaping, *automaton, prefix, 20, 1 << 22, kNoPoll);
+          check(std::abs(all.bound() - expected) <= 1e-13 * expected, "the bound of all beginnings");
+        }
         const Beginnings few(network, shaping, *automaton, prefix, 20, 5, kNoPoll);
         check(few.bound() >= expected * (1 - 1e-13) && few.size() <= 5, "a bound is not below what it bounds");
         if (vocab > 5) break;

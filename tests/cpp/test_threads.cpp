@@ -5,6 +5,7 @@
 
 #include "engine/sampling/direct_sampler.h"
 #include "engine/sampling/name_stream.h"
+#include "engine/sampling/network.h"
 #include "engine/sampling/table_sampler.h"
 #include "engine/training/step_engine.h"
 #include "support.h"

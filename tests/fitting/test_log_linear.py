@@ -7,7 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from namegen_ext.fitting.log_linear import choose_components, combined, fit_weights, mixture_loss
+from namegen_ext.fitting.log_linear import (
+    LEAST_GAIN,
+    choose_components,
+    combined,
+    fit_weights,
+    mixture_loss,
+)
 
 N, V = 4000, 6
 
@@ -67,12 +73,16 @@ def test_components_are_chosen_by_what_they_bring() -> None:
     log_probabilities, targets, _ = models()
     noise = torch.randn(1, N, V, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
     of_little_use = torch.cat([log_probabilities[:2], noise.log_softmax(dim=2)])
-    weights, loss = choose_components(of_little_use, targets)
-    assert (weights > 0).tolist() == [True, True, False]
-    assert loss == pytest.approx(mixture_loss(of_little_use, weights, targets), rel=1e-12)
+    choice = choose_components(of_little_use, targets)
+    assert (choice.weights > 0).tolist() == [True, True, False]
+    assert choice.loss == pytest.approx(mixture_loss(of_little_use, choice.weights, targets), rel=1e-12)
+    alone = log_probabilities[:1]
+    gain = mixture_loss(alone, fit_weights(alone, targets), targets) - choice.loss
+    assert choice.gains[0] == 0
+    assert choice.gains[1] == pytest.approx(gain, rel=1e-9)
+    assert choice.gains[2] < LEAST_GAIN
     twice = torch.stack([log_probabilities[0], log_probabilities[0]])
-    weights, _ = choose_components(twice, targets)
-    assert int((weights > 0).sum()) == 1
+    assert int((choose_components(twice, targets).weights > 0).sum()) == 1
 
 
 def test_float32_serves() -> None:

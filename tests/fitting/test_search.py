@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import namegen_ext
 from namegen_ext.data import Splits, Vocabulary, split_words
 from namegen_ext.fitting import search as search_module
 from namegen_ext.fitting.held_out import Examples
+from namegen_ext.fitting.networks import FURTHER, WAVENET
 from namegen_ext.fitting.report import describe_search
-from namegen_ext.fitting.search import Search, Searcher, default_budget
+from namegen_ext.fitting.search import Search, Searcher, default_budget, longest_share
 from namegen_ext.training import evaluate
 
 # Seconds by which the search is planned; with the clock out of the way, as machines that run tests are busy.
@@ -110,7 +112,7 @@ def test_a_list_of_known_letters_is_tried_from_pretraining(monkeypatch: pytest.M
     splits = split_words(words, 1)
     trials = searched(splits, Vocabulary.from_words(words), refit=False, budget=6.0).trials
     labels = [trial.label for trial in trials]
-    assert labels == ["counts, up to 6", "wavenet", "wavenet, pre-trained"]
+    assert labels == ["counts, up to 6", "wavenet, pre-trained", "wavenet"]
 
 
 def test_a_long_list_trains_each_network_once(
@@ -159,9 +161,47 @@ def test_progress_is_told_and_a_table_made(split: tuple[Splits, Vocabulary]) -> 
     assert [what for what, _ in told][:2] == ["counting", "wavenet, 50 steps"]
     assert all(0 <= share <= 1 for _, share in told)
     table = describe_search(found).splitlines()
-    assert table[0].split() == ["model", "steps", "alone", "with", "counts", "weight", "seconds"]
+    assert table[0].split() == ["model", "steps", "alone", "with", "counts", "weight", "seconds", "why"]
     assert table[1].startswith("counts, up to 6")
+    assert "the best by itself" in "".join(table[1:3])
+    assert re.search(r"held-out names gain .* by it", "".join(table[1:3]))
+    assert re.search(r"; best of 50 to [\d,]+ steps$", table[2])
     assert any(line.startswith("held out: each name in turn") for line in table)
+
+
+def test_few_names_are_said_to_be_few(names: list[str]) -> None:
+    few = names[:40]
+    found = searched(split_words(few, 1), Vocabulary.from_words(few), refit=False, budget=0.5)
+    assert "40 names are few: the losses of 4 dev and 4 test names say little" in describe_search(found)
+    assert found.cross_fitted
+
+
+def test_networks_side_by_side_are_those_of_one_after_another(
+    split: tuple[Splits, Vocabulary], found: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    splits, vocabulary = split
+    models = []
+    monkeypatch.setattr(search_module, "_LARGE_LIST", 0)
+    monkeypatch.setattr(search_module, "_LEAST_EPOCHS", 0.5)
+    monkeypatch.setattr(search_module, "_MOST_EPOCHS", 0.5)
+    for threads in (1, 3):
+        again = searched(splits, vocabulary, refit=True, threads=threads, budget=3.0)
+        assert len(again.trials) > 2
+        models.append(again)
+    assert [trial.label for trial in models[0].trials] == [trial.label for trial in models[1].trials]
+    assert states_equal(models[0].model, models[1].model)
+
+
+def test_networks_of_one_kind_are_different() -> None:
+    first, *others = [network.build(11, seed=3) for network in FURTHER if network.config == WAVENET.config]
+    assert not others
+    assert not states_equal(first, WAVENET.build(11, seed=3))
+
+
+def test_the_longest_share_of_the_work() -> None:
+    assert longest_share([3.0, 1.0, 1.0, 2.0], 1) == 7
+    assert longest_share([3.0, 1.0, 1.0, 2.0], 2) == 4
+    assert longest_share([3.0, 1.0], 5) == 3
 
 
 # ---- from Python -------------------------------------------------------------------------------------------
@@ -176,6 +216,8 @@ def test_fit_finds_a_mixture_by_default(names: list[str], tmp_path: Path) -> Non
     ).run()
     assert states_equal(generator.model, expected.model)
     assert generator.nll(generator.splits.test) == pytest.approx(expected.losses["test"], abs=1e-9)
+    assert generator.summary is not None
+    assert generator.summary["test_loss"] == expected.losses["test"]
 
     drawn = generator.sample(300, seed=1)
     assert sum(name in set(generator.splits.train) for name in drawn) <= 15  # 5%
@@ -194,9 +236,13 @@ def test_fit_finds_a_mixture_by_default(names: list[str], tmp_path: Path) -> Non
 
 def test_a_refitted_generator_has_learnt_all_names(names: list[str]) -> None:
     generator = namegen_ext.fit(names, budget=BUDGET)
-    stream = generator.stream(200, seed=3, novel=True)
-    assert set(stream).isdisjoint(names)
+    for novel in (True, "train"):
+        stream = generator.stream(200, seed=3, novel=novel)
+        assert set(stream).isdisjoint(names)
     assert generator.config.options.refit
+    assert f" on {len(names)} names of " in repr(generator)
+    assert generator.summary is not None
+    assert generator.summary["test_loss"] != pytest.approx(generator.nll(generator.splits.test), abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -223,3 +269,8 @@ def test_what_says_how_to_train_is_trained_so(names: list[str], options: dict[st
 def test_bad_options_are_named(names: list[str], options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         namegen_ext.fit(names, **options)
+
+
+def test_too_few_names_to_choose_by() -> None:
+    with pytest.raises(ValueError, match=r"^expected at least 6 names, as some are held out .* but got 5$"):
+        namegen_ext.fit(["anna", "ben", "cleo", "dan", "eva"])

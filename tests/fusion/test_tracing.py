@@ -111,3 +111,17 @@ def test_jit_script_takes_the_stock_layers(model, stock, tokens, training):
     assert scripted.training is training
     torch.testing.assert_close(scripted(tokens), stock.train(training)(tokens), **ROUNDING)
     assert type(model) is not nn.Sequential, "the model itself stays fused"
+
+
+@pytest.mark.parametrize("dynamo", [True, False])
+def test_onnx_takes_the_stock_layers(model, tokens, dynamo, tmp_path):
+    pytest.importorskip("onnxscript", reason="torch.onnx.export needs it")
+    model.eval()
+    expected = model(tokens)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(model, (tokens,), tmp_path / "model.onnx", dynamo=dynamo)
+    onnx = pytest.importorskip("onnx.reference")
+    session = onnx.ReferenceEvaluator(str(tmp_path / "model.onnx"))
+    (found,) = session.run(None, {session.input_names[0]: tokens.numpy()})
+    torch.testing.assert_close(torch.tensor(found), expected, **ROUNDING)

@@ -169,7 +169,8 @@ def spoil(draw: Draw, value: Any) -> Any:
 def use(result: Any) -> None:
     """Use a sampler, stream or network, so that a wrong argument shows that was accepted."""
     if isinstance(result, S.Sampler):
-        text = result.draw(1, 0, 50)
+        text, too_few = result.draw(1, 0, 50)
+        assert too_few is None
         assert text.count(b"\n") == 50
     elif isinstance(result, S.Network) and result.vocab_size < 100:
         result.logits(np.zeros((3, result.block_size), np.int64))

@@ -33,11 +33,13 @@ def check_low_precision(
     factor: float,
     name: str,
     unit_dtype: torch.dtype | None = None,
+    roundings: Tensor | float = 0.0,
 ) -> None:
-    """|computed - exact| <= factor * (PyTorch's own worst error) + one rounding of the exact value.
+    """|computed - exact| <= factor * (PyTorch's own worst error) + one rounding of the exact value + `roundings`.
 
     `exact` comes from the same low-precision inputs by float64 arithmetic; `unit_dtype` is the precision that
-    values passed through, where it isn't the result's own.
+    values passed through, where it isn't the result's own. `roundings` are those that are made whatever PyTorch's
+    happen to add up to.
     """
     assert computed.dtype == stock.dtype, f"{name}: {computed.dtype} instead of {stock.dtype}"
     assert computed.shape == exact.shape, f"{name}: {computed.shape} instead of {exact.shape}"
@@ -48,6 +50,7 @@ def check_low_precision(
         factor * (stock.double() - exact).abs().max()
         + info.eps * exact.abs()
         + info.smallest_normal * info.eps
+        + roundings
     )
     off = (computed.double() - exact).abs()
     worst = int((off - allowed).argmax())

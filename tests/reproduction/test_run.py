@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from namegen_ext import fit
 from namegen_ext.data import Vocabulary, build_windows, split_words
 from namegen_ext.models import Bigram
 from namegen_ext.models.counting import count_windows
@@ -52,6 +53,22 @@ def test_losses_are_those_of_the_trained_model(words: list[str], recipe: str) ->
     assert outcome.losses["objective"] is None
     # The first loss: small weights of the output layer predict evenly, up to 0.01 * 8 values of tanh.
     assert outcome.losses["initial"] == pytest.approx(math.log(6), abs=0.05)
+
+
+def test_a_row_of_a_mixture_keeps_the_test_names_out(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"model": "mixture", "block_size": 16, "steps": 0, "budget": 1.0}  # for counts alone
+    monkeypatch.setitem(RECIPES, "found", Recipe("found", "counts", options))
+    row = Row("found", (anything("dev"), Expectation("test", None, 0.0, 0.1)))
+    outcome = run_row(row, words, seed=3)
+    assert outcome.verdict == "out of tolerance"
+    dev, test = outcome.checks
+    generator = fit(words, recipe="found", seed=3, refit=False)
+    assert dev.measured == pytest.approx(generator.nll(generator.splits.dev), abs=1e-9)
+    assert test.measured == pytest.approx(generator.nll(generator.splits.test), abs=1e-9)
+    assert outcome.parameters == generator.model.num_values
+    assert (outcome.steps, outcome.options["refit"]) == (0, False)
 
 
 def test_the_backend_is_as_asked(words: list[str], recipe: str) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from namegen_ext.data import Vocabulary, build_windows
-from namegen_ext.models import GPT, MLP, CountModel, WaveNet
+from namegen_ext.models import GPT, MLP, CountModel, Mixture, WaveNet
 from namegen_ext.sampling import NameSampler, SamplingError, iter_names, sample_names
 from namegen_ext.sampling.distribution import ModelDistribution
 from namegen_ext.sampling.plan import most_message_contexts
@@ -66,7 +66,21 @@ class Odd(nn.Module):
         return self.weight[tokens[:, 0] * V + tokens[:, 1]]
 
 
-MODELS = {"mlp": mlp, "wavenet": wavenet, "gpt": gpt, "odd": Odd}
+def mixture() -> nn.Module:
+    """Counts and a perceptron, in which the names of a list are rarer: its contexts are more than the last symbols."""
+    components: list[dict[str, Any]] = [
+        {"name": "ngram", "block_size": 4, "estimator": "kneser-ney"},
+        {"name": "mlp", "block_size": 2, "embedding_dim": 3, "hidden_size": 5, "batch_norm": False},
+    ]
+    model = Mixture(V, 6, components, torch.Generator().manual_seed(3))
+    names = ["a", "ab", "abc", "cab", "bb", "ab", "ccc"]
+    model.components[0].count(*build_windows(names, VOCABULARY, 4))  # type: ignore[operator]
+    model.register_buffer("weights", torch.tensor([0.7, 0.6], dtype=torch.float64))
+    model.leave_out(torch.tensor([[*VOCABULARY.encode(name), *[0] * (7 - len(name))] for name in names]), 0.3)
+    return model.eval()
+
+
+MODELS = {"mlp": mlp, "wavenet": wavenet, "gpt": gpt, "odd": Odd, "mixture": mixture}
 CONSTRAINTS = {
     "min": Constraints(min_length=4),
     "max": Constraints(max_length=2),
@@ -161,10 +175,11 @@ def test_the_distribution_is_the_models_own(backend: Any, which: str, method: An
 
 
 @pytest.mark.parametrize("which", ["suffix", "avoid", "together", "match"])
-@pytest.mark.parametrize("kind", ["wavenet", "gpt", "odd"])
+@pytest.mark.parametrize("kind", ["wavenet", "gpt", "odd", "mixture"])
 def test_every_kind_of_model(kind: str, which: str) -> None:
     model, constraints = MODELS[kind](), CONSTRAINTS[which]
     for method in ("direct", "auto"):
+        assert kind != "mixture" or sampler(model, constraints, method=method).native is not None  # type: ignore[arg-type]
         names = sampler(model, constraints, method=method).draw(11, 0, DRAWN)  # type: ignore[arg-type]
         check_distribution(names, exact(model, constraints)[0])
 
@@ -388,3 +403,20 @@ def test_a_vocabulary_wider_than_a_row() -> None:
             )
             assert sum(map(str.__ne__, native, python)) <= 1
             assert all(name[-1] in letters[size // 2 :] and len(name) <= 4 for name in native)
+
+
+def test_rows_that_are_forgotten_come_back_as_they_were() -> None:
+    """64 MiB of rows are kept, which are 524,288 of 27 symbols; untrained, the model comes to more of them."""
+    vocabulary = Vocabulary("abcdefghijklmnopqrstuvwxyz")
+    model = MLP(27, 3, embedding_dim=2, hidden_size=4)
+    drawn = NameSampler(model, vocabulary, 100_000, constraints=Constraints(suffix="a"))
+    assert drawn.method == "table"
+    names = drawn.draw(1, 0, 60_000)
+    cells = {
+        (name[max(0, end - 3) : end], end, name[:end][-1:] == "a")
+        for name in names
+        for end in range(len(name))
+    }
+    assert len(cells) > 524_288
+    fresh = NameSampler(model, vocabulary, 100_000, constraints=Constraints(suffix="a"))
+    assert fresh.draw(1, 59_000, 1000) == names[-1000:] == drawn.draw(1, 59_000, 1000)

@@ -45,7 +45,7 @@ def test_the_sum_over_the_symbols(
 ) -> None:
     generator = generator_of(kind)
     names = [*words[:12], "", "abcdeabcdeabcdeabcde", words[0]]
-    found, unknown = generator._likelihood(shaping, drawn=drawn).nll(names)
+    found, unknown = generator.likelihood(shaping=shaping, drawn=drawn).nll(names)
     assert unknown == {}
     expected = [slow_nll(generator, name, shaping, drawn) for name in names]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=TOLERANCE)
@@ -60,7 +60,7 @@ def test_natively_and_through_torch(
     model = generator.model
     nlls = ModuleNlls(model, int(model.block_size), sequences=is_sequence, shaping=Shaping())  # type: ignore[arg-type]
     by_torch, _ = Likelihood(nlls, generator.vocabulary).nll(words)
-    found, _ = generator._likelihood().nll(words)
+    found, _ = generator.likelihood().nll(words)
     np.testing.assert_allclose(found, by_torch, rtol=1e-5, atol=TOLERANCE)
     # The mean over all characters is the loss that training reports.
     mean = found.sum() / sum(len(word) + 1 for word in words)
@@ -70,8 +70,8 @@ def test_natively_and_through_torch(
 def test_more_symbols_than_are_looked_up_together(generator_of: Callable[[str], Generator]) -> None:
     generator = generator_of("wavenet")
     names = generator.sample(6000, seed=1, temperature=3.0)
-    together, _ = generator._likelihood().nll(names)
-    apart = np.concatenate([generator._likelihood().nll(names[i : i + 7])[0] for i in range(0, 210, 7)])
+    together, _ = generator.likelihood().nll(names)
+    apart = np.concatenate([generator.likelihood().nll(names[i : i + 7])[0] for i in range(0, 210, 7)])
     assert together[:210].tolist() == apart.tolist()
 
 
@@ -85,7 +85,7 @@ def test_the_probabilities_of_all_names_sum_to_one(generator_of: Callable[[str],
         ["ab", "ba", "a", "b", "aa", "bb", "abb"], model="ngram", init="counts", steps=0, block_size=2
     )
     names = ["".join(letters) for length in range(13) for letters in product("ab", repeat=length)]
-    nll, _ = generator._likelihood().nll(names)
+    nll, _ = generator.likelihood().nll(names)
     assert 0.99 < np.exp(-nll).sum() <= 1 + 1e-6
 
 

@@ -93,7 +93,7 @@ def test_the_share_of_all_probability(generator_of: Callable[[str], Generator]) 
     from namegen_ext.scoring.near import NearSampler
 
     generator = generator_of("mlp")
-    sampler = NearSampler(generator._likelihood(drawn=True), "ab", within=1)
+    sampler = NearSampler(generator.likelihood(drawn=True), generator.vocabulary, "ab", within=1)
     nll = generator.score(sampler.names, nearest=False).nll
     empty = np.exp(-generator.score([""]).nll[0])  # which is never drawn
     assert sampler.share == pytest.approx(np.exp(-nll).sum() / (1 - empty))

@@ -107,10 +107,16 @@ class PyGptEngine : public PyEngine<engine::GptEngine> {
     const StepArrays a = step_arrays(indices_array, rates_array, losses_array, shares_array, averages_, network_.block);
     check_values("indices", a.indices, 0, num_examples_);
     CtrlC ctrl_c;
+    struct Counter {
+      std::atomic<int64_t>& to;
+      int64_t steps = 0;
+      ~Counter() { to.store(steps, std::memory_order_relaxed); }  // an exception passes by here too
+    };
     {
       const nb::gil_scoped_release release;
       threads::ThreadContext context;
-      engine_->run(a.steps(), context, ctrl_c.interrupt(), &steps_done_);
+      Counter done{steps_done_};
+      engine_->run(a.steps(), context, ctrl_c.interrupt(), &done.steps);
     }
     ctrl_c.raise();
   }

@@ -15,6 +15,7 @@
 #include "bindings/exclusive.h"
 #include "bindings/parts.h"
 #include "engine/require.h"
+#include "engine/sampling/conditioned.h"
 #include "engine/sampling/counts_predictor.h"
 #include "engine/sampling/direct_sampler.h"
 #include "engine/sampling/mixture.h"
@@ -57,6 +58,7 @@ struct PyPredictor {
 struct PyNetwork : PyPredictor {};
 struct PyCounts : PyPredictor {};
 struct PyMixture : PyPredictor {};
+struct PyConditioned : PyPredictor {};
 
 template <class P>
 P python_predictor(std::shared_ptr<const Predictor> predictor) {
@@ -404,6 +406,15 @@ void bind_sampling(nb::module_& module) {
             new (self) PyMixture(make_mixture(components, weights, block, known_keys, known_adjustments));
           },
           arg("components"), arg("weights"), arg("block_size"), arg("known_keys"), arg("known_adjustments"));
+
+  nb::class_<PyConditioned, PyPredictor>(m, "Conditioned")
+      .def(
+          "__init__",
+          [](PyConditioned* self, const PyPredictor& predictor, int64_t category, int64_t vocab) {
+            new (self) PyConditioned(
+                python_predictor<PyConditioned>(std::make_shared<Conditioned>(predictor.predictor, category, vocab)));
+          },
+          arg("predictor"), arg("category"), arg("vocab_size"));
 
   m.def("symbol_nlls", &symbol_nlls, arg("network"), arg("symbols"), arg("temperature"), arg("top_k"), arg("drawn"));
   m.def("tabulate", &tabulate, arg("network"), arg("temperature"), arg("top_k"));

@@ -102,8 +102,8 @@ class PyStepEngine : public PyEngine<engine::StepEngine> {
     check_range(a.indices.data(), size_of(a.indices), num_examples_, "indices");
     engine::Steps steps = a.steps();
     int64_t slice = 1;
-    while (steps_done_ < a.count) {
-      steps.count = std::min(slice, a.count - steps_done_);
+    while (steps_done() < a.count) {
+      steps.count = std::min(slice, a.count - steps_done());
       const auto began = std::chrono::steady_clock::now();
       {
         const nb::gil_scoped_release release;

@@ -4,6 +4,7 @@
 #include <nanobind/nanobind.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -159,7 +160,7 @@ class PyEngine {
     engine_->set_updates(updates);
   }
 
-  int64_t steps_done() const { return steps_done_; }
+  int64_t steps_done() const { return steps_done_.load(std::memory_order_relaxed); }
 
  protected:
   // Memory of values of the engine's type, to read and to write.
@@ -209,8 +210,8 @@ class PyEngine {
   int64_t slots_ = 1;  // arrays that it keeps for a parameter, less the average
   bool averages_ = false;
   std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
-  int64_t num_examples_ = 0;  // that the engine has
-  int64_t steps_done_ = 0;    // in the last call of run
+  int64_t num_examples_ = 0;             // that the engine has
+  std::atomic<int64_t> steps_done_ = 0;  // in the last call of run; another thread may ask for it meanwhile
   std::unique_ptr<Engine> engine_;
 };
 

@@ -1,17 +1,15 @@
 #include "threads/arena.h"
 
-#include <cstdlib>
 #include <memory>
 #include <new>
+
+#include "kernels/cpu/aligned_memory.h"
 
 namespace namegen::threads {
 
 std::byte* arena() {
-  struct Free {
-    void operator()(void* p) const { std::free(p); }
-  };
-  thread_local std::unique_ptr<void, Free> memory;
-  if (memory == nullptr) memory.reset(std::aligned_alloc(kScratchAlignment, kArenaBytes));
+  thread_local std::unique_ptr<void, cpu::FreeAligned> memory;
+  if (memory == nullptr) memory.reset(cpu::allocate_aligned(kScratchAlignment, kArenaBytes));
   if (memory == nullptr) throw std::bad_alloc();
   return static_cast<std::byte*>(memory.get());
 }

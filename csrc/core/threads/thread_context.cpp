@@ -1,6 +1,5 @@
 #include "threads/thread_context.h"
 
-#include <cstdlib>
 #include <new>
 
 #include "kernels/cpu/large_pages.h"
@@ -31,8 +30,6 @@ ThreadContext::ThreadContext() : torch_(torch_threads()), num_threads_(num_threa
 
 ThreadContext::~ThreadContext() = default;
 
-void ThreadContext::Free::operator()(void* p) const { std::free(p); }
-
 void* ThreadContext::scratch(size_t bytes) {
   const size_t rounded = rounded_to_alignment(bytes);
   if (rounded < bytes) throw std::bad_alloc();  // it passed the largest number
@@ -41,7 +38,7 @@ void* ThreadContext::scratch(size_t bytes) {
     used_ += rounded;
     return result;
   }
-  blocks_.emplace_back(std::aligned_alloc(kScratchAlignment, rounded));
+  blocks_.emplace_back(cpu::allocate_aligned(kScratchAlignment, rounded));
   if (blocks_.back() == nullptr) throw std::bad_alloc();
   cpu::ask_for_large_pages(blocks_.back().get(), rounded);
   return blocks_.back().get();

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/cpu/aligned_memory.h"
 #include "kernels/cpu/context.h"
 #include "threads/torch_threads.h"
 
@@ -31,14 +32,10 @@ class ThreadContext final : public cpu::Context {
   int64_t threads(double micros) const override;
 
  private:
-  struct Free {
-    void operator()(void* p) const;
-  };
-
   const TorchThreads* torch_;
   int64_t num_threads_;
-  size_t used_ = 0;                                  // of the thread's arena
-  std::vector<std::unique_ptr<void, Free>> blocks_;  // what did not fit into it
+  size_t used_ = 0;                                              // of the thread's arena
+  std::vector<std::unique_ptr<void, cpu::FreeAligned>> blocks_;  // what did not fit into it
 };
 
 }  // namespace namegen::threads

@@ -19,7 +19,8 @@ constexpr const char* kCudaArchitectures = "";
 
 }  // namespace
 
-PYBIND11_MODULE(_C, m) {
+// Nothing here needs the GIL: the functions keep no state, and a tensor's own rules say who may write to it.
+PYBIND11_MODULE(_C, m, pybind11::mod_gil_not_used()) {
   m.doc() = "Part of namegen_ext that is compiled against torch: operators under torch.ops.namegen_ext.";
   // This call makes forks safe from here on, also for torch's own layers.
   if (namegen::threads::torch_threads() == nullptr) {

@@ -50,7 +50,7 @@ class Comparison:
     Attributes:
         suite: the suite's name.
         case: what is computed, such as "batch_norm".
-        mode: "inference", "forward", "forward+backward", "step" or "process".
+        mode: "inference", "forward", "forward+backward", "step", "name", "constrained" or "process".
         sizes: the sizes other than the batch, as text.
         batch: number of examples.
         peers: what was found for each peer at its best number of threads; "stock" is among them.

@@ -18,6 +18,7 @@ _LOOKS = {
     "mlp": (style.ORANGE, "P"),
     "default": (style.GREY, "X"),
     "wavenet": (style.BLACK, "o"),
+    "gpt": (style.BLACK, "x"),
     FIT: (style.VERMILLION, "*"),
 }
 _MOST = 3.6  # nats: what lies beyond is drawn at the edge
@@ -68,9 +69,9 @@ def quality_chart(results: Sequence[ListResult], foot: str) -> Chart:
         for result in results
     )
     return Chart(
-        name="losses",
+        name="quality-losses",
         title="Loss on names that no model has seen, by list",
-        reading=f"To the left is better. fit is {mean:.2f} nats a character below the best single model on average.",
+        reading=f"To the left is better. fit is {mean:.3f} nats a character below the best single model on average.",
         alt=f"Dots of the test loss of each model by list. {shown}.",
         foot=foot,
         height=MARGINS + 1.1 + _LINE * len(results),

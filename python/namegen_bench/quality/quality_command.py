@@ -75,7 +75,12 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         metavar="NAME,...",
         help=f"which models, of {', '.join(MODELS_BY_NAME)} (default: all)",
     )
-    add("--csv", type=path, metavar="FILE", help="add the rows to a CSV file (default: none)")
+    add(
+        "--csv",
+        type=path,
+        metavar="FILE",
+        help="add the rows to a CSV file, and do not measure again what it holds (default: none)",
+    )
     add(
         "--from",
         dest="source",

@@ -35,6 +35,7 @@ QUALITY_MODELS = (
     QualityModel("mlp", "MLP, 1,000 steps", {"recipe": "default", "steps": 1000, **_NETWORK}),
     QualityModel("default", "MLP, 20,001 steps", {"recipe": "default", **_NETWORK}),
     QualityModel("wavenet", "WaveNet, 3,000 steps", {"model": "wavenet", "steps": 3000, **_NETWORK}),
+    QualityModel("gpt", "GPT, 1,000 steps", {"model": "gpt", "steps": 1000, **_NETWORK}),
     QualityModel(FIT, "fit", {"recipe": "best", "refit": False}),
 )
 MODELS_BY_NAME = {model.name: model for model in QUALITY_MODELS}

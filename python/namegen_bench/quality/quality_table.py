@@ -56,6 +56,7 @@ def list_results(rows: Sequence[QualityRow]) -> list[ListResult]:
                     copies=fmean(row.copies for row in own),
                     near_copies=fmean(row.near_copies for row in own),
                     seconds=fmean(row.seconds for row in own),
+                    processor_seconds=fmean(row.processor_seconds for row in own),
                 )
         results.append(ListResult(list_name, of_list[0].names, by_model))
     return sorted(results, key=lambda result: (result.names, result.list_name))
@@ -64,7 +65,16 @@ def list_results(rows: Sequence[QualityRow]) -> list[ListResult]:
 def markdown_table(results: Sequence[ListResult]) -> str:
     """Write test losses, copies and near copies as a Markdown table, and a last line of means."""
     models = [model for model in QUALITY_MODELS if any(model.name in result.by_model for result in results)]
-    head = ["list", "names", *(model.label for model in models), "gain", "copies", "near", "seconds"]
+    head = [
+        "list",
+        "names",
+        *(model.label for model in models),
+        "gain",
+        "copies",
+        "near",
+        "seconds",
+        "of a core",
+    ]
     lines = [_line(head), _line(["---", *["--:"] * (len(head) - 1)])]
     for result in results:
         best = min(row.test_loss for row in result.by_model.values())
@@ -76,9 +86,14 @@ def markdown_table(results: Sequence[ListResult]) -> str:
         fit = result.by_model.get(FIT)
         cells.append("" if result.gain is None else f"{result.gain:.3f}")
         cells += (
-            ["", "", ""]
+            [""] * 4
             if fit is None
-            else [f"{fit.copies:.1%}", f"{fit.near_copies:.1%}", f"{fit.seconds:.1f}"]
+            else [
+                f"{fit.copies:.1%}",
+                f"{fit.near_copies:.1%}",
+                f"{fit.seconds:.1f}",
+                f"{fit.processor_seconds:.1f}",
+            ]
         )
         lines.append(_line(cells))
     lines.append(_line(["mean", "", *_means(results, [model.name for model in models])]))
@@ -101,6 +116,7 @@ def _means(results: Sequence[ListResult], models: Sequence[str]) -> list[str]:
         mean([row.copies for row in fits], ".1%"),
         mean([row.near_copies for row in fits], ".1%"),
         mean([row.seconds for row in fits], ".1f"),
+        mean([row.processor_seconds for row in fits], ".1f"),
     ]
 
 

@@ -49,11 +49,14 @@ def _measured(options: argparse.Namespace) -> list[QualityRow]:
 
     torch.set_num_threads(1)
     print(f"one thread of {platform.machine()}; losses in nats a character", flush=True)
-    rows = []
+    rows = read_rows(options.csv) if options.csv is not None and options.csv.exists() else []
+    measured = {(row.list_name, row.seed, row.model) for row in rows}
     for file in list_files(options.lists):
         names = read_list(file)
         for seed in range(1, options.seeds + 1):
             for model in options.models:
+                if (file.stem, seed, model) in measured:
+                    continue
                 row = measure(file.stem, names, seed, MODELS_BY_NAME[model])
                 rows.append(row)
                 if options.csv is not None:

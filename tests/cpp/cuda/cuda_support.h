@@ -19,8 +19,8 @@ inline void check_cuda(cudaError_t error, const char* what) {
   std::fprintf(stderr, "FAILED: %s ended with error %d\n", what, int(error));
   std::exit(1);
 }
-inline void* allocate(size_t bytes) { return std::aligned_alloc(64, (bytes + 63) / 64 * 64 + 64); }
-inline void release(void* memory) { std::free(memory); }
+inline void* allocate(size_t bytes) { return cpu::allocate_aligned(64, (bytes + 63) / 64 * 64 + 64); }
+inline void release(void* memory) { cpu::free_aligned(memory); }
 inline void copy(void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
 inline void fill(void* memory, int byte, size_t bytes) { std::memset(memory, byte, bytes); }
 inline void synchronize() {}

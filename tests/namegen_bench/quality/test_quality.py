@@ -43,7 +43,7 @@ def test_near_names_are_one_change_away() -> None:
 
 
 def row(list_name: str, seed: int, model: str, loss: float) -> QualityRow:
-    return QualityRow(list_name, 90 if list_name == "towns" else 20, seed, model, loss, 0.25, 0.5, 2.0)
+    return QualityRow(list_name, 90 if list_name == "towns" else 20, seed, model, loss, 0.25, 0.5, 2.0, 1.5)
 
 
 ROWS = [
@@ -67,11 +67,11 @@ def test_the_table_has_means_over_the_seeds() -> None:
     assert second.gain == pytest.approx(0.25)
     lines = markdown_table(results).splitlines()
     assert lines[0] == (
-        "| list | names | Witten-Bell | WaveNet, 3,000 steps | fit | gain | copies | near | seconds |"
+        "| list | names | Witten-Bell | WaveNet, 3,000 steps | fit | gain | copies | near | seconds | of a core |"
     )
-    assert lines[2] == "| a few | 20 |  | 3.000 | **2.500** | 0.500 | 25.0% | 50.0% | 2.0 |"
-    assert lines[3] == "| towns | 90 | 2.400 | 2.300 | **2.050** | 0.250 | 25.0% | 50.0% | 2.0 |"
-    assert lines[4] == "| mean |  |  | 2.650 | 2.275 | 0.375 | 25.0% | 50.0% | 2.0 |"
+    assert lines[2] == "| a few | 20 |  | 3.000 | **2.500** | 0.500 | 25.0% | 50.0% | 2.0 | 1.5 |"
+    assert lines[3] == "| towns | 90 | 2.400 | 2.300 | **2.050** | 0.250 | 25.0% | 50.0% | 2.0 | 1.5 |"
+    assert lines[4] == "| mean |  |  | 2.650 | 2.275 | 0.375 | 25.0% | 50.0% | 2.0 | 1.5 |"
 
 
 def test_rows_survive_a_file(tmp_path: Path) -> None:
@@ -85,9 +85,9 @@ def test_rows_survive_a_file(tmp_path: Path) -> None:
     [
         ("", "line 1: expected the columns list_name"),
         ("a,b\n", "line 1: expected the columns list_name"),
-        (",".join(HEADER) + "\ntowns,x,1,fit,1,1,1,1\n", "line 2: invalid literal"),
+        (",".join(HEADER) + "\ntowns,x,1,fit,1,1,1,1,1\n", "line 2: invalid literal"),
         (",".join(HEADER) + "\ntowns,5\n", "line 2:"),
-        (",".join(HEADER) + "\ntowns,5,1,rnn,1,1,1,1\n", "line 2: there is no model 'rnn'"),
+        (",".join(HEADER) + "\ntowns,5,1,rnn,1,1,1,1,1\n", "line 2: there is no model 'rnn'"),
     ],
 )
 def test_a_file_of_other_rows_is_refused(text: str, message: str, tmp_path: Path) -> None:
@@ -130,9 +130,16 @@ def test_the_command_measures_and_shows(tmp_path: Path, capsys: pytest.CaptureFi
     assert "made, seed 2, witten-bell: test loss " in out
     table = out[out.index("| list") :]
     assert len(read_rows(csv)) == 4
+    assert main(["quality", *arguments]) == 0
+    again = capsys.readouterr().out
+    assert again.splitlines()[1:] == table.splitlines(), "nothing was measured again"
+    assert len(read_rows(csv)) == 4
     assert main(["quality", "--from", str(csv), "--plot", str(tmp_path / "charts")]) == 0
     assert capsys.readouterr().out.startswith(table)
-    assert {path.name for path in (tmp_path / "charts").iterdir()} == {"losses-light.svg", "losses-dark.svg"}
+    assert {path.name for path in (tmp_path / "charts").iterdir()} == {
+        "quality-losses-light.svg",
+        "quality-losses-dark.svg",
+    }
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from namegen_bench.measuring.agreement import DisagreementError
 from namegen_bench.measuring.floor import Rates
 from namegen_bench.measuring.settings import QUICK
 from namegen_bench.names import NODE, SAMPLE, SUITE_PEERS
-from namegen_bench.suites.sample import process_cases, run_sample, sample_suite
+from namegen_bench.suites.sample import constrained_cases, process_cases, run_sample, sample_suite
 from namegen_bench.suites.sample.eager_loops import batched, one_at_a_time
 from namegen_bench.suites.sample.node_drawing import find_node
 from namegen_bench.suites.sample.sampling_work import work
@@ -30,10 +30,14 @@ WORDS = ["anna", "ana", "hannah", "nana", "han", "ann"] * 5
 
 
 def test_a_quick_run() -> None:
-    *comparisons, process = run_sample(QUICK, (1,), None, lambda what: None)
+    mlp, constrained, wavenet, process = run_sample(QUICK, (1,), None, lambda what: None)
+    comparisons = (mlp, wavenet)
     assert [comparison.case for comparison in comparisons] == ["mlp", "wavenet"]
     assert (process.case, process.mode, process.batch) == ("mlp", "process", 20)
     assert tuple(process.peers) == ("stock", "native")
+    assert (constrained.case, constrained.mode) == ("mlp", "constrained")
+    assert tuple(constrained.peers) == ("stock", "python", "native")
+    assert "names that match [a-z]{4,7}a: native draws " in constrained.notes[0]
     for comparison in comparisons:
         assert comparison.mode == "name"
         expected = [peer for peer in SUITE_PEERS[SAMPLE] if peer != NODE or find_node() is not None]
@@ -82,6 +86,14 @@ def test_other_names_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sample_suite, "sample_names", shifted)
     with pytest.raises(DisagreementError, match=r"mlp: .* of the names are the same, expected 99%"):
         list(run_sample(QUICK, (1,), None, lambda what: None))
+
+
+def test_names_that_do_not_match_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constrained_cases, "sample_names", lambda *arguments, **options: ["anna", "ben"] * 3)
+    with pytest.raises(DisagreementError, match="mlp: native gave other names than "):
+        constrained_cases.measure_constrained(
+            "mlp", Bigram(27), Vocabulary("abcdefghijklmnopqrstuvwxyz"), 1, QUICK, RATES
+        )
 
 
 def test_whole_processes_are_measured_to_their_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <new>
 
+#include "kernels/cpu/aligned_memory.h"
 #include "kernels/cpu/large_pages.h"
 
 namespace namegen::sampling {
@@ -19,7 +19,7 @@ class AlignedArray {
     const size_t wanted = static_cast<size_t>(count) * sizeof(T);
     const size_t alignment = wanted >= 4 * cpu::kLargePage ? cpu::kLargePage : 64;
     const size_t bytes = (wanted + alignment - 1) / alignment * alignment;
-    memory_.reset(static_cast<T*>(std::aligned_alloc(alignment, bytes > 0 ? bytes : alignment)));
+    memory_.reset(static_cast<T*>(cpu::allocate_aligned(alignment, bytes > 0 ? bytes : alignment)));
     if (memory_ == nullptr) throw std::bad_alloc();
     cpu::ask_for_large_pages(memory_.get(), bytes);
   }
@@ -31,10 +31,7 @@ class AlignedArray {
   const T& operator[](int64_t i) const { return memory_.get()[i]; }
 
  private:
-  struct Free {
-    void operator()(T* p) const { std::free(p); }
-  };
-  std::unique_ptr<T, Free> memory_;
+  std::unique_ptr<T, cpu::FreeAligned> memory_;
   int64_t size_ = 0;
 };
 

@@ -15,8 +15,14 @@ namespace namegen::cpu::NAMEGEN_ISA {
 // The most rows of a tile of NV vectors, at [NV - 1]: as many as leave registers for a row of B and a value of A.
 inline constexpr int kTileRowsOf16Registers[kTileVectors] = {8, 5, 4, 3};
 inline constexpr int kTileRowsOf32Registers[kTileVectors] = {14, 12, 8, 6};
+// On 64-bit Arm compilers load the values of A of all rows before the first of them is used, which takes a register for
+// each. With 12 rows of 2 vectors, g++ 12 kept up to five of the sums in memory.
+inline constexpr int kTileRowsOfNeon[kTileVectors] = {14, 8, 6, 5};
+inline constexpr bool kIsNeon = kRegisters == 32 && kVectorBytes == 16;
 template <int NV>
-inline constexpr int kTileRows = kRegisters == 32 ? kTileRowsOf32Registers[NV - 1] : kTileRowsOf16Registers[NV - 1];
+inline constexpr int kTileRows = kIsNeon            ? kTileRowsOfNeon[NV - 1]
+                                 : kRegisters == 32 ? kTileRowsOf32Registers[NV - 1]
+                                                    : kTileRowsOf16Registers[NV - 1];
 inline constexpr int kMostTileRows = 14;
 
 // ---- accessors ------------------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@
 
 namespace namegen::cpu {
 
-// The compiled instruction sets, from the narrowest to the widest: "baseline", "avx2", "avx512".
+// The compiled instruction sets, from the narrowest to the widest: "baseline", "avx2", "avx512", or on 64-bit Arm
+// "neon".
 std::vector<std::string> compiled_isas();
 // Those of them that this CPU has.
 std::vector<std::string> supported_isas();

@@ -5,6 +5,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #include <utility>
@@ -23,6 +25,9 @@ inline constexpr int kRegisters = 32;
 #elif defined(__AVX2__)
 inline constexpr int kVectorBytes = 32;
 inline constexpr int kRegisters = 16;
+#elif defined(__aarch64__)
+inline constexpr int kVectorBytes = 16;
+inline constexpr int kRegisters = 32;
 #else
 inline constexpr int kVectorBytes = 16;
 inline constexpr int kRegisters = 16;
@@ -90,6 +95,37 @@ inline void store(T* p, Vec<T> v) {
   *reinterpret_cast<typename VectorOf<T>::unaligned*>(p) = v;
 }
 
+// The first n of 2 or 4 lanes (0 <= n < lanes), by halves. This is for instruction sets without masked loads: compilers
+// turn a loop over the lanes into a call of memcpy, in the midst of a product's own loop.
+template <class V, class T>
+inline V load_by_halves(const T* p, int64_t n) {
+  static_assert(sizeof(V) == 2 * sizeof(T) || sizeof(V) == 4 * sizeof(T));
+  V v = {};
+  if constexpr (sizeof(V) == 4 * sizeof(T)) {
+    if (n & 2) {
+      v[0] = p[0];
+      v[1] = p[1];
+      if (n & 1) v[2] = p[2];
+      return v;
+    }
+  }
+  if (n & 1) v[0] = p[0];
+  return v;
+}
+template <class V, class T>
+inline void store_by_halves(T* p, V v, int64_t n) {
+  static_assert(sizeof(V) == 2 * sizeof(T) || sizeof(V) == 4 * sizeof(T));
+  if constexpr (sizeof(V) == 4 * sizeof(T)) {
+    if (n & 2) {
+      p[0] = v[0];
+      p[1] = v[1];
+      if (n & 1) p[2] = v[2];
+      return;
+    }
+  }
+  if (n & 1) p[0] = v[0];
+}
+
 // The first n lanes (0 <= n <= width). The other lanes are 0. Memory beyond them is neither read nor written.
 #if defined(__AVX512F__)
 inline Vec<float> load_first(const float* p, int64_t n) {
@@ -120,15 +156,12 @@ inline void store_first(double* p, Vec<double> v, int64_t n) { _mm256_maskstore_
 #else
 template <class T>
 inline Vec<T> load_first(const T* p, int64_t n) {
-  if (n == kWidth<T>) return load(p);
-  Vec<T> v = {};
-  for (int64_t i = 0; i < n; ++i) v[i] = p[i];
-  return v;
+  return n == kWidth<T> ? load(p) : load_by_halves<Vec<T>>(p, n);
 }
 template <class T>
 inline void store_first(T* p, Vec<T> v, int64_t n) {
   if (n == kWidth<T>) return store(p, v);
-  for (int64_t i = 0; i < n; ++i) p[i] = v[i];
+  store_by_halves(p, v, n);
 }
 #endif
 
@@ -151,6 +184,8 @@ inline Vec<float> square_roots(Vec<float> v) {
   return (Vec<float>)_mm256_sqrt_ps((__m256)v);
 #elif defined(__x86_64__)
   return (Vec<float>)_mm_sqrt_ps((__m128)v);
+#elif defined(__aarch64__)
+  return (Vec<float>)vsqrtq_f32((float32x4_t)v);
 #else
   for (int i = 0; i < kWidth<float>; ++i) v[i] = square_root(v[i]);
   return v;
@@ -163,6 +198,8 @@ inline Vec<double> square_roots(Vec<double> v) {
   return (Vec<double>)_mm256_sqrt_pd((__m256d)v);
 #elif defined(__x86_64__)
   return (Vec<double>)_mm_sqrt_pd((__m128d)v);
+#elif defined(__aarch64__)
+  return (Vec<double>)vsqrtq_f64((float64x2_t)v);
 #else
   for (int i = 0; i < kWidth<double>; ++i) v[i] = square_root(v[i]);
   return v;
@@ -181,10 +218,12 @@ inline UInt16Half load_half_words(const void* p, int64_t n) {
   if (n == kWidth<float>) return *reinterpret_cast<const UInt16HalfUnaligned*>(p);
 #if defined(__AVX512F__)
   return (UInt16Half)_mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << n) - 1), p);
-#else
+#elif defined(__AVX2__)
   UInt16Half v = {};
   for (int64_t i = 0; i < n; ++i) v[i] = static_cast<const uint16_t*>(p)[i];
   return v;
+#else
+  return load_by_halves<UInt16Half>(static_cast<const uint16_t*>(p), n);
 #endif
 }
 inline void store_half_words(void* p, UInt16Half v, int64_t n) {
@@ -194,8 +233,10 @@ inline void store_half_words(void* p, UInt16Half v, int64_t n) {
   }
 #if defined(__AVX512F__)
   _mm256_mask_storeu_epi16(p, static_cast<__mmask16>((1u << n) - 1), (__m256i)v);
-#else
+#elif defined(__AVX2__)
   for (int64_t i = 0; i < n; ++i) static_cast<uint16_t*>(p)[i] = v[i];
+#else
+  store_by_halves(static_cast<uint16_t*>(p), v, n);
 #endif
 }
 
@@ -230,6 +271,9 @@ inline Vec<float> widen(UInt16Half halves, Float16) { return (Vec<float>)_mm256_
 inline UInt16Half narrow(Vec<float> v, Float16) {
   return (UInt16Half)_mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
+#elif defined(__aarch64__)
+inline Vec<float> widen(UInt16Half halves, Float16) { return (Vec<float>)vcvt_f32_f16((float16x4_t)halves); }
+inline UInt16Half narrow(Vec<float> v, Float16) { return (UInt16Half)vcvt_f16_f32((float32x4_t)v); }
 #else
 // Without the hardware's conversion: integer arithmetic, where a float multiplication scales the exponent.
 inline Vec<float> widen(UInt16Half halves, Float16) {

@@ -59,8 +59,10 @@ inline Vec<float> quotient(Vec<float> e) {
   // division would occupy the unit of an Intel core for 16 cycles. Measured: 2.7 ns a vector with the estimate, 2.2 ns
   // with the division (tanh, Zen 5, which divides in 2.5 cycles).
   const Vec<float> reciprocal = (Vec<float>)_mm512_rcp14_ps((__m512)d);
+  // What it leaves is formed without a rounding, by instructions that a build without optimisation has too.
   const Vec<float> y = e * reciprocal;
-  return y + (e - y * d) * reciprocal;
+  const __m512 left = _mm512_fnmadd_ps((__m512)y, (__m512)d, (__m512)e);  // e - y d
+  return (Vec<float>)_mm512_fmadd_ps(left, (__m512)reciprocal, (__m512)y);
 #else
   return e / d;
 #endif

@@ -43,6 +43,16 @@ def best_of_threads(results: Iterable[Result]) -> list[Result]:
     return list(best.values())
 
 
+def of_fewest_threads(results: Iterable[Result]) -> list[Result]:
+    """Of the results that differ only in the number of threads, keep the one with the fewest."""
+    kept: dict[Hashable, Result] = {}
+    for result in results:
+        task = result.key._replace(threads=0)
+        if task not in kept or result.key.threads < kept[task].key.threads:
+            kept[task] = result
+    return list(kept.values())
+
+
 def grouped(results: Iterable[Result], by: Callable[[Result], T]) -> dict[T, list[Result]]:
     """Group results by what ``by`` returns, in the order in which it first occurs."""
     groups: dict[T, list[Result]] = {}

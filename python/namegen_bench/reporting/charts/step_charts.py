@@ -9,21 +9,21 @@ from namegen_bench.reporting.charts.bars import BAR_HEIGHT, names_width, paint_b
 from namegen_bench.reporting.charts.chart import HEADING, MARGINS, Area, Chart, set_heading
 from namegen_bench.reporting.charts.look import ENGINE, looks_of
 from namegen_bench.reporting.charts.select import (
-    best_of_threads,
     case_title,
     grouped,
     machine_line,
+    of_fewest_threads,
     peers_of,
     short_time,
 )
 from namegen_bench.reporting.results import Result
 
 _BATCHES = (32, 1024)  # a small and a large batch, which stand side by side where both were measured
-_TITLE = "Time of one training step: minibatch, forward, loss, backward, update"
+_TITLE = "One training step, one thread: minibatch, forward, loss, backward, update"
 _READING = "Shorter is better. N×: times as fast as torch.nn eager. Lines: quartiles."
 _BELOW = 0.1  # inches below a panel
 
-# The fastest result of each peer, by case, sizes and batch.
+# The results of each peer on one thread, by case, sizes and batch.
 Panels = Mapping[tuple[str, str, int], list[Result]]
 
 
@@ -53,7 +53,7 @@ def training_step(results: Sequence[Result]) -> Chart | None:
                 set_heading(axis, f"{model}batch {batch:,}", sizes if is_first else " ", area.theme)
 
     height = len(models) * (HEADING + _BELOW + BAR_HEIGHT * len(looks))
-    return _chart("training-step", _TITLE, panels, results, height, paint)
+    return _chart("training-step", _TITLE, panels, height, paint)
 
 
 def other_steps(results: Sequence[Result]) -> Chart | None:
@@ -90,7 +90,7 @@ def other_steps(results: Sequence[Result]) -> Chart | None:
 
     height = rows * (HEADING + _BELOW + BAR_HEIGHT * places)
     title = _TITLE if len(panels) == len(all_panels) else f"{_TITLE} (other models)"
-    return _chart("training-step-other", title, panels, results, height, paint)
+    return _chart("training-step-other", title, panels, height, paint)
 
 
 def _measured(results: Sequence[Result]) -> list[Result]:
@@ -99,7 +99,7 @@ def _measured(results: Sequence[Result]) -> list[Result]:
 
 def _panels(results: Sequence[Result]) -> Panels:
     return grouped(
-        best_of_threads(_measured(results)), lambda one: (one.key.case, one.key.sizes, one.key.batch)
+        of_fewest_threads(_measured(results)), lambda one: (one.key.case, one.key.sizes, one.key.batch)
     )
 
 
@@ -107,11 +107,10 @@ def _chart(
     name: str,
     title: str,
     panels: Panels,
-    results: Sequence[Result],
     height: float,
     paint: Callable[[Area], None],
 ) -> Chart:
-    shown = [one for one in _measured(results) if (one.key.case, one.key.sizes, one.key.batch) in panels]
+    shown = [one for of_panel in panels.values() for one in of_panel]
     return Chart(
         name=name,
         title=title,

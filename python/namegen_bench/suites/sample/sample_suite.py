@@ -20,6 +20,7 @@ from namegen_bench.measuring.rates import measure_rates
 from namegen_bench.measuring.settings import Settings
 from namegen_bench.measuring.timing import Timing, measure
 from namegen_bench.names import NATIVE, NODE, ONE_AT_A_TIME, PYTHON, SAMPLE, STOCK, SUITE_PEERS
+from namegen_bench.suites.sample.constrained_cases import measure_constrained
 from namegen_bench.suites.sample.eager_loops import batched, one_at_a_time
 from namegen_bench.suites.sample.node_drawing import find_node, node_drawing
 from namegen_bench.suites.sample.process_cases import measure_processes
@@ -43,6 +44,7 @@ class SampleCase:
         options: the options that the model is trained with.
         counts: how many names each peer draws in a call; slow peers draw fewer.
         targets: the speedups that should be reached, by (peer, other peer).
+        constrained: whether names that meet a constraint are measured too.
 
     """
 
@@ -50,6 +52,7 @@ class SampleCase:
     options: dict[str, Any]
     counts: dict[str, int]
     targets: dict[tuple[str, str], float] = field(default_factory=dict)
+    constrained: bool = False
 
 
 _CASES = (
@@ -58,6 +61,7 @@ _CASES = (
         {"steps": 5000},
         {STOCK: 10_000, ONE_AT_A_TIME: 20, PYTHON: 100_000, NODE: 100_000, NATIVE: 1_000_000},
         {(NATIVE, ONE_AT_A_TIME): 1000},
+        constrained=True,
     ),
     SampleCase(
         "wavenet",
@@ -114,10 +118,21 @@ def run_sample(
         node = find_node()
         if node is None or (only_peers is not None and NODE not in only_peers):
             yield _compare(case, trained, settings, rates, only_peers, {})
-            continue
-        options = RECIPES["default"].train_options(case.options)
-        with node_drawing(node, trained.model, options, trained.corpus.vocabulary) as drawing:
-            yield _compare(case, trained, settings, rates, only_peers, {NODE: drawing.draw})
+        else:
+            options = RECIPES["default"].train_options(case.options)
+            with node_drawing(node, trained.model, options, trained.corpus.vocabulary) as drawing:
+                yield _compare(case, trained, settings, rates, only_peers, {NODE: drawing.draw})
+        if case.constrained and (only_peers is None or NATIVE in only_peers):
+            tell(f"{case.name}, constrained")
+            block_size = trained.corpus.train[0].shape[1]
+            yield measure_constrained(
+                case.name,
+                trained.model,
+                trained.corpus.vocabulary,
+                block_size,
+                settings,
+                rates[thread_counts[0]],
+            )
     if only_peers is None or NATIVE in only_peers:
         mlp = sample_cases(settings.quick)[0]
         yield from measure_processes(mlp.name, mlp.options, settings, rates[thread_counts[0]], tell)

@@ -51,7 +51,7 @@ def _prepare(
         if threads == 1:
             # XLA's flag for one thread is not enough: with it, XLA still uses 1.8 CPUs at batch 1,024. Its pools have a
             # thread for each CPU that the process may run on.
-            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+            _bind_to_one_cpu()
         load_jax(threads)
     before = own_memory()
     began = time.perf_counter()
@@ -84,3 +84,9 @@ def sampler(peer: TrainPeer, next_step: int, steps: int) -> Sampler:
             next_step += steps
 
     return sample
+
+
+def _bind_to_one_cpu() -> None:
+    if not hasattr(os, "sched_setaffinity"):
+        raise PeerUnavailableError("JAX on one thread: this system cannot bind a process to one CPU")
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})

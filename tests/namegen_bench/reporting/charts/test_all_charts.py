@@ -98,11 +98,12 @@ def test_an_svg_says_in_words_what_it_shows_and_is_small(results: list[Result]) 
         assert chart.title in chart.alt or len(chart.alt) > 40
 
 
-def test_steps_show_the_best_number_of_threads(results: list[Result]) -> None:
+def test_steps_are_those_of_one_thread(results: list[Result]) -> None:
     # Made up: (100 + batch) microseconds at one thread, half as much at two; the engine takes a fifth.
     texts = texts_of(results, "training-step")
-    assert {"66.0 µs", "13.2 µs   5.0×", "562 µs", "112 µs   5.0×"} <= set(texts)
-    assert any("each at the best of 1, 2 threads" in text for text in texts)
+    assert {"132 µs", "26.4 µs   5.0×", "1.12 ms", "225 µs   5.0×"} <= set(texts)
+    assert any("one thread" in text for text in texts)
+    assert not any("best of" in text for text in texts)
     assert "GPT, batch 32" in texts_of(results, "training-step-other")
 
 

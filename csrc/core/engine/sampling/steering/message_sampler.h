@@ -17,9 +17,13 @@ class MessageSampler final : public Sampler {
 
  private:
   void draw_batch(uint64_t seed, uint64_t first, int64_t count, std::string& text);
-  void find_rows(int64_t active);
-  void make_row(int64_t context, int64_t state, uint32_t row);
-  void forget();
+  struct Cell {
+    uint32_t context, state;
+  };
+  void make_room(int64_t active, int64_t count);
+  uint32_t find_next(uint32_t row, uint32_t symbol);
+  uint32_t row_of(uint32_t context, uint32_t state);
+  void make_row(Cell cell, uint32_t row);
 
   std::shared_ptr<const Messages> messages_;
   Spelling spelling_;
@@ -31,6 +35,9 @@ class MessageSampler final : public Sampler {
   AlignedArray<uint32_t> thresholds_;
   AlignedArray<int32_t> last_;
   Rows rows_;
+  AlignedArray<uint32_t>
+      next_row_;             // (rows, padded(vocab)): the row behind each symbol and 1, or 0 where it is not known yet
+  AlignedArray<Cell> cell_;  // (rows): what each was made for
   // Of each cell of the messages: its row and 1, or 0 where there is none yet. The memory comes zeroed from the system,
   // and what is never asked for is never touched.
   struct Free {
@@ -41,7 +48,7 @@ class MessageSampler final : public Sampler {
 
   // Of each active name, by its place among them.
   AlignedArray<uint32_t> words_;  // (kTurn, batch), by the places when the words were drawn
-  AlignedArray<uint32_t> slot_, place_, context_, state_, row_, word_, symbol_;
+  AlignedArray<uint32_t> slot_, place_, row_, word_, symbol_;
 };
 
 }  // namespace namegen::sampling

@@ -1,10 +1,10 @@
 // The step engine's memory: arrays that live as long as the engine does, and the scratch memory of one step.
 #pragma once
 
-#include <cstdlib>
 #include <cstring>
 #include <new>
 
+#include "kernels/cpu/aligned_memory.h"
 #include "kernels/cpu/context.h"
 #include "kernels/cpu/simd.h"
 
@@ -12,7 +12,7 @@ namespace namegen::cpu::NAMEGEN_ISA {
 
 inline void* allocate_zeros(size_t bytes) {
   const size_t rounded = (bytes + 63) / 64 * 64 + 64;
-  void* p = std::aligned_alloc(64, rounded);
+  void* p = allocate_aligned(64, rounded);
   if (p == nullptr) throw std::bad_alloc();
   std::memset(p, 0, rounded);
   return p;
@@ -27,7 +27,7 @@ class StepContext final : public Context {
   ~StepContext() override {
     while (first_ != nullptr) {
       Block* next = first_->next;
-      std::free(first_);
+      free_aligned(first_);
       first_ = next;
     }
   }
@@ -92,12 +92,12 @@ class Array {
   Array() = default;
   Array(const Array&) = delete;
   Array& operator=(const Array&) = delete;
-  ~Array() { std::free(memory_); }
+  ~Array() { free_aligned(memory_); }
 
   // Allocates new zeros. Where there is no memory, the array stays as it was.
   void resize(int64_t count) {
     T* memory = static_cast<T*>(allocate_zeros(static_cast<size_t>(count) * sizeof(T)));
-    std::free(memory_);
+    free_aligned(memory_);
     memory_ = memory;
     size_ = count;
   }
