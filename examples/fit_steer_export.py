@@ -17,7 +17,7 @@ The Salty Sailor"""
 def main(folder: Path) -> None:
     """Find a model for twenty names; draw from it; write a page that draws from it anywhere."""
     names = [name.strip() for name in TAVERNS.split(";")]
-    generator = namegen_ext.fit(names, options={"budget": 3.0})
+    generator = namegen_ext.fit(names, budget=3.0)
     print(*generator.sample(5, seed=1, novel=True), sep="\n")
     print("\nof at most 18 letters, with a D somewhere behind The:")
     print(*generator.sample(3, seed=2, prefix="The ", contains="D", max_length=18, novel=True), sep="\n")

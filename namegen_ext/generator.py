@@ -47,7 +47,7 @@ from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.losses import saved_losses
 from namegen_ext.runs.saved_model import SavedModel, read_saved_model
 from namegen_ext.sampling.categories import Part, iter_mixed_names, of_category
-from namegen_ext.sampling.predictors import Predictor
+from namegen_ext.sampling.predictors import Gpt, Predictor
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH
 from namegen_ext.sampling.saved_network import saved_predictor
 from namegen_ext.sampling.shaping import Shaping
@@ -256,7 +256,7 @@ def load(run_dir: str | os.PathLike[str], device: str = "cpu") -> Generator:
 
     Raises:
         RunError: it is not a run directory, or a file in it is missing or damaged.
-        ImportError: torch is needed, for a gpt or another device than the CPU, and is not installed.
+        ImportError: torch is needed, for another device than the CPU, and is not installed.
 
     Example:
         >>> import tempfile
@@ -399,7 +399,7 @@ class Generator:
 
         Raises:
             RunError: it is not a run directory, or a file in it is missing or damaged.
-            ImportError: torch is needed, for a gpt or another device than the CPU, and is not installed.
+            ImportError: torch is needed, for another device than the CPU, and is not installed.
 
         """
         if device != "cpu":
@@ -407,13 +407,13 @@ class Generator:
         directory = RunDirectory(Path(path))
         config = read_config(directory)
         saved = read_saved_model(directory, config)
-        if saved is None:
-            return cls._from_torch(path, device)
         generator = cls.__new__(cls)
         words, weights = config.load_weighted_words(directory)
         generator._set_up(config, words, saved.step, weights)
         generator._saved = saved
-        generator._network = saved_predictor(saved.layout, saved.arrays)
+        network = saved_predictor(saved.layout, saved.arrays)
+        # A model over sequences takes the mark of a category at their start, which torch's path does.
+        generator._network = None if generator.categories and isinstance(network, Gpt) else network
         generator._losses = saved_losses(directory)
         return generator
 

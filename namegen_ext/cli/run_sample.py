@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _open_streams(options: argparse.Namespace) -> tuple[Generator, dict[str, Stream]]:
     """Load the run; return it with the streams of names, by the category of each, "" for a mixture or none."""
-    with ended_by_interrupts(options.prog):  # where the run is a gpt, torch is imported
+    with ended_by_interrupts(options.prog):  # what reads the arrays may be imported
         generator = Generator.from_run(options.run_dir)
     torch = sys.modules.get("torch")
     if torch is not None:

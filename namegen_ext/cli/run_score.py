@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
 
     """
     try:
-        with ended_by_interrupts(options.prog):  # where the run is a gpt, torch is imported
+        with ended_by_interrupts(options.prog):  # what reads the arrays may be imported
             generator = Generator.from_run(options.run_dir)
     except RunError as error:
         raise ArgumentError(f"argument RUN_DIR: {error}") from None

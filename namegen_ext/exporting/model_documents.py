@@ -128,7 +128,13 @@ def continuation_counts(vocab_size: int, arrays: Arrays) -> NDArray[np.int64]:
 
 
 # The form of a GPT that the format has. Models of before there were others have none of these keys.
-_GPT_FORM = {"norm": "layer", "activation": "gelu", "biases": True, "final_norm": True, "embedding_norm": False}
+_GPT_FORM = {
+    "norm": "layer",
+    "activation": "gelu",
+    "biases": True,
+    "final_norm": True,
+    "embedding_norm": False,
+}
 
 
 def _gpt(config: Mapping[str, Any], arrays: Arrays) -> dict[str, Any]:

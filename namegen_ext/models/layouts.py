@@ -10,15 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from namegen_ext.models.arguments import check_factors, check_sizes
+from namegen_ext.models.arguments import check_choice, check_factors, check_flags, check_sizes
 from namegen_ext.models.count_arrays import TRIE_DTYPES, native_count_model
-from namegen_ext.models.specs import KNESER_NEY, MODELS, check_table_size
+from namegen_ext.models.specs import GPT_ACTIVATIONS, GPT_NORMS, KNESER_NEY, MODELS, check_table_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # The default of nn.BatchNorm1d, which no option changes.
 BATCH_NORM_EPS = 1e-5
+# That of a GPT's norms.
+GPT_NORM_EPS = 1e-5
 
 # The dtype and the shape of each entry of a state_dict: ("float32", (27, 10)). A size of ANY goes with the words, and
 # so does which type NUMBERS are: int32, int64 or float64.
@@ -141,6 +143,95 @@ class CountsLayout:
 
 
 @dataclass(frozen=True)
+class GptLayout:
+    """What a GPT holds: see :class:`namegen_ext.models.GPT`.
+
+    Attributes:
+        vocab_size: V.
+        block_size: T, the longest sequence.
+        embedding_dim: E.
+        num_layers: number of blocks.
+        num_heads: heads of each attention.
+        tied: whether the head's weight is that of the token embedding.
+        norm: "layer" or "rms".
+        activation: "gelu", "gelu-tanh" or "relu".
+        biases: whether the blocks' linear layers and all layer norms have biases.
+        final_norm: whether a norm stands before the head.
+        embedding_norm: whether a norm stands before the first block.
+
+    """
+
+    vocab_size: int
+    block_size: int
+    embedding_dim: int
+    num_layers: int
+    num_heads: int
+    tied: bool
+    norm: str = "layer"
+    activation: str = "gelu"
+    biases: bool = True
+    final_norm: bool = True
+    embedding_norm: bool = False
+
+    @property
+    def hidden_size(self) -> int:
+        """Outputs of the wide layer of a block."""
+        return 4 * self.embedding_dim
+
+    def parameters(self) -> dict[str, tuple[int, ...]]:
+        """Return the parameters' shapes, by their names in the state_dict, in the native engine's order."""
+        width = self.embedding_dim
+        found: dict[str, tuple[int, ...]] = {
+            "token_embedding.weight": (self.vocab_size, width),
+            "position_embedding.weight": (self.block_size, width),
+        }
+        if self.embedding_norm:
+            found |= self._norm("embedding_norm")
+        for number in range(self.num_layers):
+            block = f"blocks.{number}."
+            found |= self._norm(f"{block}norm_1")
+            found |= self._linear(f"{block}attention.projections.0", width, 3 * width)
+            found |= self._linear(f"{block}attention.output.0", width, width)
+            found |= self._norm(f"{block}norm_2")
+            found |= self._linear(f"{block}network.0", width, self.hidden_size)
+            found |= self._linear(f"{block}network.2", self.hidden_size, width)
+        if self.final_norm:
+            found |= self._norm("norm")
+        if not self.tied:
+            found["head.weight"] = (self.vocab_size, width)
+        return found
+
+    def _norm(self, name: str) -> dict[str, tuple[int, ...]]:
+        if self.norm == "rms":
+            return {}
+        shape: tuple[int, ...] = (self.embedding_dim,)
+        return {f"{name}.weight": shape} | ({f"{name}.bias": shape} if self.biases else {})
+
+    def _linear(self, name: str, inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
+        found: dict[str, tuple[int, ...]] = {f"{name}.weight": (outputs, inputs)}
+        return found | ({f"{name}.bias": (outputs,)} if self.biases else {})
+
+    def state(self) -> StateLayout:
+        """Return all entries of the state_dict."""
+        shapes = {**self.parameters(), "head.weight": (self.vocab_size, self.embedding_dim)}
+        return {name: ("float32", shape) for name, shape in shapes.items()}
+
+    def check(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Accept arrays of the state's names, dtypes and shapes that make a GPT.
+
+        Raises:
+            ValueError: they do not.
+
+        """
+        if self.tied and arrays["head.weight"].tobytes() != arrays["token_embedding.weight"].tobytes():
+            raise ValueError("head.weight must be token_embedding.weight, to which it is tied")
+
+    def num_values(self, arrays: Mapping[str, NDArray[Any]]) -> int:
+        """Count the trainable values."""
+        return sum(arrays[name].size for name in self.parameters())
+
+
+@dataclass(frozen=True)
 class MixtureLayout:
     """What a mixture holds.
 
@@ -153,7 +244,7 @@ class MixtureLayout:
 
     vocab_size: int
     block_size: int
-    components: tuple[NetworkLayout | CountsLayout, ...]
+    components: tuple[NetworkLayout | CountsLayout | GptLayout, ...]
 
     def state(self) -> StateLayout:
         """Return all entries of the state_dict."""
@@ -216,25 +307,21 @@ def _component(number: int) -> str:
     return f"components.{number}."
 
 
-ModelLayout = NetworkLayout | CountsLayout | MixtureLayout
+ModelLayout = NetworkLayout | CountsLayout | GptLayout | MixtureLayout
 
 
-def model_layout(name: str, config: Mapping[str, Any]) -> ModelLayout | None:
+def model_layout(name: str, config: Mapping[str, Any]) -> ModelLayout:
     """Lay a model out.
 
     Args:
         name: a key of :data:`namegen_ext.models.MODELS`.
         config: ``vocab_size`` and all of the model's options, as ``model.config`` has them.
 
-    Returns:
-        The layout; None for a model that only torch can run: the gpt.
-
     Raises:
         ValueError: the model cannot be built with these options.
 
     """
-    lay_out = _LAYOUTS.get(name)
-    return None if lay_out is None else lay_out(config)
+    return _LAYOUTS[name](config)
 
 
 def _bigram(config: Mapping[str, Any]) -> NetworkLayout:
@@ -295,8 +382,25 @@ def _perceptron(config: Mapping[str, Any], factors: Any, *, first: int, joins: i
     return NetworkLayout(config["block_size"], "net.0", vocab_size, config["embedding_dim"], tuple(levels))
 
 
-def _mixture(config: Mapping[str, Any]) -> MixtureLayout | None:
-    vocab_size, block_size = config["vocab_size"], config.get("block_size", 0)
+def _gpt(config: Mapping[str, Any]) -> GptLayout:
+    names = ("vocab_size", "block_size", "embedding_dim", "num_layers", "num_heads")
+    sizes = {name: config[name] for name in names}
+    check_sizes(sizes)
+    if config["embedding_dim"] % config["num_heads"] != 0:
+        raise ValueError(
+            f"num_heads must divide embedding_dim {config['embedding_dim']}, but got {config['num_heads']}"
+        )
+    switches = {name: config[name] for name in ("biases", "final_norm", "embedding_norm") if name in config}
+    check_flags({"tied": config["tied"], **switches})
+    norm, activation = config.get("norm", "layer"), config.get("activation", "gelu")
+    check_choice("norm", norm, GPT_NORMS)
+    check_choice("activation", activation, GPT_ACTIVATIONS)
+    return GptLayout(**sizes, tied=config["tied"], norm=norm, activation=activation, **switches)
+
+
+def _mixture(config: Mapping[str, Any]) -> MixtureLayout:
+    vocab_size: Any = config["vocab_size"]
+    block_size: Any = config.get("block_size")
     check_sizes({"vocab_size": vocab_size, "block_size": block_size})
     described = config.get("components")
     if not isinstance(described, list):
@@ -305,15 +409,11 @@ def _mixture(config: Mapping[str, Any]) -> MixtureLayout | None:
     for options in described:
         try:
             name = options["name"]
-            component = (
-                None if name == "mixture" else model_layout(name, {**options, "vocab_size": vocab_size})
-            )
+            if name not in MODELS or name == "mixture":
+                raise ValueError(f"a component of a mixture must be one of the other models, but is {name!r}")
+            component = model_layout(name, {**options, "vocab_size": vocab_size})
         except (KeyError, TypeError) as error:  # what came from a file that another program wrote
             raise ValueError(f"components must hold the options of models: {error!r}") from None
-        if name not in MODELS or name == "mixture":
-            raise ValueError(f"a component of a mixture must be one of the other models, but is {name!r}")
-        if component is None:
-            return None
         assert not isinstance(component, MixtureLayout)
         components.append(component)
     if not components:
@@ -321,10 +421,11 @@ def _mixture(config: Mapping[str, Any]) -> MixtureLayout | None:
     return MixtureLayout(vocab_size, block_size, tuple(components))
 
 
-_LAYOUTS: dict[str, Callable[[Mapping[str, Any]], ModelLayout | None]] = {
+_LAYOUTS: dict[str, Callable[[Mapping[str, Any]], ModelLayout]] = {
     "bigram": _bigram,
     "ngram": _ngram,
     "mlp": _mlp,
     "wavenet": _wavenet,
+    "gpt": _gpt,
     "mixture": _mixture,
 }

@@ -22,7 +22,6 @@ from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import remove
 from namegen_ext.runs.generator_states import generator_states
 from namegen_ext.runs.model_checks import whole_number
-from namegen_ext.runs.saved_model import check_is_trained
 from namegen_ext.runs.tensor_file import read_tensors, write_tensors
 
 FORMAT = 1
@@ -167,25 +166,6 @@ def save_average(directory: RunDirectory, model_state: Mapping[str, Tensor], ste
 
     """
     write_tensors(directory.average, model_state, {"step": step})
-
-
-def load_model_state(
-    directory: RunDirectory, expected: Mapping[str, Tensor]
-) -> tuple[dict[str, Tensor], int]:
-    """Read model.safetensors: the parameters and buffers, and the step they belong to.
-
-    Args:
-        directory: of the run.
-        expected: the state_dict of the model that it must fit, on any device, which may be meta.
-
-    Raises:
-        RunError: the file is missing or damaged, or does not fit.
-
-    """
-    check_is_trained(directory)
-    tensors, metadata = read_tensors(directory.model)
-    checks.check_fit(directory.model, tensors, expected)
-    return tensors, whole_number(directory.model, metadata, "step")
 
 
 def newest_checkpoint(directory: RunDirectory, warn: Callable[[str], None]) -> Checkpoint | None:

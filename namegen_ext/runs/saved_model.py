@@ -35,15 +35,12 @@ class SavedModel:
         return self.layout.num_values(self.arrays)
 
 
-def read_saved_model(directory: RunDirectory, config: RunConfig) -> SavedModel | None:
+def read_saved_model(directory: RunDirectory, config: RunConfig) -> SavedModel:
     """Read model.safetensors.
 
     Args:
         directory: of the run.
         config: what its config.json holds.
-
-    Returns:
-        The model; None for one whose layers only torch can run: the gpt.
 
     Raises:
         RunError: the file is missing or damaged, or does not fit the configuration; one line that names it.
@@ -53,8 +50,6 @@ def read_saved_model(directory: RunDirectory, config: RunConfig) -> SavedModel |
         layout = model_layout(config.options.model, config.model_config)
     except ValueError as error:
         raise RunError(f"{directory.config}: the model cannot be built: {one_line(error)}") from None
-    if layout is None:
-        return None
     check_is_trained(directory)
     file = read_tensor_file(directory.model)
     check_descriptions(

@@ -12,10 +12,8 @@ from torch import nn
 
 from namegen_ext.data import Splits, Vocabulary, split_words
 from namegen_ext.models import build_model
-from namegen_ext.runs.checkpoint import load_model_state
 from namegen_ext.runs.config import RunConfig, read_config
 from namegen_ext.runs.directory import RunDirectory
-from namegen_ext.runs.errors import RunError, one_line
 from namegen_ext.runs.saved_model import SavedModel, read_saved_model
 
 
@@ -97,13 +95,8 @@ def load_run(path: str | os.PathLike[str], device: torch.device | str = "cpu") -
     directory = RunDirectory(Path(path))
     config = read_config(directory)
     saved = read_saved_model(directory, config)
-    if saved is not None:
-        model = built_model(config, saved)
-        return Run(directory.path, model.to(device), config.vocabulary, config, saved.step)
-    tensors, step = load_model_state(directory, _build(directory, config, "meta").state_dict())
-    model = _build(directory, config, "cpu")
-    model.load_state_dict(tensors)
-    return Run(directory.path, model.to(device).eval(), config.vocabulary, config, step)
+    model = built_model(config, saved)
+    return Run(directory.path, model.to(device), config.vocabulary, config, saved.step)
 
 
 def built_model(config: RunConfig, saved: SavedModel) -> nn.Module:
@@ -111,14 +104,3 @@ def built_model(config: RunConfig, saved: SavedModel) -> nn.Module:
     model = build_model(config.options.model, config.model_config, torch.Generator())
     model.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in saved.arrays.items()})
     return model.eval()
-
-
-def _build(directory: RunDirectory, config: RunConfig, device: str) -> nn.Module:
-    """Build the model. On the meta device it takes no memory, whatever sizes config.json gives."""
-    # A generator of its own, so that torch's global one is not used. The weights that are drawn are overwritten.
-    generator = torch.Generator()
-    try:
-        with torch.device(device):
-            return build_model(config.options.model, config.model_config, generator)
-    except (ValueError, TypeError, RuntimeError) as error:  # RuntimeError for sizes that no memory holds
-        raise RunError(f"{directory.config}: the model cannot be built: {one_line(error)}") from None

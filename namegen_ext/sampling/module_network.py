@@ -1,4 +1,4 @@
-"""Reads off a module what the native sampler asks: a network, a counting model, or a mixture of them.
+"""Reads off a module what the native sampler asks: a network, a counting model, a GPT, or a mixture of them.
 
 models/layers.py says how layers are read. Batch norms in evaluation are folded into the linear layers before them. Then
 some contexts are tried, to see whether the model computes what its layers say.
@@ -16,14 +16,17 @@ from torch import Tensor, nn
 from namegen_ext.models import layers
 from namegen_ext.models.conditioned import ConditionedModel
 from namegen_ext.models.count_model import CountModel
-from namegen_ext.models.layouts import CountsLayout, model_layout
+from namegen_ext.models.gpt import GPT
+from namegen_ext.models.layouts import GPT_NORM_EPS, CountsLayout, GptLayout, model_layout
 from namegen_ext.models.mixture import Mixture
 from namegen_ext.models.ngram import ContextNumber
+from namegen_ext.models.plain_gpt import check_plain_gpt
 from namegen_ext.nn.plain_calls import stock_class
 from namegen_ext.sampling.distribution import ModelDistribution
 from namegen_ext.sampling.errors import NotCoveredError
+from namegen_ext.sampling.native import native_predictor
 from namegen_ext.sampling.network import BatchNorm, Level, Network, folded_level, logits
-from namegen_ext.sampling.predictors import Counts, Predictor, conditioned_predictor
+from namegen_ext.sampling.predictors import Counts, Gpt, Predictor, conditioned_predictor
 from namegen_ext.sampling.predictors import Mixture as MixturePredictor
 
 _TRIED_CONTEXTS = 64
@@ -45,9 +48,13 @@ def read_predictor(direct: ModelDistribution) -> Predictor:
     if isinstance(model, ConditionedModel):
         _check_untouched(model, ConditionedModel)
         base = model.base
+        if isinstance(base, GPT):
+            raise NotCoveredError("a model over sequences takes the mark of a category at their start")
         marked = max(model.mark + 1, int(getattr(base, "vocab_size", 0)))
         read = read_predictor(ModelDistribution(base, marked, int(base.block_size), direct.shaping))  # type: ignore[arg-type]
         return conditioned_predictor(read, model.mark, model.vocab_size)
+    if isinstance(model, GPT):
+        return _gpt(model, direct)
     if not isinstance(model, (CountModel, Mixture)):
         return read_network(direct)
     if (model.vocab_size, model.block_size) != (direct.vocab_size, direct.block_size):
@@ -66,12 +73,42 @@ def read_predictor(direct: ModelDistribution) -> Predictor:
     )
 
 
-def _component(model: nn.Module, direct: ModelDistribution) -> Network | Counts:
+def _component(model: nn.Module, direct: ModelDistribution) -> Network | Counts | Gpt:
     if isinstance(model, CountModel):
         _check_untouched(model)
         return _counts(model)
     block_size = int(model.block_size)  # type: ignore[arg-type]
-    return read_network(ModelDistribution(model, direct.vocab_size, block_size, direct.shaping))
+    alone = ModelDistribution(model, direct.vocab_size, block_size, direct.shaping)
+    return _gpt(model, alone) if isinstance(model, GPT) else read_network(alone)
+
+
+def _gpt(model: GPT, direct: ModelDistribution) -> Gpt:
+    if (model.vocab_size, model.block_size) != (direct.vocab_size, direct.block_size):
+        raise NotCoveredError(
+            f"it is not made for {direct.vocab_size} symbols and block_size {direct.block_size}"
+        )
+    try:
+        check_plain_gpt(model)
+    except layers.UnreadLayersError as error:
+        raise NotCoveredError(str(error)) from None
+    layout = model_layout("gpt", model.config)
+    assert isinstance(layout, GptLayout)
+    state = model.state_dict()
+    for name, shape in layout.parameters().items():
+        tensor = state[name]
+        if tensor.device.type != "cpu":
+            raise NotCoveredError("the model is not on the CPU")
+        if (
+            tensor.dtype not in (torch.float32, torch.float64)
+            or tensor.dtype != model.token_embedding.weight.dtype
+        ):
+            raise NotCoveredError(f"{name} is {tensor.dtype}, not float32 or float64 as all its parameters")
+        if tuple(tensor.shape) != shape:
+            raise NotCoveredError(f"{name} is {tuple(tensor.shape)}, not {shape}")
+    gpt = Gpt(layout, GPT_NORM_EPS, tuple(_array(state[name]) for name in layout.parameters()))
+    contexts, expected = _tried(direct)
+    _compare(native_predictor(gpt).logits(contexts), expected)
+    return gpt
 
 
 def _check_untouched(model: nn.Module, *expected: type[nn.Module]) -> None:
@@ -204,14 +241,23 @@ def _array(tensor: Tensor) -> Any:
 
 
 def _try_out(network: Network, direct: ModelDistribution) -> None:
+    contexts, expected = _tried(direct)
+    try:
+        found = logits(network, contexts)  # (N, V)
+    except ValueError as error:  # shapes that do not fit
+        raise NotCoveredError(f"its layers do not follow on each other ({error})") from None
+    _compare(found, expected)
+
+
+def _tried(direct: ModelDistribution) -> tuple[Any, Any]:
+    """Ask the module: some contexts (N, block_size), and the logits (N, V) behind them."""
     generator = torch.Generator().manual_seed(0)
     contexts = torch.randint(
         direct.vocab_size, (_TRIED_CONTEXTS, direct.block_size), generator=generator, device="cpu"
     )
-    expected = direct.logits(contexts).double().numpy()  # (N, V)
-    try:
-        found = logits(network, contexts.numpy())  # (N, V)
-    except ValueError as error:  # shapes that do not fit
-        raise NotCoveredError(f"its layers do not follow on each other ({error})") from None
+    return contexts.numpy(), direct.logits(contexts).double().numpy()
+
+
+def _compare(found: Any, expected: Any) -> None:
     if not np.allclose(found, expected, rtol=0, atol=_TOLERANCE * (1 + float(np.abs(expected).max()))):
         raise NotCoveredError("it computes something else than its layers one after another")

@@ -3,11 +3,11 @@
 It draws what the Python of draw.py and stream.py draws, which defines it: the same random numbers by the same
 counters, inverted through the same cumulative probabilities.
 
-A network is evaluated in float32. From its logits on, everything is computed in float64 or integers. The table of all
-contexts is made by the arithmetic that draws from a network directly, so that both methods give the same names to the
-bit. Python asks torch, which adds in another order: the logits agree to about 1e-6 of the largest, so that about one
-letter in a million differs. A model whose layers are not covered is drawn from a table that torch makes; its names are
-then those of Python to the letter.
+A network is evaluated in float32, a GPT in the type of its weights. From the logits on, everything is computed in
+float64 or integers. The table of all contexts is made by the arithmetic that draws from a network directly, so that
+both methods give the same names to the bit. Python asks torch, which adds in another order: the logits agree to about
+1e-6 of the largest, so that about one letter in a million differs; of a GPT in float64, none. A model whose layers are
+not covered is drawn from a table that torch makes; its names are then those of Python to the letter.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from namegen_ext._native.core import _core
 from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.errors import NOT_FINITE, NotCoveredError, SamplingError
 from namegen_ext.sampling.network import Array, Network
-from namegen_ext.sampling.predictors import Conditioned, Counts, Mixture, Predictor
+from namegen_ext.sampling.predictors import Conditioned, Counts, Gpt, Mixture, Predictor
 from namegen_ext.sampling.shaping import Shaping
 
 _Result = TypeVar("_Result")
@@ -58,6 +58,8 @@ def native_predictor(predictor: Predictor) -> Any:
             return sampling.Conditioned(
                 native_predictor(predictor.base), predictor.mark, predictor.vocab_size
             )
+        if isinstance(predictor, Gpt):
+            return _gpt(predictor)
         if isinstance(predictor, Mixture):
             return sampling.Mixture(
                 [native_predictor(component) for component in predictor.components],
@@ -89,6 +91,26 @@ def native_network(network: Network) -> Any:
         return sampling.Network(network.embedding, levels)
     except ValueError as error:
         raise NotCoveredError(str(error)) from None
+
+
+def _gpt(gpt: Gpt) -> Any:
+    layout = gpt.layout
+    network = {
+        "vocab": layout.vocab_size,
+        "block": layout.block_size,
+        "embed": layout.embedding_dim,
+        "layers": layout.num_layers,
+        "heads": layout.num_heads,
+        "hidden": layout.hidden_size,
+        "tied": layout.tied,
+        "eps": gpt.eps,
+        "norm": layout.norm,
+        "activation": layout.activation,
+        "biases": layout.biases,
+        "final_norm": layout.final_norm,
+        "embedding_norm": layout.embedding_norm,
+    }
+    return _core.sampling.Gpt(network, list(gpt.parameters), gpt.parameters[0].dtype == np.float64)
 
 
 def direct_sampler(network: Any, shaping: Shaping, spelling: Spelling) -> Any:

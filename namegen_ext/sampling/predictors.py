@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from namegen_ext.models.layouts import CountsLayout
+from namegen_ext.models.layouts import CountsLayout, GptLayout
 from namegen_ext.sampling.network import Array, Network
 
 
@@ -40,6 +40,36 @@ class Counts:
 
 
 @dataclass(frozen=True, eq=False)
+class Gpt:
+    """A GPT.
+
+    Attributes:
+        layout: what it is.
+        eps: of its norms.
+        parameters: float32 or float64, all of one dtype, in the order of ``layout.parameters()``.
+
+    """
+
+    layout: GptLayout
+    eps: float
+    parameters: tuple[Array, ...]
+
+    @property
+    def block_size(self) -> int:
+        """T, the longest sequence."""
+        return self.layout.block_size
+
+    @property
+    def vocab_size(self) -> int:
+        """V, the number of symbols, the end marker included."""
+        return self.layout.vocab_size
+
+    def is_finite(self) -> bool:
+        """Tell whether all its numbers are finite."""
+        return all(bool(np.isfinite(parameter).all()) for parameter in self.parameters)
+
+
+@dataclass(frozen=True, eq=False)
 class Mixture:
     """Several models, their logits added up by weights; see :class:`namegen_ext.models.Mixture`.
 
@@ -53,7 +83,7 @@ class Mixture:
     """
 
     block_size: int
-    components: tuple[Network | Counts, ...]
+    components: tuple[Network | Counts | Gpt, ...]
     weights: Array
     known_keys: Array
     known_adjustments: Array
@@ -97,7 +127,7 @@ class Conditioned:
 
 
 # What the native sampler draws from, without torch.
-Predictor = Network | Counts | Mixture | Conditioned
+Predictor = Network | Counts | Gpt | Mixture | Conditioned
 
 
 def conditioned_predictor(predictor: Predictor, mark: int, num_letters: int) -> Conditioned:

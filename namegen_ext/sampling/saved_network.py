@@ -6,14 +6,16 @@ from collections.abc import Mapping
 
 from namegen_ext.models.layouts import (
     BATCH_NORM_EPS,
+    GPT_NORM_EPS,
     CountsLayout,
+    GptLayout,
     LevelLayout,
     MixtureLayout,
     ModelLayout,
     NetworkLayout,
 )
 from namegen_ext.sampling.network import Array, BatchNorm, Level, Network, folded_level
-from namegen_ext.sampling.predictors import Counts, Mixture, Predictor
+from namegen_ext.sampling.predictors import Counts, Gpt, Mixture, Predictor
 
 
 def saved_predictor(layout: ModelLayout, arrays: Mapping[str, Array]) -> Predictor:
@@ -28,12 +30,14 @@ def saved_predictor(layout: ModelLayout, arrays: Mapping[str, Array]) -> Predict
         components = []
         for number, component in enumerate(layout.components):
             made = saved_predictor(component, layout.arrays_of(number, arrays))
-            assert isinstance(made, Network | Counts)
+            assert isinstance(made, Network | Counts | Gpt)
             components.append(made)
         own = (arrays["weights"], arrays["known_keys"], arrays["known_adjustments"])
         return Mixture(layout.block_size, tuple(components), *own)
     if isinstance(layout, CountsLayout):
         return Counts(layout, arrays)
+    if isinstance(layout, GptLayout):
+        return Gpt(layout, GPT_NORM_EPS, tuple(arrays[name] for name in layout.parameters()))
     return saved_network(layout, arrays)
 
 

@@ -30,6 +30,22 @@ MODELS: dict[str, Sequence[str]] = {
         "--batch-norm-variance",
         "unbiased",
     ),
+    "gpt": ("--model", "gpt", "--steps", "5", "--embedding-dim", "8", "--num-layers", "2"),
+    "gpt, tied": (
+        "--model",
+        "gpt",
+        "--steps",
+        "2",
+        "--embedding-dim",
+        "4",
+        "--num-layers",
+        "1",
+        "--num-heads",
+        "1",
+        "--block-size",
+        "4",
+        "--tied",
+    ),
     "makemore's split": ("--steps", "3", "--hidden-size", "8", "--split", "makemore"),
 }
 
@@ -61,14 +77,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory, word_file: Path) -> dict[str,
         data = ("--data", str(word_file), "--samples", "0", "--out", str(paths[name]))
         assert train([*flags, *data]) == 0
     return paths
-
-
-@pytest.fixture(scope="module")
-def gpt(tmp_path_factory: pytest.TempPathFactory, word_file: Path) -> Path:
-    path = tmp_path_factory.mktemp("runs") / "gpt"
-    flags = ["--model", "gpt", "--steps", "1", "--embedding-dim", "8", "--num-layers", "1", "--samples", "0"]
-    assert train([*flags, "--data", str(word_file), "--out", str(path)]) == 0
-    return path
 
 
 def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -148,16 +156,6 @@ def test_a_damaged_run_is_told_without_torch(runs: dict[str, Path], tmp_path: Pa
         (line,) = done.stderr.splitlines()
         assert line.startswith("namegen sample: error: argument RUN_DIR: ")
         assert name in line
-
-
-def test_a_gpt_needs_torch_and_says_so(gpt: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    done = run(BLOCKED, "sample", gpt)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        "namegen sample: error: this run needs torch, which is not installed: pip install torch\n"
-    )
-    assert main([str(gpt), "--seed", "1"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 20
 
 
 @pytest.mark.parametrize(

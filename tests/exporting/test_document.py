@@ -136,7 +136,8 @@ def test_the_ending_says_what_is_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("norm", "rms"), ("activation", "relu"), ("biases", False), ("embedding_norm", True)]
+    ("option", "value"),
+    [("norm", "rms"), ("activation", "relu"), ("biases", False), ("embedding_norm", True)],
 )
 def test_forms_of_the_gpt_that_the_format_lacks_are_refused(
     option: str, value: Any, words: list[str], tmp_path: Path

@@ -54,6 +54,44 @@ def folded_stream(**arguments: Any) -> Any:
     return stream
 
 
+GPT = {
+    "vocab": V,
+    "block": 3,
+    "embed": 4,
+    "layers": 1,
+    "heads": 2,
+    "hidden": 6,
+    "tied": False,
+    "eps": 1e-5,
+    "norm": "layer",
+    "activation": "gelu",
+    "biases": True,
+    "final_norm": True,
+    "embedding_norm": False,
+}
+GPT_SHAPES = [
+    (V, 4),
+    (3, 4),
+    (4,),
+    (4,),
+    (12, 4),
+    (12,),
+    (4, 4),
+    (4,),
+    (4,),
+    (4,),
+    (6, 4),
+    (6,),
+    (4, 6),
+    (4,),
+]
+
+
+def gpt(network: Any, parameters: Any, float64: Any) -> Any:
+    """Make a GPT and ask it."""
+    return S.Gpt(network, parameters, float64).logits(np.array([[0, 1, 2], [4, 3, 1]]))
+
+
 CALLS: dict[str, tuple[Callable[..., Any], Callable[[], dict[str, Any]]]] = {
     "ContextTable": (S.ContextTable, lambda: {"vocab_size": V, "block_size": BLOCK}),
     "set_rows": (
@@ -65,6 +103,14 @@ CALLS: dict[str, tuple[Callable[..., Any], Callable[[], dict[str, Any]]]] = {
         lambda: {"factor": 2, "weight": floats((4, 6)), "bias": floats((4,)), "tanh": True},
     ),
     "Network": (S.Network, lambda: {"embedding": floats((V, DIM)), "levels": [level()]}),
+    "Gpt": (
+        gpt,
+        lambda: {
+            "network": GPT,
+            "parameters": [floats(shape) for shape in [*GPT_SHAPES, (4,), (4,), (V, 4)]],
+            "float64": False,
+        },
+    ),
     "logits": (lambda **a: network().logits(**a), lambda: {"tokens": np.array([[0, 4], [3, 1]])}),
     "table_sampler": (
         S.table_sampler,
@@ -138,8 +184,17 @@ def spoil(draw: Draw, value: Any) -> Any:
         )
         value.flat[draw(st.integers(0, value.size - 1))] = draw(st.sampled_from(numbers))
         return value
+    if isinstance(value, dict):
+        name = draw(st.sampled_from(sorted(value)))
+        return value | {name: spoil(draw, value[name])}
+    if isinstance(value, str):
+        return draw(st.sampled_from(["", "rms", "relu", "abc", "名"]))
     if isinstance(value, list):
         value = list(value)
+        if isinstance(value[0], np.ndarray) and draw(st.booleans()):
+            place = draw(st.integers(0, len(value) - 1))
+            value[place] = spoil(draw, value[place])
+            return value
         what = draw(st.sampled_from(["cut", "longer", "other"]))
         if what == "cut":
             return value[: draw(st.integers(0, len(value)))]
@@ -203,6 +258,12 @@ def test_any_arguments(name: str) -> None:
             *arguments,
             "level",
             "embedding",
+            "heads",
+            "embed",
+            "layers",
+            "hidden",
+            "norm",
+            "activation",
             "vocab",
             "block",
             "context",

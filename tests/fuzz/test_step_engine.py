@@ -235,10 +235,21 @@ def test_networks_of_any_sizes(data: st.DataObject) -> None:
 
 
 def test_memory_that_cannot_be_had_leaves_an_engine_that_works() -> None:
-    hidden, batch = 2**18, 2**20  # whose products, 2^38 numbers of 4 bytes, no machine has room for
-    engine = build(vocab=2, block=1, embed=1, levels=[level(1, hidden)])
+    hidden, block, batch = (
+        2**18,
+        20,
+        2**20,
+    )  # whose products, 2^38 numbers of 4 bytes, no machine has room for
+    engine = build(vocab=2, block=block, embed=1, levels=[level(block, hidden)])
+    numbers = np.arange(batch)
+    distinct = {  # equal contexts would be computed once
+        "tokens": ((numbers[:, None] >> np.arange(block)) & 1).astype(np.int32),
+        "targets": np.zeros(batch, np.int32),
+        "indices": numbers[None, :],
+        "learning_rates": np.zeros(1),
+    }
     small = {
-        "tokens": np.zeros((1, 1), np.int32),
+        "tokens": np.zeros((1, block), np.int32),
         "targets": np.zeros(1, np.int32),
         "indices": np.zeros((1, 2), np.int64),
         "learning_rates": np.zeros(1),
@@ -246,7 +257,7 @@ def test_memory_that_cannot_be_had_leaves_an_engine_that_works() -> None:
     before, after = np.zeros(1), np.zeros(1)
     run(engine, **small, losses=before)
     with pytest.raises(MemoryError):
-        run(engine, **(small | {"indices": np.zeros((1, batch), np.int64)}), losses=after)
+        run(engine, **distinct, losses=after)
     assert engine.steps_done == 0
     run(engine, **small, losses=after)
     assert after == before == pytest.approx(np.log(2))  # all parameters are 0

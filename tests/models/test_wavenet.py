@@ -107,8 +107,7 @@ def test_any_leading_shape(leading: tuple[int, ...]) -> None:
 def test_fusing_covers_the_first_level_and_every_product_and_batch_norm() -> None:
     report = namegen_ext.fuse(WaveNet(27))
     assert [(site.name, site.layers) for site in report.fused] == [
-        ("net.0..2", "Embedding, FlattenConsecutive, Linear"),
-        ("net.3..4", "ChannelsLastBatchNorm1d, Tanh"),
+        ("net.0..4", "Embedding, FlattenConsecutive, Linear, ChannelsLastBatchNorm1d, Tanh"),
         ("net.6", "Linear"),
         ("net.7..8", "ChannelsLastBatchNorm1d, Tanh"),
         ("net.10", "Linear"),

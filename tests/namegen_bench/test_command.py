@@ -78,7 +78,8 @@ def test_a_quick_run_of_everything(tmp_path: Path) -> None:
         )
         assert 0 < lower <= median <= upper < math.inf
         assert 0 < float(row["speedup"]) < math.inf
-        if (row["suite"], row["mode"]) == ("sample", "process"):  # starting Python has no floor
+        # Starting Python has no floor, nor has a draw that depends on which names are accepted.
+        if row["suite"] == "sample" and row["mode"] in ("process", "constrained"):
             assert row["share_of_floor"] == ""
         else:
             assert 0 < float(row["share_of_floor"]) < math.inf

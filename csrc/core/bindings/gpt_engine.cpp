@@ -12,6 +12,7 @@
 #include <string>
 #include <thread>
 
+#include "bindings/gpt_network.h"
 #include "bindings/parts.h"
 #include "bindings/training.h"
 #include "threads/thread_context.h"
@@ -71,19 +72,9 @@ class PyGptEngine : public PyEngine<engine::GptEngine> {
                  biases,
                  final_norm,
                  embedding_norm,
-                 choice("norm", norm, kNorms),
-                 choice("activation", activation, kActivations)} {
-    require_size("vocab", vocab);
-    require_size("block", block);
-    require_size("embed", embed);
-    require_size("layers", layers);
-    require_size("heads", heads);
-    require_size("hidden", hidden);
-    require(embed % heads == 0,
-            "heads: got " + std::to_string(heads) + ", expected a divisor of embed " + std::to_string(embed));
-    const double width = double(embed), layer = width * (4 * width + 2 * double(hidden) + 16) + double(hidden);
-    require(width * (2 * double(vocab) + double(block)) + double(layers) * layer <= kMostParameters,
-            "vocab, block, embed, layers and hidden: an engine holds at most 2^40 parameters");
+                 choice("norm", norm, kGptNorms),
+                 choice("activation", activation, kGptActivations)} {
+    check_gpt_network(network_);
     const engine::Optimizer settings = optimizer_of(optimizer);
     set_engine(engine::make_gpt_engine(network_, settings, dtype()), settings);
   }
@@ -146,24 +137,6 @@ class PyGptEngine : public PyEngine<engine::GptEngine> {
   }
 
  private:
-  static constexpr std::pair<const char*, engine::GptNorms> kNorms[] = {{"layer", engine::GptNorms::kLayer},
-                                                                        {"rms", engine::GptNorms::kRms}};
-  static constexpr std::pair<const char*, engine::GptActivation> kActivations[] = {
-      {"gelu", engine::GptActivation::kGelu},
-      {"gelu-tanh", engine::GptActivation::kGeluTanh},
-      {"relu", engine::GptActivation::kRelu}};
-
-  template <class Value, size_t N>
-  static Value choice(const char* argument, const std::string& name,
-                      const std::pair<const char*, Value> (&choices)[N]) {
-    std::string names;
-    for (const auto& [known, value] : choices) {
-      if (name == known) return value;
-      names += (names.empty() ? "" : ", ") + std::string(known);
-    }
-    throw nb::value_error((std::string(argument) + ": got " + name + ", expected one of " + names).c_str());
-  }
-
   struct Sequences {
     Readable<int32_t> tokens, targets;  // (count, block)
     int64_t count;

@@ -13,11 +13,13 @@
 #include "bindings/arrays.h"
 #include "bindings/counts.h"
 #include "bindings/exclusive.h"
+#include "bindings/gpt_network.h"
 #include "bindings/parts.h"
 #include "engine/require.h"
 #include "engine/sampling/conditioned.h"
 #include "engine/sampling/counts_predictor.h"
 #include "engine/sampling/direct_sampler.h"
+#include "engine/sampling/gpt_predictor.h"
 #include "engine/sampling/mixture.h"
 #include "engine/sampling/name_scorer.h"
 #include "engine/sampling/name_stream.h"
@@ -59,6 +61,7 @@ struct PyNetwork : PyPredictor {};
 struct PyCounts : PyPredictor {};
 struct PyMixture : PyPredictor {};
 struct PyConditioned : PyPredictor {};
+struct PyGpt : PyPredictor {};
 
 template <class P>
 P python_predictor(std::shared_ptr<const Predictor> predictor) {
@@ -115,6 +118,47 @@ PyMixture make_mixture(const std::vector<const PyPredictor*>& predictors, nb::ha
   return {{std::make_shared<Mixture>(std::move(components), width, std::move(known)), width}};
 }
 
+template <class Array>
+GptParameter gpt_parameter(const Array& array) {
+  require(array.ndim() == 1 || array.ndim() == 2, "parameters must be vectors and matrices");
+  const auto size = [&](size_t dimension) { return static_cast<int64_t>(array.shape(dimension)); };
+  return {array.data(), array.ndim() == 1 ? 1 : size(0), array.ndim() == 1 ? size(0) : size(1)};
+}
+
+// The GPT of namegen_ext.models, its parameters in the order of the training engine (engine/gpt/gpt_engine.h).
+PyGpt make_gpt(const nb::dict& settings, const std::vector<nb::object>& arrays, bool float64) {
+  const auto size = [&](const char* name) { return integer("network", settings, name); };
+  const auto text = [&](const char* name) { return setting<std::string>("network", settings, name, "a string"); };
+  const engine::GptNetwork network{size("vocab"),
+                                   size("block"),
+                                   size("embed"),
+                                   size("layers"),
+                                   size("heads"),
+                                   size("hidden"),
+                                   flag("network", settings, "tied"),
+                                   number("network", settings, "eps"),
+                                   flag("network", settings, "biases"),
+                                   flag("network", settings, "final_norm"),
+                                   flag("network", settings, "embedding_norm"),
+                                   choice("norm", text("norm"), kGptNorms),
+                                   choice("activation", text("activation"), kGptActivations)};
+  check_gpt_network(network);
+  const DType dtype = float64 ? DType::kFloat64 : DType::kFloat32;
+  std::vector<Readable<float>> floats;
+  std::vector<Readable<double>> doubles;
+  std::vector<GptParameter> parameters;
+  for (const nb::object& array : arrays) {
+    if (float64) {
+      doubles.push_back(converted<double>("parameters", array));
+      parameters.push_back(gpt_parameter(doubles.back()));
+    } else {
+      floats.push_back(converted<float>("parameters", array));
+      parameters.push_back(gpt_parameter(floats.back()));
+    }
+  }
+  return python_predictor<PyGpt>(std::make_shared<GptPredictor>(network, dtype, parameters));
+}
+
 PyContextTable tabulate(const PyPredictor& self, double temperature, int64_t top_k) {
   const nb::gil_scoped_release no_gil;
   return {std::make_shared<ContextTable>(self.predictor, Shaping{temperature, top_k}, SignalPoll())};
@@ -135,11 +179,14 @@ nb::object logits(const PyPredictor& self, nb::handle values) {
   }
   const NewArray<float> result({count, vocab});
   const nb::gil_scoped_release no_gil;
+  const std::unique_ptr<Predictions> predictions = predictor->start(predictor);
+  ContextTree* own_contexts = predictions->own_contexts();
   std::vector<Key> contexts(count);
   for (int64_t i = 0; i < count; ++i) {
-    contexts[i] = predictor->context_of_window(tokens.data() + i * self.width, self.width);
+    const int64_t* window = tokens.data() + i * self.width;
+    contexts[i] = own_contexts != nullptr ? own_contexts->context_of_window(window, self.width)
+                                          : predictor->context_of_window(window, self.width);
   }
-  const std::unique_ptr<Predictions> predictions = predictor->start(predictor);
   for (int64_t begin = 0; begin < count; begin += Predictions::kMostContexts) {
     const int64_t n = std::min(Predictions::kMostContexts, count - begin);
     const float* found = predictions->logits(&contexts[begin], n);
@@ -398,6 +445,12 @@ void bind_sampling(nb::module_& module) {
             new (self) PyCounts(python_predictor<PyCounts>(std::make_shared<CountsPredictor>(model.model)));
           },
           arg("model"));
+  nb::class_<PyGpt, PyPredictor>(m, "Gpt").def(
+      "__init__",
+      [](PyGpt* self, const nb::dict& network, const std::vector<nb::object>& parameters, bool float64) {
+        new (self) PyGpt(make_gpt(network, parameters, float64));
+      },
+      arg("network"), arg("parameters"), arg("float64"));
   nb::class_<PyMixture, PyPredictor>(m, "Mixture")
       .def(
           "__init__",

@@ -30,9 +30,9 @@ WORDS = ["anna", "ana", "hannah", "nana", "han", "ann"] * 5
 
 
 def test_a_quick_run() -> None:
-    mlp, constrained, wavenet, process = run_sample(QUICK, (1,), None, lambda what: None)
-    comparisons = (mlp, wavenet)
-    assert [comparison.case for comparison in comparisons] == ["mlp", "wavenet"]
+    mlp, constrained, wavenet, gpt, process = run_sample(QUICK, (1,), None, lambda what: None)
+    comparisons = (mlp, wavenet, gpt)
+    assert [comparison.case for comparison in comparisons] == ["mlp", "wavenet", "gpt"]
     assert (process.case, process.mode, process.batch) == ("mlp", "process", 20)
     assert tuple(process.peers) == ("stock", "native")
     assert (constrained.case, constrained.mode) == ("mlp", "constrained")

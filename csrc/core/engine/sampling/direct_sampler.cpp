@@ -40,7 +40,6 @@ DirectSampler::DirectSampler(std::shared_ptr<const Predictor> predictor, Shaping
   if (predictor_->vocab() != spelling_.vocab())
     throw std::invalid_argument("encodings must be as many as the predictor's");
   check_shaping(shaping, predictor_->vocab());
-  for (int32_t symbol : spelling_.prefix) start_ = predictor_->append(start_, static_cast<uint32_t>(symbol));
 }
 
 std::unique_ptr<Sampler> DirectSampler::copy() const {
@@ -58,7 +57,14 @@ void DirectSampler::draw(uint64_t seed, uint64_t first, int64_t count, std::stri
   }
 }
 
+void DirectSampler::begin_batch() {
+  if (context_rows_ == nullptr) context_rows_ = std::make_unique<ContextRows>(predictor_, shaping_);
+  if (context_rows_->forget_contexts()) memo_.forget();
+  start_ = context_rows_->start(spelling_.prefix);
+}
+
 void DirectSampler::draw_batch(uint64_t seed, uint64_t first, int64_t count, std::string& text, const Poll& poll) {
+  begin_batch();
   std::iota(slot_.data(), slot_.data() + count, 0u);
   std::fill_n(context_.data(), count, start_);
   std::fill_n(cells_.length(), count, spelling_.max_steps);
@@ -86,7 +92,7 @@ void DirectSampler::draw_batch(uint64_t seed, uint64_t first, int64_t count, std
       const uint32_t symbol = symbol_[i], slot = slot_[i];
       cells_.put(slot, step, symbol);
       if (symbol == 0) cells_.length()[slot] = step;
-      context_[going_on] = predictor_->append(context_[i], symbol);
+      context_[going_on] = context_rows_->append(context_[i], symbol);
       slot_[going_on] = slot;
       place_[going_on] = place_[i];
       going_on += symbol != 0;
@@ -120,7 +126,6 @@ void DirectSampler::find_rows(int64_t active, const Poll& poll) {
 }
 
 void DirectSampler::compute(const Key* contexts, const uint32_t* rows, int64_t count, bool without_end) {
-  if (context_rows_ == nullptr) context_rows_ = std::make_unique<ContextRows>(predictor_, shaping_);
   context_rows_->compute(contexts, count, without_end, rows_, rows);
 }
 

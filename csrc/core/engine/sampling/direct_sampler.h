@@ -17,6 +17,7 @@ class DirectSampler final : public Sampler {
   void draw(uint64_t seed, uint64_t first, int64_t count, std::string& text, const Poll& poll) override;
 
  private:
+  void begin_batch();
   void draw_batch(uint64_t seed, uint64_t first, int64_t count, std::string& text, const Poll& poll);
   void find_rows(int64_t active, const Poll& poll);
   void compute(const Key* contexts, const uint32_t* rows, int64_t count, bool without_end);
@@ -26,7 +27,7 @@ class DirectSampler final : public Sampler {
   Spelling spelling_;
   const SamplingKernels& kernels_;
   std::unique_ptr<ContextRows> context_rows_;  // made when the first name is drawn
-  Key start_ = 0;
+  Key start_ = 0;                              // the context behind the prefix
   NameCells cells_;
 
   Memo memo_;

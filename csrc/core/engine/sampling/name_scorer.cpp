@@ -26,6 +26,7 @@ NameScorer::NameScorer(std::shared_ptr<const Predictor> predictor, Shaping shapi
       drawn_(drawn),
       kernels_(sampling_kernels()),
       predictions_(predictor_->start(predictor_)),
+      own_contexts_(predictions_->own_contexts()),
       stride_(padded(predictor_->vocab())),
       scratch_(2 * stride_),
       memo_(most_scored_rows(predictor_->vocab())),
@@ -50,6 +51,10 @@ void NameScorer::score(const int32_t* symbols, int64_t count, double* nll, const
 
 void NameScorer::score_part(const int32_t* symbols, int64_t count, double* nll, const Poll& poll) {
   const int64_t vocab = predictor_->vocab();
+  if (own_contexts_ != nullptr && own_contexts_->is_large()) {
+    context_ = own_contexts_->forget_but(context_, predictor_->block());
+    memo_.forget();
+  }
   for (int64_t i = 0; i < count; ++i) {
     const int32_t symbol = symbols[i];
     if (symbol < 0 || symbol >= vocab) {
@@ -57,7 +62,7 @@ void NameScorer::score_part(const int32_t* symbols, int64_t count, double* nll, 
                                   std::to_string(symbol));
     }
     contexts_[i] = context_;
-    context_ = symbol == 0 ? Key{0} : predictor_->append(context_, static_cast<uint32_t>(symbol));
+    context_ = symbol == 0 ? Key{0} : append(context_, static_cast<uint32_t>(symbol));
     memo_.prefetch(contexts_[i]);
   }
   memo_.make_room(count);
@@ -86,10 +91,11 @@ void NameScorer::score_part(const int32_t* symbols, int64_t count, double* nll, 
 }
 
 void NameScorer::compute(const Key* contexts, const uint32_t* rows, int64_t count, bool without_end) {
-  const float* logits = predictions_->logits(contexts, count);
+  const double* wide_logits = predictions_->wide_logits(contexts, count);
+  const float* logits = wide_logits == nullptr ? predictions_->logits(contexts, count) : nullptr;
   const bool finite =
       kernels_.log_totals({logits, stride_, count, predictor_->vocab(), shaping_.temperature, shaping_.top_k,
-                           without_end, scratch_.data(), shaped_.data(), total_.data(), rows});
+                           without_end, scratch_.data(), shaped_.data(), total_.data(), rows, wide_logits});
   if (!finite) throw NonFiniteLogits();
   for (int64_t i = 0; i < count; ++i) total_[rows[i]] = std::log(total_[rows[i]]);
 }

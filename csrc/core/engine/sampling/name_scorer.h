@@ -19,6 +19,9 @@ class NameScorer {
 
  private:
   void score_part(const int32_t* symbols, int64_t count, double* nll, const Poll& poll);
+  Key append(Key context, uint32_t symbol) {
+    return own_contexts_ != nullptr ? own_contexts_->append(context, symbol) : predictor_->append(context, symbol);
+  }
   void compute(const Key* contexts, const uint32_t* rows, int64_t count, bool without_end);
 
   std::shared_ptr<const Predictor> predictor_;
@@ -26,6 +29,7 @@ class NameScorer {
   bool drawn_;
   const SamplingKernels& kernels_;
   std::unique_ptr<Predictions> predictions_;
+  ContextTree* own_contexts_;  // or null
   int64_t stride_;
   AlignedArray<double> scratch_;
 

@@ -7,6 +7,9 @@
 
 namespace namegen::sampling {
 
+const double* Predictions::wide_logits(const Key*, int64_t) { return nullptr; }
+ContextTree* Predictions::own_contexts() { return nullptr; }
+
 Predictor::Predictor(int64_t vocab, int64_t block) : vocab_(vocab), block_(block) {
   require(vocab >= 2 && vocab <= 65536, "vocab must lie from 2 to 65,536, but is " + std::to_string(vocab));
   require(block >= 1, "block must be at least 1, but is " + std::to_string(block));
@@ -63,6 +66,6 @@ Key Predictor::context_of_window(const int64_t* symbols, int64_t width) const {
 bool Predictor::has_classes() const { return false; }
 Key Predictor::class_of(Key context) const { return context; }
 
-Key Predictor::next_state(Key, uint32_t) const { throw std::logic_error("a predictor with states has no next one"); }
+Key Predictor::next_state(Key, uint32_t) const { throw std::logic_error("the contexts belong to the predictions"); }
 
 }  // namespace namegen::sampling

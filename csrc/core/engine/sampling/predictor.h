@@ -9,6 +9,8 @@
 
 namespace namegen::sampling {
 
+class ContextTree;
+
 // A predictor at work, with tables and scratch memory of its own: one for each thread.
 class Predictions {
  public:
@@ -18,6 +20,11 @@ class Predictions {
 
   // The logits (count, padded(vocab)) behind up to kMostContexts contexts; they stay until the next call.
   virtual const float* logits(const Key* contexts, int64_t count) = 0;
+  // The same, unrounded, of a predictor that computes in float64. The others return null.
+  virtual const double* wide_logits(const Key* contexts, int64_t count);
+  // The contexts of a predictor that looks at more symbols than a key holds. The others return null: their contexts are
+  // those of Predictor::append.
+  virtual ContextTree* own_contexts();
 };
 
 // A context is a key. Most hold their last `block` symbols, the newest in the lowest bits; where a predictor looks at
@@ -32,6 +39,7 @@ class Predictor {
   // Whether keys are something else than the last symbols.
   bool has_states() const { return has_states_; }
 
+  // The context with one symbol behind it. Throws std::logic_error where contexts belong to the predictions.
   Key append(Key context, uint32_t symbol) const {
     return has_states_ ? next_state(context, symbol) : (context << bits_ | symbol) & mask_;
   }

@@ -113,7 +113,8 @@ struct Softmax {
   bool without_end;  // leave symbol 0 out before the k likeliest are chosen
   double* scratch;   // (2, padded(vocab))
   Rows rows;
-  const uint32_t* row;  // (count): the row that each is written to
+  const uint32_t* row;                  // (count): the row that each is written to
+  const double* wide_logits = nullptr;  // (count, stride), read in place of `logits` where it is given
 };
 
 // Makes probabilities from logits, by the arithmetic of Softmax.
@@ -123,10 +124,11 @@ struct Probabilities {
   int64_t count;
   int64_t vocab;
   double temperature;
-  int64_t top_k;     // vocab where no symbol is left out
-  bool without_end;  // leave symbol 0 out before the k likeliest are chosen
-  double* scratch;   // (2, padded(vocab))
-  double* output;    // (count, vocab)
+  int64_t top_k;                        // vocab where no symbol is left out
+  bool without_end;                     // leave symbol 0 out before the k likeliest are chosen
+  double* scratch;                      // (2, padded(vocab))
+  double* output;                       // (count, vocab)
+  const double* wide_logits = nullptr;  // as in Softmax
 };
 
 // Shapes logits, as Softmax does, and sums up exp of them, for logarithms of probabilities:
@@ -143,6 +145,7 @@ struct LogTotals {
   float* shaped;        // (rows, stride): (logit - largest) / temperature, -inf for symbols that are left out
   double* total;        // (rows): the sum of exp(shaped)
   const uint32_t* row;  // (count): the row that each is written to
+  const double* wide_logits = nullptr;  // as in Softmax
 };
 
 // Makes rows of thresholds from cumulative probabilities, whose last is 1 exactly.

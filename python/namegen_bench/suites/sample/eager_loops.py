@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from namegen_ext.data import Vocabulary
+from namegen_ext.models import GPT
 
 _LONGEST = 64  # symbols
 
@@ -18,7 +19,7 @@ def one_at_a_time(model: nn.Module, vocabulary: Vocabulary, block_size: int, n: 
         context = [0] * block_size
         symbols: list[int] = []
         while len(symbols) < _LONGEST:
-            logits, _ = model(torch.tensor([context]))  # (1, V)
+            logits = _logits(model, torch.tensor([context]))  # (1, V)
             probabilities = torch.softmax(logits, dim=1)
             symbol = int(torch.multinomial(probabilities, 1))
             if symbol == 0:
@@ -34,13 +35,17 @@ def batched(model: nn.Module, vocabulary: Vocabulary, block_size: int, n: int) -
     """Draw n names together, one symbol of each in a step. Names that have ended leave the batch.
 
     It is written to be fast: a step has one forward pass, one softmax and one multinomial, and Python does nothing for
-    a single name until the end.
+    a single name until the end. A GPT keeps the keys and values of the symbols before, as long as they fit its block.
     """
     contexts = torch.zeros(n, block_size, dtype=torch.int64)  # (n, block_size)
     drawn = torch.zeros(n, _LONGEST, dtype=torch.int64)  # (n, longest)
     going_on = torch.arange(n)  # (m,): the names that have not ended
+    cache = model.new_cache() if isinstance(model, GPT) else None
     for position in range(_LONGEST):
-        logits, _ = model(contexts)  # (m, V)
+        if cache is not None and position < block_size:
+            logits = model.step(contexts[:, -1], cache)  # type: ignore[operator]  # (m, V)
+        else:
+            logits = _logits(model, contexts)  # (m, V)
         symbols = torch.multinomial(torch.softmax(logits, dim=1), 1)  # (m, 1)
         drawn[going_on, position] = symbols[:, 0]
         keep = symbols[:, 0] != 0  # (m,)
@@ -48,4 +53,12 @@ def batched(model: nn.Module, vocabulary: Vocabulary, block_size: int, n: int) -
         going_on = going_on[keep]
         if len(going_on) == 0:
             break
+        if cache is not None and position < block_size - 1:
+            cache.select(keep.nonzero()[:, 0])
     return [vocabulary.decode(row) for row in drawn.tolist()]
+
+
+def _logits(model: nn.Module, contexts: torch.Tensor) -> torch.Tensor:
+    """Ask the model: (m, block_size) -> (m, V)."""
+    logits: torch.Tensor = model.next_logits(contexts) if isinstance(model, GPT) else model(contexts)[0]
+    return logits

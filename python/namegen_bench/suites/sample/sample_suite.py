@@ -69,6 +69,12 @@ _CASES = (
         {STOCK: 10_000, ONE_AT_A_TIME: 20, PYTHON: 10_000, NODE: 20_000, NATIVE: 100_000},
         {(NATIVE, STOCK): 20},
     ),
+    SampleCase(
+        "gpt",
+        {"model": "gpt", "steps": 2000},
+        {STOCK: 2_000, ONE_AT_A_TIME: 20, PYTHON: 5_000, NATIVE: 100_000},
+        {(NATIVE, STOCK): 25},
+    ),
 )
 
 

@@ -76,17 +76,26 @@ def gpt_operations_per_step(model: GPT, tokens: Sequence[Tensor], targets: Seque
         targets: (B, block_size) of each, -1 where nothing is to be predicted.
 
     """
-    width, layers = model.embedding_dim, model.num_layers
-    total = 0.0
-    for rows, following in zip(tokens, targets, strict=True):
-        prefixes = distinct_prefixes(rows, following)
-        pairs = sum(count * length for length, count in enumerate(prefixes, start=1))
-        # Of a layer and a position: queries, keys and values 3, the output 1, and the network 4 + 4 times E * E.
-        dense = layers * 12 * width**2 + width * model.vocab_size
-        # Of a layer and a pair: the score sums E products, and E values are added up with their weight.
-        attention = layers * 2 * width
-        total += _PRODUCTS * (sum(prefixes) * dense + pairs * attention)
+    minibatches = [
+        distinct_prefixes(rows, following) for rows, following in zip(tokens, targets, strict=True)
+    ]
+    total = sum(_PRODUCTS * _gpt_multiplications(model, prefixes) for prefixes in minibatches)
     return total / len(tokens) + _UPDATE * _size(model)
+
+
+def gpt_forward_operations(model: GPT, prefixes: Sequence[int]) -> int:
+    """Count the operations that the logits behind distinct prefixes take, whose numbers are given for each length."""
+    return _FORWARD * _gpt_multiplications(model, prefixes)
+
+
+def _gpt_multiplications(model: GPT, prefixes: Sequence[int]) -> int:
+    width, layers = model.embedding_dim, model.num_layers
+    pairs = sum(count * length for length, count in enumerate(prefixes, start=1))
+    # Of a layer and a position: queries, keys and values 3, the output 1, and the network 4 + 4 times E * E.
+    dense = layers * 12 * width**2 + width * model.vocab_size
+    # Of a layer and a pair: the score sums E products, and E values are added up with their weight.
+    attention = layers * 2 * width
+    return sum(prefixes) * dense + pairs * attention
 
 
 def distinct_prefixes(tokens: Tensor, targets: Tensor) -> list[int]:

@@ -1,6 +1,7 @@
 // The GPT's forward pass over a piece of the forest, layer by layer.
 #include "engine/gpt/cpu/activations.h"
 #include "engine/gpt/cpu/gpt_passes.h"
+#include "engine/gpt/cpu/linear_rows.h"
 
 namespace namegen::cpu::NAMEGEN_ISA {
 namespace {
@@ -24,30 +25,6 @@ void normalise_embeddings(const GptParameters<T>& p, int64_t nodes, PieceMemory<
       normalise_rows<T>(p.norm(p.layout.embedding_norm), x, nodes, embed, m.embedded_xhat, m.embedded_rstd.data(), x);
   if (normed.data == x.data) return;
   for (int64_t r = 0; r < nodes; ++r) copy_row(normed.row(r), padded<T>(embed), x.row(r));
-}
-
-// store_at(row, column, value): the vectors of x @ weight + bias.
-template <class T, class Store>
-void linear_rows(const GptParameters<T>& p, const GptLinear& linear, const Rows<T>& x, int64_t count,
-                 const Store& store_at) {
-  const T* bias = linear.bias < 0 ? nullptr : p.values + linear.bias;
-  multiply_panels<T>(x, count, {linear.inputs, linear.outputs}, p.values + linear.weight,
-                     [=](int64_t r, int64_t column, auto nv, const Vec<T>* sums) {
-#pragma GCC unroll 4
-                       for (int v = 0; v < decltype(nv)::value; ++v) {
-                         const int64_t at = column + v * kWidth<T>;
-                         store_at(r, at, bias == nullptr ? sums[v] : sums[v] + load(bias + at));
-                       }
-                     });
-}
-
-template <class T>
-void add_linear_rows(const GptParameters<T>& p, const GptLinear& linear, const Rows<T>& x, int64_t count,
-                     const Rows<T>& sum) {
-  linear_rows(p, linear, x, count, [=](int64_t r, int64_t c, Vec<T> value) {
-    T* at = sum.row(r) + c;
-    store(at, load(at) + value);
-  });
 }
 
 template <class T>

@@ -34,12 +34,20 @@ inline void write_row(const double* cumulative, double total, int64_t vocab, con
   rows.last[row] = static_cast<int32_t>(passed_by_largest);
 }
 
-// Whether all numbers of a row are finite. The row is padded with zeros to whole vectors.
-inline bool all_finite(const float* x, int64_t count) {
-  constexpr int kLanes = kWidth<float>;
-  Vec<float> sum = {};  // of x - x: 0, or NaN
-  for (int64_t j = 0; j < count; j += kLanes) sum += load(x + j) - load(x + j);
-  return sum_lanes<float>(sum) == 0;
+// Copies a row of logits, which is padded with zeros to whole vectors. Returns whether all are finite.
+template <class T>
+inline bool copy_finite(const T* logits, int64_t count, double* x) {
+  Vec<T> sum = {};  // of logit - logit: 0, or NaN
+  for (int64_t j = 0; j < count; j += kWidth<T>) sum += load(logits + j) - load(logits + j);
+  for (int64_t j = 0; j < count; ++j) x[j] = logits[j];
+  return sum_lanes<T>(sum) == 0;
+}
+
+// Copies row i of a call's logits.
+template <class Parameters>
+inline bool copy_row_of(const Parameters& p, int64_t i, double* x) {
+  return p.wide_logits != nullptr ? copy_finite(p.wide_logits + i * p.stride, p.vocab, x)
+                                  : copy_finite(p.logits + i * p.stride, p.vocab, x);
 }
 
 inline double largest_of(const double* x, int64_t end) {
@@ -65,9 +73,7 @@ bool for_each_row(const Parameters& p, const Write& write) {
   const int64_t end = ceil_div(p.vocab, kLanes) * kLanes;
   for (int64_t j = p.vocab; j < end; ++j) x[j] = -infinity;
   for (int64_t i = 0; i < p.count; ++i) {
-    const float* logits = p.logits + i * p.stride;
-    if (!all_finite(logits, p.vocab)) return false;
-    for (int64_t j = 0; j < p.vocab; ++j) x[j] = logits[j];
+    if (!copy_row_of(p, i, x)) return false;
     if (p.without_end) x[0] = -infinity;
     const double largest = largest_of(x, end);
     if (p.top_k < p.vocab) keep_largest(x, p.vocab, p.top_k, weight);
@@ -96,9 +102,7 @@ bool log_totals(const sampling::LogTotals& p) {
   const int64_t end = ceil_div(p.vocab, kLanes) * kLanes;
   for (int64_t j = p.vocab; j < end; ++j) x[j] = -infinity;
   for (int64_t i = 0; i < p.count; ++i) {
-    const float* logits = p.logits + i * p.stride;
-    if (!all_finite(logits, p.vocab)) return false;
-    for (int64_t j = 0; j < p.vocab; ++j) x[j] = logits[j];
+    if (!copy_row_of(p, i, x)) return false;
     if (p.without_end) x[0] = -infinity;
     const double largest = largest_of(x, end);
     if (p.top_k < p.vocab) keep_largest(x, p.vocab, p.top_k, copy);

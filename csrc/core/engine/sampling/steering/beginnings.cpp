@@ -36,7 +36,7 @@ Beginnings::Beginnings(const std::shared_ptr<const Predictor>& predictor, Shapin
   require(most >= 1, "the start at least must be followed");
   ContextRows rows(predictor, shaping);
   std::priority_queue<Candidate, std::vector<Candidate>, LikeliestFirst> waiting;
-  waiting.push({1.0, 0, start_context(*predictor, prefix), 0, 0, -1});
+  waiting.push({1.0, 0, rows.start(prefix), 0, 0, -1});
   int64_t found = 1;
   std::vector<Candidate> taken;
   std::vector<Key> contexts;
@@ -64,7 +64,7 @@ Beginnings::Beginnings(const std::shared_ptr<const Predictor>& predictor, Shapin
         const int32_t next = automaton.after(candidate.state, symbol);
         const double probability = candidate.probability * probabilities_[own * vocab_ + symbol];
         if (next < 0 || probability == 0) continue;
-        const Key context = predictor->append(candidate.context, static_cast<uint32_t>(symbol));
+        const Key context = rows.append(candidate.context, static_cast<uint32_t>(symbol));
         waiting.push({probability, found++, context, next, candidate.length + 1, own * vocab_ + symbol});
       }
     }

@@ -5,12 +5,6 @@
 
 namespace namegen::sampling {
 
-Key start_context(const Predictor& predictor, const std::vector<int32_t>& prefix) {
-  Key context = 0;
-  for (int32_t symbol : prefix) context = predictor.append(context, static_cast<uint32_t>(symbol));
-  return context;
-}
-
 // Contexts are found breadth first. The start has a number of its own, which no letter leads to: what can be drawn
 // there differs from what can be drawn behind the same symbols elsewhere.
 std::shared_ptr<const ContextSet> ContextSet::reach(const std::shared_ptr<const Predictor>& predictor, Shaping shaping,
@@ -23,7 +17,7 @@ std::shared_ptr<const ContextSet> ContextSet::reach(const std::shared_ptr<const 
   set->vocab_ = vocab;
   ContextRows rows(predictor, shaping);
   Memo numbers(most);
-  std::vector<Key> contexts{start_context(*predictor, prefix)};
+  std::vector<Key> contexts{rows.start(prefix)};
   for (int64_t begin = 0; begin < static_cast<int64_t>(contexts.size());) {
     const auto found = static_cast<int64_t>(contexts.size());
     const int64_t count = begin == 0 ? 1 : std::min(Predictions::kMostContexts, found - begin);

@@ -33,7 +33,4 @@ class ContextSet {
   std::vector<uint32_t> next_;         // (size, vocab)
 };
 
-// The context of a name's start behind a prefix.
-Key start_context(const Predictor& predictor, const std::vector<int32_t>& prefix);
-
 }  // namespace namegen::sampling

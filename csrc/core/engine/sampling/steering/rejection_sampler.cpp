@@ -31,7 +31,6 @@ RejectionSampler::RejectionSampler(std::shared_ptr<const Predictor> predictor, S
       spelling_(std::move(spelling)),
       limits_(limits),
       kernels_(sampling_kernels()),
-      start_(start_context(*predictor_, spelling_.prefix)),
       cells_(spelling_, kRejectionBatch),
       contexts_(most_contexts(spelling_.vocab())),
       probabilities_(contexts_.most_rows() * spelling_.vocab()),
@@ -79,6 +78,12 @@ void RejectionSampler::draw(uint64_t seed, uint64_t first, int64_t count, std::s
 }
 
 void RejectionSampler::draw_batch(uint64_t seed, uint64_t first, int64_t count, std::string& text, const Poll& poll) {
+  if (context_rows_ == nullptr) context_rows_ = std::make_unique<ContextRows>(predictor_, shaping_);
+  if (context_rows_->forget_contexts()) {
+    contexts_.forget();
+    pairs_.forget();
+  }
+  start_ = context_rows_->start(spelling_.prefix);
   wanted_.resize(count);
   std::iota(wanted_.begin(), wanted_.end(), 0u);
   for (int64_t attempt = 0; !wanted_.empty() && attempt < limits_.tries; ++attempt) {
@@ -129,7 +134,7 @@ void RejectionSampler::try_once(uint64_t seed, uint64_t first, uint32_t attempt,
       cells_.put(slot, step, symbol);
       beginning_[going_on] = beginning_[i] < 0 ? -1 : beginnings_->child(beginning_[i], symbol);
       state_[going_on] = automaton_->after(state_[i], symbol);
-      context_[going_on] = predictor_->append(context_[i], symbol);
+      context_[going_on] = context_rows_->append(context_[i], symbol);
       slot_[going_on] = slot;
       place_[going_on] = place_[i];
       ++going_on;
@@ -181,7 +186,6 @@ void RejectionSampler::find_contexts(const Poll& poll) {
     if (contexts_.size() > before) missing_.push_back(context_[listed_[i]]);
   }
   const auto missing = static_cast<int64_t>(missing_.size());
-  if (context_rows_ == nullptr) context_rows_ = std::make_unique<ContextRows>(predictor_, shaping_);
   for (int64_t begin = 0; begin < missing; begin += Predictions::kMostContexts) {
     const int64_t n = std::min(Predictions::kMostContexts, missing - begin);
     double* output = probabilities_.data() + (known + begin) * spelling_.vocab();

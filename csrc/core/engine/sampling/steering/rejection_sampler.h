@@ -42,7 +42,7 @@ class RejectionSampler final : public Sampler {
   Limits limits_;
   const SamplingKernels& kernels_;
   std::unique_ptr<ContextRows> context_rows_;  // made when the first name is drawn
-  Key start_;
+  Key start_ = 0;                              // the context behind the prefix
   NameCells cells_;
   int64_t accepted_ = 0, tries_ = 0;
 
