@@ -31,7 +31,7 @@ def test_no_such_command(arguments: list[str], capsys: pytest.CaptureFixture[str
     assert cli.main(arguments) == 2
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
-    assert "expected a command: fit, train, sample, score, export, plot, lessons, reproduce, bench" in errors
+    assert "expected a command: fit, train, sample, export, score, plot, lessons, reproduce, bench" in errors
     assert all(argument in errors for argument in arguments)
 
 

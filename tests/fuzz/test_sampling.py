@@ -257,6 +257,7 @@ def test_any_arguments(name: str) -> None:
         words = (
             *arguments,
             "level",
+            "parameter",
             "embedding",
             "heads",
             "embed",

@@ -72,7 +72,7 @@ _CASES = (
     SampleCase(
         "gpt",
         {"model": "gpt", "steps": 2000},
-        {STOCK: 2_000, ONE_AT_A_TIME: 20, PYTHON: 5_000, NATIVE: 100_000},
+        {STOCK: 2_000, ONE_AT_A_TIME: 20, PYTHON: 5_000, NODE: 2_000, NATIVE: 100_000},
         {(NATIVE, STOCK): 25},
     ),
 )
