@@ -13,7 +13,8 @@ import pytest
 from namegen_ext.exporting.errors import ExportError
 from namegen_ext.exporting.export import target_of
 from namegen_ext.exporting.tensors import array_of, float_tensor, number_tensor
-from namegen_ext.generator import Generator, fit
+from namegen_ext.fit_names import fit
+from namegen_ext.generator import Generator
 
 from .conftest import KINDS
 
