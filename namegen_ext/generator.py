@@ -1,15 +1,11 @@
-"""From a list of names to new ones in two lines: ``fit(names).sample(20)``."""
+"""A trained model with its alphabet: draws names, scores them, is saved and exported."""
 
 from __future__ import annotations
 
 import importlib.util
-import io
-import math
-import numbers
 import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
@@ -18,31 +14,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from namegen_ext.data import (
-    DataError,
     ListFormat,
     Splits,
     Vocabulary,
-    WordList,
-    load_words,
     split_words,
 )
 from namegen_ext.data.categories import (
     category_of,
-    check_unmarked,
     letters_of,
     mark_of,
-    marked_words,
     parse_categories,
     without_mark,
 )
-from namegen_ext.data.prepared_words import prepare_words
+from namegen_ext.data.strings import as_strings
+from namegen_ext.models.model_sizes import block_size_of
 from namegen_ext.models.specs import MODELS
-from namegen_ext.options.block_size import fitted_block_size
-from namegen_ext.options.choices import FUSED_CHOICES
-from namegen_ext.options.recipes import BEST_RECIPE, DEFAULT_RECIPE, RECIPES
-from namegen_ext.options.run_settings import RunSettings
-from namegen_ext.options.train_options import TrainOptions, problem_with_categories
-from namegen_ext.runs.config import RunConfig, read_config, weights_sha256, words_sha256
+from namegen_ext.runs.config import RunConfig, read_config
 from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.losses import saved_losses
 from namegen_ext.runs.saved_model import SavedModel, read_saved_model
@@ -67,185 +54,6 @@ if TYPE_CHECKING:
 
     from namegen_ext.mix import GeneratorMix
 
-# The name of a word list that `fit` was given as an iterable.
-_GIVEN = "names"
-
-_FIT_PARAMETERS = (
-    "recipe",
-    "fused",
-    "device",
-    "progress",
-    "keep",
-    "patience",
-    "eval_every",
-    "column",
-    "count_column",
-    "category_column",
-    "comment",
-    "case",
-    "normalize",
-    "rare",
-)
-
-
-def fit(
-    names: Iterable[str] | Mapping[str, float] | Mapping[str, Iterable[str]] | str | os.PathLike[str],
-    *,
-    recipe: str | None = None,
-    fused: bool | str = False,
-    device: str = "cpu",
-    progress: bool = False,
-    keep: str = RunSettings.keep,
-    patience: int = RunSettings.patience,
-    eval_every: int = RunSettings.eval_every,
-    column: str | int | None = None,
-    count_column: str | int | None = None,
-    category_column: str | int | None = None,
-    comment: str | None = None,
-    case: str = ListFormat.case,
-    normalize: str = ListFormat.normalize,
-    rare: int = ListFormat.rare,
-    **options: Any,
-) -> Generator:
-    """Train a name generator.
-
-    Args:
-        names: the names, or an open text file with a name on each line; a mapping from names to how often each counts,
-            such as a `collections.Counter`; a mapping from categories to the names of each; or the name of a list
-            ("census", "surnames", "makemore"), or the path of a UTF-8 file with a name on each line or of a table
-            (.csv, .tsv), which gzip may have packed.
-        recipe: a named set of options, see `namegen_ext.training.RECIPES`. None takes "best", which finds the best
-            model for the names by itself; or "default", the lecture's perceptron, where an option says how a model is
-            to be trained.
-        fused: True or "auto" for the fastest kernels that can be had, "layers" or "step" for these and
-            nothing else, False for the stock torch.nn layers.
-        device: "cpu", "cuda" or "auto".
-        progress: whether to show the progress on standard output.
-        keep: "best" for the model that had the least dev loss at an evaluation, "last" for that of the last step.
-        patience: end once so many evaluations in a row brought no lower dev loss; 0 for never.
-        eval_every: evaluate on the dev names every so many steps, and before the first time after a half, a quarter
-            and so on of these, down to 100; 0 only at the end.
-        column: of a table, the name or the number (from 1) of the column with the names; None for the one called
-            "name" or the like, else the first.
-        count_column: of a table, the column with how often each name counts; None for once each.
-        category_column: of a table, the column with the category of each name; None for names without categories. One
-            model learns the names of all categories, and `Generator.sample` draws those of each.
-        comment: lines of a file that begin with this are passed over.
-        case: "lower" learns names in lower case; "title" does too, and draws them with capital initials.
-        normalize: the Unicode normal form that names are brought to: "none", "nfc" or "nfkc".
-        rare: leave out the names with a character that fewer names than this have.
-        options: the options of `namegen_ext.training.TrainOptions`, which are the flags of
-            ``python -m namegen_ext.train``: steps, seed, model, hidden_size, learning_rate and so on. They
-            take precedence over the recipe's.
-
-    Returns:
-        The trained generator.
-
-    Raises:
-        TypeError: an option does not exist, or names are not strings.
-        ValueError: an option, or the names, have a value that is not allowed; the message names it.
-        TrainingDivergedError: the loss is no longer finite.
-        ImportError: torch is not installed.
-
-    Example:
-        >>> generator = fit("census", steps=50, fused=True)
-        >>> generator
-        Generator(mlp, 12,297 parameters, 27 symbols, 50 steps on 4,130 names of 'census')
-
-    """
-    kept = (keep, patience, eval_every)
-    is_searched = kept == (RunSettings.keep, RunSettings.patience, RunSettings.eval_every)
-    asked_recipe, recipe = recipe, _recipe(recipe, options, is_searched=is_searched)
-    train_options = _train_options(recipe, options)
-    settings = _settings(keep=keep, patience=patience, eval_every=eval_every)
-    reading = ListFormat(
-        column=_column(column, "column"),
-        count_column=_column(count_column, "count_column"),
-        category_column=_column(category_column, "category_column"),
-        comment=comment,
-        case=case,
-        normalize=normalize,
-        rare=rare,
-    )
-    word_list = _word_list(names, reading)
-    if word_list.categories:
-        if asked_recipe is None and "model" not in options and MODELS[train_options.model].found:
-            recipe = DEFAULT_RECIPE
-            train_options = _train_options(recipe, options)
-        problem = problem_with_categories(train_options)
-        if problem is not None:
-            raise DataError(f"names with categories: {problem}")
-    train_options, block_notes = fitted_block_size(train_options, options, word_list.words)
-    if progress:
-        for note in (*word_list.notes, *block_notes):
-            print(note)
-    fused_choice = _fused_choice(fused)
-    needs_torch("training")
-    from namegen_ext.training.backends import choose_device
-
-    if MODELS[train_options.model].found:
-        return _fit_mixture(word_list, train_options, recipe, reading, progress, device)
-    from namegen_ext.training.progress import reporter_for
-    from namegen_ext.training.summary import describe_result
-    from namegen_ext.training.trainer import Trainer
-
-    trainer = Trainer(
-        word_list.words,
-        train_options,
-        weights=word_list.weights,
-        fused=fused_choice,
-        device=choose_device(device),
-        reporter=reporter_for(sys.stdout) if progress else None,
-        eval_every=settings.eval_every,
-        keep=settings.keep,
-        patience=settings.patience,
-    )
-    result = trainer.run()
-    vocabulary = trainer.corpus.vocabulary
-    config = RunConfig(
-        recipe=recipe,
-        options=train_options,
-        model_config=train_options.model_config(len(vocabulary), len(word_list.categories)),
-        vocabulary=vocabulary,
-        data_name=word_list.name,
-        data_source=word_list.source,
-        words_sha256=words_sha256(word_list.words),
-        weights_sha256=weights_sha256(word_list.weights),
-        reading=reading,
-        categories=word_list.categories,
-        fused=fused_choice,
-        device=device,
-        run=settings,
-    )
-    if progress:
-        print(describe_result(result))
-    generator = Generator(
-        result.model, config, word_list.words, steps=result.kept_step, weights=word_list.weights
-    )
-    generator._losses = {"train": result.train_loss, "dev": result.dev_loss, "test": result.test_loss}
-    return generator
-
-
-def _fit_mixture(
-    words: WordList, options: TrainOptions, recipe: str, reading: ListFormat, progress: bool, device: str
-) -> Generator:
-    from namegen_ext.training.backends import choose_device
-
-    chosen = choose_device(device)
-    from namegen_ext.fitting.mixture_run import fit_mixture, mixture_summary
-    from namegen_ext.fitting.report import describe_search
-
-    tell = (lambda what, share: print(f"{share:4.0%}  {what}")) if progress else (lambda what, share: None)
-    fitted = fit_mixture(words, options, recipe=recipe, reading=reading, progress=tell)
-    if progress:
-        print(describe_search(fitted.search))
-    model = fitted.search.model.to(chosen)
-    steps = fitted.search.steps
-    generator = Generator(model, fitted.config, words.words, steps=steps, weights=words.weights)
-    generator.summary = mixture_summary(fitted, samples=())
-    generator._losses = dict(fitted.search.losses)
-    return generator
-
 
 def load(run_dir: str | os.PathLike[str], device: str = "cpu") -> Generator:
     """Load a run directory, wherever it was moved to: what training or `Generator.save` wrote.
@@ -259,8 +67,9 @@ def load(run_dir: str | os.PathLike[str], device: str = "cpu") -> Generator:
         ImportError: torch is needed, for another device than the CPU, and is not installed.
 
     Example:
+        >>> import namegen_ext
         >>> import tempfile
-        >>> generator = fit("census", steps=5)
+        >>> generator = namegen_ext.fit("census", steps=5)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     generator.save(folder)
         ...     load(folder).sample(10, seed=1) == generator.sample(10, seed=1)
@@ -288,11 +97,13 @@ class Generator:
         vocabulary: the symbols of names.
         steps: as given.
         categories: the names of the categories of its list; none where it has none.
+        losses: of "train", "dev" and "test" names, in nats per character, as far as they are known.
         summary: of a mixture that `fit` has just found, what summary.json tells of it: what was tried, and the losses
             of before it was trained on all names; else None.
 
     Example:
-        >>> generator = fit(["anna", "ben", "cleo", "dan", "eva", "finn", "gail"], steps=5)
+        >>> import namegen_ext
+        >>> generator = namegen_ext.fit(["anna", "ben", "cleo", "dan", "eva", "finn", "gail"], steps=5)
         >>> names = generator.sample(3, seed=1, prefix="b")
         >>> len(names), generator.steps, len(generator.splits.train)
         (3, 5, 5)
@@ -326,8 +137,7 @@ class Generator:
         # The model is built from the first when it is asked for. Until then names are drawn from the second.
         self._saved: SavedModel | None = None
         self._network: Predictor | None = None
-        # In nats per character, by the names of the splits: what a page says of the model.
-        self._losses: dict[str, float | None] = {}
+        self.losses: dict[str, float | None] = {}
         self._saved_scorer: Scorer | None = None  # of a model that is only read, and so stays as it is
 
     @cached_property
@@ -363,8 +173,9 @@ class Generator:
             ValueError: they cannot be mixed; the message says why.
 
         Example:
-            >>> first = fit(["anna", "ben", "cleo", "dan", "eva", "finn"], steps=5)
-            >>> second = fit(["xu", "yi", "zoe", "xi", "yu", "zo"], steps=5)
+            >>> import namegen_ext
+            >>> first = namegen_ext.fit(["anna", "ben", "cleo", "dan", "eva", "finn"], steps=5)
+            >>> second = namegen_ext.fit(["xu", "yi", "zoe", "xi", "yu", "zo"], steps=5)
             >>> mixed = Generator.mix([(first, 0.7), (second, 0.3)])
             >>> len(mixed.sample(10, seed=1)), mixed.nearest("zoey")
             (10, ('zoe', 1))
@@ -412,7 +223,7 @@ class Generator:
         generator._set_up(config, words, saved.step, weights)
         generator._saved = saved
         generator._network = saved_predictor(saved.layout, saved.arrays)
-        generator._losses = saved_losses(directory)
+        generator.losses = saved_losses(directory)
         return generator
 
     @classmethod
@@ -423,7 +234,7 @@ class Generator:
 
         run = load_run(path, choose_device(device))
         generator = cls(run.model, run.config, run.words, steps=run.step, weights=run.weights)
-        generator._losses = saved_losses(RunDirectory(Path(path)))
+        generator.losses = saved_losses(RunDirectory(Path(path)))
         return generator
 
     @property
@@ -502,7 +313,8 @@ class Generator:
             ImportError: ``max_similarity`` is given, and rapidfuzz is not installed.
 
         Example:
-            >>> generator = fit(["anna", "ben", "cleo", "dan", "eva", "finn", "gail"], steps=5)
+            >>> import namegen_ext
+            >>> generator = namegen_ext.fit(["anna", "ben", "cleo", "dan", "eva", "finn", "gail"], steps=5)
             >>> names = generator.sample(50, seed=1, suffix="n", min_length=2, max_length=5)
             >>> {name[-1] for name in names}, max(map(len, names)) <= 5
             ({'n'}, True)
@@ -655,13 +467,14 @@ class Generator:
             ImportError: ``nearest``, and rapidfuzz is not installed.
 
         Example:
-            >>> generator = fit(["anna", "ben", "cleo", "dan", "eva", "finn", "gail"], steps=5)
+            >>> import namegen_ext
+            >>> generator = namegen_ext.fit(["anna", "ben", "cleo", "dan", "eva", "finn", "gail"], steps=5)
             >>> row = generator.score(["hanna", "xy"])[1]
             >>> row["nll"], row["unknown"], row["nearest"], row["distance"]
             (inf, 'x', 'ben', 3)
 
         """
-        names = _as_strings(names)
+        names = as_strings(names)
         if classify and not self.categories:
             raise ValueError("classify is for a list with categories, but this run's list has none")
         scores = self._scorer(category).score(names, nearest=nearest)
@@ -728,7 +541,7 @@ class Generator:
             SamplingError: the model's logits are not all finite.
 
         """
-        return self._scorer().score(_as_strings(names), nearest=False).percentile.tolist()
+        return self._scorer().score(as_strings(names), nearest=False).percentile.tolist()
 
     def nearest(self, name: str) -> tuple[str, int]:
         """Find the name of its list that is nearest to a given one, and their edit distance.
@@ -740,7 +553,7 @@ class Generator:
             ImportError: rapidfuzz is not installed.
 
         """
-        (found,), (distance,) = self._scorer().near.find(_as_strings([name]))
+        (found,), (distance,) = self._scorer().near.find(as_strings([name]))
         return found, distance
 
     def _scorer(self, category: str | Mapping[str, float] | None = None) -> Scorer:
@@ -777,7 +590,7 @@ class Generator:
             nlls = symbol_nlls(
                 part.model,
                 len(part.vocabulary),
-                int(part.model.block_size),  # type: ignore[arg-type]
+                block_size_of(part.model),
                 sequences=MODELS[self.config.options.model].sequences,
                 shaping=shaping,
                 drawn=drawn,
@@ -795,7 +608,7 @@ class Generator:
             ValueError: there are no names, or one has a letter that the model does not know.
 
         """
-        words = [self.config.reading.as_learnt(name) for name in _as_strings(names)]
+        words = [self.config.reading.as_learnt(name) for name in as_strings(names)]
         if not words:
             raise ValueError("names must hold a name at least, but got none")
         if self.categories:
@@ -855,18 +668,25 @@ class Generator:
             ImportError: torch is needed, for "onnx" and "pt2", and is not installed.
 
         Example:
+            >>> import namegen_ext
             >>> import tempfile
-            >>> generator = fit(["anna", "ben", "cleo", "dan", "eva", "finn", "gail"], steps=5)
+            >>> generator = namegen_ext.fit(["anna", "ben", "cleo", "dan", "eva", "finn", "gail"], steps=5)
             >>> with tempfile.TemporaryDirectory() as folder:
             ...     [path.name for path in generator.export(Path(folder) / "names.mjs", to="js")]
             ['names.mjs', 'names.d.mts']
 
         """
         from namegen_ext.exporting.document import Exported
+        from namegen_ext.exporting.errors import ExportError
         from namegen_ext.exporting.export import OF_MODULES, export_document, export_module, target_of
 
         path = Path(path)
         to = target_of(path, to)
+        if self.categories:
+            raise ExportError(
+                "the list has categories, whose models cannot be exported yet:"
+                " train a model on the names of one category"
+            )
         if to in OF_MODULES:
             return export_module(self.model, path, to)
         exported = Exported(
@@ -877,7 +697,7 @@ class Generator:
             num_values=self._num_values(),
             steps=self.steps,
             max_length=self.max_length,
-            losses=self._losses,
+            losses=self.losses,
         )
         return export_document(exported, path, to)
 
@@ -917,111 +737,3 @@ def needs_torch(what: str) -> None:
     """
     if importlib.util.find_spec("torch") is None:
         raise ImportError(f"{what} needs torch, which is not installed: pip install torch", name="torch")
-
-
-# What may be asked of the search for a model, and leaves open which one it is.
-_OF_SEARCHES = {"seed", "split_seed", "split", "budget", "refit"}
-
-
-def _recipe(recipe: str | None, options: dict[str, Any], *, is_searched: bool) -> str:
-    if recipe is not None:
-        return recipe
-    model = options.get("model")
-    is_open = is_searched and _OF_SEARCHES.issuperset(options.keys() - {"model"})
-    return BEST_RECIPE if model == "mixture" or (model is None and is_open) else DEFAULT_RECIPE
-
-
-def _train_options(recipe: str, options: dict[str, Any]) -> TrainOptions:
-    known = [field.name for field in fields(TrainOptions)]
-    for name in options:
-        if name not in known:
-            expected = ", ".join([*_FIT_PARAMETERS, *known])
-            raise TypeError(f"fit() got an unknown option {name!r}; the options are {expected}")
-    if recipe not in RECIPES:
-        raise ValueError(f"recipe must be one of {', '.join(RECIPES)}, but got {recipe!r}")
-    if recipe == BEST_RECIPE:
-        options = {"refit": True, **options}
-    options = {name: 0.0 if name == "budget" and value is None else value for name, value in options.items()}
-    if isinstance(options.get("budget"), int) and not isinstance(options["budget"], bool):
-        options["budget"] = float(options["budget"])
-    return RECIPES[recipe].train_options(options)
-
-
-def _settings(**settings: Any) -> RunSettings:
-    """Check the settings of a run as those of config.json are checked."""
-    return RunSettings.from_json({**RunSettings().to_json(), **settings})
-
-
-def _fused_choice(fused: bool | str) -> str | None:
-    if isinstance(fused, bool):
-        return "auto" if fused else None
-    if fused not in FUSED_CHOICES:
-        raise ValueError(f"fused must be True, False or one of {', '.join(FUSED_CHOICES)}, but got {fused!r}")
-    return fused
-
-
-def _column(column: str | int | None, name: str) -> str | None:
-    if isinstance(column, int) and not isinstance(column, bool):
-        return str(column)
-    if column is not None and not isinstance(column, str):
-        raise TypeError(f"{name} must be the name of a column or its number from 1, but got {column!r}")
-    return column
-
-
-def _word_list(
-    names: Iterable[str] | Mapping[str, float] | Mapping[str, Iterable[str]] | str | os.PathLike[str],
-    reading: ListFormat,
-) -> WordList:
-    if isinstance(names, (str, os.PathLike)):
-        return load_words(names, reading)
-    if reading.is_table or reading.comment is not None:
-        which = "column" if reading.column is not None else "count_column"
-        which = which if reading.is_table else "comment"
-        raise ValueError(f"{which} is for names in a file, expected a path with it, but got {type(names)}")
-    if isinstance(names, io.TextIOBase):  # its lines are meant
-        names = [name for line in names if (name := line.strip())]
-    categories: tuple[str, ...] = ()
-    if isinstance(names, Mapping) and names and all(map(_is_list, names.values())):
-        of_words = [(category, word) for category, own in names.items() for word in _as_strings(own)]  # type: ignore[arg-type]
-        words, categories = marked_words(
-            [word for _, word in of_words], [str(category) for category, _ in of_words], "names"
-        )
-    else:
-        words = _as_strings(names)
-        check_unmarked(words, "names")
-    if len(set(words)) < 2:
-        raise DataError(f"names must hold at least two distinct names, but got {len(set(words))}")
-    if "" in words:
-        raise DataError(f"names must not be empty, but names[{words.index('')}] is")
-    if all(word.endswith("\n") for word in words):
-        raise DataError(
-            f"names must not end with a line feed, but names[0] is {words[0]!r}; of the lines of a file, give the path"
-            " or the open text file"
-        )
-    weights = _as_weights(names) if isinstance(names, Mapping) and not categories else None  # type: ignore[arg-type]
-    words, weights, notes = prepare_words(words, weights, reading, "names")
-    return WordList(_GIVEN, words, "given to fit", words_sha256(words), weights, notes, categories)
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, str | bytes)
-
-
-def _as_weights(names: Mapping[str, float]) -> list[float]:
-    weights = []
-    for name, count in names.items():
-        is_number = isinstance(count, numbers.Real) and not isinstance(count, bool)
-        if not is_number or not 0 <= float(count) < math.inf:
-            raise DataError(f"the counts of names must be numbers of at least 0, but {name!r} has {count!r}")
-        weights.append(float(count))
-    return weights
-
-
-def _as_strings(names: Iterable[str]) -> list[str]:
-    if isinstance(names, str):
-        raise TypeError(f"names must be a list of strings, but got the string {names!r}")
-    words = list(names)
-    for word in words:
-        if not isinstance(word, str):
-            raise TypeError(f"names must be strings, but got {word!r}")
-    return words

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from typing import Any, Protocol
 
 from namegen_ext.data import ListFormat, Splits, Vocabulary
+from namegen_ext.data.strings import as_strings
 from namegen_ext.sampling.categories import Part, iter_mixed_names
 from namegen_ext.sampling.shaping import Shaping
 from namegen_ext.sampling.stream import NameStream
@@ -126,15 +127,15 @@ class GeneratorMix:
 
     def score(self, names: Iterable[str], *, nearest: bool = True) -> Scores:
         """Tell how likely names are under the mixture; see `Generator.score`."""
-        return self._scorer.score(_as_strings(names), nearest=nearest)
+        return self._scorer.score(as_strings(names), nearest=nearest)
 
     def rank(self, names: Iterable[str]) -> list[float]:
         """Compare names with the training names of all generators; see `Generator.rank`."""
-        return self._scorer.score(_as_strings(names), nearest=False).percentile.tolist()
+        return self._scorer.score(as_strings(names), nearest=False).percentile.tolist()
 
     def nearest(self, name: str) -> tuple[str, int]:
         """Find the nearest name of all lists; see `Generator.nearest`."""
-        (found,), (distance,) = self._scorer.near.find(_as_strings([name]))
+        (found,), (distance,) = self._scorer.near.find(as_strings([name]))
         return found, distance
 
     def _draw(self, n: int, **options: Any) -> NameStream:
@@ -164,13 +165,3 @@ class GeneratorMix:
 
     def __repr__(self) -> str:
         return f"GeneratorMix({', '.join(f'{weight:g} of {part!r}' for part, weight in self._parts)})"
-
-
-def _as_strings(names: Iterable[str]) -> list[str]:
-    if isinstance(names, str):
-        raise TypeError(f"names must be a list of strings, but got the string {names!r}")
-    words = list(names)
-    for word in words:
-        if not isinstance(word, str):
-            raise TypeError(f"names must be strings, but got {word!r}")
-    return words

@@ -16,7 +16,8 @@ import torch
 
 import namegen_ext
 from namegen_ext.data import DataError
-from namegen_ext.generator import Generator, fit
+from namegen_ext.fit_names import fit
+from namegen_ext.generator import Generator
 from namegen_ext.sampling import SamplingError
 from namegen_ext.steering import Constraints
 from namegen_ext.training import RunError

@@ -163,13 +163,14 @@ def parse_categories(
 
 
 def _weight(weight: object, name: str, what: str) -> float:
-    is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
-    if isinstance(weight, str) and re.fullmatch(
-        r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*", weight
+    number = None
+    if (isinstance(weight, (int, float)) and not isinstance(weight, bool)) or (
+        isinstance(weight, str)
+        and re.fullmatch(r"\s*([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*", weight)
     ):
-        weight, is_number = float(weight), True
-    if not is_number or not 0 <= float(weight) <= 1:  # type: ignore[arg-type]
+        number = float(weight)
+    if number is None or not 0 <= number <= 1:
         raise ValueError(
             f"{what} must have weights from 0 to 1 such as {name}:0.7, but got {shorten(str(weight))}"
         )
-    return float(weight)  # type: ignore[arg-type]
+    return number

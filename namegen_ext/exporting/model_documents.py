@@ -127,7 +127,24 @@ def continuation_counts(vocab_size: int, arrays: Arrays) -> NDArray[np.int64]:
     return np.where(is_longest, np.ceil(arrays["pair_count"]).astype(np.int64), in_longer)
 
 
+# The form of a GPT that the format has. Models of before there were others have none of these keys.
+_GPT_FORM = {
+    "norm": "layer",
+    "activation": "gelu",
+    "biases": True,
+    "final_norm": True,
+    "embedding_norm": False,
+}
+
+
 def _gpt(config: Mapping[str, Any], arrays: Arrays) -> dict[str, Any]:
+    for option, expected in _GPT_FORM.items():
+        if config.get(option, expected) != expected:
+            raise ExportError(
+                f"the gpt's {option} must be {expected!r} for html, js and json, but is {config[option]!r}:"
+                " onnx and pt2 take it"
+            )
+
     def linear(name: str) -> dict[str, Any]:
         return {
             "weight": float_tensor(arrays[f"{name}.weight"]),

@@ -13,6 +13,7 @@ from namegen_ext.engine import StepEngine
 from namegen_ext.engine.evaluation import distinct_contexts
 from namegen_ext.fitting.held_out import Examples
 from namegen_ext.models import build_model
+from namegen_ext.models.model_sizes import block_size_of, vocab_size_of
 from namegen_ext.options.schedules import Schedule
 from namegen_ext.training.minibatches import MinibatchIndices
 
@@ -89,7 +90,7 @@ def train_network(
     decay = min(_MOST_DECAY, 2 * _DECAY_OF_A_RUN / (learning_rate * steps))
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=_BETAS, weight_decay=decay)
     engine = StepEngine(model, optimizer)
-    tokens = examples.last(int(model.block_size))  # type: ignore[arg-type]
+    tokens = examples.last(block_size_of(model))
     indices = MinibatchIndices(seed, len(examples.targets), batch_size, examples.weights)
     schedule = Schedule("cosine", learning_rate, 0.0, steps)
     model.train()
@@ -104,8 +105,8 @@ def train_network(
 def predict(model: nn.Module, examples: Examples) -> Tensor:
     """Compute the log-probabilities behind each context: (n, V) float32."""
     model.eval()
-    tokens = examples.last(int(model.block_size))  # type: ignore[arg-type]
-    vocab_size = int(model.vocab_size)  # type: ignore[arg-type]
+    tokens = examples.last(block_size_of(model))
+    vocab_size = vocab_size_of(model)
     contexts, numbers = distinct_contexts(tokens, vocab_size)  # (m, block_size), (n,)
     logits = [model(chunk)[0] for chunk in contexts.split(_PREDICTED)]  # (chunk, V)
     return torch.cat(logits).float().log_softmax(dim=1)[numbers]  # (n, V)

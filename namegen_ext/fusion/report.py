@@ -80,14 +80,16 @@ class FusionReport:
         if not self.sites:
             return "nothing to fuse: the model has no layer"
         headline = f"{_count(fused)} fused, {_count(skipped)} skipped" if fused else "nothing was fused"
-        # A deep model repeats itself, so neighbouring sites that are alike share a line.
+        # A deep model repeats itself, so sites that are alike share a line: fused ones where they are neighbours.
         lines = [
             f"  fused    {_names(alike)}: {layers} -> {kind}"
             for (layers, kind), alike in groupby(fused, key=lambda site: (site.layers, site.kind))
         ]
+        reasons: dict[tuple[str, str | None], list[Site]] = {}
+        for site in skipped:
+            reasons.setdefault((site.layers, site.reason), []).append(site)
         lines += [
-            f"  skipped  {_names(alike)}: {layers}: {reason}"
-            for (layers, reason), alike in groupby(skipped, key=lambda site: (site.layers, site.reason))
+            f"  skipped  {_names(alike)}: {layers}: {reason}" for (layers, reason), alike in reasons.items()
         ]
         return "\n".join([headline, *lines])
 

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from namegen_ext.models.model_sizes import block_size_of
+
 
 class ConditionedModel(nn.Module):
     """Predicts the next letter of a name of one category.
@@ -27,7 +29,7 @@ class ConditionedModel(nn.Module):
         self.base = base
         self.mark = mark
         self.vocab_size = num_letters
-        self.block_size = int(base.block_size) - 1  # type: ignore[arg-type]
+        self.block_size = block_size_of(base) - 1
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Compute logits (N, V) of the next letters, for contexts (N, block_size) int64."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from namegen_ext.models import known_names
 from namegen_ext.models.arguments import check_sizes
 from namegen_ext.models.build import build_model
+from namegen_ext.models.model_sizes import block_size_of
 from namegen_ext.models.number_of_values import number_of_values
 from namegen_ext.models.specs import MODELS
 
@@ -192,7 +193,7 @@ def _build_component(
         known = ", ".join(model for model in MODELS if model != Mixture.name)
         raise ValueError(f"a component's name must be one of {known}, but got {name!r}")
     component = build_model(name, {"vocab_size": vocab_size, **options}, generator)
-    if int(component.block_size) > block_size:  # type: ignore[arg-type]
+    if block_size_of(component) > block_size:
         raise ValueError(
             f"block_size must be at least that of each component, but got {block_size} and {name} with"
             f" {component.block_size}"
@@ -208,7 +209,7 @@ def _component_config(component: nn.Module) -> dict[str, Any]:
 
 def component_log_probabilities(component: nn.Module, tokens: Tensor) -> Tensor:
     """Ask one model: tokens (n, block_size or more) -> log-probabilities (n, V), float64."""
-    own = tokens[:, tokens.shape[1] - int(component.block_size) :]  # type: ignore[arg-type]  # (n, its block_size)
+    own = tokens[:, tokens.shape[1] - block_size_of(component) :]  # (n, its block_size)
     # A model over sequences tells by itself where in a context the word begins.
     output = getattr(component, "next_logits", component)(own)
     logits = output[0] if isinstance(output, tuple) else output  # (n, V)

@@ -19,6 +19,7 @@ from namegen_ext.models.count_model import CountModel
 from namegen_ext.models.gpt import GPT
 from namegen_ext.models.layouts import GPT_NORM_EPS, CountsLayout, GptLayout, model_layout
 from namegen_ext.models.mixture import Mixture
+from namegen_ext.models.model_sizes import block_size_of
 from namegen_ext.models.ngram import ContextNumber
 from namegen_ext.models.plain_gpt import check_plain_gpt
 from namegen_ext.nn.plain_calls import stock_class
@@ -49,7 +50,7 @@ def read_predictor(direct: ModelDistribution) -> Predictor:
         _check_untouched(model, ConditionedModel)
         base = model.base
         marked = max(model.mark + 1, int(getattr(base, "vocab_size", 0)))
-        read = read_predictor(ModelDistribution(base, marked, int(base.block_size), direct.shaping))  # type: ignore[arg-type]
+        read = read_predictor(ModelDistribution(base, marked, block_size_of(base), direct.shaping))
         return conditioned_predictor(read, model.mark, model.vocab_size)
     if isinstance(model, GPT):
         return _gpt(model, direct)
@@ -75,7 +76,7 @@ def _component(model: nn.Module, direct: ModelDistribution) -> Network | Counts 
     if isinstance(model, CountModel):
         _check_untouched(model)
         return _counts(model)
-    block_size = int(model.block_size)  # type: ignore[arg-type]
+    block_size = block_size_of(model)
     alone = ModelDistribution(model, direct.vocab_size, block_size, direct.shaping)
     return _gpt(model, alone) if isinstance(model, GPT) else read_network(alone)
 

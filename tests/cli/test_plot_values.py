@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from flag_values import Values, check_refused, check_taken, flags_of, paths, switch, told_as_wrong, whole
 
-from namegen_ext.generator import fit
+from namegen_ext.fit_names import fit
 from namegen_ext.plot import _build_parser, main
 
 # A flag that is added needs its values here.

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from namegen_ext.generator import Generator, fit
+from namegen_ext.fit_names import fit
+from namegen_ext.generator import Generator
 from namegen_ext.sample import main
 
 COMMAND = [sys.executable, "-m", "namegen_ext.sample"]

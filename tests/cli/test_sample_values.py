@@ -22,7 +22,7 @@ from flag_values import (
     whole,
 )
 
-from namegen_ext.generator import fit
+from namegen_ext.fit_names import fit
 from namegen_ext.sample import _build_parser, main
 
 NAMES = [a + b + c for a in "bdkl" for b in ("a", "eo") for c in ("na", "ris", "tta")]

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from namegen_ext.cli.main import main
-from namegen_ext.generator import Generator, fit
+from namegen_ext.fit_names import fit
+from namegen_ext.generator import Generator
 
 NAMES = [a + b + c for a in "bdklmn" for b in ("a", "eo", "o") for c in ("na", "ris", "l", "tta")]
 

@@ -17,7 +17,7 @@ from flag_values import (
     told_as_wrong,
 )
 
-from namegen_ext.generator import fit
+from namegen_ext.fit_names import fit
 from namegen_ext.score import _build_parser, main
 
 NAMES = [a + b + c for a in "bdkl" for b in ("a", "eo") for c in ("na", "ris", "tta")]

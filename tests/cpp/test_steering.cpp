@@ -163,8 +163,8 @@ void test_names(std::mt19937& generator) {
             has_prefix ? std::vector<int32_t>{1, static_cast<int32_t>(vocab - 1)} : std::vector<int32_t>{};
         const Shaping shaping{0.9, vocab};
         const Spelling spelling = letters(vocab, prefix, 20);
-        const Key start = ContextRows(network, shaping).start(prefix);
         Definition definition{network, *automaton, ContextRows(network, shaping), has_prefix, {}};
+        const Key start = definition.rows.start(prefix);
         const uint64_t seed = generator(), first = 0xfffffff0u;  // the numbers of samples pass 2^32
 
         const auto contexts = ContextSet::reach(network, shaping, prefix, 1 << 20, kNoPoll);

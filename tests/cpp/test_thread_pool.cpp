@@ -21,6 +21,13 @@ using threads::ThreadPool;
 
 namespace {
 
+// AddressSanitizer's allocator has locks that another thread may hold at the moment of a fork, and its child then waits
+// for them for ever. Without the sanitizer the C library takes such locks before it forks.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kMayForkWhileBusy = false;
+#else
+constexpr bool kMayForkWhileBusy = true;
+#endif
 #if defined(__SANITIZE_THREAD__)
 constexpr bool kMayFork = false;  // ThreadSanitizer ends a child that starts threads
 #else
@@ -142,6 +149,7 @@ void test_forks() {
   check_each_task_once(pool, 10, 3);
   check(&pool == &ThreadPool::shared(), "the parent keeps its pool");
 
+  if (!kMayForkWhileBusy) return;
   // While another thread is served.
   std::atomic<bool> done = false;
   std::thread other([&] {

@@ -13,6 +13,7 @@ import pytest
 from namegen_ext.exporting.errors import ExportError
 from namegen_ext.exporting.export import target_of
 from namegen_ext.exporting.tensors import array_of, float_tensor, number_tensor
+from namegen_ext.fit_names import fit
 from namegen_ext.generator import Generator
 
 from .conftest import KINDS
@@ -131,3 +132,24 @@ def test_the_ending_says_what_is_written() -> None:
         target_of(Path("a.html"), "exe")
     with pytest.raises(ExportError, match=r"'a\.txt'"):
         target_of(Path("a.txt"), None)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("norm", "rms"), ("activation", "relu"), ("biases", False), ("embedding_norm", True)],
+)
+def test_forms_of_the_gpt_that_the_format_lacks_are_refused(
+    option: str, value: Any, words: list[str], tmp_path: Path
+) -> None:
+    sizes = {"block_size": 6, "embedding_dim": 8, "num_layers": 1, "num_heads": 1, "steps": 1}
+    generator = fit(words, model="gpt", **sizes, **{option: value})
+    with pytest.raises(ExportError, match=f"the gpt's {option} must be"):
+        generator.export(tmp_path / "names.json")
+
+
+def test_models_of_categories_are_refused(words: list[str], tmp_path: Path) -> None:
+    generator = fit({"elf": words[:100], "dwarf": words[100:]}, model="mlp", steps=1)
+    for to in ("json", "html", "onnx"):
+        with pytest.raises(ExportError, match="the list has categories"):
+            generator.export(tmp_path / f"names.{to}")
+    assert list(tmp_path.iterdir()) == []

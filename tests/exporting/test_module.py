@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from namegen_ext.exporting.web_bundle import LIBRARY, types_path, web_text
-from namegen_ext.generator import Generator, fit
+from namegen_ext.fit_names import fit
+from namegen_ext.generator import Generator
 
 from .conftest import KINDS, run_node
 

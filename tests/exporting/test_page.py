@@ -12,7 +12,8 @@ import pytest
 
 from namegen_ext.data import load_words
 from namegen_ext.exporting.packing import ALPHABET
-from namegen_ext.generator import Generator, fit
+from namegen_ext.fit_names import fit
+from namegen_ext.generator import Generator
 
 _BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 _PHONE, _DESKTOP = {"width": 360, "height": 780}, {"width": 1280, "height": 900}

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from namegen_ext.data import load_words
-from namegen_ext.generator import Generator, fit
+from namegen_ext.fit_names import fit
+from namegen_ext.generator import Generator
 from namegen_reference.exported import Exported
 
 from .conftest import KINDS

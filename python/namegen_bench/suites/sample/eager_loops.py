@@ -40,10 +40,11 @@ def batched(model: nn.Module, vocabulary: Vocabulary, block_size: int, n: int) -
     contexts = torch.zeros(n, block_size, dtype=torch.int64)  # (n, block_size)
     drawn = torch.zeros(n, _LONGEST, dtype=torch.int64)  # (n, longest)
     going_on = torch.arange(n)  # (m,): the names that have not ended
-    cache = model.new_cache() if isinstance(model, GPT) else None
+    gpt = model if isinstance(model, GPT) else None
+    cache = None if gpt is None else gpt.new_cache()
     for position in range(_LONGEST):
-        if cache is not None and position < block_size:
-            logits = model.step(contexts[:, -1], cache)  # type: ignore[operator]  # (m, V)
+        if gpt is not None and cache is not None and position < block_size:
+            logits = gpt.step(contexts[:, -1], cache)  # (m, V)
         else:
             logits = _logits(model, contexts)  # (m, V)
         symbols = torch.multinomial(torch.softmax(logits, dim=1), 1)  # (m, 1)

@@ -20,7 +20,7 @@ from namegen_bench.measuring.floor import Rates
 from namegen_bench.measuring.settings import Settings
 from namegen_bench.measuring.timing import measure
 from namegen_bench.names import NATIVE, SAMPLE, STOCK
-from namegen_ext.generator import fit
+from namegen_ext.fit_names import fit
 
 _IMPORT_TORCH = (sys.executable, "-c", "import torch")
 _SAMPLE = (sys.executable, "-m", "namegen_ext.sample")
