@@ -7,7 +7,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from setuptools import Extension, find_packages, setup
+from setuptools import Extension, find_namespace_packages, find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "python" / "build_support"))
@@ -61,7 +61,8 @@ setup(
     ],
     # The plain-Python references and the lessons live apart from the package, under names of their own.
     packages=[
-        *find_packages(include=["namegen_ext", "namegen_ext.*"]),
+        # Folders of files without Python, such as the exported page, are packages to setuptools.
+        *find_namespace_packages(include=["namegen_ext", "namegen_ext.*"], exclude=["*.__pycache__"]),
         *find_packages("python", include=["namegen_reference", "namegen_reference.*"]),
         *find_packages("python", include=["namegen_bench", "namegen_bench.*"]),
         "namegen_lessons",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from namegen_ext._native.build_info import build_info
     from namegen_ext.fit_names import fit
     from namegen_ext.fusion.fuse import fuse, unfuse
-    from namegen_ext.fusion.report import FusionReport, Site
+    from namegen_ext.fusion.fusion_report import FusionReport, Site
     from namegen_ext.generator import Generator, load
 else:
     __getattr__, __dir__ = lazy_exports(
@@ -26,7 +26,7 @@ else:
         {
             "namegen_ext._native.build_info": ("build_info",),
             "namegen_ext.fusion.fuse": ("fuse", "unfuse"),
-            "namegen_ext.fusion.report": ("FusionReport", "Site"),
+            "namegen_ext.fusion.fusion_report": ("FusionReport", "Site"),
             "namegen_ext.fit_names": ("fit",),
             "namegen_ext.generator": ("Generator", "load"),
         },

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from namegen_bench.command import main
+from namegen_bench.bench_command import main
 from namegen_ext.cli.process import status_of
 
 __all__ = ["main"]

@@ -198,7 +198,7 @@ def _fit_mixture(
 
     chosen = choose_device(device)
     from namegen_ext.fitting.mixture_run import fit_mixture, mixture_summary
-    from namegen_ext.fitting.report import describe_search
+    from namegen_ext.fitting.search_report import describe_search
 
     tell = (lambda what, share: print(f"{share:4.0%}  {what}")) if progress else (lambda what, share: None)
     fitted = fit_mixture(words, options, recipe=recipe, reading=reading, progress=tell)

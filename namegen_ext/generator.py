@@ -31,9 +31,9 @@ from namegen_ext.models.model_sizes import block_size_of
 from namegen_ext.models.specs import MODELS
 from namegen_ext.runs.config import RunConfig, read_config
 from namegen_ext.runs.directory import RunDirectory
-from namegen_ext.runs.losses import saved_losses
+from namegen_ext.runs.saved_losses import saved_losses
 from namegen_ext.runs.saved_model import SavedModel, read_saved_model
-from namegen_ext.sampling.categories import Part, iter_mixed_names, of_category
+from namegen_ext.sampling.category_models import Part, iter_mixed_names, of_category
 from namegen_ext.sampling.predictors import Predictor
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH
 from namegen_ext.sampling.saved_network import saved_predictor
@@ -618,7 +618,7 @@ class Generator:
             return total / sum(len(word) + 1 for word in words)
         model = self.model
         from namegen_ext.training.corpus import build_examples
-        from namegen_ext.training.evaluation import evaluate
+        from namegen_ext.training.whole_set_loss import evaluate
 
         device = next(chain(model.parameters(), model.buffers())).device
         options = self.config.options
@@ -677,8 +677,8 @@ class Generator:
 
         """
         from namegen_ext.exporting.document import Exported
-        from namegen_ext.exporting.errors import ExportError
-        from namegen_ext.exporting.export import OF_MODULES, export_document, export_module, target_of
+        from namegen_ext.exporting.export_errors import ExportError
+        from namegen_ext.exporting.export_model import OF_MODULES, export_document, export_module, target_of
 
         path = Path(path)
         to = target_of(path, to)

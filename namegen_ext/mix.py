@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from namegen_ext.data import ListFormat, Splits, Vocabulary
 from namegen_ext.data.strings import as_strings
-from namegen_ext.sampling.categories import Part, iter_mixed_names
+from namegen_ext.sampling.category_models import Part, iter_mixed_names
 from namegen_ext.sampling.shaping import Shaping
 from namegen_ext.sampling.stream import NameStream
 from namegen_ext.scoring.mixed import MixedLikelihood

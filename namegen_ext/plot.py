@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from namegen_ext.cli.command import run_command
 from namegen_ext.cli.parser import Parser, path, whole_number
 from namegen_ext.cli.process import status_of
-from namegen_ext.diagnostics.examples import DEFAULT_EXAMPLES
+from namegen_ext.diagnostics.diagnosed_examples import DEFAULT_EXAMPLES
 from namegen_ext.options.ranges import SEEDS, WholeNumbers
 from namegen_ext.runs.directory import PLOTS
 

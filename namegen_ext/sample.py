@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from namegen_ext.cli.command import run_command
 from namegen_ext.cli.parser import Parser, number, one_of, output_file, path, whole_number
 from namegen_ext.cli.process import status_of
-from namegen_ext.cli.rows import FORMATS
+from namegen_ext.cli.row_formats import FORMATS
 from namegen_ext.options.ranges import SEEDS, Numbers, WholeNumbers
 
 DEFAULT_COUNT = 20

@@ -16,7 +16,7 @@ from typing import Any
 from namegen_ext.cli.command import run_command
 from namegen_ext.cli.parser import Parser, one_of, output_file, path
 from namegen_ext.cli.process import status_of
-from namegen_ext.cli.rows import FORMATS
+from namegen_ext.cli.row_formats import FORMATS
 
 _DESCRIPTION = """\
 Tell how likely names are under a trained model, in nats, and what in its list they resemble. The columns are the name,

@@ -256,7 +256,7 @@ def file_of(module: str) -> Path | None:
 @pytest.mark.parametrize(
     "module",
     [
-        "namegen_bench.command",
+        "namegen_bench.bench_command",
         *(
             f"namegen_ext.{name}"
             for name in ("cli.main", "train", "sample", "score", "export", "plot", "lessons", "reproduce")

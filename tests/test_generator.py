@@ -323,7 +323,7 @@ def test_a_seed_of_torchs_generator_or_of_the_system(run_dir: Path, monkeypatch:
     torch.manual_seed(8)
     assert [loaded.stream(1).seed for _ in range(2)] == seeds
     monkeypatch.setattr(
-        "namegen_ext.sampling.arguments.sys", SimpleNamespace(modules={})
+        "namegen_ext.sampling.sampling_arguments.sys", SimpleNamespace(modules={})
     )  # torch is not loaded
     torch.manual_seed(8)
     drawn = {loaded.stream(1).seed for _ in range(3)}

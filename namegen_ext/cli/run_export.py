@@ -7,10 +7,10 @@ import argparse
 from namegen_ext.cli.command import ArgumentError, CommandError, ended_by_interrupts
 from namegen_ext.cli.exit_status import OK
 from namegen_ext.cli.parser import problem_with_file
-from namegen_ext.exporting.errors import ExportError
-from namegen_ext.exporting.export import FILE_NAMES
+from namegen_ext.exporting.export_errors import ExportError
+from namegen_ext.exporting.export_model import FILE_NAMES
 from namegen_ext.generator import Generator
-from namegen_ext.runs.errors import RunError
+from namegen_ext.runs.run_errors import RunError
 
 
 def run(options: argparse.Namespace) -> int:

@@ -9,14 +9,14 @@ from namegen_ext.cli.command import OK, ArgumentError, CommandError
 from namegen_ext.cli.train_plan import TrainPlan, blamed
 from namegen_ext.data import DataError
 from namegen_ext.fitting.mixture_run import MixtureRun, check_number_of_names, fit_mixture, mixture_summary
-from namegen_ext.fitting.report import describe_search
+from namegen_ext.fitting.search_report import describe_search
 from namegen_ext.options.train_options import OptionError
 from namegen_ext.runs.checkpoint import save_model
 from namegen_ext.runs.config import directory_stem
 from namegen_ext.runs.directory import RunDirectory
-from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import is_file
 from namegen_ext.runs.lock import locked
+from namegen_ext.runs.run_errors import RunError
 from namegen_ext.sampling import sample_names
 from namegen_ext.training.summary import describe_losses, describe_samples
 

@@ -15,8 +15,8 @@ from namegen_ext.diagnostics import diagnose
 from namegen_ext.plotting.picture import PlotError, check_matplotlib
 from namegen_ext.plotting.report_files import render_report
 from namegen_ext.runs.directory import RunDirectory
-from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import write_bytes
+from namegen_ext.runs.run_errors import RunError
 from namegen_ext.runs.saved_run import load_run
 
 

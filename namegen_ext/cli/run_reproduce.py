@@ -18,9 +18,9 @@ from namegen_ext.data import DataError, WordList
 from namegen_ext.options.train_options import OptionError
 from namegen_ext.reproduction import ROWS, Outcome, Row, run_row
 from namegen_ext.reproduction.outcome_tables import print_table, summarise, to_json, to_markdown
-from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import write_bytes, write_json
-from namegen_ext.training.errors import BackendError
+from namegen_ext.runs.run_errors import RunError
+from namegen_ext.training.training_errors import BackendError
 
 # The names.txt that all the published figures are about.
 PUBLISHED_WORDS = 32_033

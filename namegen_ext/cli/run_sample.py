@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 from namegen_ext.cli.command import ArgumentError, CommandError, ended_by_interrupts
 from namegen_ext.cli.exit_status import OK
 from namegen_ext.cli.output_file import write_texts
-from namegen_ext.cli.rows import written_rows
+from namegen_ext.cli.row_formats import written_rows
 from namegen_ext.data.categories import ALL, parse_categories
 from namegen_ext.generator import Generator
-from namegen_ext.runs.errors import RunError
+from namegen_ext.runs.run_errors import RunError
 from namegen_ext.sampling import NameStream, SampleCounts, SamplingError
-from namegen_ext.sampling.arguments import check_prefix, check_top_k, fresh_seed
+from namegen_ext.sampling.sampling_arguments import check_prefix, check_top_k, fresh_seed
 from namegen_ext.scoring.near import DEFAULT_WITHIN, check_number
 from namegen_ext.scoring.similar import UnlikeStream
 from namegen_ext.steering import ConstraintError

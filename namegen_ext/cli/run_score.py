@@ -12,13 +12,13 @@ from namegen_ext.cli.category_text import describe_accuracy
 from namegen_ext.cli.command import ArgumentError, CommandError, ended_by_interrupts
 from namegen_ext.cli.exit_status import OK
 from namegen_ext.cli.output_file import write_texts
-from namegen_ext.cli.rows import written_rows
+from namegen_ext.cli.row_formats import written_rows
 from namegen_ext.data import DataError
 from namegen_ext.data.categories import parse_categories
 from namegen_ext.data.source_files import STANDARD_INPUT, read_file, read_standard_input
 from namegen_ext.data.word_file import parse_words
 from namegen_ext.generator import Generator
-from namegen_ext.runs.errors import RunError
+from namegen_ext.runs.run_errors import RunError
 from namegen_ext.sampling import SamplingError
 from namegen_ext.scoring.scores import Scores
 

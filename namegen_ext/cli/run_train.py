@@ -19,12 +19,11 @@ from namegen_ext.options.train_options import TrainOptions
 from namegen_ext.runs.checkpoint import newest_checkpoint
 from namegen_ext.runs.config import RunConfig, directory_stem, weights_sha256, words_sha256
 from namegen_ext.runs.directory import RunDirectory
-from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import is_file
 from namegen_ext.runs.lock import locked
-from namegen_ext.sampling.categories import sample_of_all
+from namegen_ext.runs.run_errors import RunError
+from namegen_ext.sampling.category_models import sample_of_all
 from namegen_ext.training.backends import choose_device
-from namegen_ext.training.errors import BackendError, ProcessLostError, TrainingDivergedError
 from namegen_ext.training.interrupt import StopRequest, stop_on_signal
 from namegen_ext.training.process_group import joined_processes
 from namegen_ext.training.progress import reporter_for
@@ -37,6 +36,7 @@ from namegen_ext.training.summary import (
 )
 from namegen_ext.training.tensorboard import check_tensorboard
 from namegen_ext.training.trainer import Trainer
+from namegen_ext.training.training_errors import BackendError, ProcessLostError, TrainingDivergedError
 
 
 def run(plan: TrainPlan) -> int:

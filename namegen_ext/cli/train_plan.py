@@ -27,7 +27,7 @@ from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.options.train_options import OptionError, TrainOptions, problem_with_categories
 from namegen_ext.runs.config import read_config, words_sha256
 from namegen_ext.runs.directory import RunDirectory
-from namegen_ext.runs.errors import RunError
+from namegen_ext.runs.run_errors import RunError
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from namegen_ext._lazy import lazy_exports
 from namegen_ext.data.characters import END_MARKER
-from namegen_ext.data.errors import DataError
+from namegen_ext.data.data_errors import DataError
 from namegen_ext.data.list_format import ListFormat
 from namegen_ext.data.splits import SPLITS, Splits, split_words
 from namegen_ext.data.vocabulary import Vocabulary

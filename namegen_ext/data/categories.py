@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from namegen_ext.data.errors import DataError, shorten
+from namegen_ext.data.data_errors import DataError, shorten
 
 if TYPE_CHECKING:
     from namegen_ext.data.vocabulary import Vocabulary

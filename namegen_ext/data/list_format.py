@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from namegen_ext.data.characters import describe_forbidden
-from namegen_ext.data.errors import DataError, shorten
+from namegen_ext.data.data_errors import DataError, shorten
 from namegen_ext.data.title_case import title_case
 
 CASES = ("keep", "lower", "title")

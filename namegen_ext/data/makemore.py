@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from namegen_ext.data.errors import DataError, shorten
+from namegen_ext.data.data_errors import DataError, shorten
 
 # 32,033 first names, 29,494 of them distinct, of the US Social Security Administration's list for 2018.
 URL = "https://raw.githubusercontent.com/karpathy/makemore/master/names.txt"

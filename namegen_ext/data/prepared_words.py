@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from namegen_ext.data.errors import DataError
+from namegen_ext.data.data_errors import DataError
 from namegen_ext.data.list_format import ListFormat
 
 _TOLD_CHARACTERS = 20

@@ -7,7 +7,7 @@ import sys
 import zlib
 from pathlib import Path
 
-from namegen_ext.data.errors import DataError
+from namegen_ext.data.data_errors import DataError
 
 STANDARD_INPUT = "-"
 

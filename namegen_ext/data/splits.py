@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from namegen_ext.data.errors import DataError, shorten
+from namegen_ext.data.data_errors import DataError, shorten
 
 # With fewer words one of the three parts would be empty: int(0.8 * 6) = 4, int(0.9 * 6) = 5.
 MIN_WORDS = 6

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from namegen_ext.data.characters import describe_forbidden
-from namegen_ext.data.errors import DataError, shorten
+from namegen_ext.data.data_errors import DataError, shorten
 from namegen_ext.data.list_format import ListFormat
 from namegen_ext.data.word_file import decode_text
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from namegen_ext.data.characters import END_MARKER, describe_forbidden
-from namegen_ext.data.errors import DataError, shorten
+from namegen_ext.data.data_errors import DataError, shorten
 
 
 class Vocabulary:

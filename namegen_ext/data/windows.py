@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from namegen_ext.data.categories import num_categories
-from namegen_ext.data.errors import shorten
+from namegen_ext.data.data_errors import shorten
 from namegen_ext.data.vocabulary import Vocabulary
 
 # Four bytes a character in the machine's own byte order, which an int32 tensor reads as code points.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from namegen_ext.data.characters import describe_forbidden
-from namegen_ext.data.errors import DataError, shorten
+from namegen_ext.data.data_errors import DataError, shorten
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 

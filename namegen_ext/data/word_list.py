@@ -11,7 +11,7 @@ from pathlib import Path
 
 from namegen_ext.data import makemore
 from namegen_ext.data.categories import check_unmarked, marked_words
-from namegen_ext.data.errors import DataError
+from namegen_ext.data.data_errors import DataError
 from namegen_ext.data.list_format import ListFormat
 from namegen_ext.data.prepared_words import prepare_words
 from namegen_ext.data.source_files import STANDARD_INPUT, read_file, read_standard_input

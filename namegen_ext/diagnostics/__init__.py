@@ -15,9 +15,9 @@ from namegen_ext._lazy import lazy_exports
 if TYPE_CHECKING:
     from namegen_ext.diagnostics.activations import ActivationStatistics, activation_statistics
     from namegen_ext.diagnostics.bigrams import bigram_counts, next_symbol_probabilities
+    from namegen_ext.diagnostics.diagnosed_examples import DEFAULT_EXAMPLES
     from namegen_ext.diagnostics.diagnosis import Diagnosis, diagnose
     from namegen_ext.diagnostics.embedding import EmbeddingMap, embedding_map
-    from namegen_ext.diagnostics.examples import DEFAULT_EXAMPLES
     from namegen_ext.diagnostics.gradients import GradientStatistics, parameter_gradients
     from namegen_ext.diagnostics.histograms import Histogram, histogram
     from namegen_ext.diagnostics.history import RunHistory, read_history
@@ -29,7 +29,7 @@ else:
             "namegen_ext.diagnostics.bigrams": ("bigram_counts", "next_symbol_probabilities"),
             "namegen_ext.diagnostics.diagnosis": ("Diagnosis", "diagnose"),
             "namegen_ext.diagnostics.embedding": ("EmbeddingMap", "embedding_map"),
-            "namegen_ext.diagnostics.examples": ("DEFAULT_EXAMPLES",),
+            "namegen_ext.diagnostics.diagnosed_examples": ("DEFAULT_EXAMPLES",),
             "namegen_ext.diagnostics.gradients": ("GradientStatistics", "parameter_gradients"),
             "namegen_ext.diagnostics.histograms": ("Histogram", "histogram"),
             "namegen_ext.diagnostics.history": ("RunHistory", "read_history"),

@@ -11,8 +11,8 @@ from namegen_ext.data import build_windows
 from namegen_ext.data.characters import shown_end_marker
 from namegen_ext.diagnostics.activations import ActivationStatistics, activation_statistics
 from namegen_ext.diagnostics.bigrams import bigram_counts, next_symbol_probabilities, symbol_groups
+from namegen_ext.diagnostics.diagnosed_examples import DEFAULT_EXAMPLES
 from namegen_ext.diagnostics.embedding import EmbeddingMap, embedding_map
-from namegen_ext.diagnostics.examples import DEFAULT_EXAMPLES
 from namegen_ext.diagnostics.gradients import GradientStatistics, parameter_gradients
 from namegen_ext.diagnostics.history import RunHistory, read_history
 from namegen_ext.models.examples import build_examples

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from namegen_ext.runs.directory import RunDirectory
-from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import is_file, read_text
 from namegen_ext.runs.metrics import UPDATE_METRIC
+from namegen_ext.runs.run_errors import RunError
 
 # Pairs of (step, value) in ascending order of the steps.
 Curve = tuple[tuple[int, float], ...]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from namegen_ext._native.core import _core
-from namegen_ext.engine.errors import UnsupportedModelError
+from namegen_ext.engine.engine_errors import UnsupportedModelError
 from namegen_ext.engine.model_watch import has_gradient_hooks
 from namegen_ext.models.gpt import GPT
 from namegen_ext.models.gpt_block import Block, CausalSelfAttention

@@ -12,18 +12,18 @@ from torch import Tensor, nn
 from torch.autograd.graph import increment_version
 
 from namegen_ext.data import IGNORED
-from namegen_ext.engine.errors import UnsupportedModelError
-from namegen_ext.engine.evaluation import mean_loss
-from namegen_ext.engine.gpt_network import GPTDescription, describe_gpt
-from namegen_ext.engine.integers import check_integers, indices_array, symbols_array
-from namegen_ext.engine.model_watch import ModelWatch
-from namegen_ext.engine.network import NetworkDescription, describe_network, running_statistics
-from namegen_ext.engine.optimizers import (
+from namegen_ext.engine.engine_errors import UnsupportedModelError
+from namegen_ext.engine.engine_evaluation import mean_loss
+from namegen_ext.engine.engine_network import NetworkDescription, describe_network, running_statistics
+from namegen_ext.engine.engine_optimizers import (
     describe_optimizer,
     prepare_state,
     read_updates,
     set_learning_rate,
 )
+from namegen_ext.engine.gpt_network import GPTDescription, describe_gpt
+from namegen_ext.engine.integers import check_integers, indices_array, symbols_array
+from namegen_ext.engine.model_watch import ModelWatch
 from namegen_ext.models.gpt import GPT
 
 # Numbers of the arrays beside each parameter, as in csrc/core/engine/training/step_engine.h.

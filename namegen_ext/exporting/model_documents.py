@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from namegen_ext.exporting.errors import ExportError
-from namegen_ext.exporting.tensors import float_tensor, number_tensor
+from namegen_ext.exporting.export_errors import ExportError
+from namegen_ext.exporting.json_arrays import float_tensor, number_tensor
 from namegen_ext.models.layouts import CountsLayout, NetworkLayout, model_layout
 from namegen_ext.models.specs import KNESER_NEY
-from namegen_ext.sampling.network import Network
+from namegen_ext.sampling.sampling_network import Network
 from namegen_ext.sampling.saved_network import saved_network
 
 Arrays = Mapping[str, NDArray[Any]]

@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from namegen_ext.exporting.errors import ExportError
+from namegen_ext.exporting.export_errors import ExportError
 from namegen_ext.fusion import unfuse
 from namegen_ext.models.gpt import GPT
 from namegen_ext.models.window_model import WindowModel

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from namegen_ext.exporting.errors import ExportError
+from namegen_ext.exporting.export_errors import ExportError
 from namegen_ext.exporting.next_logits import INPUT, OUTPUT, next_logits
 
 

@@ -2,5 +2,5 @@
 
 From the bottom up: held_out.py (what is learnt from, what is held out), discounts.py (counting models), networks.py and
 pretraining.py (networks), log_linear.py (the weights of a mixture), search.py (what is tried, in which order, within
-which budget), report.py (what is told of it).
+which budget), search_report.py (what is told of it).
 """

@@ -117,7 +117,7 @@ def _in_order(words: WordList, splits: Splits) -> list[float] | None:
 
 def mixture_summary(run: MixtureRun, samples: Sequence[str]) -> dict[str, object]:
     """Return the content of summary.json, with the keys of other runs as far as they mean something here."""
-    from namegen_ext.fitting.report import search_summary
+    from namegen_ext.fitting.search_report import search_summary
     from namegen_ext.models.number_of_values import number_of_values
 
     search, options = run.search, run.config.options

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from namegen_ext.engine import StepEngine
-from namegen_ext.engine.evaluation import distinct_contexts
+from namegen_ext.engine.engine_evaluation import distinct_contexts
 from namegen_ext.fitting.held_out import Examples
 from namegen_ext.models import build_model
 from namegen_ext.models.model_sizes import block_size_of, vocab_size_of

@@ -21,7 +21,7 @@ from namegen_ext.fitting.networks import FURTHER, PRETRAINED, WAVENET, Network, 
 from namegen_ext.fitting.pretraining import graft, pretrain, share_of_known_letters
 from namegen_ext.models import CountModel, Mixture
 from namegen_ext.models.specs import KNESER_NEY
-from namegen_ext.training.evaluation import evaluate
+from namegen_ext.training.whole_set_loss import evaluate
 
 COUNT_ORDER = 6
 _BLOCK_SIZE = 16

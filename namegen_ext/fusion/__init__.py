@@ -36,8 +36,8 @@ A pattern is one entry of ``PATTERNS`` in ``fusion/patterns.py``::
 """
 
 from namegen_ext.fusion.fuse import fuse, unfuse
+from namegen_ext.fusion.fusion_report import FusionReport, Site
 from namegen_ext.fusion.patterns import PATTERNS, Pattern
-from namegen_ext.fusion.report import FusionReport, Site
 from namegen_ext.fusion.sequential import FusedSequential
 
 __all__ = ["PATTERNS", "FusedSequential", "FusionReport", "Pattern", "Site", "fuse", "unfuse"]

@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
+from namegen_ext.fusion.fusion_report import FusionReport, Site
 from namegen_ext.fusion.patterns import PATTERNS, Pattern
-from namegen_ext.fusion.report import FusionReport, Site
 from namegen_ext.fusion.sequential import FusedSequential
 from namegen_ext.nn import FusedBatchNorm1d
 from namegen_ext.nn.plain_calls import all_plain, why_not_at_all

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from namegen_ext.fusion.describe import describe
-from namegen_ext.fusion.report import FusionReport
+from namegen_ext.fusion.fusion_report import FusionReport
 from namegen_ext.fusion.sequential import FusedSequential
 
 

@@ -1,7 +1,7 @@
 """The models, each made of stock ``torch.nn`` layers, and the specifications that name their options.
 
-The specifications (specs.py, schemes.py, layouts.py, arguments.py) need no torch. The command line and config.json
-are read with them.
+The specifications (specs.py, schemes.py, layouts.py, model_arguments.py) need no torch. The command line and
+config.json are read with them.
 """
 
 from typing import TYPE_CHECKING

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from namegen_ext._native.core import _core
-from namegen_ext.models.arguments import check_choice, check_sizes
 from namegen_ext.models.count_arrays import TRIE_DTYPES, native_count_model, native_trie, start_of
+from namegen_ext.models.model_arguments import check_choice, check_sizes
 from namegen_ext.models.schemes import COUNTS
 from namegen_ext.models.specs import ESTIMATORS, KNESER_NEY
 

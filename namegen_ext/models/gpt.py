@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from namegen_ext.data import IGNORED
-from namegen_ext.models.arguments import check_choice, check_flags, check_sizes
 from namegen_ext.models.gpt_block import Block, KeyValueCache, build_norm
-from namegen_ext.models.initialisation import fill_embedding, fill_linear, unfilled
+from namegen_ext.models.initial_weights import fill_embedding, fill_linear, unfilled
+from namegen_ext.models.model_arguments import check_choice, check_flags, check_sizes
 from namegen_ext.models.specs import GPT_ACTIVATIONS, GPT_NORMS
 from namegen_ext.models.window_model import result_of_call
 

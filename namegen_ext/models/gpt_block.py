@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from namegen_ext.models.initialisation import unfilled
+from namegen_ext.models.initial_weights import unfilled
 
 # Added to the variance, or the mean square, before its root is divided by.
 NORM_EPS = 1e-5

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from namegen_ext.models.arguments import check_choice, check_factors, check_flags, check_sizes
 from namegen_ext.models.count_arrays import TRIE_DTYPES, native_count_model
+from namegen_ext.models.model_arguments import check_choice, check_factors, check_flags, check_sizes
 from namegen_ext.models.specs import GPT_ACTIVATIONS, GPT_NORMS, KNESER_NEY, MODELS, check_table_size
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from namegen_ext.models import known_names
-from namegen_ext.models.arguments import check_sizes
 from namegen_ext.models.build import build_model
+from namegen_ext.models.model_arguments import check_sizes
 from namegen_ext.models.model_sizes import block_size_of
 from namegen_ext.models.number_of_values import number_of_values
 from namegen_ext.models.specs import MODELS

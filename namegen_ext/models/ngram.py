@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from namegen_ext.models.arguments import check_choice, check_sizes
 from namegen_ext.models.counting import add_k, context_numbers, count_windows, witten_bell
-from namegen_ext.models.initialisation import fill_embedding, unfilled
+from namegen_ext.models.initial_weights import fill_embedding, unfilled
+from namegen_ext.models.model_arguments import check_choice, check_sizes
 from namegen_ext.models.schemes import COUNTS, SCHEMES, TABLE_SCHEMES
 from namegen_ext.models.specs import TABLE_ESTIMATORS, check_table_size
 from namegen_ext.models.window_model import WindowModel

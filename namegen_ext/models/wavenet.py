@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from namegen_ext.models.arguments import check_choice, check_factors, check_flags, check_sizes
-from namegen_ext.models.initialisation import unfilled
+from namegen_ext.models.initial_weights import unfilled
+from namegen_ext.models.model_arguments import check_choice, check_factors, check_flags, check_sizes
 from namegen_ext.models.schemes import SCHEMES
 from namegen_ext.models.window_model import WindowModel, hidden_layers
 from namegen_ext.nn import FlattenConsecutive

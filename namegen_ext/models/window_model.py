@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from namegen_ext.models.initialisation import fill_layers, unfilled
+from namegen_ext.models.initial_weights import fill_layers, unfilled
 from namegen_ext.models.schemes import SCHEMES
 from namegen_ext.nn import ChannelsLastBatchNorm1d
 

@@ -20,8 +20,8 @@ FUSED_CHOICES = ("auto", "layers", "step", "off")
 # Which model a run keeps in model.safetensors.
 KEPT_MODELS = ("best", "last")
 
-# See `namegen_ext.training.optimizers`.
+# See `namegen_ext.training.torch_optimizers`.
 OPTIMIZERS = ("sgd", "adamw")
 
-# What --to takes; see `namegen_ext.exporting.export`.
+# What --to takes; see `namegen_ext.exporting.export_model`.
 EXPORT_CHOICES = ("html", "js", "json", "onnx", "pt2")

@@ -9,7 +9,7 @@ from typing import Any
 
 from namegen_ext.data import SPLITS
 from namegen_ext.models import COUNTS, MODELS
-from namegen_ext.models.arguments import check_factors
+from namegen_ext.models.model_arguments import check_factors
 from namegen_ext.models.specs import ESTIMATORS, GPT_ACTIVATIONS, GPT_NORMS, KNESER_NEY
 from namegen_ext.nn.variances import VARIANCES
 from namegen_ext.options.choices import INITS, MICROGPT, OPTIMIZERS, ORDERS

@@ -6,10 +6,15 @@ from collections.abc import Callable
 
 from namegen_ext.diagnostics import Diagnosis
 from namegen_ext.plotting.curves import draw_loss, draw_updates
-from namegen_ext.plotting.layers import draw_activations, draw_gradients, draw_saturation
+from namegen_ext.plotting.layer_pictures import draw_activations, draw_gradients, draw_saturation
 from namegen_ext.plotting.picture import Picture
 from namegen_ext.plotting.style import drawing_style
-from namegen_ext.plotting.symbols import draw_bigram_counts, draw_embedding, draw_model_bigrams, shown_symbols
+from namegen_ext.plotting.symbol_pictures import (
+    draw_bigram_counts,
+    draw_embedding,
+    draw_model_bigrams,
+    shown_symbols,
+)
 
 # Each function that draws a picture, with the sentence that replaces the picture where there is nothing to draw.
 _DRAWERS: tuple[tuple[Callable[[Diagnosis], Picture | None], str], ...] = (

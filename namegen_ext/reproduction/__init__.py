@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING
 
 from namegen_ext._lazy import lazy_exports
-from namegen_ext.reproduction.rows import ROWS, Expectation, Row
+from namegen_ext.reproduction.published_rows import ROWS, Expectation, Row
 
 if TYPE_CHECKING:
     from namegen_ext.reproduction.run import Check, Outcome, run_row

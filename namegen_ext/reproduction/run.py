@@ -14,7 +14,7 @@ from namegen_ext.fitting.mixture_run import fit_mixture
 from namegen_ext.models.specs import MODELS
 from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.options.train_options import TrainOptions
-from namegen_ext.reproduction.rows import Expectation, Row
+from namegen_ext.reproduction.published_rows import Expectation, Row
 from namegen_ext.runs.config import words_sha256
 from namegen_ext.training import RECIPES, Trainer, TrainingDivergedError, TrainResult
 from namegen_ext.training.progress import Silent

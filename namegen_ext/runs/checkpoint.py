@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from namegen_ext.runs import checkpoint_checks as checks
 from namegen_ext.runs.directory import RunDirectory
-from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import remove
 from namegen_ext.runs.generator_states import generator_states
 from namegen_ext.runs.model_checks import whole_number
+from namegen_ext.runs.run_errors import RunError
 from namegen_ext.runs.tensor_file import read_tensors, write_tensors
 
 FORMAT = 1

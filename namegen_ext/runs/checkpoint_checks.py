@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.model_checks import NOTHING, check_descriptions
+from namegen_ext.runs.run_errors import RunError
 
 _DEVICE = re.compile(r"cpu|cuda:[0-9]{1,4}")
 _ADAMW_ENTRIES = ("exp_avg", "exp_avg_sq", "step")

@@ -24,8 +24,8 @@ from namegen_ext.options.choices import FUSED_CHOICES
 from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.options.train_options import TrainOptions
 from namegen_ext.runs.directory import RunDirectory
-from namegen_ext.runs.errors import RunError, one_line
 from namegen_ext.runs.files import is_directory, is_file, read_json_object, read_text, write_bytes, write_json
+from namegen_ext.runs.run_errors import RunError, one_line
 
 FORMAT = 1
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import is_file, sync, sync_directory, write_json
+from namegen_ext.runs.run_errors import RunError
 
 DEFAULT_PARENT = Path("runs")
 PLOTS = "plots"

@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from namegen_ext.runs.errors import RunError, one_line
+from namegen_ext.runs.run_errors import RunError, one_line
 
 # The largest text of a run is its word list. A larger file than this is not one, and is not read into memory.
 _LARGEST_TEXT = 2**30

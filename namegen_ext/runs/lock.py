@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from namegen_ext.runs.directory import RunDirectory
-from namegen_ext.runs.errors import RunError
+from namegen_ext.runs.run_errors import RunError
 
 
 @contextmanager

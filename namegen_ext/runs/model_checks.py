@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from namegen_ext.runs.errors import RunError
+from namegen_ext.runs.run_errors import RunError
 
 # The description of a tensor that is not there.
 NOTHING = "nothing"

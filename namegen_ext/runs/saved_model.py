@@ -8,9 +8,9 @@ from typing import Any
 from namegen_ext.models.layouts import ModelLayout, model_layout
 from namegen_ext.runs.config import RunConfig
 from namegen_ext.runs.directory import RunDirectory
-from namegen_ext.runs.errors import RunError, one_line
 from namegen_ext.runs.files import is_file
 from namegen_ext.runs.model_checks import check_descriptions, whole_number
+from namegen_ext.runs.run_errors import RunError, one_line
 from namegen_ext.runs.tensor_bytes import read_tensor_file
 
 

@@ -89,7 +89,7 @@ def load_run(path: str | os.PathLike[str], device: torch.device | str = "cpu") -
     Example:
         >>> load_run("no-such-directory")
         Traceback (most recent call last):
-        namegen_ext.runs.errors.RunError: no-such-directory: there is no such directory
+        namegen_ext.runs.run_errors.RunError: no-such-directory: there is no such directory
 
     """
     directory = RunDirectory(Path(path))

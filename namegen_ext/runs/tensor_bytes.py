@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, deserialize
 
-from namegen_ext.runs.errors import RunError, one_line
 from namegen_ext.runs.files import is_file
+from namegen_ext.runs.run_errors import RunError, one_line
 
 # All metadata is one entry of the file's header. safetensors writes several entries in no certain order, and the same
 # run is to write the same bytes.

@@ -11,8 +11,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from namegen_ext.runs.errors import RunError, one_line
 from namegen_ext.runs.files import write_bytes
+from namegen_ext.runs.run_errors import RunError, one_line
 from namegen_ext.runs.tensor_bytes import CHECKSUM, DAMAGE, ENTRY, StoredTensor, checksum, read_tensor_file
 
 

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from namegen_ext.data import Vocabulary
-from namegen_ext.sampling.arguments import check_count, check_seed, fresh_seed
 from namegen_ext.sampling.plan import Backend, Method
 from namegen_ext.sampling.predictors import Predictor
 from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH, NameSampler
+from namegen_ext.sampling.sampling_arguments import check_count, check_seed, fresh_seed
 from namegen_ext.sampling.stream import DEFAULT_PATIENCE, NameStream
 from namegen_ext.steering import Constraints
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from namegen_ext.models.evaluation_mode import evaluating
-from namegen_ext.sampling.errors import NOT_FINITE, SamplingError
 from namegen_ext.sampling.plan import row_width
+from namegen_ext.sampling.sampling_errors import NOT_FINITE, SamplingError
 from namegen_ext.sampling.shaping import Shaping
 
 # Contexts per forward pass when the whole model is tabulated. The number is fixed, so that the table does not depend

@@ -24,11 +24,11 @@ from namegen_ext.models.ngram import ContextNumber
 from namegen_ext.models.plain_gpt import check_plain_gpt
 from namegen_ext.nn.plain_calls import stock_class
 from namegen_ext.sampling.distribution import ModelDistribution
-from namegen_ext.sampling.errors import NotCoveredError
 from namegen_ext.sampling.native import native_predictor
-from namegen_ext.sampling.network import BatchNorm, Level, Network, folded_level, logits
 from namegen_ext.sampling.predictors import Counts, Gpt, Predictor, conditioned_predictor
 from namegen_ext.sampling.predictors import Mixture as MixturePredictor
+from namegen_ext.sampling.sampling_errors import NotCoveredError
+from namegen_ext.sampling.sampling_network import BatchNorm, Level, Network, folded_level, logits
 
 _TRIED_CONTEXTS = 64
 # Two orders of summation in float32 differ by about 1e-6 of the largest logit, two different functions by about 1.

@@ -19,9 +19,9 @@ import numpy as np
 
 from namegen_ext._native.core import _core
 from namegen_ext.data import Vocabulary
-from namegen_ext.sampling.errors import NOT_FINITE, NotCoveredError, SamplingError
-from namegen_ext.sampling.network import Array, Network
 from namegen_ext.sampling.predictors import Conditioned, Counts, Gpt, Mixture, Predictor
+from namegen_ext.sampling.sampling_errors import NOT_FINITE, NotCoveredError, SamplingError
+from namegen_ext.sampling.sampling_network import Array, Network
 from namegen_ext.sampling.shaping import Shaping
 
 _Result = TypeVar("_Result")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from namegen_ext.models.layouts import CountsLayout, GptLayout
-from namegen_ext.sampling.network import Array, Network
+from namegen_ext.sampling.sampling_network import Array, Network
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,15 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from namegen_ext.data import Vocabulary
-from namegen_ext.sampling.arguments import (
-    check_choice,
-    check_count,
-    check_prefix,
-    check_temperature,
-    check_top_k,
-    known_form,
-)
-from namegen_ext.sampling.errors import NOT_FINITE, NotCoveredError, SamplingError, TooFewAcceptedError
 from namegen_ext.sampling.native import (
     Spelling,
     checked,
@@ -25,6 +16,20 @@ from namegen_ext.sampling.native import (
 )
 from namegen_ext.sampling.plan import BACKENDS, METHODS, Backend, Method, make_plan
 from namegen_ext.sampling.predictors import Predictor
+from namegen_ext.sampling.sampling_arguments import (
+    check_choice,
+    check_count,
+    check_prefix,
+    check_temperature,
+    check_top_k,
+    known_form,
+)
+from namegen_ext.sampling.sampling_errors import (
+    NOT_FINITE,
+    NotCoveredError,
+    SamplingError,
+    TooFewAcceptedError,
+)
 from namegen_ext.sampling.shaping import Shaping
 from namegen_ext.sampling.steered import MOST_TRIES, Steered, steered_native, steered_python
 from namegen_ext.steering import Constraints, demand_of

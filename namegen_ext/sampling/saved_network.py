@@ -14,8 +14,8 @@ from namegen_ext.models.layouts import (
     ModelLayout,
     NetworkLayout,
 )
-from namegen_ext.sampling.network import Array, BatchNorm, Level, Network, folded_level
 from namegen_ext.sampling.predictors import Counts, Gpt, Mixture, Predictor
+from namegen_ext.sampling.sampling_network import Array, BatchNorm, Level, Network, folded_level
 
 
 def saved_predictor(layout: ModelLayout, arrays: Mapping[str, Array]) -> Predictor:

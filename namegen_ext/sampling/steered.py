@@ -9,9 +9,9 @@ import numpy as np
 
 from namegen_ext._native.core import _core
 from namegen_ext.data import Vocabulary
-from namegen_ext.sampling.errors import SamplingError
 from namegen_ext.sampling.native import Spelling, checked
 from namegen_ext.sampling.plan import Method, followed_beginnings, most_message_contexts
+from namegen_ext.sampling.sampling_errors import SamplingError
 from namegen_ext.sampling.shaping import Shaping
 from namegen_ext.steering import Demand
 from namegen_ext.steering.automaton import Automaton, TooManyStatesError

@@ -26,9 +26,9 @@ from torch import Tensor
 from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.cached import CACHED_NAMES, CachedDistribution
 from namegen_ext.sampling.distribution import ModelDistribution, cumulative_rows
-from namegen_ext.sampling.errors import TooFewAcceptedError
 from namegen_ext.sampling.philox import WORDS_PER_BLOCK, uniform_block
 from namegen_ext.sampling.python_names import NameWriter
+from namegen_ext.sampling.sampling_errors import TooFewAcceptedError
 from namegen_ext.steering.automaton import Automaton
 
 # Contexts per forward pass when the model is tabulated, and beginnings that are followed together.

@@ -11,8 +11,8 @@ from namegen_ext._native.core import _core
 from namegen_ext.data import Vocabulary
 from namegen_ext.data.folding import fold_name, folded_characters
 from namegen_ext.data.title_case import title_case
-from namegen_ext.sampling.errors import SamplingError, TooFewAcceptedError
 from namegen_ext.sampling.native import checked, lines
+from namegen_ext.sampling.sampling_errors import SamplingError, TooFewAcceptedError
 
 DEFAULT_BATCH_SIZE = 8192
 # Names for each thread: some milliseconds of drawing, because starting a thread takes about 30 us.

@@ -1,8 +1,8 @@
 """How likely names are, which names they resemble, and names drawn by such measures.
 
-symbols.py turns names into numbers; likelihood.py computes negative log-likelihoods, natively where the native sampler
-covers the model; nearest.py finds the nearest name of a list; scores.py puts both into rows. similar.py leaves near
-copies of a list out of a stream, and near.py draws names within an edit distance of a given one.
+name_symbols.py turns names into numbers; likelihood.py computes negative log-likelihoods, natively where the native
+sampler covers the model; nearest.py finds the nearest name of a list; scores.py puts both into rows. similar.py leaves
+near copies of a list out of a stream, and near.py draws names within an edit distance of a given one.
 """
 
 from typing import TYPE_CHECKING

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from namegen_ext._native.core import _core
 from namegen_ext.data import Vocabulary
-from namegen_ext.sampling.errors import NotCoveredError
 from namegen_ext.sampling.native import checked, native_predictor
 from namegen_ext.sampling.predictors import Predictor
+from namegen_ext.sampling.sampling_errors import NotCoveredError
 from namegen_ext.sampling.shaping import Shaping
-from namegen_ext.scoring.symbols import name_symbols
+from namegen_ext.scoring.name_symbols import name_symbols
 
 if TYPE_CHECKING:
     from torch import nn

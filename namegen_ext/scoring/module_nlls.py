@@ -13,7 +13,7 @@ from namegen_ext.data.sequences import IGNORED, sequences_of_symbols
 from namegen_ext.data.windows import windows_of_symbols
 from namegen_ext.models.conditioned import ConditionedModel
 from namegen_ext.models.evaluation_mode import evaluating
-from namegen_ext.sampling.errors import NOT_FINITE, SamplingError
+from namegen_ext.sampling.sampling_errors import NOT_FINITE, SamplingError
 from namegen_ext.sampling.shaping import Shaping
 
 _SYMBOLS = 2**18  # whose windows are made at a time

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from namegen_ext.data import Vocabulary
-from namegen_ext.sampling.arguments import check_count
-from namegen_ext.sampling.errors import SamplingError
+from namegen_ext.sampling.sampling_arguments import check_count
+from namegen_ext.sampling.sampling_errors import SamplingError
 from namegen_ext.sampling.uniforms import uniforms
 from namegen_ext.scoring.scorer import NameLikelihood
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from namegen_ext.sampling.errors import SamplingError
+from namegen_ext.sampling.sampling_errors import SamplingError
 from namegen_ext.sampling.stream import DEFAULT_PATIENCE, NameStream, SampleCounts
 from namegen_ext.scoring.nearest import NearestNames
 

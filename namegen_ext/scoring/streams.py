@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from namegen_ext.data import Vocabulary
-from namegen_ext.sampling.arguments import (
+from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH
+from namegen_ext.sampling.sampling_arguments import (
     check_count,
     check_prefix,
     check_seed,
@@ -14,7 +15,6 @@ from namegen_ext.sampling.arguments import (
     check_top_k,
     fresh_seed,
 )
-from namegen_ext.sampling.sampler import DEFAULT_MAX_LENGTH
 from namegen_ext.sampling.shaping import Shaping
 from namegen_ext.sampling.stream import DEFAULT_BATCH_SIZE, DEFAULT_PATIENCE, NameStream
 from namegen_ext.scoring.near import NearSampler, check_within

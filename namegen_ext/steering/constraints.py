@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from namegen_ext.data import ListFormat
-from namegen_ext.data.errors import shorten
-from namegen_ext.steering.errors import ConstraintError
+from namegen_ext.data.data_errors import shorten
+from namegen_ext.steering.steering_errors import ConstraintError
 
 # The automaton of a length has a state for each letter, so that the lengths have a limit.
 LONGEST = 1000
@@ -26,7 +26,7 @@ class Constraints:
         suffix: every name ends with it.
         contains: every name holds it.
         without: no name holds one of these characters.
-        match: a regular expression that the whole name matches; see `namegen_ext.steering.patterns`.
+        match: a regular expression that the whole name matches; see `namegen_ext.steering.regular_expressions`.
         avoid: no name holds one of these texts, in any case: a list, or the `pathlib.Path` of a file with one a line.
         ignore_case: whether a letter in ``match`` stands for its capital and its small form too.
 

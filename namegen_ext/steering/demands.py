@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from namegen_ext.data import Vocabulary
-from namegen_ext.data.errors import shorten
+from namegen_ext.data.data_errors import shorten
 from namegen_ext.steering.automaton import Automaton, TooManyStatesError, both
 from namegen_ext.steering.constraints import Constraints
-from namegen_ext.steering.errors import ConstraintError
-from namegen_ext.steering.patterns import PatternError, pattern_automaton
+from namegen_ext.steering.regular_expressions import PatternError, pattern_automaton
+from namegen_ext.steering.steering_errors import ConstraintError
 from namegen_ext.steering.substrings import at_least, ending_with, holding, holding_none, none_of
 
 

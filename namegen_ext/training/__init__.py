@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from namegen_ext.options.schedules import SCHEDULES, Schedule
     from namegen_ext.options.train_options import OptionError, TrainOptions
     from namegen_ext.runs.config import RunConfig
-    from namegen_ext.runs.errors import RunError
+    from namegen_ext.runs.run_errors import RunError
     from namegen_ext.runs.saved_run import Run, load_run
     from namegen_ext.training.backends import Backend, choose_backend, choose_device
     from namegen_ext.training.corpus import Corpus
-    from namegen_ext.training.errors import BackendError, TrainingDivergedError
-    from namegen_ext.training.evaluation import evaluate
     from namegen_ext.training.minibatches import MinibatchIndices
-    from namegen_ext.training.optimizers import build_optimizer
+    from namegen_ext.training.torch_optimizers import build_optimizer
     from namegen_ext.training.trainer import Trainer, TrainResult
+    from namegen_ext.training.training_errors import BackendError, TrainingDivergedError
+    from namegen_ext.training.whole_set_loss import evaluate
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
@@ -32,14 +32,14 @@ else:
             "namegen_ext.options.schedules": ("SCHEDULES", "Schedule"),
             "namegen_ext.options.train_options": ("OptionError", "TrainOptions"),
             "namegen_ext.runs.config": ("RunConfig",),
-            "namegen_ext.runs.errors": ("RunError",),
+            "namegen_ext.runs.run_errors": ("RunError",),
             "namegen_ext.runs.saved_run": ("Run", "load_run"),
             "namegen_ext.training.backends": ("Backend", "choose_backend", "choose_device"),
             "namegen_ext.training.corpus": ("Corpus",),
-            "namegen_ext.training.errors": ("BackendError", "TrainingDivergedError"),
-            "namegen_ext.training.evaluation": ("evaluate",),
+            "namegen_ext.training.training_errors": ("BackendError", "TrainingDivergedError"),
+            "namegen_ext.training.whole_set_loss": ("evaluate",),
             "namegen_ext.training.minibatches": ("MinibatchIndices",),
-            "namegen_ext.training.optimizers": ("build_optimizer",),
+            "namegen_ext.training.torch_optimizers": ("build_optimizer",),
             "namegen_ext.training.trainer": ("Trainer", "TrainResult"),
         },
     )

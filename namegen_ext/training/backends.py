@@ -12,9 +12,9 @@ from namegen_ext.engine import StepEngine, UnsupportedModelError
 from namegen_ext.options.choices import FUSED_CHOICES
 from namegen_ext.training.distributed_steps import DistributedSteps
 from namegen_ext.training.engine_steps import EngineSteps
-from namegen_ext.training.errors import BackendError
 from namegen_ext.training.process_group import SINGLE, ProcessGroup
 from namegen_ext.training.steps import AutogradSteps, StepRunner
+from namegen_ext.training.training_errors import BackendError
 from namegen_ext.training.weight_average import WeightAverage
 from namegen_ext.training.whole_set_steps import WholeSetSteps
 

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from namegen_ext.data import IGNORED
-from namegen_ext.training.evaluation import evaluate
 from namegen_ext.training.process_group import ProcessGroup, lost_processes
 from namegen_ext.training.steps import AutogradSteps
 from namegen_ext.training.weight_average import WeightAverage
+from namegen_ext.training.whole_set_loss import evaluate
 
 
 class DistributedSteps:

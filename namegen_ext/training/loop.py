@@ -11,9 +11,9 @@ from torch import Tensor
 
 from namegen_ext.options.checkpoint_interval import CheckpointInterval, CheckpointTimer
 from namegen_ext.options.schedules import Schedule
-from namegen_ext.training.errors import TrainingDivergedError
 from namegen_ext.training.minibatches import EpochIndices, MinibatchIndices, WholeSetIndices
 from namegen_ext.training.steps import StepRunner
+from namegen_ext.training.training_errors import TrainingDivergedError
 
 # Steps are run in chunks of about this time. It is short enough for Ctrl-C and a progress bar, and long enough to make
 # the work between chunks negligible.

@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from namegen_ext.training.errors import BackendError, ProcessLostError
+from namegen_ext.training.training_errors import BackendError, ProcessLostError
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from namegen_ext.training.evaluation import evaluate
-from namegen_ext.training.optimizers import update_function
+from namegen_ext.training.torch_optimizers import update_function
 from namegen_ext.training.weight_average import WeightAverage
+from namegen_ext.training.whole_set_loss import evaluate
 
 
 class StepRunner(Protocol):
@@ -29,7 +29,7 @@ class StepRunner(Protocol):
         """
 
     def evaluate(self, tokens: Tensor, targets: Tensor) -> float | None:
-        """Compute the mean loss over whole splits; see :func:`namegen_ext.training.evaluation.evaluate`."""
+        """Compute the mean loss over whole splits; see :func:`namegen_ext.training.whole_set_loss.evaluate`."""
 
 
 class AutogradSteps:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from namegen_ext.runs.errors import RunError
-from namegen_ext.training.errors import BackendError
+from namegen_ext.runs.run_errors import RunError
+from namegen_ext.training.training_errors import BackendError
 
 
 def check_tensorboard() -> None:

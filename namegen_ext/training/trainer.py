@@ -32,22 +32,22 @@ from namegen_ext.runs.checkpoint import (
     save_model,
 )
 from namegen_ext.runs.directory import RunDirectory
-from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import is_file, read_json_object, remove_leftovers
 from namegen_ext.runs.generator_states import own_generators
 from namegen_ext.runs.metrics import UPDATE_METRIC
-from namegen_ext.sampling.categories import sample_of_all
+from namegen_ext.runs.run_errors import RunError
+from namegen_ext.sampling.category_models import sample_of_all
 from namegen_ext.training.backends import FUSED_STEP, Backend, build_steps, choose_backend
 from namegen_ext.training.best_model import TELLING_RISE, BestModel
 from namegen_ext.training.corpus import Corpus
-from namegen_ext.training.errors import TrainingDivergedError
 from namegen_ext.training.feasibility import check_feasible
 from namegen_ext.training.loop import TrainingLoop
 from namegen_ext.training.minibatches import EpochIndices, MinibatchIndices, WholeSetIndices
-from namegen_ext.training.optimizers import build_optimizer
 from namegen_ext.training.process_group import SINGLE, ProcessGroup
 from namegen_ext.training.progress import Reporter, Silent
 from namegen_ext.training.tensorboard import TensorBoardLog
+from namegen_ext.training.torch_optimizers import build_optimizer
+from namegen_ext.training.training_errors import TrainingDivergedError
 from namegen_ext.training.update_ratios import UpdateRecorder
 from namegen_ext.training.weight_average import WeightAverage
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from namegen_ext.engine.evaluation import distinct_contexts
+from namegen_ext.engine.engine_evaluation import distinct_contexts
 from namegen_ext.models.window_model import WindowModel
-from namegen_ext.training.evaluation import evaluate
-from namegen_ext.training.optimizers import update_function
+from namegen_ext.training.torch_optimizers import update_function
 from namegen_ext.training.weight_average import WeightAverage
+from namegen_ext.training.whole_set_loss import evaluate
 
 
 class WholeSetSteps:

@@ -6,7 +6,7 @@ import argparse
 
 from rich.console import Console
 
-from namegen_bench.errors import BenchError
+from namegen_bench.bench_errors import BenchError
 from namegen_bench.measuring.machine import available_cpus, this_machine
 from namegen_bench.reporting.csv_file import CsvFile, CsvFileError
 from namegen_bench.reporting.requested_report import Report

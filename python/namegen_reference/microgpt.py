@@ -22,9 +22,9 @@ import sys
 from collections.abc import Callable, Sequence
 from operator import mul
 
-from namegen_reference.command import build_parser, read_words_or_exit, run
 from namegen_reference.micrograd import Value
 from namegen_reference.micrograd.value import computed
+from namegen_reference.reference_command import build_parser, read_words_or_exit, run
 from namegen_reference.words import alphabet_of
 
 WIDTH, HEADS, LAYERS, BLOCK_SIZE = 16, 4, 1, 16

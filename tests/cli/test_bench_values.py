@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from flag_values import Values, check_refused, check_taken, flags_of, paths, switch, told_as_wrong, whole
 
-from namegen_bench.arguments import build_parser
+from namegen_bench.bench_arguments import build_parser
 from namegen_ext import lessons
 from namegen_ext.bench import main
 

@@ -10,9 +10,9 @@ import jsonschema
 import numpy as np
 import pytest
 
-from namegen_ext.exporting.errors import ExportError
-from namegen_ext.exporting.export import target_of
-from namegen_ext.exporting.tensors import array_of, float_tensor, number_tensor
+from namegen_ext.exporting.export_errors import ExportError
+from namegen_ext.exporting.export_model import target_of
+from namegen_ext.exporting.json_arrays import array_of, float_tensor, number_tensor
 from namegen_ext.fit_names import fit
 from namegen_ext.generator import Generator
 

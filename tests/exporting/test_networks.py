@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import namegen_ext
-from namegen_ext.exporting.errors import ExportError
+from namegen_ext.exporting.export_errors import ExportError
 from namegen_ext.generator import Generator
 
 NETWORKS = ("bigram", "mlp", "mlp-batch-norm", "mlp-deep", "wavenet", "wavenet-wide", "gpt", "gpt-tied")

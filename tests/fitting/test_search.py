@@ -16,8 +16,8 @@ from namegen_ext.data import Splits, Vocabulary, split_words
 from namegen_ext.fitting import search as search_module
 from namegen_ext.fitting.held_out import Examples
 from namegen_ext.fitting.networks import FURTHER, WAVENET
-from namegen_ext.fitting.report import describe_search
 from namegen_ext.fitting.search import Search, Searcher, default_budget, longest_share
+from namegen_ext.fitting.search_report import describe_search
 from namegen_ext.training import evaluate
 
 # Seconds by which the search is planned; with the clock out of the way, as machines that run tests are busy.

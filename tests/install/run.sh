@@ -10,6 +10,7 @@
 # TORCH (default 2.13.0) is the torch that is installed first; NEWEST names another version that the wheels are tried with,
 # empty for none.
 set -uo pipefail
+shopt -s inherit_errexit
 if [ $# -lt 1 ]; then
   echo "usage: bash tests/install/run.sh OUT [STEP...]" >&2
   exit 2
@@ -33,7 +34,9 @@ step() {
   local began=$SECONDS
   if [ ${#steps[@]} -gt 0 ] && [[ ! " ${steps[*]} " == *" $1 "* ]]; then return 0; fi
   echo "=== $1" >>"$out/log.txt"
-  if (set -e; "$2") >>"$out/log.txt" 2>&1; then
+  # No condition around it: there set -e would not end the function at its first failure.
+  (set -e; "$2") >>"$out/log.txt" 2>&1
+  if [ $? = 0 ]; then
     say "passed  $1 ($((SECONDS - began)) s)"
   else
     say "FAILED  $1 ($((SECONDS - began)) s)"
@@ -134,6 +137,7 @@ with_build() {
 # A source archive is what pip keeps wheels of. The other torch is the same one under another version.
 after_a_change_of_torch() {
   local e archive remedy
+  cd /  # away from the checkout, whose namegen_ext Python would import
   e=$(environment changed "torch==$torch" build)
   sources "$out/sources-changed"
   (cd "$out/sources-changed" && "$e/bin/python" -m build --sdist --outdir "$out/archive" .)
@@ -168,7 +172,7 @@ with_an_old_cmake() {
   sources "$out/sources-old-cmake"
   printf '#!/bin/sh\necho cmake version 3.18.4\n' >"$e/bin/cmake"
   chmod +x "$e/bin/cmake"
-  PATH="$e/bin:$PATH" refuses "is 3.18, and 3.20 or newer is needed" \
+  refuses "is 3.18, and 3.20 or newer is needed" env PATH="$e/bin:$PATH" \
     "$e/bin/pip" install --no-build-isolation "$out/sources-old-cmake"
 }
 
@@ -176,7 +180,7 @@ without_a_compiler() {
   local e
   e=$(environment no-compiler "torch==$torch")
   sources "$out/sources-no-compiler"
-  PATH="$e/bin" CXX='' refuses "no C++ compiler was found" "$e/bin/pip" install "$out/sources-no-compiler"
+  refuses "no C++ compiler was found" env PATH="$e/bin" CXX='' "$e/bin/pip" install "$out/sources-no-compiler"
 }
 
 # From clean and without a compiler's cache: seconds, and the most memory of one process.

@@ -1,8 +1,8 @@
 """The peak of memory that a forward and backward pass allocates: never above the stock layers'.
 
-Counted from the profiler's memory events, which see torch's allocator: not the MiB of scratch memory
-that each thread keeps (csrc/torch/ops/common.cpp). What the stock layers' matrix products pack for themselves it
-doesn't see either.
+Counted from the profiler's memory events, which see torch's allocator: not the MiB of scratch memory that each thread
+keeps (csrc/torch/ops/operator_support.cpp). What the stock layers' matrix products pack for themselves it doesn't see
+either.
 """
 
 from __future__ import annotations

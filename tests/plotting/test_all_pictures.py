@@ -13,9 +13,9 @@ from namegen_ext.diagnostics import Diagnosis, RunHistory
 from namegen_ext.diagnostics.diagnosis import OTHERS
 from namegen_ext.plotting import Picture, draw_all
 from namegen_ext.plotting.curves import draw_loss, draw_updates
-from namegen_ext.plotting.layers import draw_activations, draw_gradients, draw_saturation
+from namegen_ext.plotting.layer_pictures import draw_activations, draw_gradients, draw_saturation
 from namegen_ext.plotting.style import drawing_style
-from namegen_ext.plotting.symbols import draw_bigram_counts, draw_model_bigrams
+from namegen_ext.plotting.symbol_pictures import draw_bigram_counts, draw_model_bigrams
 
 pytest.importorskip(
     "matplotlib", reason='matplotlib is not installed, nothing can be drawn: pip install "namegen_ext[plot]"'

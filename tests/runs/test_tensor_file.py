@@ -14,7 +14,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from namegen_ext.runs.errors import RunError
+from namegen_ext.runs.run_errors import RunError
 from namegen_ext.runs.tensor_bytes import read_tensor_file
 from namegen_ext.runs.tensor_file import read_tensors, write_tensors
 

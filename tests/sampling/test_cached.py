@@ -13,8 +13,8 @@ from namegen_ext.models import GPT
 from namegen_ext.models.gpt_block import KeyValueCache
 from namegen_ext.sampling import sample_names
 from namegen_ext.sampling.cached import CACHED_NAMES
-from namegen_ext.sampling.errors import SamplingError
 from namegen_ext.sampling.sampler import NameSampler
+from namegen_ext.sampling.sampling_errors import SamplingError
 
 PYTHON: dict[str, Any] = {"backend": "python"}  # the native sampler has keys and values of its own
 

@@ -16,7 +16,7 @@ from namegen_ext.models.layouts import model_layout
 from namegen_ext.sampling import NameSampler, SamplingError, sample_names
 from namegen_ext.sampling.distribution import ModelDistribution
 from namegen_ext.sampling.module_network import read_network
-from namegen_ext.sampling.network import Level, Network
+from namegen_ext.sampling.sampling_network import Level, Network
 from namegen_ext.sampling.saved_network import saved_network
 from namegen_ext.sampling.shaping import Shaping
 

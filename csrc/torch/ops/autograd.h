@@ -17,7 +17,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "ops/common.h"
+#include "ops/operator_support.h"
 
 namespace namegen::ops {
 

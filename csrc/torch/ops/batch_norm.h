@@ -4,7 +4,7 @@
 #include <array>
 #include <tuple>
 
-#include "ops/common.h"
+#include "ops/operator_support.h"
 
 namespace namegen::ops::batch_norm {
 

@@ -5,7 +5,7 @@
 #include <array>
 #include <tuple>
 
-#include "ops/common.h"
+#include "ops/operator_support.h"
 
 namespace namegen::ops::embedding_concat_linear {
 

@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "ops/common.h"
+#include "ops/operator_support.h"
 
 namespace namegen::ops::embedding_concat_linear_batch_norm {
 

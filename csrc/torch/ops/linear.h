@@ -1,7 +1,7 @@
 // Calls torch.ops.namegen_ext.linear through the dispatcher.
 #pragma once
 
-#include "ops/common.h"
+#include "ops/operator_support.h"
 
 namespace namegen::ops::linear {
 

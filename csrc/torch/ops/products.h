@@ -4,7 +4,7 @@
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
-#include "ops/common.h"
+#include "ops/operator_support.h"
 
 namespace namegen::ops {
 

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from namegen_bench.errors import BenchError
+from namegen_bench.bench_errors import BenchError
 
 _STOCK_ERRORS = 4
 _ELEMENTWISE_ROUNDINGS = 8

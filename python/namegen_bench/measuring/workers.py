@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from namegen_bench.errors import BenchError
+from namegen_bench.bench_errors import BenchError
 from namegen_bench.measuring.memory import peak_of_own_memory
 from namegen_bench.measuring.processes import clean_processes
 from namegen_bench.measuring.settings import Settings

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from namegen_bench.errors import BenchError
+from namegen_bench.bench_errors import BenchError
 from namegen_bench.quality.near_names import NearNames
 from namegen_bench.quality.quality_models import MODELS_BY_NAME, QualityModel
 

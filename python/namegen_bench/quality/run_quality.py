@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import platform
 
-from namegen_bench.errors import BenchError
+from namegen_bench.bench_errors import BenchError
 from namegen_bench.quality.quality_models import MODELS_BY_NAME
 from namegen_bench.quality.quality_runs import (
     QualityRow,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from namegen_bench.errors import BenchError
+from namegen_bench.bench_errors import BenchError
 from namegen_bench.reporting.charts.all_charts import all_charts
 from namegen_bench.reporting.charts.chart import Chart, render
 from namegen_bench.reporting.charts.look import LIGHT, THEMES

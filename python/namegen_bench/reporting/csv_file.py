@@ -7,7 +7,7 @@ import io
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from namegen_bench.errors import BenchError
+from namegen_bench.bench_errors import BenchError
 from namegen_bench.measuring.comparison import Comparison
 from namegen_bench.measuring.machine import Machine
 from namegen_bench.names import GPU, STOCK

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from namegen_bench.errors import BenchError
+from namegen_bench.bench_errors import BenchError
 from namegen_bench.measuring.agreement import DisagreementError
 from namegen_bench.measuring.comparison import Comparison, Measured
 from namegen_bench.measuring.floor import Rates, Work

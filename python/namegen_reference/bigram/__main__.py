@@ -6,7 +6,7 @@ import random
 import sys
 
 from namegen_reference.bigram import BigramNetwork, count_pairs, mean_nll, row_probabilities, sample
-from namegen_reference.command import build_parser, read_words_or_exit, run
+from namegen_reference.reference_command import build_parser, read_words_or_exit, run
 from namegen_reference.words import END_MARKER, alphabet_of
 
 NUM_SAMPLES = 10

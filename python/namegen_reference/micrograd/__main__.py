@@ -7,7 +7,6 @@ import shutil
 import sys
 from pathlib import Path
 
-from namegen_reference.command import build_parser, run
 from namegen_reference.micrograd import (
     MLP,
     SAMPLE_INPUTS,
@@ -22,6 +21,7 @@ from namegen_reference.micrograd import (
 from namegen_reference.micrograd.boundary import PictureError, boundary_png, boundary_text
 from namegen_reference.micrograd.datasets import Point
 from namegen_reference.micrograd.training import fit_classes, fit_sample, predict
+from namegen_reference.reference_command import build_parser, run
 
 NUM_POINTS = 100
 NOISE = 0.1

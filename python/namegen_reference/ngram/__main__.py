@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import sys
 
-from namegen_reference.command import build_parser, read_words_or_exit, run
 from namegen_reference.ngram import AddK, CountingModel, KneserNey, WittenBell
+from namegen_reference.reference_command import build_parser, read_words_or_exit, run
 from namegen_reference.words import alphabet_of, split_words
 
 NUM_SAMPLES = 8

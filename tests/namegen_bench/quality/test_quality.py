@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from namegen_bench.command import main
-from namegen_bench.errors import BenchError
+from namegen_bench.bench_command import main
+from namegen_bench.bench_errors import BenchError
 from namegen_bench.quality.near_names import NearNames
 from namegen_bench.quality.quality_runs import (
     HEADER,

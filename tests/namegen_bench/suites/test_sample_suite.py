@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from namegen_bench.errors import BenchError
+from namegen_bench.bench_errors import BenchError
 from namegen_bench.measuring.agreement import DisagreementError
 from namegen_bench.measuring.floor import Rates
 from namegen_bench.measuring.settings import QUICK

@@ -7,7 +7,7 @@
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
-#include "ops/cuda/common.h"
+#include "ops/cuda/on_device.h"
 
 namespace namegen::ops::batch_norm {
 namespace {

@@ -7,7 +7,7 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
-#include "ops/cuda/common.h"
+#include "ops/cuda/on_device.h"
 
 namespace namegen::ops::embedding_concat_linear {
 namespace {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from namegen_bench.errors import BenchError
+from namegen_bench.bench_errors import BenchError
 from namegen_bench.measuring.comparison import Comparison, Measured, describe_sizes
 from namegen_bench.measuring.floor import Rates, Work
 from namegen_bench.measuring.settings import Settings

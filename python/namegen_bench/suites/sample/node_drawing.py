@@ -13,10 +13,10 @@ from typing import Any
 
 from torch import nn
 
-from namegen_bench.errors import BenchError
+from namegen_bench.bench_errors import BenchError
 from namegen_ext.data import Vocabulary
 from namegen_ext.exporting.document import Exported
-from namegen_ext.exporting.export import export_document
+from namegen_ext.exporting.export_model import export_document
 from namegen_ext.runs.config import RunConfig
 from namegen_ext.training import TrainOptions
 

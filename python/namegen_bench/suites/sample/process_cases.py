@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from namegen_bench.errors import BenchError
+from namegen_bench.bench_errors import BenchError
 from namegen_bench.measuring.agreement import DisagreementError
 from namegen_bench.measuring.comparison import Comparison, Measured, describe_sizes
 from namegen_bench.measuring.floor import Rates

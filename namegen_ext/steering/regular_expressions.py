@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from namegen_ext.data.errors import shorten
+from namegen_ext.data.data_errors import shorten
 from namegen_ext.steering.automaton import Automaton
 
 LONGEST_PATTERN = 2000

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from namegen_ext._native.core import _core
-from namegen_ext.engine.errors import UnsupportedModelError
+from namegen_ext.engine.engine_errors import UnsupportedModelError
 from namegen_ext.engine.model_watch import has_gradient_hooks
 from namegen_ext.models.layers import Layers, Level, UnreadLayersError, check_plain, read_layers
 from namegen_ext.models.window_model import WindowModel

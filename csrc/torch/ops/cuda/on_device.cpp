@@ -1,4 +1,4 @@
-#include "ops/cuda/common.h"
+#include "ops/cuda/on_device.h"
 
 #include <ATen/ops/empty.h>
 #include <cuda_runtime_api.h>

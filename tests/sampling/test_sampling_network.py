@@ -17,10 +17,10 @@ from namegen_ext import fuse
 from namegen_ext.models import MLP, Bigram, NGram, WaveNet
 from namegen_ext.nn import ChannelsLastBatchNorm1d, FlattenConsecutive, FusedBatchNorm1d
 from namegen_ext.sampling.distribution import ModelDistribution, Shaping
-from namegen_ext.sampling.errors import NotCoveredError
 from namegen_ext.sampling.module_network import read_network
 from namegen_ext.sampling.native import native_network
-from namegen_ext.sampling.network import logits
+from namegen_ext.sampling.sampling_errors import NotCoveredError
+from namegen_ext.sampling.sampling_network import logits
 
 V = 6
 

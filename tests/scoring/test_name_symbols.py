@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from namegen_ext.data import Vocabulary
-from namegen_ext.scoring.symbols import name_symbols
+from namegen_ext.scoring.name_symbols import name_symbols
 
 
 @pytest.mark.parametrize(

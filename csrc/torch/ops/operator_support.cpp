@@ -1,4 +1,4 @@
-#include "ops/common.h"
+#include "ops/operator_support.h"
 
 #include <ATen/Context.h>
 #include <ATen/ops/empty.h>

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
-from namegen_ext.engine.errors import UnsupportedModelError
+from namegen_ext.engine.engine_errors import UnsupportedModelError
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from namegen_ext.steering.patterns import PatternError, pattern_automaton
+from namegen_ext.steering.regular_expressions import PatternError, pattern_automaton
 
 SYMBOLS = "-/^abé"
 TEXTS = ["".join(letters) for length in range(5) for letters in product(SYMBOLS, repeat=length)]

@@ -15,7 +15,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from namegen_bench.arguments import build_parser, check_together
+from namegen_bench.bench_arguments import build_parser, check_together
 from namegen_bench.quality.quality_command import QUALITY
 from namegen_bench.quality.quality_command import main as quality
 from namegen_bench.reporting.requested_report import Report, ReportError, check_report

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from namegen_ext.engine.optimizers import has_step_hooks, set_learning_rate
+from namegen_ext.engine.engine_optimizers import has_step_hooks, set_learning_rate
 from namegen_ext.options.choices import OPTIMIZERS
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from namegen_ext.data import build_windows
 from namegen_ext.data.vocabulary import Vocabulary
-from namegen_ext.engine.evaluation import distinct_contexts, mean_loss
+from namegen_ext.engine.engine_evaluation import distinct_contexts, mean_loss
 
 
 @hypothesis.given(st.integers(1, 300), st.integers(1, 12), st.integers(1, 60), st.integers(0, 2**31))

@@ -15,9 +15,9 @@ import numpy as np
 from namegen_ext.data import Vocabulary
 from namegen_ext.data.categories import letters_of, num_categories
 from namegen_ext.sampling.api import iter_names
-from namegen_ext.sampling.arguments import check_count, check_seed, fresh_seed
 from namegen_ext.sampling.predictors import Conditioned, Predictor, conditioned_predictor
 from namegen_ext.sampling.sampler import NameSampler
+from namegen_ext.sampling.sampling_arguments import check_count, check_seed, fresh_seed
 from namegen_ext.sampling.stream import NameSource, NameStream
 from namegen_ext.sampling.uniforms import uniforms
 

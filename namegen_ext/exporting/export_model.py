@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from namegen_ext.exporting.document import Exported, as_json, make_document
-from namegen_ext.exporting.errors import ExportError
+from namegen_ext.exporting.export_errors import ExportError
 from namegen_ext.runs.files import write_bytes
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include "kernels/cuda/cuda_kernels.h"
-#include "ops/common.h"
+#include "ops/operator_support.h"
 
 namespace namegen::ops {
 

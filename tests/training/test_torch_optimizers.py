@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from namegen_ext.training import build_optimizer
-from namegen_ext.training.optimizers import update_function
+from namegen_ext.training.torch_optimizers import update_function
 
 RATES = [0.1, 0.05, 0.2, 0.01, 0.1]
 

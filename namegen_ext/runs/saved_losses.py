@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from namegen_ext.runs.directory import RunDirectory
-from namegen_ext.runs.errors import RunError
 from namegen_ext.runs.files import is_file, read_json_object
+from namegen_ext.runs.run_errors import RunError
 
 _SPLITS = ("train", "dev", "test")
 
