@@ -101,7 +101,9 @@ PyNetwork make_table(int64_t block, nb::handle values) {
   const auto rows = is_matrix ? static_cast<int64_t>(logits.shape(0)) : 0;
   const auto vocab = is_matrix ? static_cast<int64_t>(logits.shape(1)) : 0;
   int64_t contexts = 1;
-  for (int64_t i = 0; i < block && vocab > 1 && contexts <= rows; ++i) contexts *= vocab;
+  if (vocab > 1) {
+    for (int64_t i = 0; i < block && contexts <= rows; ++i) contexts *= vocab;
+  }
   if (vocab < 2 || contexts != rows) throw std::invalid_argument("logits must be (vocab_size**block_size, vocab_size)");
   return python_predictor<PyNetwork>(std::make_shared<Network>(Network::of_table(vocab, block, logits.data())));
 }
