@@ -394,13 +394,15 @@ void bind_steering(nb::module_& m) {
       "rejection_sampler",
       [](const PyPredictor& self, double temperature, int64_t top_k, const PyAutomaton& automaton,
          const PyBeginnings& beginnings, const std::vector<nb::bytes>& encodings, std::vector<int32_t> prefix,
-         int64_t max_steps, int64_t letters, int64_t tries) {
+         int64_t max_steps, int64_t letters, int64_t tries, bool writes_rejected) {
         return new PySampler(std::make_unique<RejectionSampler>(
             self.predictor, Shaping{temperature, top_k}, automaton.automaton, beginnings.beginnings,
-            make_spelling(encodings, std::move(prefix), max_steps), RejectionSampler::Limits{letters, tries}));
+            make_spelling(encodings, std::move(prefix), max_steps),
+            RejectionSampler::Limits{letters, tries, writes_rejected}));
       },
       arg("network"), arg("temperature"), arg("top_k"), arg("automaton"), arg("beginnings"), arg("encodings"),
-      arg("prefix"), arg("max_steps"), arg("letters"), arg("tries"), nb::rv_policy::take_ownership);
+      arg("prefix"), arg("max_steps"), arg("letters"), arg("tries"), arg("writes_rejected") = false,
+      nb::rv_policy::take_ownership);
 }
 
 }  // namespace
@@ -465,11 +467,12 @@ void bind_sampling(nb::module_& module) {
   nb::class_<PyConditioned, PyPredictor>(m, "Conditioned")
       .def(
           "__init__",
-          [](PyConditioned* self, const PyPredictor& predictor, int64_t category, int64_t vocab) {
-            new (self) PyConditioned(
-                python_predictor<PyConditioned>(std::make_shared<Conditioned>(predictor.predictor, category, vocab)));
+          [](PyConditioned* self, const PyPredictor& predictor, int64_t category, int64_t vocab, bool newest) {
+            const auto place = newest ? Conditioned::Place::kNewest : Conditioned::Place::kOldest;
+            new (self) PyConditioned(python_predictor<PyConditioned>(
+                std::make_shared<Conditioned>(predictor.predictor, category, vocab, place)));
           },
-          arg("predictor"), arg("category"), arg("vocab_size"));
+          arg("predictor"), arg("category"), arg("vocab_size"), arg("newest"));
 
   m.def("symbol_nlls", &symbol_nlls, arg("network"), arg("symbols"), arg("temperature"), arg("top_k"), arg("drawn"));
   m.def("tabulate", &tabulate, arg("network"), arg("temperature"), arg("top_k"));
