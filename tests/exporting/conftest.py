@@ -17,7 +17,14 @@ from namegen_ext.generator import Generator
 
 _SMALL = {"hidden_size": 16, "embedding_dim": 5, "steps": 60, "batch_size": 16}
 
-_SMALL_GPT = {"model": "gpt", "block_size": 6, "embedding_dim": 8, "num_layers": 2, "num_heads": 2, "steps": 20}
+_SMALL_GPT = {
+    "model": "gpt",
+    "block_size": 6,
+    "embedding_dim": 8,
+    "num_layers": 2,
+    "num_heads": 2,
+    "steps": 20,
+}
 
 # The options of `namegen_ext.fit` that give each kind of model.
 KINDS: dict[str, dict[str, Any]] = {
@@ -69,7 +76,16 @@ def generator_of(words: list[str]) -> Callable[[str], Generator]:
 # The options that give each kind of model that learns categories.
 CATEGORY_KINDS = {
     kind: KINDS[kind]
-    for kind in ("trained-ngram", "add-k", "witten-bell", "mlp-batch-norm", "mlp", "wavenet", "gpt", "gpt-rms")
+    for kind in (
+        "trained-ngram",
+        "add-k",
+        "witten-bell",
+        "mlp-batch-norm",
+        "mlp",
+        "wavenet",
+        "gpt",
+        "gpt-rms",
+    )
 }
 
 
