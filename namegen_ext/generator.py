@@ -691,11 +691,8 @@ class Generator:
 
         path = Path(path)
         to = target_of(path, to)
-        if self.categories:
-            raise ExportError(
-                "the list has categories, whose models cannot be exported yet:"
-                " train a model on the names of one category"
-            )
+        if self.categories and to in OF_MODULES:
+            raise ExportError(f"to must be html, js or json for a list with categories, but got {to!r}")
         if to in OF_MODULES:
             return export_module(self.model, path, to)
         exported = Exported(
@@ -705,6 +702,7 @@ class Generator:
             num_words=self.num_names,
             num_values=self._num_values(),
             steps=self.steps,
+            shares={name: self._prior.get(name, 0.0) for name in self.categories},
             max_length=self.max_length,
             losses=self.losses,
         )
