@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -58,6 +58,14 @@ class Network:
     def config(self) -> dict[str, Any]:
         """What :class:`namegen_ext.models.Mixture` takes."""
         return {"name": self.model, **self.options}
+
+    def with_categories(self) -> Network:
+        """Return the network for names with categories: the mark has a place of its own before eight letters.
+
+        The other width stays, as 16 has the small factors that a wavenet wants.
+        """
+        block_size = {8: 9}.get(self.options["block_size"], self.options["block_size"])
+        return replace(self, options={**self.options, "block_size": block_size})
 
 
 _WAVENET = {"block_size": 8, "embedding_dim": 24, "hidden_size": 128, "hidden_bias": False}

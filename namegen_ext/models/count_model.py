@@ -12,7 +12,7 @@ from torch import Tensor
 from namegen_ext._native.core import _core
 from namegen_ext.models.count_arrays import TRIE_DTYPES, native_count_model, native_trie, start_of
 from namegen_ext.models.distribution_model import DistributionModel
-from namegen_ext.models.model_arguments import check_choice, check_sizes
+from namegen_ext.models.model_arguments import check_choice, check_flags, check_sizes
 from namegen_ext.models.schemes import COUNTS
 from namegen_ext.models.specs import ESTIMATORS, KNESER_NEY
 
@@ -40,6 +40,9 @@ class CountModel(DistributionModel):
             discounts off, which :meth:`set_discounts` sets.
         smoothing: the k of add-k, at least 0.
         generator: not used; every model's constructor takes one.
+        category_newest: for names with categories. The mark of the category, which stands at the oldest place of the
+            tokens, then counts as the newest character of their contexts. So each category has counts of its own at
+            every length of context, backed off to what all categories have in common.
 
     Raises:
         ValueError: an argument is out of range.
@@ -68,9 +71,11 @@ class CountModel(DistributionModel):
         estimator: str = "add-k",
         smoothing: float = 1.0,
         generator: torch.Generator | None = None,
+        category_newest: bool = False,
     ) -> None:
         super().__init__()
         check_sizes({"vocab_size": vocab_size, "block_size": block_size})
+        check_flags({"category_newest": category_newest})
         check_choice("init", init, (COUNTS,))
         check_choice("estimator", estimator, ESTIMATORS)
         if not 0 <= smoothing < float("inf"):
@@ -79,6 +84,7 @@ class CountModel(DistributionModel):
         self.block_size = block_size
         self.estimator = estimator
         self.smoothing = smoothing
+        self.category_newest = category_newest
         self._native: tuple[Any, Any] | None = None  # the native model, and what it was made of
         nothing = {
             "oldest_symbol": [0],
@@ -127,7 +133,7 @@ class CountModel(DistributionModel):
                 raise ValueError("counts must be (n,), as many as targets, and finite numbers of at least 0")
             tokens, targets, counts = tokens[counts > 0], targets[counts > 0], counts[counts > 0]
         trie = _core.counts.count(
-            _numpy(tokens),
+            self._contexts(tokens),
             _numpy(targets),
             None if counts is None else _numpy(counts),
             self.vocab_size,
@@ -172,12 +178,16 @@ class CountModel(DistributionModel):
             occurred), and of how many symbols the count is 1, 2, and 3 or more; counts as Kneser and Ney's.
 
         """
-        return torch.from_numpy(self._trie().evidence(_numpy(tokens), _numpy(targets)))
+        return torch.from_numpy(self._trie().evidence(self._contexts(tokens), _numpy(targets)))
 
     def log_probabilities(self, tokens: Tensor) -> Tensor:
         """Compute the logarithms of the probabilities of the next character: (n, V), float64, -10,000 for 0."""
-        probabilities = torch.from_numpy(self.native().distributions(_numpy(tokens)))  # (n, V)
+        probabilities = torch.from_numpy(self.native().distributions(self._contexts(tokens)))  # (n, V)
         return probabilities.log().clamp_(min=LOG_OF_ZERO).to(tokens.device)
+
+    def _contexts(self, tokens: Tensor) -> np.ndarray:
+        """Return contexts as they are counted: (n, block_size), the mark of the category behind the characters."""
+        return _numpy(tokens.roll(-1, dims=1) if self.category_newest else tokens)
 
     def native(self) -> Any:
         """Return the model of ``namegen_ext._core`` with the counts as they are now.
@@ -222,6 +232,7 @@ class CountModel(DistributionModel):
             "init": COUNTS,
             "estimator": self.estimator,
             "smoothing": self.smoothing,
+            **({"category_newest": True} if self.category_newest else {}),
         }
 
     def extra_repr(self) -> str:
