@@ -31,7 +31,7 @@ from namegen_ext.models.model_sizes import block_size_of
 from namegen_ext.models.specs import MODELS
 from namegen_ext.runs.config import RunConfig, read_config
 from namegen_ext.runs.directory import RunDirectory
-from namegen_ext.runs.saved_losses import saved_losses
+from namegen_ext.runs.saved_losses import saved_categories, saved_losses
 from namegen_ext.runs.saved_model import SavedModel, read_saved_model
 from namegen_ext.sampling.category_models import Part, iter_mixed_names, of_category
 from namegen_ext.sampling.predictors import Predictor
@@ -138,6 +138,7 @@ class Generator:
         self._saved: SavedModel | None = None
         self._network: Predictor | None = None
         self.losses: dict[str, float | None] = {}
+        self._report: dict[str, Any] | None = None  # of the model before it learnt all names
         self._saved_scorer: Scorer | None = None  # of a model that is only read, and so stays as it is
 
     @cached_property
@@ -223,7 +224,7 @@ class Generator:
         generator._set_up(config, words, saved.step, weights)
         generator._saved = saved
         generator._network = saved_predictor(saved.layout, saved.arrays)
-        generator.losses = saved_losses(directory)
+        generator._take_summary(directory)
         return generator
 
     @classmethod
@@ -234,8 +235,13 @@ class Generator:
 
         run = load_run(path, choose_device(device))
         generator = cls(run.model, run.config, run.words, steps=run.step, weights=run.weights)
-        generator.losses = saved_losses(RunDirectory(Path(path)))
+        generator._take_summary(RunDirectory(Path(path)))
         return generator
+
+    def _take_summary(self, directory: RunDirectory) -> None:
+        self.losses = saved_losses(directory)
+        if self.categories and self.config.options.refit:
+            self._report = saved_categories(directory)
 
     @property
     def model(self) -> nn.Module:
@@ -281,7 +287,8 @@ class Generator:
         """Draw n names; the arguments are those of `namegen_ext.sampling.iter_names`.
 
         With constraints the names are the model's own, given that they meet all of these: no letter is forced, which
-        would give some names too often.
+        would give some names too often. Names that do not end within the attribute ``max_length`` are left out; the
+        ``counts`` of `stream` tell how many (``cut``). The constraint ``max_length`` sets another limit.
 
         Args:
             n: how many names.
@@ -361,6 +368,7 @@ class Generator:
         reading = self.config.reading
         options["constraints"] = take_constraints(options, reading)
         options["max_length"] = self.max_length  # of names without constraints, which are cut there
+        options.setdefault("leave_out_cut", True)
         if isinstance(options.get("prefix"), str):
             options["prefix"] = reading.as_learnt(options["prefix"])
         options.setdefault("case", reading.case)
@@ -428,8 +436,8 @@ class Generator:
 
     @property
     def max_length(self) -> int:
-        """The number of letters after which a name is cut: that of the longest name of the list, and at least 64."""
-        return max(DEFAULT_MAX_LENGTH, max(map(len, self._words), default=0))
+        """The number of letters after which a name is cut: one more than any of the list has, and at least 64."""
+        return max(DEFAULT_MAX_LENGTH, max(map(len, self._words), default=0) + 1)
 
     def score(
         self,
@@ -499,7 +507,8 @@ class Generator:
         Returns:
             accuracy and most_frequent: of the dev and the test names together, the share whose likeliest category is
             the right one, and the share of the commonest category; losses: by category, of its dev and of its test
-            names, the nll per character in nats, given the category, None where there are none.
+            names, the nll per character in nats, given the category, None where there are none. Of a mixture that was
+            trained on all names in the end, as `fit` does, it is that of the model before, as far as it is known.
 
         Raises:
             ValueError: the list has no categories.
@@ -507,6 +516,8 @@ class Generator:
         """
         if not self.categories:
             raise ValueError("there is no report of categories: this run's list has none")
+        if self._report is not None:
+            return self._report
         splits = self._marked_splits
         names = list(self._prior)
         held_out = [*splits.dev, *splits.test]
@@ -682,11 +693,8 @@ class Generator:
 
         path = Path(path)
         to = target_of(path, to)
-        if self.categories:
-            raise ExportError(
-                "the list has categories, whose models cannot be exported yet:"
-                " train a model on the names of one category"
-            )
+        if self.categories and to in OF_MODULES:
+            raise ExportError(f"to must be html, js or json for a list with categories, but got {to!r}")
         if to in OF_MODULES:
             return export_module(self.model, path, to)
         exported = Exported(
@@ -696,6 +704,7 @@ class Generator:
             num_words=self.num_names,
             num_values=self._num_values(),
             steps=self.steps,
+            shares={name: self._prior.get(name, 0.0) for name in self.categories},
             max_length=self.max_length,
             losses=self.losses,
         )

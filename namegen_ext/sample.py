@@ -149,7 +149,8 @@ def _add_constraints(parser: argparse.ArgumentParser) -> None:
         "--max-length",
         metavar="N",
         type=whole_number(_LENGTHS),
-        help=f"letters at most, {_LENGTHS.limits}; no name is cut for it",
+        help=f"letters at most, {_LENGTHS.limits}; no name is cut for it (default: names that do not end within 64 "
+        "letters, or one more than the longest of the list has, are left out and counted)",
     )
     group.add_argument("--suffix", metavar="S", default="", help="the letters that each name ends with")
     group.add_argument(

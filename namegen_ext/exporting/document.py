@@ -10,6 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from namegen_ext._version import __version__
+from namegen_ext.data.categories import letters_of
 from namegen_ext.exporting.list_document import list_document
 from namegen_ext.exporting.model_documents import model_document
 from namegen_ext.runs.config import RunConfig
@@ -32,6 +33,7 @@ class Exported:
         num_words: how many there are.
         num_values: how many parameters, or counts, the model has.
         steps: how many steps it was trained for.
+        shares: how often each category of the list is drawn, by name; empty for a list without categories.
         max_length: a name is cut after so many letters.
         losses: in nats per character, by the names of the splits; None where one is not known.
 
@@ -43,6 +45,7 @@ class Exported:
     num_words: int
     num_values: int
     steps: int
+    shares: Mapping[str, float]
     max_length: int
     losses: Mapping[str, float | None]
 
@@ -55,7 +58,7 @@ def make_document(exported: Exported) -> dict[str, Any]:
 
     """
     config = exported.config
-    symbols = config.vocabulary.symbols
+    symbols = letters_of(config.vocabulary).symbols  # the marks of categories have the numbers behind these
     reading = list_document(symbols, exported.words or (), config.reading)
     if exported.words is None:
         reading["names"] = None
@@ -74,6 +77,7 @@ def make_document(exported: Exported) -> dict[str, Any]:
             "losses": {name: exported.losses.get(name) for name in SPLITS},
         },
         "symbols": list(symbols),
+        "categories": [{"name": name, "share": share} for name, share in exported.shares.items()] or None,
         "max_length": exported.max_length,
         "list": reading,
         "model": model_document(config.options.model, config.model_config, exported.arrays),

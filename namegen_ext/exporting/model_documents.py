@@ -17,7 +17,7 @@ from namegen_ext.sampling.saved_network import saved_network
 
 Arrays = Mapping[str, NDArray[Any]]
 
-_LAYER_NORM_EPS = 1e-5  # the default of nn.LayerNorm, which no option changes
+NORM_EPS = 1e-5  # that of namegen_ext.models.gpt_block, which needs torch
 # A file of more numbers than this is of no use to a page: 16 million float32 are 85 MB of base64.
 MOST_TABLE_VALUES = 2**24
 
@@ -127,37 +127,23 @@ def continuation_counts(vocab_size: int, arrays: Arrays) -> NDArray[np.int64]:
     return np.where(is_longest, np.ceil(arrays["pair_count"]).astype(np.int64), in_longer)
 
 
-# The form of a GPT that the format has. Models of before there were others have none of these keys.
-_GPT_FORM = {
-    "norm": "layer",
-    "activation": "gelu",
-    "biases": True,
-    "final_norm": True,
-    "embedding_norm": False,
-}
-
-
 def _gpt(config: Mapping[str, Any], arrays: Arrays) -> dict[str, Any]:
-    for option, expected in _GPT_FORM.items():
-        if config.get(option, expected) != expected:
-            raise ExportError(
-                f"the gpt's {option} must be {expected!r} for html, js and json, but is {config[option]!r}:"
-                " onnx and pt2 take it"
-            )
+    """Describe a GPT of any form. Runs of before its form could be chosen have none of the options of the form."""
 
-    def linear(name: str) -> dict[str, Any]:
-        return {
-            "weight": float_tensor(arrays[f"{name}.weight"]),
-            "bias": float_tensor(arrays[f"{name}.bias"]),
-        }
+    def linear(name: str) -> dict[str, Any]:  # an RMS norm has neither part
+        parts = {part: f"{name}.{part}" for part in ("weight", "bias")}
+        return {part: float_tensor(arrays[key]) for part, key in parts.items() if key in arrays}
 
     return {
         "kind": "gpt",
         "block_size": config["block_size"],
         "num_heads": config["num_heads"],
-        "layer_norm_eps": _LAYER_NORM_EPS,
+        "norm_kind": config.get("norm", "layer"),
+        "norm_eps": NORM_EPS,
+        "activation": config.get("activation", "gelu"),
         "token_embedding": float_tensor(arrays["token_embedding.weight"]),
         "position_embedding": float_tensor(arrays["position_embedding.weight"]),
+        "embedding_norm": linear("embedding_norm") if config.get("embedding_norm", False) else None,
         "layers": [
             {
                 "norm_1": linear(f"blocks.{layer}.norm_1"),
@@ -169,7 +155,7 @@ def _gpt(config: Mapping[str, Any], arrays: Arrays) -> dict[str, Any]:
             }
             for layer in range(config["num_layers"])
         ],
-        "norm": linear("norm"),
+        "norm": linear("norm") if config.get("final_norm", True) else None,
         "head": float_tensor(arrays["head.weight"]),
     }
 

@@ -27,6 +27,8 @@ LIBRARY = (
     "gpt.mjs",
     "mixture.mjs",
     "models.mjs",
+    "uniforms.mjs",
+    "categories.mjs",
     "rows.mjs",
     "folding.mjs",
     "options.mjs",

@@ -165,9 +165,10 @@ class RunConfig:
             origin = f"the word list {self.data_name!r} of this version"
         if self.categories:
             words = self._marked(words, directory)
-        if words_sha256(words) != self.words_sha256:
+        text = "\n".join(words)
+        if hashlib.sha256(text.encode()).hexdigest() != self.words_sha256:
             raise RunError(f"{origin}: is not the word list of the run in {directory.path} (SHA-256 differs)")
-        unknown = set("".join(words)) - set(self.vocabulary.symbols)
+        unknown = _characters(text) - {"\n", *self.vocabulary.symbols}
         if unknown:
             raise RunError(
                 f"{origin}: has {min(unknown)!r}, which the vocabulary in {directory.config} lacks"
@@ -294,14 +295,21 @@ def _check_model(model: dict[str, Any], options: TrainOptions, vocab_size: int, 
     """Check that the model's sizes are those of the options. They are written twice, so that people can read them."""
     found = MODELS[options.model].found
     if found:  # whether it can be built is seen when it is
-        _check_keys(model, ("vocab_size", *found), "model")
+        in_model = found + (MODELS[options.model].with_categories if categories else ())
+        _check_keys(model, ("vocab_size", *in_model), "model")
         expected: dict[str, Any] = {"vocab_size": vocab_size}
+        if categories:
+            expected["num_categories"] = categories
     else:
         expected = options.model_config(vocab_size, categories)
     if options.is_counted and not _OF_COUNTS & model.keys():  # a version that kept counts in a table wrote it
         expected = {name: value for name, value in expected.items() if name not in _OF_COUNTS}
     if options.model == "gpt" and not _OF_GPTS & model.keys():
         expected = {name: value for name, value in expected.items() if name not in _OF_GPTS}
+    if (
+        "category_newest" not in model
+    ):  # a version that had the category at the oldest place of all contexts wrote it
+        expected.pop("category_newest", None)
     if not found:
         _check_keys(model, expected, "model")
     for name, value in expected.items():
@@ -334,6 +342,17 @@ def _sha256(content: dict[str, Any]) -> str:
     """Return the SHA-256 of what a JSON object means. Spaces and the order of keys do not change it."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _characters(text: str) -> set[str]:
+    """Return the different characters of a text.
+
+    Measured: 0.15 s by set(), 0.03 s by taking out the bytes that are known (17 MB of ASCII).
+    """
+    if not text.isascii():
+        return set(text)
+    first = set(text[:10_000])
+    return first | set(text.encode().translate(None, "".join(first).encode()).decode())
 
 
 def words_sha256(words: Sequence[str]) -> str:

@@ -37,6 +37,7 @@ _OF_STREAMS = (
     "batch_size",
     "threads",
     "case",
+    "leave_out_cut",
 )
 
 
@@ -144,6 +145,7 @@ def iter_mixed_names(parts: Sequence[Part], n: int, *, seed: int | None = None, 
         MixtureSampler(samplers, [part.weight for part in parts]),
         n,
         seed=fresh_seed() if seed is None else check_seed(seed),
+        max_length=samplers[0].max_length,
         **of_stream,
     )
 

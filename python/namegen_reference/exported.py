@@ -1,7 +1,6 @@
-"""Draws names from what ``namegen export RUN_DIR --to json`` writes: ``python exported.py FILE [N [SEED]]``.
+"""Draws names from what ``namegen export RUN_DIR --to json`` writes: ``python exported.py FILE [N [SEED [CATEGORY]]]``.
 
-It needs Python alone, as little as a reader in any language; docs/format.md describes the file. A model is a function
-from a context, the symbols so far behind a 0, to the logits of the next symbol.
+A reader of docs/format.md in plain Python: from the last symbols, each model makes the logits of the next one.
 """
 
 import base64
@@ -9,138 +8,148 @@ import json
 import math
 import struct
 import sys
-from collections.abc import Callable
 from itertools import accumulate, chain
 from typing import Any
 
-Logits = Callable[[list[int]], list[float]]
-_CODES = {"uint8": "B", "uint16": "H", "uint32": "I", "float32": "f", "float64": "d"}
 
-
-def _array(tensor: Any) -> Any:  # a tuple of numbers, or of rows
-    code, data, width = _CODES[tensor["dtype"]], base64.b64decode(tensor["data"]), tensor["shape"][-1]
-    values = struct.unpack(f"<{len(data) // struct.calcsize(code)}{code}", data)
-    is_vector = len(tensor["shape"]) == 1
-    return values if is_vector else [values[i : i + width] for i in range(0, len(values), width)]
+def _read(
+    part: Any,
+) -> Any:  # tensors become tuples or rows of numbers, and lengths of runs become where each begins
+    if isinstance(part, list) or not isinstance(part, dict):
+        return [_read(value) for value in part] if isinstance(part, list) else part
+    if "dtype" not in part:
+        whole = {name: _read(value) for name, value in part.items()}
+        first = {"num_children": 1, "num_pairs": 0}  # node 0 is nobody's child
+        return whole | {
+            key: list(accumulate(whole[key], initial=i)) for key, i in first.items() if key in whole
+        }
+    code = {"uint8": "B", "uint16": "H", "uint32": "I", "float32": "f", "float64": "d"}[part["dtype"]]
+    values, width = (
+        [v for (v,) in struct.iter_unpack("<" + code, base64.b64decode(part["data"]))],
+        part["shape"][-1],
+    )
+    return (
+        values if len(part["shape"]) == 1 else [values[i : i + width] for i in range(0, len(values), width)]
+    )
 
 
 def _linear(layer: Any, x: list[float]) -> list[float]:
-    return [sum(map(float.__mul__, row, x), b) for row, b in zip(layer["weight"], layer["bias"], strict=True)]
+    bias = layer.get("bias", [0.0] * len(layer["weight"]))
+    return [sum(map(float.__mul__, row, x), b) for row, b in zip(layer["weight"], bias, strict=True)]
 
 
-def _arrays(part: Any) -> Any:  # the document with its tensors read
-    if isinstance(part, dict):
-        read = {name: _arrays(value) for name, value in part.items()}
-        return _array(part) if "dtype" in part else read
-    return [_arrays(value) for value in part] if isinstance(part, list) else part
+def _network(m: Any, window: list[int], vocab: int) -> list[float]:
+    x = [m["embedding"][symbol] for symbol in window]
+    for level in m["levels"]:
+        x = [
+            _linear(level, list(chain(*x[i : i + level["factor"]])))
+            for i in range(0, len(x), level["factor"])
+        ]
+        x = [list(map(math.tanh, row)) for row in x] if level["activation"] == "tanh" else x
+    return x[0]
 
 
-def _network(m: Any, vocab: int) -> Logits:
-    def logits(context: list[int]) -> list[float]:
-        x = [list(m["embedding"][symbol]) for symbol in ([0] * m["block_size"] + context)[-m["block_size"] :]]
-        for level in m["levels"]:
-            groups = [x[i : i + level["factor"]] for i in range(0, len(x), level["factor"])]
-            x = [_linear(level, list(chain(*group))) for group in groups]
-            x = [list(map(math.tanh, row)) for row in x] if level["activation"] == "tanh" else x
-        return x[0]
-
-    return logits
+def _table(m: Any, window: list[int], vocab: int) -> list[float]:
+    return m["logits"][sum(symbol * vocab**age for age, symbol in enumerate(window[::-1]))]
 
 
-def _table(m: Any, vocab: int) -> Logits:
-    powers = [vocab**age for age in range(m["block_size"])]
-    return lambda context: list(m["logits"][sum(map(int.__mul__, powers, context[::-1]))])
+def _counts(m: Any, window: list[int], vocab: int) -> list[float]:
+    p, node, by = [1 / vocab] * vocab, 0, m["estimator"]
+    for depth, symbol in enumerate(
+        [*window[::-1], -1]
+    ):  # from the empty context to the longest one that is known
+        run = slice(*m["num_pairs"][node : node + 2])
+        n = dict(zip(m["pair_symbol"][run], m["pair_count"][run], strict=True))
+        off = [0.0, *m["discounts"][depth]] if by == "kneser-ney" else [0.0] * 4
+        extra = m["concentrations"][depth] if by == "kneser-ney" else len(n)
+        extra = m["smoothing"] * vocab if by == "add-k" else extra
+        if (sum(n.values()) + extra > 0 and symbol == -1) if by == "add-k" else n:
+            taken = {c: off[min(int(count), 3)] for c, count in n.items()}
+            left, total = extra + sum(taken.values()), sum(n.values()) + extra
+            p = [(n.get(c, 0) - taken.get(c, 0)) / total + left / total * p[c] for c in range(vocab)]
+        children = (c for c in range(*m["num_children"][node : node + 2]) if m["oldest_symbol"][c] == symbol)
+        if (node := next(children, 0)) == 0:
+            break
+    return [math.log(q) if q > 0 else -1e4 for q in p]
 
 
-def _counts(m: Any, vocab: int) -> Logits:
-    child, pair = (list(accumulate(m[n], initial=i)) for i, n in ((1, "num_children"), (0, "num_pairs")))
-    order, by = m["block_size"], m["estimator"]
-
-    def smoothed(node: int, depth: int) -> tuple[dict[int, float], float]:
-        run = slice(pair[node], pair[node + 1])
-        found = dict(zip(m["pair_symbol"][run], m["pair_count"][run], strict=True))
-        total, off = sum(found.values()), [0.0, *m["discounts"][depth]] if by == "kneser-ney" else [0.0] * 4
-        extra = {"add-k": m.get("smoothing", 0) * vocab, "witten-bell": len(found)}.get(by)
-        extra = m["concentrations"][depth] if extra is None else extra
-        if (total + extra if by == "add-k" and depth == order else by != "add-k" and total) == 0:
-            return {}, 1.0  # nothing is known: the shorter context tells all
-        gain = {c: (n - off[min(int(n), 3)]) / (total + extra) for c, n in found.items()}
-        return gain, (extra + sum(off[min(int(n), 3)] for n in found.values())) / (total + extra)
-
-    def logits(context: list[int]) -> list[float]:
-        node, p, backwards = 0, [1 / vocab] * vocab, context[::-1] + [0] * order
-        for depth in range(order + 1):
-            gain, left = smoothed(node, depth)
-            p = [gain.get(c, 0.0) + left * p[c] for c in range(vocab)]
-            wanted = backwards[depth] if depth < order else -1
-            children = range(child[node], child[node + 1])
-            node = next((c for c in children if m["oldest_symbol"][c] == wanted), 0)
-            if node == 0:
-                break
-        return [math.log(q) if q > 0 else -1e4 for q in p]
-
-    return logits
+def _norm(m: Any, layer: Any, x: list[float]) -> list[float]:
+    mean = sum(x) / len(x) if layer is not None and m["norm_kind"] == "layer" else 0.0
+    scale = 1 / math.sqrt(sum((v - mean) ** 2 for v in x) / len(x) + m["norm_eps"])
+    weight, bias = ((layer or {}).get(part, [i] * len(x)) for part, i in (("weight", 1.0), ("bias", 0.0)))
+    return (
+        x if layer is None else [(v - mean) * scale * w + b for v, w, b in zip(x, weight, bias, strict=True)]
+    )
 
 
-def _gpt(m: Any, vocab: int) -> Logits:
-    def norm(layer: Any, x: list[float]) -> list[float]:
-        mean = sum(x) / len(x)
-        scale = 1 / math.sqrt(sum((v - mean) ** 2 for v in x) / len(x) + m["layer_norm_eps"])
-        return [(v - mean) * scale * w + b for v, w, b in zip(x, layer["weight"], layer["bias"], strict=True)]
-
-    def attend(rows: list[list[float]]) -> list[float]:  # of queries, keys, values; the last one asks
-        dim, mixed = len(rows[0]) // 3, []
-        size = dim // m["num_heads"]
-        for h in range(0, dim, size):
-            q = [v / math.sqrt(size) for v in rows[-1][h : h + size]]
-            scores = [sum(map(float.__mul__, q, row[dim + h : dim + h + size])) for row in rows]
-            shares = [math.exp(score - max(scores)) for score in scores]
-            for i in range(2 * dim + h, 2 * dim + h + size):
-                mixed.append(sum(s * row[i] for s, row in zip(shares, rows, strict=True)) / sum(shares))
-        return mixed
-
-    def logits(context: list[int]) -> list[float]:
-        tokens = [m["token_embedding"][symbol] for symbol in context[-m["block_size"] :]]
-        x = [list(map(float.__add__, *both)) for both in zip(tokens, m["position_embedding"], strict=False)]
-        for layer in m["layers"]:
-            rows = [_linear(layer["projections"], norm(layer["norm_1"], row)) for row in x]
-            for t, row in enumerate(x):
-                row = list(map(float.__add__, row, _linear(layer["output"], attend(rows[: t + 1]))))
-                wide = _linear(layer["hidden"], norm(layer["norm_2"], row))
-                wide = [0.5 * v * (1 + math.erf(v / math.sqrt(2))) for v in wide]
-                x[t] = list(map(float.__add__, row, _linear(layer["back"], wide)))
-        return [sum(map(float.__mul__, row, norm(m["norm"], x[-1]))) for row in m["head"]]
-
-    return logits
+def _attend(
+    rows: list[list[float]], heads: int
+) -> list[float]:  # rows are queries, keys, values; the last one asks
+    dim, size, mixed = len(rows[0]) // 3, len(rows[0]) // 3 // heads, []
+    for h in range(0, dim, size):
+        query = [v / math.sqrt(size) for v in rows[-1][h : h + size]]
+        scores = [sum(map(float.__mul__, query, row[dim + h : dim + h + size])) for row in rows]
+        shares = [math.exp(score - max(scores)) for score in scores]
+        for i in range(2 * dim + h, 2 * dim + h + size):
+            mixed.append(sum(s * row[i] for s, row in zip(shares, rows, strict=True)) / sum(shares))
+    return mixed
 
 
-def _mixture(m: Any, vocab: int) -> Logits:
-    parts = [
-        (part["weight"], _KINDS[part["model"]["kind"]](part["model"], vocab)) for part in m["components"]
-    ]
-    known, child = m["known_names"], list(accumulate(m["known_names"]["num_children"], initial=1))
-
-    def logits(context: list[int]) -> list[float]:
-        found = [(weight, model(context)) for weight, model in parts]
-        total = [sum(weight * row[c] for weight, row in found) for c in range(vocab)]
-        node = 0
-        for symbol in [*context[1:], -1]:
-            children = {known["symbol"][c - 1]: c for c in range(child[node], child[node + 1])}
-            if symbol == -1:  # the tree knows the whole beginning
-                for c, node in children.items():
-                    total[c] += known["adjustment"][node - 1]
-            node = children.get(symbol, -1)
-            if node < 0:
-                break
-        return total
-
-    return logits
+def _gpt(m: Any, window: list[int], vocab: int) -> list[float]:
+    act = {
+        "relu": lambda v: max(v, 0.0),
+        "gelu": lambda v: v / 2 * (1 + math.erf(v / math.sqrt(2))),
+        "gelu-tanh": lambda v: v / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (v + 0.044715 * v**3))),
+    }[m["activation"]]
+    places = zip(window, m["position_embedding"], strict=False)
+    x = [list(map(float.__add__, m["token_embedding"][symbol], place)) for symbol, place in places]
+    x = [_norm(m, m["embedding_norm"], row) for row in x]
+    for layer in m["layers"]:
+        rows = [_linear(layer["projections"], _norm(m, layer["norm_1"], row)) for row in x]
+        for t, row in enumerate(x):
+            row = list(
+                map(float.__add__, row, _linear(layer["output"], _attend(rows[: t + 1], m["num_heads"])))
+            )
+            wide = list(map(act, _linear(layer["hidden"], _norm(m, layer["norm_2"], row))))
+            x[t] = list(map(float.__add__, row, _linear(layer["back"], wide)))
+    return _linear({"weight": m["head"]}, _norm(m, m["norm"], x[-1]))
 
 
-_KINDS = {"network": _network, "table": _table, "counts": _counts, "gpt": _gpt, "mixture": _mixture}
+def _mixture(m: Any, letters: list[int], vocab: int) -> list[float]:
+    found = [(part["weight"], _logits(part["model"], letters, [], vocab)) for part in m["components"]]
+    total, node, tree = (
+        [sum(weight * row[c] for weight, row in found) for c in range(vocab)],
+        0,
+        m["known_names"],
+    )
+    for symbol in [
+        *letters,
+        -1,
+    ]:  # down the tree; where it knows the whole beginning, names of the list get rarer
+        children = {tree["symbol"][c - 1]: c for c in range(*tree["num_children"][node : node + 2])}
+        for c, child in children.items() if symbol == -1 else ():
+            total[c] += tree["adjustment"][child - 1]
+        if (node := children.get(symbol, -1)) == -1:
+            break
+    return total
 
 
-def _philox(seed: int, place: int, block: int) -> tuple[int, ...]:
+def _logits(
+    m: Any, letters: list[int], mark: list[int], vocab: int
+) -> list[float]:  # of a name of letters so far
+    if m["kind"] == "mixture":
+        return _mixture(m, letters, vocab)
+    size, symbols = (
+        m["block_size"] - len(mark),
+        [*([0] * m["block_size"] if m["kind"] != "gpt" else [0]), *letters],
+    )
+    if m["kind"] == "gpt" and len(symbols) <= size:
+        return _gpt(m, [0, *mark, *letters], vocab)
+    model = {"network": _network, "table": _table, "counts": _counts, "gpt": _gpt}[m["kind"]]
+    return model(m, [*mark, *symbols[-size:]], vocab)
+
+
+def _philox(seed: int, place: int, block: int) -> tuple[int, ...]:  # Philox4x32-10
     mask = 2**32 - 1
     c, k = (place & mask, place >> 32, block, 0), (seed & mask, seed >> 32)
     for _ in range(10):
@@ -161,29 +170,34 @@ class Exported:
     """
 
     def __init__(self, document: dict[str, Any]) -> None:
-        self.symbols: list[str] = document["symbols"]
-        self.max_length: int = document["max_length"]
-        model = _arrays(document["model"])
-        self.logits = _KINDS[model["kind"]](model, len(self.symbols) + 1)
+        self.symbols, self.max_length, self.model = (
+            document["symbols"],
+            document["max_length"],
+            _read(document["model"]),
+        )
+        self.categories = [category["name"] for category in document.get("categories") or []]
 
-    def draw(self, seed: int, place: int, temperature: float = 1.0, prefix: str = "") -> str:
+    def draw(
+        self, seed: int, place: int, temperature: float = 1.0, prefix: str = "", category: str = ""
+    ) -> str:
         """Draw the name at a place of a seed's stream, in the form in which names were learnt."""
-        context = [0, *(self.symbols.index(letter) + 1 for letter in prefix)]
-        while len(context) <= self.max_length:
-            logits = self.logits(context)
-            logits[0] = logits[0] if len(context) > 1 else -math.inf  # no name is empty
-            weights = [math.exp((logit - max(logits)) / temperature) for logit in logits]
-            step = len(context) - 1 - len(prefix)
-            threshold = _philox(seed, place, step // 4)[step % 4] / 2**32 * sum(weights)
+        vocab, letters = len(self.symbols) + 1, [self.symbols.index(letter) + 1 for letter in prefix]
+        mark = [vocab + self.categories.index(category)] if self.categories else []
+        while len(letters) < self.max_length:
+            row = _logits(self.model, letters, mark, vocab + len(self.categories))[:vocab]
+            row = row if letters else [-math.inf, *row[1:]]  # no name is empty
+            weights = [math.exp((logit - max(row)) / temperature) for logit in row]
+            block, turn = divmod(len(letters) - len(prefix), 4)
+            threshold = _philox(seed, place, block)[turn] / 2**32 * sum(weights)
             symbol = next(c for c, passed in enumerate(accumulate(weights)) if passed > threshold)
             if symbol == 0:
                 break
-            context.append(symbol)
-        return "".join(self.symbols[symbol - 1] for symbol in context[1:])
+            letters.append(symbol)
+        return "".join(self.symbols[symbol - 1] for symbol in letters)
 
 
 if __name__ == "__main__":
     with open(sys.argv[1], encoding="utf-8") as file:
         reader = Exported(json.load(file))
-    count, seed = (int(text) for text in (*sys.argv[2:], *("10", "0")[len(sys.argv) - 2 :]))
-    print("\n".join(reader.draw(seed, place) for place in range(count)))
+    count, seed, category = (*sys.argv[2:], *("10", "0", *reader.categories, "")[len(sys.argv) - 2 :])[:3]
+    print("\n".join(reader.draw(int(seed), place, category=category) for place in range(int(count))))

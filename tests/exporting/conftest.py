@@ -17,6 +17,15 @@ from namegen_ext.generator import Generator
 
 _SMALL = {"hidden_size": 16, "embedding_dim": 5, "steps": 60, "batch_size": 16}
 
+_SMALL_GPT = {
+    "model": "gpt",
+    "block_size": 6,
+    "embedding_dim": 8,
+    "num_layers": 2,
+    "num_heads": 2,
+    "steps": 20,
+}
+
 # The options of `namegen_ext.fit` that give each kind of model.
 KINDS: dict[str, dict[str, Any]] = {
     "bigram": {"model": "bigram", "steps": 40},
@@ -45,6 +54,8 @@ KINDS: dict[str, dict[str, Any]] = {
         "tied": True,
         "steps": 10,
     },
+    "gpt-rms": {"norm": "rms", "activation": "relu", "biases": False, "final_norm": False, **_SMALL_GPT},
+    "gpt-no-bias": {"activation": "gelu-tanh", "biases": False, "embedding_norm": True, **_SMALL_GPT},
     "mixture": {"model": "mixture", "budget": 1.5, "seed": 3},
 }
 
@@ -57,6 +68,37 @@ def generator_of(words: list[str]) -> Callable[[str], Generator]:
     def give(kind: str) -> Generator:
         if kind not in made:
             made[kind] = namegen_ext.fit(words, **KINDS[kind])
+        return made[kind]
+
+    return give
+
+
+# The options that give each kind of model that learns categories.
+CATEGORY_KINDS = {
+    kind: KINDS[kind]
+    for kind in (
+        "trained-ngram",
+        "add-k",
+        "witten-bell",
+        "mlp-batch-norm",
+        "mlp",
+        "wavenet",
+        "gpt",
+        "gpt-rms",
+    )
+}
+
+
+@pytest.fixture(scope="session")
+def categories_of(words: list[str]) -> Callable[[str], Generator]:
+    """Give the generator of a kind that learnt three categories of names, trained at first use."""
+    made: dict[str, Generator] = {}
+    third = len(words) // 4
+    names = {"elf": words[:third], "dwarf": words[third : 3 * third], "orc": words[3 * third :]}
+
+    def give(kind: str) -> Generator:
+        if kind not in made:
+            made[kind] = namegen_ext.fit(names, **KINDS[kind])
         return made[kind]
 
     return give

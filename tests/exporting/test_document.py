@@ -13,7 +13,6 @@ import pytest
 from namegen_ext.exporting.export_errors import ExportError
 from namegen_ext.exporting.export_model import target_of
 from namegen_ext.exporting.json_arrays import array_of, float_tensor, number_tensor
-from namegen_ext.fit_names import fit
 from namegen_ext.generator import Generator
 
 from .conftest import KINDS
@@ -134,22 +133,15 @@ def test_the_ending_says_what_is_written() -> None:
         target_of(Path("a.txt"), None)
 
 
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [("norm", "rms"), ("activation", "relu"), ("biases", False), ("embedding_norm", True)],
-)
-def test_forms_of_the_gpt_that_the_format_lacks_are_refused(
-    option: str, value: Any, words: list[str], tmp_path: Path
+def test_models_of_categories_are_described_but_no_files_of_modules_are_made(
+    categories_of: Callable[[str], Generator], tmp_path: Path
 ) -> None:
-    sizes = {"block_size": 6, "embedding_dim": 8, "num_layers": 1, "num_heads": 1, "steps": 1}
-    generator = fit(words, model="gpt", **sizes, **{option: value})
-    with pytest.raises(ExportError, match=f"the gpt's {option} must be"):
-        generator.export(tmp_path / "names.json")
-
-
-def test_models_of_categories_are_refused(words: list[str], tmp_path: Path) -> None:
-    generator = fit({"elf": words[:100], "dwarf": words[100:]}, model="mlp", steps=1)
-    for to in ("json", "html", "onnx"):
-        with pytest.raises(ExportError, match="the list has categories"):
-            generator.export(tmp_path / f"names.{to}")
-    assert list(tmp_path.iterdir()) == []
+    generator = categories_of("mlp")
+    document = exported(generator, tmp_path)
+    jsonschema.validate(document, schema())
+    assert [category["name"] for category in document["categories"]] == ["dwarf", "elf", "orc"]
+    assert sum(category["share"] for category in document["categories"]) == pytest.approx(1)
+    assert document["symbols"] == list(generator.vocabulary.symbols)
+    with pytest.raises(ExportError, match="to must be html, js or json for a list with categories"):
+        generator.export(tmp_path / "names.onnx")
+    assert not (tmp_path / "names.onnx").exists()

@@ -131,6 +131,27 @@ def test_what_is_asked_for_stands_in_the_address(
     assert other.is_checked("#novel")
 
 
+def test_a_category_is_chosen_and_stands_in_the_address(
+    open_page: Callable[..., Any], categories_of: Callable[[str], Generator]
+) -> None:
+    generator = categories_of("mlp")
+    page = open_page(generator)
+    assert page.is_visible("#category")
+    assert names_of(page) == generator.sample(24, seed=7)
+    page.select_option("#category", "orc")
+    page.wait_for_function("location.hash.includes('category=orc')")
+    page.wait_for_timeout(200)
+    assert names_of(page) == generator.sample(24, seed=7, category="orc")
+    other = open_page(generator, "#seed=7&category=ent")
+    other.wait_for_selector("#status:has-text('Category must be one of dwarf, elf, orc')")
+
+
+def test_a_list_without_categories_offers_none(
+    open_page: Callable[..., Any], generator_of: Callable[[str], Generator]
+) -> None:
+    assert not open_page(generator_of("mlp")).is_visible("#category")
+
+
 def test_a_new_seed_gives_other_names(
     open_page: Callable[..., Any], generator_of: Callable[[str], Generator]
 ) -> None:

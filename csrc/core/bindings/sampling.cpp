@@ -305,9 +305,11 @@ class PySampler {
 class PyNameStream {
  public:
   PyNameStream(const PySampler& sampler, int64_t names, uint64_t seed, const nb::bytes& training_names, bool novel,
-               bool unique, bool count_distinct, int64_t patience, int64_t batch_size, int threads)
-      : stream_(sampler.copy(), std::string(training_names.c_str(), training_names.size()),
-                {names, seed, novel, unique, count_distinct, patience, batch_size, threads}) {}
+               bool unique, bool count_distinct, int64_t patience, int64_t batch_size, int threads, int64_t max_length,
+               bool leave_out_cut)
+      : stream_(
+            sampler.copy(), std::string(training_names.c_str(), training_names.size()),
+            {names, seed, novel, unique, count_distinct, patience, batch_size, threads, max_length, leave_out_cut}) {}
 
   void fold(const std::vector<uint32_t>& characters, const std::vector<uint32_t>& folded,
             const std::vector<int32_t>& combining_classes) {
@@ -345,11 +347,11 @@ class PyNameStream {
     if (!stream_.too_few()) return nb::none();
     return as_tuple(*stream_.too_few());
   }
-  // (names, new, drawn, drawn_new, drawn_distinct), as in SampleCounts.
+  // (names, new, drawn, drawn_new, drawn_distinct, cut), as in SampleCounts.
   nb::tuple counts() {
     const Exclusive use(busy_, kWhat);
     const Counts& c = stream_.counts();
-    return nb::make_tuple(c.names, c.fresh, c.drawn, c.drawn_fresh, c.drawn_distinct);
+    return nb::make_tuple(c.names, c.fresh, c.drawn, c.drawn_fresh, c.drawn_distinct, c.cut);
   }
 
  private:
@@ -394,13 +396,15 @@ void bind_steering(nb::module_& m) {
       "rejection_sampler",
       [](const PyPredictor& self, double temperature, int64_t top_k, const PyAutomaton& automaton,
          const PyBeginnings& beginnings, const std::vector<nb::bytes>& encodings, std::vector<int32_t> prefix,
-         int64_t max_steps, int64_t letters, int64_t tries) {
+         int64_t max_steps, int64_t letters, int64_t tries, bool writes_rejected) {
         return new PySampler(std::make_unique<RejectionSampler>(
             self.predictor, Shaping{temperature, top_k}, automaton.automaton, beginnings.beginnings,
-            make_spelling(encodings, std::move(prefix), max_steps), RejectionSampler::Limits{letters, tries}));
+            make_spelling(encodings, std::move(prefix), max_steps),
+            RejectionSampler::Limits{letters, tries, writes_rejected}));
       },
       arg("network"), arg("temperature"), arg("top_k"), arg("automaton"), arg("beginnings"), arg("encodings"),
-      arg("prefix"), arg("max_steps"), arg("letters"), arg("tries"), nb::rv_policy::take_ownership);
+      arg("prefix"), arg("max_steps"), arg("letters"), arg("tries"), arg("writes_rejected") = false,
+      nb::rv_policy::take_ownership);
 }
 
 }  // namespace
@@ -465,11 +469,12 @@ void bind_sampling(nb::module_& module) {
   nb::class_<PyConditioned, PyPredictor>(m, "Conditioned")
       .def(
           "__init__",
-          [](PyConditioned* self, const PyPredictor& predictor, int64_t category, int64_t vocab) {
-            new (self) PyConditioned(
-                python_predictor<PyConditioned>(std::make_shared<Conditioned>(predictor.predictor, category, vocab)));
+          [](PyConditioned* self, const PyPredictor& predictor, int64_t category, int64_t vocab, bool newest) {
+            const auto place = newest ? Conditioned::Place::kNewest : Conditioned::Place::kOldest;
+            new (self) PyConditioned(python_predictor<PyConditioned>(
+                std::make_shared<Conditioned>(predictor.predictor, category, vocab, place)));
           },
-          arg("predictor"), arg("category"), arg("vocab_size"));
+          arg("predictor"), arg("category"), arg("vocab_size"), arg("newest"));
 
   m.def("symbol_nlls", &symbol_nlls, arg("network"), arg("symbols"), arg("temperature"), arg("top_k"), arg("drawn"));
   m.def("tabulate", &tabulate, arg("network"), arg("temperature"), arg("top_k"));
@@ -496,9 +501,11 @@ void bind_sampling(nb::module_& module) {
   bind_steering(m);
 
   nb::class_<PyNameStream>(m, "NameStream")
-      .def(nb::init<const PySampler&, int64_t, uint64_t, const nb::bytes&, bool, bool, bool, int64_t, int64_t, int>(),
+      .def(nb::init<const PySampler&, int64_t, uint64_t, const nb::bytes&, bool, bool, bool, int64_t, int64_t, int,
+                    int64_t, bool>(),
            arg("sampler"), arg("names"), arg("seed"), arg("training_names"), arg("novel"), arg("unique"),
-           arg("count_distinct"), arg("patience"), arg("batch_size"), arg("threads"))
+           arg("count_distinct"), arg("patience"), arg("batch_size"), arg("threads"), arg("max_length") = 0,
+           arg("leave_out_cut") = false)
       .def("fold", &PyNameStream::fold, arg("characters"), arg("folded"), arg("combining_classes"))
       .def("next", &PyNameStream::next)
       .def_prop_ro("ended", &PyNameStream::ended)

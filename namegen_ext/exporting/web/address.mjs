@@ -2,7 +2,7 @@
 
 import { freshSeed } from "./options.mjs";
 
-const TEXTS = ["prefix", "suffix", "without"];
+const TEXTS = ["prefix", "suffix", "without", "category"];
 const NUMBERS = ["minLength", "maxLength"];
 const FLAGS = ["novel", "unique"];
 const FIRST_COUNT = 24;

@@ -23,6 +23,19 @@ export class Windows {
     return next;
   }
 
+  // With the mark of a category, which stays at the oldest place.
+  markedStart(mark) {
+    const context = this.start();
+    context[0] = mark;
+    return context;
+  }
+
+  markedAppend(context, symbol, mark) {
+    const next = this.append(context, symbol);
+    next[0] = mark;
+    return next;
+  }
+
   key(context) {
     return String.fromCharCode(...context); // symbols are below 65,536
   }

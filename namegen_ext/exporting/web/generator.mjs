@@ -1,5 +1,6 @@
 // The generator: draws names, scores them, and tells what would follow.
 
+import { CategoryModel, partsOf, seedOfPart, sharedOut } from "./categories.mjs";
 import { Folding, asLearnt, asWritten } from "./folding.mjs";
 import { makeModel } from "./models.mjs";
 import { DEFAULT_PATIENCE, checkOptions, checkWhole } from "./options.mjs";
@@ -36,7 +37,12 @@ export class Generator {
     this.symbols = document.symbols;
     this.maxLength = document.max_length;
     this.list = document.list;
-    this.model = makeModel(document.model, this.symbols.length + 1);
+    this.vocab = this.symbols.length + 1;
+    this.categories = document.categories;
+    const marks = this.categories?.length ?? 0;
+    const model = makeModel(document.model, this.vocab + marks);
+    const ofCategory = (_, number) => new CategoryModel(model, this.vocab + number, this.vocab);
+    this.models = marks > 0 ? this.categories.map(ofCategory) : [model];
     this.numbers = new Map(this.symbols.map((symbol, i) => [symbol, i + 1]));
     this.folding = new Folding(this.list.folded, this.symbols);
     this.known = this.list.names === null ? null : new Set(this.list.names);
@@ -88,7 +94,7 @@ export class Generator {
   // The same without patience: null in place of each name that is not as asked for.
   *attempts(options = {}) {
     const checked = checkOptions(options, {
-      symbols: this.symbols, maxLength: this.maxLength, hasNames: this.known !== null,
+      symbols: this.symbols, maxLength: this.maxLength, hasNames: this.known !== null, categories: this.categories,
     });
     const { symbols: prefix, text } = this.encoded("prefix", checked.prefix);
     if (prefix.length >= this.maxLength) {
@@ -106,20 +112,21 @@ export class Generator {
   }
 
   // How likely a name is: { name, nll, nllPerCharacter, letters: [{ letter, nll }], novel }, in nats. The last letter is
-  // "", the end of the name. A letter that the model does not know makes nll infinite.
-  score(name) {
+  // "", the end of the name. A letter that the model does not know makes nll infinite. A category, or shares of several,
+  // is what is known of the name before its letters; without, it may be of any.
+  score(name, { category } = {}) {
     const learnt = [...asLearnt(name, this.list)];
     const letters = [];
-    let context = this.model.start();
+    let beliefs = this.beliefs(category);
     for (const letter of [...learnt, ""]) {
       const symbol = letter === "" ? 0 : this.numbers.get(letter);
-      if (context === null || symbol === undefined) {
+      if (beliefs === null || symbol === undefined) {
         letters.push({ letter, nll: Infinity });
-        context = null; // behind an unknown letter nothing is known
+        beliefs = null; // behind an unknown letter nothing is known
         continue;
       }
-      letters.push({ letter, nll: -Math.log(this.probabilities(context, 1)[symbol]) });
-      context = this.model.append(context, symbol);
+      letters.push({ letter, nll: -Math.log(this.probabilities(beliefs, 1)[symbol]) });
+      beliefs = this.believe(beliefs, symbol);
     }
     const nll = letters.reduce((sum, letter) => sum + letter.nll, 0);
     const novel = this.known === null ? null : !this.known.has(this.folding.fold(learnt.join("")));
@@ -127,26 +134,53 @@ export class Generator {
   }
 
   // What may follow a beginning: [{ letter, probability }], the likeliest first; "" is the end of the name.
-  next(prefix = "", { temperature = 1 } = {}) {
-    const { temperature: checked } = checkOptions({ temperature }, { symbols: this.symbols, maxLength: this.maxLength });
-    const context = this.encoded("prefix", prefix).symbols.reduce((c, symbol) => this.model.append(c, symbol), this.model.start());
-    const found = Array.from(this.probabilities(context, checked), (probability, symbol) => ({
+  next(prefix = "", { temperature = 1, category } = {}) {
+    const { temperature: checked } = checkOptions({ temperature }, this);
+    const { symbols } = this.encoded("prefix", prefix);
+    const beliefs = symbols.reduce((known, symbol) => this.believe(known, symbol), this.beliefs(category));
+    const found = Array.from(this.probabilities(beliefs, checked), (probability, symbol) => ({
       letter: symbol === 0 ? "" : this.symbols[symbol - 1],
       probability,
     }));
     return found.sort((a, b) => b.probability - a.probability);
   }
 
-  probabilities(context, temperature) {
-    const logits = new Float64Array(this.symbols.length + 1);
-    this.model.logits(context, logits);
+  // What is known behind the start of a name: the context of each category, and how likely the name is of it.
+  beliefs(category) {
+    return partsOf(category, this.categories).map(({ number, share }) => {
+      const model = this.models[number];
+      return { model, context: model.start(), share };
+    });
+  }
+
+  // The same behind one more symbol, by Bayes' rule.
+  believe(beliefs, symbol) {
+    const joint = beliefs.map(({ model, context, share }) => share * this.softmax(model, context, 1)[symbol]);
+    const total = joint.reduce((sum, value) => sum + value, 0);
+    return beliefs.map(({ model, context, share }, i) => ({
+      model, context: model.append(context, symbol), share: total > 0 ? joint[i] / total : share,
+    }));
+  }
+
+  probabilities(beliefs, temperature) {
+    const sums = new Float64Array(this.vocab);
+    for (const { model, context, share } of beliefs) {
+      this.softmax(model, context, temperature).forEach((probability, symbol) => {
+        sums[symbol] += share * probability;
+      });
+    }
+    return sums;
+  }
+
+  softmax(model, context, temperature) {
+    const logits = new Float64Array(this.vocab);
+    model.logits(context, logits);
     const largest = logits.reduce((most, logit) => Math.max(most, logit), -Infinity);
     const weights = logits.map((logit) => Math.exp((logit - largest) / temperature));
     const total = weights.reduce((sum, weight) => sum + weight, 0);
     return weights.map((weight) => weight / total);
   }
 
-  // A text as symbols, in the Unicode normal form that the model knows all letters of.
   encoded(option, value) {
     const learnt = asLearnt(value, this.list);
     const isKnown = (letter) => this.numbers.has(letter);
@@ -170,23 +204,35 @@ export class Generator {
     return (name) => tests.every((test) => test(name));
   }
 
-  rowsFor({ temperature, topK }) {
+  rowsFor(number, { temperature, topK }) {
     const shape = `${temperature} ${topK}`;
-    const rows = this.shapes.get(shape) ?? new Rows(this.model, { temperature, topK });
+    if (this.shapes.get(shape) === undefined && this.shapes.size > 1) this.shapes.delete(this.shapes.keys().next().value);
+    const rows = this.shapes.get(shape) ?? new Map();
     this.shapes.delete(shape);
     this.shapes.set(shape, rows);
-    if (this.shapes.size > 2) this.shapes.delete(this.shapes.keys().next().value);
-    return rows;
+    if (!rows.has(number)) rows.set(number, new Rows(this.models[number], { temperature, topK }));
+    return rows.get(number);
   }
 
   // A function that draws the name at any place of a seed's stream.
   drawing(checked, prefix, text) {
-    const rows = this.rowsFor(checked);
-    const { symbols } = this;
+    const share = sharedOut(checked.parts, checked.seed);
+    const draws = checked.parts.map(({ number }, part) =>
+      this.drawingOf(number, { ...checked, seed: seedOfPart(checked.seed, part) }, prefix, text),
+    );
+    return (place) => {
+      const own = share(place);
+      return draws[own.part](own.place);
+    };
+  }
+
+  drawingOf(number, checked, prefix, text) {
+    const rows = this.rowsFor(number, checked);
+    const { symbols, models: { [number]: model } } = this;
     const seedLow = Number(checked.seed & 0xffffffffn);
     const seedHigh = Number(checked.seed >> 32n);
     const mostSteps = this.maxLength - prefix.length;
-    const start = prefix.reduce((context, symbol) => this.model.append(context, symbol), this.model.start());
+    const start = prefix.reduce((context, symbol) => model.append(context, symbol), model.start());
     const words = new Uint32Array(WORDS_PER_BLOCK);
     return (place) => {
       let row = rows.rowOf(start, prefix.length === 0);

@@ -6,36 +6,95 @@ import { numbersOf } from "./tensors.mjs";
 
 class Affine {
   constructor(document) {
-    this.weight = numbersOf(document.weight); // (out, in); of a layer norm (E)
-    this.bias = numbersOf(document.bias);
+    this.weight = numbersOf(document.weight); // (out, in)
+    this.out = document.weight.shape[0];
+    this.bias = document.bias ? numbersOf(document.bias) : new Float64Array(this.out);
   }
 
   times(input) {
     return product(this.weight, input, Float64Array.from(this.bias));
   }
+}
 
-  normalized(x, eps) {
-    const mean = x.reduce((sum, value) => sum + value, 0) / x.length;
-    const variance = x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / x.length;
-    const scale = 1 / Math.sqrt(variance + eps);
-    return x.map((value, i) => (value - mean) * scale * this.weight[i] + this.bias[i]);
+// A layer norm, or an RMS norm, which neither subtracts the mean nor has a weight; either may lack a bias.
+class Norm {
+  constructor(document, isRms, eps) {
+    this.weight = document.weight ? numbersOf(document.weight) : null; // (E)
+    this.bias = document.bias ? numbersOf(document.bias) : null; // (E)
+    this.isRms = isRms;
+    this.eps = eps;
+  }
+
+  of(x) {
+    const size = x.length;
+    let mean = 0;
+    if (!this.isRms) for (let i = 0; i < size; i += 1) mean += x[i] / size;
+    let square = 0;
+    for (let i = 0; i < size; i += 1) square += (x[i] - mean) ** 2 / size;
+    const scale = 1 / Math.sqrt(square + this.eps);
+    const normal = new Float64Array(size);
+    for (let i = 0; i < size; i += 1) normal[i] = (x[i] - mean) * scale;
+    if (this.weight !== null) for (let i = 0; i < size; i += 1) normal[i] *= this.weight[i];
+    if (this.bias !== null) for (let i = 0; i < size; i += 1) normal[i] += this.bias[i];
+    return normal;
   }
 }
 
-// Adds weight (out, in) times input (in) to sums (out).
+// Adds weight (out, in) times input (in) to sums (out). Four sums at a time do not wait for each other.
 function product(weight, input, sums) {
   const depth = input.length;
-  for (let o = 0; o < sums.length; o += 1) {
+  const out = sums.length;
+  let o = 0;
+  let first = 0;
+  for (; o + 4 <= out; o += 4, first += 4 * depth) {
+    let a = 0;
+    let b = 0;
+    let c = 0;
+    let d = 0;
+    for (let i = 0; i < depth; i += 1) {
+      const x = input[i];
+      a += weight[first + i] * x;
+      b += weight[first + depth + i] * x;
+      c += weight[first + 2 * depth + i] * x;
+      d += weight[first + 3 * depth + i] * x;
+    }
+    sums[o] += a;
+    sums[o + 1] += b;
+    sums[o + 2] += c;
+    sums[o + 3] += d;
+  }
+  for (; o < out; o += 1, first += depth) {
     let sum = 0;
-    for (let i = 0; i < depth; i += 1) sum += weight[o * depth + i] * input[i];
+    for (let i = 0; i < depth; i += 1) sum += weight[first + i] * input[i];
     sums[o] += sum;
   }
   return sums;
 }
 
+// The error function by its Taylor series around the nearest of these centres: erf' = g with g(x) = 2 / sqrt(pi) exp(-x^2),
+// and g' = -2 x g gives each term of g from the two before. Behind 6 it is 1 in float64.
+const ERF_STEP = 1 / 8;
+const ERF_TERMS = 13;
+const ERF_END = 6;
+let erfTable = null;
+
+function makeErfTable() {
+  const table = new Float64Array((ERF_END / ERF_STEP + 1) * ERF_TERMS);
+  for (let place = 0; place <= ERF_END / ERF_STEP; place += 1) {
+    const x = place * ERF_STEP;
+    table[place * ERF_TERMS] = erfOfSeries(x);
+    let before = 0;
+    let term = (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x); // of h^n in g(x + h)
+    for (let n = 0; n + 1 < ERF_TERMS; n += 1) {
+      table[place * ERF_TERMS + n + 1] = term / (n + 1);
+      [before, term] = [term, (-2 * (x * term + before)) / (n + 1)];
+    }
+  }
+  return table;
+}
+
 // The error function of x >= 0: its series of terms that are all positive, and from 3 on a continued fraction.
-function errorFunction(x) {
-  if (x > 6) return 1;
+function erfOfSeries(x) {
   if (x < 3) {
     let term = x;
     let sum = x;
@@ -50,9 +109,29 @@ function errorFunction(x) {
   return 1 - Math.exp(-x * x) / (Math.sqrt(Math.PI) * fraction);
 }
 
+function errorFunction(x) {
+  if (!(x < ERF_END)) return 1;
+  erfTable ??= makeErfTable();
+  const place = Math.round(x / ERF_STEP);
+  const h = x - place * ERF_STEP;
+  let sum = 0;
+  for (let n = ERF_TERMS - 1; n >= 0; n -= 1) sum = sum * h + erfTable[place * ERF_TERMS + n];
+  return sum;
+}
+
 export function gelu(x) {
   const share = errorFunction(Math.abs(x) / Math.SQRT2);
   return 0.5 * x * (1 + (x < 0 ? -share : share));
+}
+
+const ACTIVATIONS = {
+  gelu,
+  "gelu-tanh": (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
+  relu: (x) => Math.max(x, 0),
+};
+
+function addTo(x, other) {
+  for (let i = 0; i < x.length; i += 1) x[i] += other[i];
 }
 
 export class GptModel {
@@ -60,17 +139,23 @@ export class GptModel {
     this.vocab = vocab;
     this.block = document.block_size;
     this.heads = document.num_heads;
-    this.eps = document.layer_norm_eps;
     this.dim = document.token_embedding.shape[1];
     this.tokens = numbersOf(document.token_embedding); // (V, E)
     this.positions = numbersOf(document.position_embedding); // (block, E)
-    this.layers = document.layers.map((layer) => {
-      const parts = Object.entries(layer).map(([name, part]) => [name, new Affine(part)]);
-      return Object.fromEntries(parts);
-    });
-    this.norm = new Affine(document.norm);
+    const norm = (part) => (part === null ? null : new Norm(part, document.norm_kind === "rms", document.norm_eps));
+    this.embeddingNorm = norm(document.embedding_norm);
+    this.layers = document.layers.map((layer) => ({
+      norm1: norm(layer.norm_1),
+      projections: new Affine(layer.projections),
+      output: new Affine(layer.output),
+      norm2: norm(layer.norm_2),
+      hidden: new Affine(layer.hidden),
+      back: new Affine(layer.back),
+    }));
+    this.norm = norm(document.norm);
     this.head = numbersOf(document.head); // (V, E)
-    this.contextBytes = 8 * (2 * this.layers.length + 1) * this.dim;
+    this.activation = ACTIVATIONS[document.activation];
+    this.contextBytes = 8 * (3 * this.layers.length + 1) * this.dim;
   }
 
   start() {
@@ -83,6 +168,17 @@ export class GptModel {
     return { symbols, before: isFull ? null : context, state: null };
   }
 
+  markedStart(mark) {
+    return this.append(this.start(), mark);
+  }
+
+  markedAppend(context, symbol, mark) {
+    const next = this.append(context, symbol);
+    if (next.before !== null || context.symbols[0] !== mark) return next;
+    next.symbols[0] = mark; // where the oldest letter was
+    return next;
+  }
+
   key({ symbols }) {
     return String.fromCharCode(...symbols);
   }
@@ -93,57 +189,67 @@ export class GptModel {
       if (link.state === null) link.state = this.step(chain, position);
     });
     out.fill(0);
-    product(this.head, this.norm.normalized(context.state.hidden, this.eps), out);
+    const { hidden } = context.state;
+    product(this.head, this.norm === null ? hidden : this.norm.of(hidden), out);
   }
 
   // The contexts from the start of the window to this one.
   chainOf(context) {
     const { symbols } = context;
     const chain = [];
-    for (let link = context; link !== null; link = link.before) chain.unshift(link);
+    for (let link = context; link !== null; link = link.before) chain.push(link);
+    chain.reverse();
     const missing = symbols.length - chain.length; // of a window that has moved, all but the last ones
     const begun = symbols.slice(0, missing).map((symbol, i) => ({ symbols: symbols.slice(0, i + 1), state: null }));
     return [...begun, ...chain];
   }
 
-  // Computes the keys and values (layers, E) of one position, and what leaves the last layer.
+  // Computes the keys and values (E) of one position in each layer, and what leaves the last layer.
   step(chain, position) {
     const symbol = chain[position].symbols.at(-1);
-    const { dim } = this;
-    const keys = [];
-    const values = [];
+    const { dim, activation } = this;
+    const state = { projected: [], hidden: null };
     let x = new Float64Array(dim); // (E)
     for (let i = 0; i < dim; i += 1) x[i] = this.tokens[symbol * dim + i] + this.positions[position * dim + i];
+    if (this.embeddingNorm !== null) x = this.embeddingNorm.of(x);
     this.layers.forEach((layer, number) => {
-      const projected = layer.projections.times(layer.norm_1.normalized(x, this.eps)); // (3 E): query, key, value
-      keys.push(projected.slice(dim, 2 * dim));
-      values.push(projected.slice(2 * dim));
-      const allKeys = [...chain.slice(0, position).map(({ state }) => state.keys[number]), keys[number]];
-      const allValues = [...chain.slice(0, position).map(({ state }) => state.values[number]), values[number]];
-      const mixed = layer.output.times(this.attend(projected, allKeys, allValues));
-      x = x.map((value, i) => value + mixed[i]);
-      const hidden = layer.hidden.times(layer.norm_2.normalized(x, this.eps)).map(gelu); // (4 E)
-      const back = layer.back.times(hidden);
-      x = x.map((value, i) => value + back[i]);
+      const projected = layer.projections.times(layer.norm1.of(x)); // (3 E): query, key, value
+      state.projected.push(projected);
+      const rows = [];
+      for (let place = 0; place < position; place += 1) rows.push(chain[place].state.projected[number]);
+      rows.push(projected);
+      addTo(x, layer.output.times(this.attend(rows)));
+      const hidden = layer.hidden.times(layer.norm2.of(x)); // (4 E)
+      for (let i = 0; i < hidden.length; i += 1) hidden[i] = activation(hidden[i]);
+      addTo(x, layer.back.times(hidden));
     });
-    return { keys, values, hidden: x };
+    state.hidden = x;
+    return state;
   }
 
-  attend(query, keys, values) {
-    const size = this.dim / this.heads;
-    const mixed = new Float64Array(this.dim);
-    for (let first = 0; first < this.dim; first += size) {
-      const scores = keys.map((key) => {
+  // Attends from the last of rows (3 E), each a query, a key and a value, to all of them: (E).
+  attend(rows) {
+    const { dim } = this;
+    const size = dim / this.heads;
+    const query = rows[rows.length - 1];
+    const mixed = new Float64Array(dim);
+    const shares = new Float64Array(rows.length);
+    for (let first = 0; first < dim; first += size) {
+      let largest = -Infinity;
+      for (let place = 0; place < rows.length; place += 1) {
+        const row = rows[place];
         let sum = 0;
-        for (let i = first; i < first + size; i += 1) sum += query[i] * key[i];
-        return sum / Math.sqrt(size);
-      });
-      const largest = Math.max(...scores);
-      const shares = scores.map((score) => Math.exp(score - largest));
-      const total = shares.reduce((sum, share) => sum + share, 0);
-      values.forEach((value, position) => {
-        for (let i = first; i < first + size; i += 1) mixed[i] += (shares[position] / total) * value[i];
-      });
+        for (let i = first; i < first + size; i += 1) sum += query[i] * row[dim + i];
+        shares[place] = sum / Math.sqrt(size);
+        largest = Math.max(largest, shares[place]);
+      }
+      let total = 0;
+      for (let place = 0; place < rows.length; place += 1) total += shares[place] = Math.exp(shares[place] - largest);
+      for (let place = 0; place < rows.length; place += 1) {
+        const row = rows[place];
+        const share = shares[place] / total;
+        for (let i = first; i < first + size; i += 1) mixed[i] += share * row[2 * dim + i];
+      }
     }
     return mixed;
   }

@@ -1,5 +1,7 @@
 // The types of names.mjs, as `namegen export --to js` writes it.
 
+export type Category = string | Record<string, number>;
+
 export interface SampleOptions {
   /** 0 to 2**64 - 1; the same seed draws the same names, here and in Python. A new one each time where it is left out. */
   seed?: number | bigint | string;
@@ -24,6 +26,11 @@ export interface SampleOptions {
   novel?: boolean;
   /** Leave out repeats. */
   unique?: boolean;
+  /**
+   * Of a list with categories: one of them, or the shares of several, which sum to 1: `{ elf: 0.7, dwarf: 0.3 }`. All, each
+   * by its share of the list, where it is left out.
+   */
+  category?: Category;
   /** Give up once so many names in a row were not as asked for. 100,000 where it is left out. */
   patience?: number;
 }
@@ -78,15 +85,17 @@ export class Generator implements Iterable<string> {
   readonly symbols: string[];
   /** The most letters of a name. */
   readonly maxLength: number;
+  /** The categories of its list, and the share of each; null for a list without categories. */
+  readonly categories: { name: string; share: number }[] | null;
   /** Draws n names. */
   sample(n: number, options?: SampleOptions): string[];
   /** Draws names without end. */
   names(options?: SampleOptions): IterableIterator<string>;
   [Symbol.iterator](): IterableIterator<string>;
   /** Tells how likely a name is, letter by letter. */
-  score(name: string): Score;
+  score(name: string, options?: { category?: Category }): Score;
   /** Tells what may follow a beginning, the likeliest first. */
-  next(prefix?: string, options?: { temperature?: number }): Next[];
+  next(prefix?: string, options?: { temperature?: number; category?: Category }): Next[];
 }
 
 export default Generator;

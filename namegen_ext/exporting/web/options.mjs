@@ -1,11 +1,14 @@
 // Checks what sample() and names() are asked for. Every error is one sentence that names the option.
 
+import { partsOf } from "./categories.mjs";
+
 const KNOWN = [
   "seed", "temperature", "topK", "prefix", "minLength", "maxLength", "suffix", "without", "novel", "unique", "patience",
+  "category",
 ];
 export const DEFAULT_PATIENCE = 100000;
 
-export function checkOptions(options, { symbols, maxLength, hasNames }) {
+export function checkOptions(options, { symbols, maxLength, hasNames, categories = null }) {
   for (const name of Object.keys(options)) {
     if (!KNOWN.includes(name)) throw new TypeError(`${name} is no option; the options are ${KNOWN.join(", ")}`);
   }
@@ -21,6 +24,7 @@ export function checkOptions(options, { symbols, maxLength, hasNames }) {
     novel: options.novel ?? false,
     unique: options.unique ?? false,
     patience: options.patience ?? DEFAULT_PATIENCE,
+    parts: partsOf(options.category, categories),
   };
   if (!Number.isFinite(checked.temperature) || checked.temperature <= 0) {
     throw new RangeError(`temperature must be a finite number above 0, but got ${checked.temperature}`);

@@ -24,7 +24,7 @@ async function startPage() {
     names = [];
     let list = document.createDocumentFragment();
     const problem = problemWith(generator, wishes);
-    for (const field of form.querySelectorAll("input")) field.removeAttribute("aria-invalid");
+    for (const field of form.querySelectorAll("input, select")) field.removeAttribute("aria-invalid");
     if (problem !== null) {
       if (problem.field !== null) form[problem.field].setAttribute("aria-invalid", "true");
       say(problem.message);
@@ -75,11 +75,13 @@ async function startPage() {
 
   function follow() {
     const typed = element("typed").value;
-    const score = generator.score(typed);
+    const { category } = wishes;
+    if (!isCategory(generator, category)) return;
+    const score = generator.score(typed, { category });
     element("letters").replaceChildren(...(typed === "" ? [] : score.letters.map(letterItem)));
     element("verdict").textContent = typed === "" ? "" : verdictText(score);
     const isKnown = score.letters.every(({ nll }) => Number.isFinite(nll)) && [...typed].length < generator.maxLength;
-    const found = isKnown ? followers(generator, typed, wishes.temperature) : [];
+    const found = isKnown ? followers(generator, typed, { temperature: wishes.temperature, category }) : [];
     element("follow").replaceChildren(...found.map((next, place) => followerItem(next, (letter) => pick(letter, place))));
   }
 
@@ -96,6 +98,7 @@ async function startPage() {
   }
 
   showAbout(generator);
+  showCategories(generator, form);
   form.minLength.max = form.maxLength.max = generator.maxLength;
   if (generator.known === null) element("novel-label").hidden = true;
   const takeAddress = () => {
@@ -129,6 +132,16 @@ async function startPage() {
       more();
     }
   });
+}
+
+function isCategory({ categories }, category) {
+  return category === undefined || (categories ?? []).some(({ name }) => name === category);
+}
+
+function showCategories({ categories }, form) {
+  if (categories === null) return;
+  element("category-label").hidden = false;
+  form.category.append(...categories.map(({ name }) => new Option(name, name)));
 }
 
 // What is wrong with the wishes: { message, field }, or null.

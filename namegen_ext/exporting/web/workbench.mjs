@@ -36,8 +36,8 @@ export function verdictText({ nll, nllPerCharacter, letters, novel }) {
   return `About one of ${often} names is this one: ${nll.toFixed(2)} nats, ${nllPerCharacter.toFixed(2)} a letter.${where}`;
 }
 
-export function followers(generator, beginning, temperature) {
-  return generator.next(beginning, { temperature }).slice(0, MOST_FOLLOWERS);
+export function followers(generator, beginning, options) {
+  return generator.next(beginning, options).slice(0, MOST_FOLLOWERS);
 }
 
 export function followerItem({ letter, probability }, onPick) {

@@ -106,6 +106,7 @@ def _exported(model: nn.Module, options: TrainOptions, vocabulary: Vocabulary) -
         words=None,
         num_words=1,
         num_values=sum(parameter.numel() for parameter in model.parameters()),
+        shares={},
         steps=options.steps,
         max_length=64,
         losses={},
