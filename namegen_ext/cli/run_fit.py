@@ -112,11 +112,6 @@ def _search(plan: TrainPlan, directory: RunDirectory) -> int:
         seed=plan.options.seed,
         case=plan.reading.case,
     )
-<<<<<<< HEAD
-    directory.write_summary(mixture_summary(fitted, samples))
-    kept.forget()
-    _tell(fitted, directory, samples)
-=======
     summary = mixture_summary(fitted, samples)
     report = None
     if plan.categories:
@@ -124,8 +119,8 @@ def _search(plan: TrainPlan, directory: RunDirectory) -> int:
         generator = Generator(judged, fitted.config, plan.words, steps=steps, weights=plan.weights)
         summary["categories"] = report = generator.category_report()
     directory.write_summary(summary)
+    kept.forget()
     _tell(fitted, directory, samples, report)
->>>>>>> main
     return OK
 
 

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-=======
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
->>>>>>> main
 from typing import Any
 
 import torch
