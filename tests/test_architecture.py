@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "options": {"data", "nn", "models"},
     "runs": {"_version", "data", "models", "options"},
     "training": {"_lazy", "data", "nn", "fusion", "models", "engine", "sampling", "options", "runs"},
-    "fitting": {"data", "models", "engine", "options", "runs", "training"},
+    "fitting": {"_version", "data", "models", "engine", "options", "runs", "training"},
     # What is made of runs.
     "diagnostics": {"_lazy", "data", "fusion", "models", "runs"},
     "plotting": {"_version", "_lazy", "diagnostics"},

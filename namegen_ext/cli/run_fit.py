@@ -9,13 +9,14 @@ from namegen_ext.cli.category_text import describe_categories
 from namegen_ext.cli.command import OK, ArgumentError, CommandError
 from namegen_ext.cli.train_plan import TrainPlan, blamed
 from namegen_ext.data import DataError
+from namegen_ext.fitting.kept_trainings import KeptTrainings
 from namegen_ext.fitting.mixture_run import MixtureRun, check_number_of_names, fit_mixture, mixture_summary
 from namegen_ext.fitting.search_report import describe_search
 from namegen_ext.generator import Generator
 from namegen_ext.options.train_options import OptionError
 from namegen_ext.runs.checkpoint import save_model
 from namegen_ext.runs.config import directory_stem
-from namegen_ext.runs.directory import RunDirectory
+from namegen_ext.runs.directory import DEFAULT_PARENT, RunDirectory
 from namegen_ext.runs.files import is_file
 from namegen_ext.runs.lock import locked
 from namegen_ext.runs.run_errors import RunError
@@ -66,13 +67,30 @@ def _new_directory(plan: TrainPlan) -> RunDirectory:
     with blamed("--out", RunError):
         if plan.out is not None:
             return RunDirectory.create(plan.out)
-        return RunDirectory.create_numbered(directory_stem(plan.options.model, plan.data_name))
+        stem = directory_stem(plan.options.model, plan.data_name)
+        return _interrupted(stem) or RunDirectory.create_numbered(stem)
+
+
+def _interrupted(stem: str) -> RunDirectory | None:
+    """Return the directory of the first search that was interrupted, and that nobody goes on with."""
+    number = 1
+    while (DEFAULT_PARENT / f"{stem}-{number}").is_dir():
+        directory = RunDirectory(DEFAULT_PARENT / f"{stem}-{number}")
+        if directory.search.is_dir() and not is_file(directory.config):
+            try:
+                with locked(directory):
+                    return directory
+            except RunError:
+                pass  # it is being searched
+        number += 1
+    return None
 
 
 def _search(plan: TrainPlan, directory: RunDirectory) -> int:
     for note in plan.notes:
         print(note)
     print(f"{plan.data_name}: {len(plan.words):,} names")
+    kept = KeptTrainings(directory.search)
     with blamed(plan.list_argument, DataError, OptionError), _Progress() as progress:
         fitted = fit_mixture(
             plan.word_list(),
@@ -81,7 +99,10 @@ def _search(plan: TrainPlan, directory: RunDirectory) -> int:
             reading=plan.reading,
             settings=plan.settings,
             progress=progress,
+            kept=kept,
         )
+    if kept.taken > 0:
+        print(f"{kept.taken} trainings were taken from a search that was interrupted")
     fitted.config.write(directory, plan.words, plan.weights)
     save_model(directory, fitted.search.model.state_dict(), fitted.search.steps)
     samples = sample_of_all(
@@ -98,6 +119,7 @@ def _search(plan: TrainPlan, directory: RunDirectory) -> int:
         generator = Generator(judged, fitted.config, plan.words, steps=steps, weights=plan.weights)
         summary["categories"] = report = generator.category_report()
     directory.write_summary(summary)
+    kept.forget()
     _tell(fitted, directory, samples, report)
     return OK
 

@@ -9,6 +9,7 @@ import torch
 
 from namegen_ext.data import DataError, ListFormat, Splits, Vocabulary, WordList, split_words
 from namegen_ext.data.splits import MIN_WORDS
+from namegen_ext.fitting.kept_trainings import KeptTrainings
 from namegen_ext.fitting.search import Search, Searcher
 from namegen_ext.options.run_settings import RunSettings
 from namegen_ext.options.train_options import OptionError, TrainOptions
@@ -37,6 +38,7 @@ def fit_mixture(
     reading: ListFormat | None = None,
     settings: RunSettings | None = None,
     progress: Callable[[str, float], None] = lambda what, share: None,
+    kept: KeptTrainings | None = None,
 ) -> MixtureRun:
     """Find the mixture for a list.
 
@@ -47,6 +49,7 @@ def fit_mixture(
         reading: how the list was read.
         settings: of the run; None takes the defaults, of one thread.
         progress: see :class:`namegen_ext.fitting.search.Searcher`.
+        kept: see there too.
 
     Raises:
         DataError: there are too few names.
@@ -73,6 +76,7 @@ def fit_mixture(
             refit=options.refit,
             threads=settings.threads,
             progress=progress,
+            kept=kept,
         ).run()
     finally:
         torch.set_num_threads(threads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -81,8 +81,19 @@ FURTHER = (
 )
 
 
+class OutOfTimeError(Exception):
+    """A training was broken off."""
+
+
 def train_network(
-    model: nn.Module, examples: Examples, *, steps: int, batch_size: int, learning_rate: float, seed: int
+    model: nn.Module,
+    examples: Examples,
+    *,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    goes_on: Callable[[int], bool] = lambda done: True,
 ) -> nn.Module:
     """Train a network in place by AdamW, with a cosine schedule down to 0; return it in evaluation mode.
 
@@ -93,6 +104,10 @@ def train_network(
         batch_size: examples a step.
         learning_rate: of the first step.
         seed: of the minibatches.
+        goes_on: is asked every 512 steps, with the number of steps that are done; False breaks the training off.
+
+    Raises:
+        OutOfTimeError: the training was broken off.
 
     """
     decay = min(_MOST_DECAY, 2 * _DECAY_OF_A_RUN / (learning_rate * steps))
@@ -103,6 +118,8 @@ def train_network(
     schedule = Schedule("cosine", learning_rate, 0.0, steps)
     model.train()
     for first in range(0, steps, _STEPS_A_CALL):
+        if first > 0 and not goes_on(first):
+            raise OutOfTimeError
         end = min(first + _STEPS_A_CALL, steps)
         rates = [schedule(step) for step in range(first, end)]
         engine.run(tokens, examples.targets, indices.steps(first, end), rates)

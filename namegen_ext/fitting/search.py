@@ -17,8 +17,17 @@ from namegen_ext.data import Splits, Vocabulary
 from namegen_ext.data.categories import num_categories
 from namegen_ext.fitting.discounts import Discounts, tune_discounts
 from namegen_ext.fitting.held_out import Examples, held_out_parts
+from namegen_ext.fitting.kept_trainings import KeptTrainings, training_key
 from namegen_ext.fitting.log_linear import choose_components, fit_weights, mixture_loss
-from namegen_ext.fitting.networks import FURTHER, PRETRAINED, WAVENET, Network, predict, train_network
+from namegen_ext.fitting.networks import (
+    FURTHER,
+    PRETRAINED,
+    WAVENET,
+    Network,
+    OutOfTimeError,
+    predict,
+    train_network,
+)
 from namegen_ext.fitting.pretraining import graft, pretrain, share_of_known_letters
 from namegen_ext.models import CountModel, Mixture
 from namegen_ext.models.specs import KNESER_NEY
@@ -43,6 +52,7 @@ _PLANNED_SHARE = 0.7  # of the budget; counting, predicting and the weights take
 _CLOCK_SHARE = (
     0.9  # of the budget: by then all trainings have ended, on a machine that is slower than planned
 )
+_TOLERATED_SHARE = 0.02  # of the budget: more beyond it is told
 _PRETRAINING_SECONDS = 2.0
 _PRETRAINED_BELOW = 5000  # training names: a longer list knows better by itself
 _KNOWN_LETTERS = 0.5  # of a list's characters, else pre-training has nothing to say of it
@@ -160,6 +170,7 @@ class Searcher:
         threads: so many networks are trained side by side, each on a thread of its own. More of them find another model
             for a long list, as more training fits into the budget.
         progress: is told what is being done, and the share of the budget that is spent.
+        kept: networks of a search that was interrupted; those of this one are added. None keeps nothing.
 
     Raises:
         ValueError: the budget is not above 0, or there are no names to hold out.
@@ -177,6 +188,7 @@ class Searcher:
         refit: bool = True,
         threads: int = 1,
         progress: Callable[[str, float], None] = lambda what, share: None,
+        kept: KeptTrainings | None = None,
     ) -> None:
         self.began = time.perf_counter()
         self.splits = splits
@@ -190,6 +202,7 @@ class Searcher:
         self.refit = refit
         self.threads = threads
         self.progress = progress
+        self.kept_trainings = KeptTrainings(None) if kept is None else kept
         self.num_categories = num_categories(vocabulary)
         self.num_marks = int(self.num_categories > 0)  # of a context
         bits = max(1, (len(vocabulary) - 1).bit_length())  # of a symbol
@@ -211,7 +224,8 @@ class Searcher:
                 " names say little; what was chosen was chosen by names held out in turn"
             )
         self.planned_seconds = self.trained_seconds = 0.0  # of the trainings so far
-        self.lock = threading.Lock()  # of these two
+        self.refit_seconds: dict[str, float] = {}  # of each network found so far, planned
+        self.lock = threading.Lock()  # of these three
 
     # ---- the clock -----------------------------------------------------------------------------------------------
 
@@ -224,14 +238,48 @@ class Searcher:
 
     def _is_late(self, needed: float) -> bool:
         """Whether so many planned seconds more, as long as they last here, would go beyond the budget."""
-        slowness = max(1.0, self.trained_seconds / self.planned_seconds) if self.planned_seconds > 0 else 1.0
-        late = self.seconds() + slowness * needed > _CLOCK_SHARE * self.budget
+        needed += sum(self.refit_seconds.values()) / self.threads
+        late = self.seconds() + self._slowness() * needed > _CLOCK_SHARE * self.budget
+        if late:
+            self._note_late()
+        return late
+
+    def _slowness(self, planned: float = 0.0, seconds: float = 0.0) -> float:
+        """How much longer than planned trainings last here; those that go on took ``seconds`` until now."""
+        planned, seconds = planned + self.planned_seconds, seconds + self.trained_seconds
+        return max(1.0, seconds / planned) if planned > 0 else 1.0
+
+    def _note_late(self) -> None:
         note = (
             "the budget ended the search: with more time, or on a faster machine, more would have been tried"
         )
-        if late and note not in self.notes:
+        if note not in self.notes:
             self.notes.append(note)
-        return late
+
+    def _note_overrun(self) -> None:
+        over = self.seconds() - self.budget
+        if over > _TOLERATED_SHARE * self.budget:
+            why = (
+                "what was chosen is trained to its end"
+                if self.refit
+                else "counting and predicting took the time"
+            )
+            self.notes.append(
+                f"the budget of {self.budget:g} s was passed by {over:.1f} s, as this machine is slower than planned or"
+                f" busy: {why}"
+            )
+
+    def _goes_on(self, network: Network, steps: int, began: float) -> Callable[[int], bool]:
+        """Return what tells whether a training may go on: by the clock, with time left for the refit."""
+
+        def goes_on(done: int) -> bool:
+            planned = done * self._step_seconds(network)
+            slowness = self._slowness(planned, time.perf_counter() - began)
+            others = sum(seconds for label, seconds in self.refit_seconds.items() if label != network.label)
+            refit = others / self.threads + self.refit * steps * self._step_seconds(network)
+            return self.seconds() + slowness * refit <= self.budget
+
+        return goes_on
 
     # ---- the search ----------------------------------------------------------------------------------------------
 
@@ -260,6 +308,7 @@ class Searcher:
         if self.refit:
             model = self._refitted(discounts, weights, chosen)
             _, known_factor, mass = self._leave_out_known(model, self.all_words)
+        self._note_overrun()
         return Search(
             model=model.eval(),
             before_refit=before_refit,
@@ -356,10 +405,15 @@ class Searcher:
             if self._is_late(cost):
                 break
             self._tell(f"{network.label}, {steps:,} steps")
-            candidate = self._tried(network, starts, steps, counts)
+            try:
+                candidate = self._tried(network, starts, steps, counts)
+            except OutOfTimeError:
+                self._note_late()
+                break
             ladder.append((steps, candidate.trial.mixed_loss))
             if best is None or candidate.trial.mixed_loss < best.trial.mixed_loss - _GAIN:
                 best, without_gain = candidate, 0
+                self._plan_refit(candidate)
             else:
                 without_gain += 1
                 if without_gain == _RUNGS_WITHOUT_GAIN:
@@ -392,10 +446,20 @@ class Searcher:
         if self._is_late(steps * self._step_seconds(network) * (len(self.parts) + self.refit)):
             return None
         self._tell(f"{network.label}, {steps:,} steps")
-        candidate = self._tried(network, self._starts(network), steps, counts)
+        try:
+            candidate = self._tried(network, self._starts(network), steps, counts)
+        except OutOfTimeError:
+            self._note_late()
+            return None
+        self._plan_refit(candidate)
         candidate.trial.seconds = time.perf_counter() - began
         candidate.trial.ladder = [(steps, candidate.trial.mixed_loss)]
         return candidate
+
+    def _plan_refit(self, candidate: _Candidate) -> None:
+        with self.lock:
+            cost = candidate.steps * self._step_seconds(candidate.network) * self.refit
+            self.refit_seconds[candidate.network.label] = cost
 
     def _side_by_side(self, train: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
         """Call ``train`` for each item, as many at a time as there are threads; the results in the items' order."""
@@ -418,7 +482,7 @@ class Searcher:
     ) -> _Candidate:
         predictions, model = [], start()
         for part in self.parts:
-            model = self._trained(network, start(), part.train, steps)
+            model = self._trained(network, start(), part.train, steps, may_end=True)
             predictions.append(predict(model, part.held_out))
         together = torch.cat(predictions)[self.kept]  # (n, V)
         loss = mixture_loss(together[None], torch.ones(1), self.targets)
@@ -427,20 +491,39 @@ class Searcher:
         trial = Trial(network.label, steps, loss, mixed)
         return _Candidate(network, steps, start, together, model, trial)
 
-    def _trained(self, network: Network, model: nn.Module, examples: Examples, steps: int) -> nn.Module:
-        began = time.perf_counter()
-        trained = train_network(
-            model,
+    def _trained(
+        self, network: Network, model: nn.Module, examples: Examples, steps: int, *, may_end: bool = False
+    ) -> nn.Module:
+        """Train a network, or take what an interrupted search made of it; with ``may_end`` the clock ends it."""
+        key = training_key(
             examples,
+            network=[network.label, network.config, network.learning_rate],
+            all_words=self.all_words if network.pretrained else None,  # which pre-training leaves out
+            symbols=len(self.vocabulary),
+            seed=[self.seed, network.seed_offset],
             steps=steps,
             batch_size=self.batch_size,
-            learning_rate=network.learning_rate,
-            seed=self.seed + network.seed_offset,
         )
+        began = time.perf_counter()
+        seconds = self.kept_trainings.take(model, key)
+        if seconds is None:
+            model = train_network(
+                model,
+                examples,
+                steps=steps,
+                batch_size=self.batch_size,
+                learning_rate=network.learning_rate,
+                seed=self.seed + network.seed_offset,
+                goes_on=self._goes_on(network, steps, began) if may_end else lambda done: True,
+            )
+            seconds = time.perf_counter() - began
+            self.kept_trainings.keep(model, key, seconds)
+        else:
+            self.began -= seconds / self.threads  # the budget is that of both searches together
         with self.lock:
             self.planned_seconds += steps * self._step_seconds(network)
-            self.trained_seconds += time.perf_counter() - began
-        return trained
+            self.trained_seconds += seconds
+        return model.eval()
 
     # ---- the model -----------------------------------------------------------------------------------------------
 

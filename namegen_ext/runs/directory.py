@@ -14,6 +14,7 @@ from namegen_ext.runs.run_errors import RunError
 
 DEFAULT_PARENT = Path("runs")
 PLOTS = "plots"
+_SEARCH = "search"
 
 _CHECKPOINT = re.compile(r"step-([0-9]{9,})\.safetensors")
 
@@ -49,7 +50,8 @@ class RunDirectory:
             left = {
                 name
                 for name in begun
-                if name in (".lock", "words.txt", "weights.txt", "categories.txt") or name.endswith(".tmp")
+                if name in (".lock", "words.txt", "weights.txt", "categories.txt", _SEARCH)
+                or name.endswith(".tmp")
             }
             if names - left:
                 kind = "a run" if "config.json" in names else "other files"
@@ -163,6 +165,11 @@ class RunDirectory:
                 sync_directory(self.path)
         except OSError as error:
             raise RunError(f"{self.checkpoints}: cannot be made: {error.strerror or error}") from None
+
+    @property
+    def search(self) -> Path:
+        """The networks that a search for a mixture has trained so far; there is none once it has ended."""
+        return self.path / _SEARCH
 
     @property
     def metrics(self) -> Path:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -188,3 +193,30 @@ def test_a_directory_that_is_not_empty(
         main([str(greek_file), "--out", str(run_dir)])
     assert caught.value.code == 2
     assert "argument --out:" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_killed_search_goes_on_and_finds_the_same(run_dir: Path, greek_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    flags = ["--out", str(out), "--budget", "30", "--seed", "2"]
+    process = subprocess.Popen([sys.executable, "-m", "namegen_ext.cli", "fit", str(greek_file), *flags])
+    end = time.monotonic() + 120
+    while (
+        process.poll() is None and len(list(out.glob("search/*.safetensors"))) < 3 and time.monotonic() < end
+    ):
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, "it was killed before its end"
+    assert not (out / "config.json").exists()
+    done = subprocess.run(
+        [sys.executable, "-m", "namegen_ext.cli", "fit", str(greek_file), *flags],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert re.search(
+        r"^\d+ trainings were taken from a search that was interrupted$", done.stdout, re.MULTILINE
+    )
+    assert (out / "model.safetensors").read_bytes() == (run_dir / "model.safetensors").read_bytes()
+    assert not (out / "search").exists()
+    with pytest.raises(SystemExit):  # a whole run is not overwritten
+        main([str(greek_file), "--out", str(out)])

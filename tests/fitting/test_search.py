@@ -31,6 +31,7 @@ _IS_LATE = Searcher._is_late
 def _no_clock() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Searcher, "_is_late", lambda self, needed: False)
+        patch.setattr(Searcher, "_goes_on", lambda *arguments: lambda done: True)
         yield
 
 
@@ -134,7 +135,8 @@ def test_a_budget_that_is_spent_ends_the_search(
     monkeypatch.setattr(Searcher, "_is_late", _IS_LATE)
     hurried = searched(*split, refit=False, budget=1e-3)
     assert [trial.label for trial in hurried.trials] == ["counts, up to 6"]
-    assert len(hurried.notes) == 1
+    assert len(hurried.notes) == 2
+    assert "was passed by" in hurried.notes[1]
     assert "the budget ended the search" in hurried.notes[0]
     assert "the budget ended the search" in describe_search(hurried)
 
@@ -274,3 +276,18 @@ def test_bad_options_are_named(names: list[str], options: dict[str, Any], messag
 def test_too_few_names_to_choose_by() -> None:
     with pytest.raises(ValueError, match=r"^expected at least 6 names, as some are held out .* but got 5$"):
         namegen_ext.fit(["anna", "ben", "cleo", "dan", "eva"])
+
+
+def test_a_training_is_broken_off_by_the_clock(
+    split: tuple[Splits, Vocabulary], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("namegen_ext.fitting.networks._STEPS_A_CALL", 25)
+    monkeypatch.setattr(Searcher, "_goes_on", lambda *arguments: lambda done: False)
+    search = searched(split[0], split[1])
+    assert [trial.label for trial in search.trials] == ["counts, up to 6"]
+    assert any("the budget ended the search" in note for note in search.notes)
+
+
+def test_a_budget_that_was_passed_is_told(split: tuple[Splits, Vocabulary]) -> None:
+    search = searched(split[0], split[1], budget=0.001)
+    assert any("the budget of 0.001 s was passed by" in note for note in search.notes)
