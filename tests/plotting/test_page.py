@@ -14,7 +14,7 @@ from namegen_ext.plotting import NumberTable, Picture, render_page
 
 PNG = b"\x89PNG\r\n\x1a\nmade up"
 HOSTILE = "<script>alert(\"1\")</script>&amp;' onerror='x"
-VOID = {"meta", "img"}
+VOID = {"meta", "img", "source"}
 
 
 class Reader(HTMLParser):
