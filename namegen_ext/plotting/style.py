@@ -67,6 +67,7 @@ def on_phone() -> bool:
 def drawing_style(look: Look = LOOKS[0]) -> Iterator[None]:
     """Draw in this package's style in the block. The user's matplotlib settings have no effect, and do not change."""
     import matplotlib
+    from cycler import cycler
 
     ground, text, grid = ("#16181C", "#E8E8E8", "#3A3D43") if look.dark else ("#FCFCFC", "#1A1A1A", "#DDDDDD")
     grounds = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
@@ -78,14 +79,14 @@ def drawing_style(look: Look = LOOKS[0]) -> Iterator[None]:
         "ytick.color",
         "axes.titlecolor",
     )
+    colours: Any = dict.fromkeys(grounds, ground) | dict.fromkeys(texts, text) | {"grid.color": grid}
+    colours["axes.prop_cycle"] = cycler(color=_DARK if look.dark else _LIGHT)
     before = _look.set(look)
     try:
         with matplotlib.rc_context():
             matplotlib.rcdefaults()
             matplotlib.rcParams.update(_SETTINGS)
-            matplotlib.rcParams.update({"grid.color": grid, **dict.fromkeys(grounds, ground)})
-            matplotlib.rcParams.update(dict.fromkeys(texts, text))
-            matplotlib.rcParams["axes.prop_cycle"] = matplotlib.cycler(color=_DARK if look.dark else _LIGHT)
+            matplotlib.rcParams.update(colours)
             yield
     finally:
         _look.reset(before)

@@ -24,6 +24,7 @@ from namegen_ext.plotting.style import (
 _MOST_NUMBERS = 40  # the cells of a table with more symbols have no numbers
 _MOST_TICKS = 60
 _MOST_TICKS_ON_PHONES = 30
+_HALF_PAGE = 4.5  # inches: of two tables side by side, so that labels are readable as wide as a page is
 _PHONE_SIDE = 4.8  # inches: the height of a table of symbols with its labels
 
 
@@ -132,7 +133,7 @@ def draw_model_bigrams(diagnosis: Diagnosis) -> Picture:
     """Draw the probabilities of the next symbol after each symbol, in the words and by the model."""
     labels = symbol_labels(diagnosis.symbols)
     data = [[count / max(sum(row), 1) for count in row] for row in diagnosis.bigram_counts]
-    side = 0.75 * _side(len(labels))
+    side = _HALF_PAGE
     height = 2 * _PHONE_SIDE if on_phone() else side + 0.8
     figure = new_figure(2 * side + 1.2, height, layout="compressed")
     axes = figure.subplots(2, 1) if on_phone() else figure.subplots(1, 2)
@@ -149,7 +150,7 @@ def draw_model_bigrams(diagnosis: Diagnosis) -> Picture:
             [[math.sqrt(p) for p in row] for row in table], cmap=SEQUENTIAL, vmin=0, vmax=brightest
         )
         axis.set_title(title, fontsize=10)
-        _label_axes(axis, labels, font_size=7)
+        _label_axes(axis, labels, font_size=7, most=_MOST_TICKS_ON_PHONES)
     shown = [share for share in (0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1) if math.sqrt(share) <= brightest]
     bar = figure.colorbar(
         image, ax=list(axes), shrink=0.7, ticks=[math.sqrt(share) for share in shown], **_bar_place()
@@ -232,8 +233,8 @@ def _side(symbols: int) -> float:
     return min(max(0.4 * symbols, 5.0), 13.0)
 
 
-def _label_axes(axis: Any, labels: Sequence[str], font_size: int = 9) -> None:
-    every = -(-len(labels) // (_MOST_TICKS_ON_PHONES if on_phone() else _MOST_TICKS))
+def _label_axes(axis: Any, labels: Sequence[str], font_size: int = 9, most: int = _MOST_TICKS) -> None:
+    every = -(-len(labels) // (_MOST_TICKS_ON_PHONES if on_phone() else most))
     places = range(0, len(labels), every)
     names = [labels[place] for place in places]
     axis.set_xticks(places, names, fontsize=font_size)
