@@ -120,7 +120,7 @@ def fit(
     """
     kept = (keep, patience, eval_every)
     is_searched = kept == (RunSettings.keep, RunSettings.patience, RunSettings.eval_every)
-    asked_recipe, recipe = recipe, _recipe(recipe, options, is_searched=is_searched)
+    recipe = _recipe(recipe, options, is_searched=is_searched)
     train_options = _train_options(recipe, options)
     settings = _settings(keep=keep, patience=patience, eval_every=eval_every)
     reading = ListFormat(
@@ -134,9 +134,6 @@ def fit(
     )
     word_list = _word_list(names, reading)
     if word_list.categories:
-        if asked_recipe is None and "model" not in options and MODELS[train_options.model].found:
-            recipe = DEFAULT_RECIPE
-            train_options = _train_options(recipe, options)
         problem = problem_with_categories(train_options)
         if problem is not None:
             raise DataError(f"names with categories: {problem}")
@@ -208,6 +205,11 @@ def _fit_mixture(
     steps = fitted.search.steps
     generator = Generator(model, fitted.config, words.words, steps=steps, weights=words.weights)
     generator.summary = mixture_summary(fitted, samples=())
+    if words.categories:
+        judged = Generator(
+            fitted.search.before_refit, fitted.config, words.words, steps=steps, weights=words.weights
+        )
+        generator._report = generator.summary["categories"] = judged.category_report()
     generator.losses = dict(fitted.search.losses)
     return generator
 

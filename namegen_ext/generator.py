@@ -31,7 +31,7 @@ from namegen_ext.models.model_sizes import block_size_of
 from namegen_ext.models.specs import MODELS
 from namegen_ext.runs.config import RunConfig, read_config
 from namegen_ext.runs.directory import RunDirectory
-from namegen_ext.runs.saved_losses import saved_losses
+from namegen_ext.runs.saved_losses import saved_categories, saved_losses
 from namegen_ext.runs.saved_model import SavedModel, read_saved_model
 from namegen_ext.sampling.category_models import Part, iter_mixed_names, of_category
 from namegen_ext.sampling.predictors import Predictor
@@ -138,6 +138,7 @@ class Generator:
         self._saved: SavedModel | None = None
         self._network: Predictor | None = None
         self.losses: dict[str, float | None] = {}
+        self._report: dict[str, Any] | None = None  # of the model before it learnt all names
         self._saved_scorer: Scorer | None = None  # of a model that is only read, and so stays as it is
 
     @cached_property
@@ -223,7 +224,7 @@ class Generator:
         generator._set_up(config, words, saved.step, weights)
         generator._saved = saved
         generator._network = saved_predictor(saved.layout, saved.arrays)
-        generator.losses = saved_losses(directory)
+        generator._take_summary(directory)
         return generator
 
     @classmethod
@@ -234,8 +235,13 @@ class Generator:
 
         run = load_run(path, choose_device(device))
         generator = cls(run.model, run.config, run.words, steps=run.step, weights=run.weights)
-        generator.losses = saved_losses(RunDirectory(Path(path)))
+        generator._take_summary(RunDirectory(Path(path)))
         return generator
+
+    def _take_summary(self, directory: RunDirectory) -> None:
+        self.losses = saved_losses(directory)
+        if self.categories and self.config.options.refit:
+            self._report = saved_categories(directory)
 
     @property
     def model(self) -> nn.Module:
@@ -499,7 +505,8 @@ class Generator:
         Returns:
             accuracy and most_frequent: of the dev and the test names together, the share whose likeliest category is
             the right one, and the share of the commonest category; losses: by category, of its dev and of its test
-            names, the nll per character in nats, given the category, None where there are none.
+            names, the nll per character in nats, given the category, None where there are none. Of a mixture that was
+            trained on all names in the end, as `fit` does, it is that of the model before, as far as it is known.
 
         Raises:
             ValueError: the list has no categories.
@@ -507,6 +514,8 @@ class Generator:
         """
         if not self.categories:
             raise ValueError("there is no report of categories: this run's list has none")
+        if self._report is not None:
+            return self._report
         splits = self._marked_splits
         names = list(self._prior)
         held_out = [*splits.dev, *splits.test]

@@ -1,5 +1,8 @@
 """List and run the lessons: ``python -m namegen_ext.lessons [NAME ...]``.
 
+A lesson shows the code of each step above what it prints, says where its source and its figure are, and ends in
+exercises with answers.
+
 Exit status: 0, also when the reader of a pipe had enough; 1 when standard output cannot be written; 2 for a name that
 is no lesson; 130 after Ctrl-C.
 """
@@ -36,6 +39,17 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
     parser = Parser(prog=prog, description="List the lessons, or run some of them.", allow_abbrev=False)
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="lessons to run in this order, or 'all' (default: list them)"
+    )
+    parser.add_argument(
+        "--no-code",
+        dest="code",
+        action="store_false",
+        help="print what a lesson prints, without the code that prints it",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="write the figures there (default: a folder namegen_lessons among the temporary files)",
     )
     return run_command(parser, arguments, "namegen_ext.cli.run_lessons", check=_check, streams=True)
 

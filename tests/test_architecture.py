@@ -66,7 +66,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": {"_version", "_lazy", "_native", "fusion", "fit_names", "generator"},
     # The packages beside this one.
     "namegen_reference": set(),
-    "namegen_lessons": {"data", "engine", "ops", "models", "namegen_reference"},
+    "namegen_lessons": {"data", "engine", "ops", "models", "plotting", "namegen_reference"},
     # The commands.
     "cli": {
         "_version",

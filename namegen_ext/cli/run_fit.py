@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from namegen_ext.cli.category_text import describe_categories
 from namegen_ext.cli.command import OK, ArgumentError, CommandError
 from namegen_ext.cli.train_plan import TrainPlan, blamed
 from namegen_ext.data import DataError
 from namegen_ext.fitting.mixture_run import MixtureRun, check_number_of_names, fit_mixture, mixture_summary
 from namegen_ext.fitting.search_report import describe_search
+from namegen_ext.generator import Generator
 from namegen_ext.options.train_options import OptionError
 from namegen_ext.runs.checkpoint import save_model
 from namegen_ext.runs.config import directory_stem
@@ -17,7 +19,7 @@ from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.files import is_file
 from namegen_ext.runs.lock import locked
 from namegen_ext.runs.run_errors import RunError
-from namegen_ext.sampling import sample_names
+from namegen_ext.sampling.category_models import sample_of_all
 from namegen_ext.training.summary import describe_losses, describe_samples
 
 
@@ -82,23 +84,33 @@ def _search(plan: TrainPlan, directory: RunDirectory) -> int:
         )
     fitted.config.write(directory, plan.words, plan.weights)
     save_model(directory, fitted.search.model.state_dict(), fitted.search.steps)
-    samples = sample_names(
+    samples = sample_of_all(
         fitted.search.model,
         fitted.config.vocabulary,
         plan.settings.samples,
         seed=plan.options.seed,
         case=plan.reading.case,
     )
-    directory.write_summary(mixture_summary(fitted, samples))
-    _tell(fitted, directory, samples)
+    summary = mixture_summary(fitted, samples)
+    report = None
+    if plan.categories:
+        judged, steps = fitted.search.before_refit, fitted.search.steps
+        generator = Generator(judged, fitted.config, plan.words, steps=steps, weights=plan.weights)
+        summary["categories"] = report = generator.category_report()
+    directory.write_summary(summary)
+    _tell(fitted, directory, samples, report)
     return OK
 
 
-def _tell(fitted: MixtureRun, directory: RunDirectory, samples: list[str]) -> None:
+def _tell(
+    fitted: MixtureRun, directory: RunDirectory, samples: list[str], report: dict[str, Any] | None
+) -> None:
     search = fitted.search
     print(describe_search(search))
     when = " before all names were learnt" if search.refit else ""
     print(f"{describe_losses(search.losses)}{when}")
+    if report is not None:
+        print(describe_categories(report))
     print(f"{search.seconds:.1f} s of {search.budget:.0f}")
     print(f"run directory: {directory.path}")
     if samples:

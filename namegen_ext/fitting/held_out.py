@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from namegen_ext.data import Splits, Vocabulary, build_windows
+from namegen_ext.data.categories import num_categories, without_mark
+from namegen_ext.models.mixture import newest_tokens
 
 # Below so many training names dev says too little: the training names are held out in turn too.
 CROSS_FITTED_BELOW = 600
@@ -24,6 +26,7 @@ class Examples:
         tokens: int64 (n, block_size), the characters before each, zeros before the start of a name.
         targets: int64 (n,), the characters that follow; 0 is the end of a name.
         weights: float64 (n,), how often each counts; None for once.
+        has_marks: whether the oldest place of the contexts holds the mark of a category, one place more.
 
     """
 
@@ -31,6 +34,7 @@ class Examples:
     tokens: Tensor
     targets: Tensor
     weights: Tensor | None = None
+    has_marks: bool = False
 
     @classmethod
     def of(
@@ -44,13 +48,13 @@ class Examples:
         tokens, targets = build_windows(words, vocabulary, block_size)
         of_windows = None
         if weights is not None:
-            lengths = torch.tensor([len(word) + 1 for word in words])  # (words,), with the end
+            lengths = torch.tensor([len(without_mark(word)) + 1 for word in words])  # (words,), with the end
             of_windows = torch.tensor(weights, dtype=torch.float64).repeat_interleave(lengths)  # (n,)
-        return cls(list(words), tokens, targets, of_windows)
+        return cls(list(words), tokens, targets, of_windows, num_categories(vocabulary) > 0)
 
     def last(self, block_size: int) -> Tensor:
-        """Return the contexts of the last ``block_size`` characters: int64 (n, block_size)."""
-        return self.tokens[:, self.tokens.shape[1] - block_size :].contiguous()
+        """Return the contexts of the last ``block_size`` characters, the mark among them: int64 (n, block_size)."""
+        return newest_tokens(self.tokens, block_size, has_mark=self.has_marks).contiguous()
 
 
 @dataclass(frozen=True)

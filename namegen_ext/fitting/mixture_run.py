@@ -76,7 +76,8 @@ def fit_mixture(
         ).run()
     finally:
         torch.set_num_threads(threads)
-    options = replace(options, block_size=search.model.block_size)
+    num_marks = 1 if words.categories else 0  # of a context
+    options = replace(options, block_size=search.model.block_size - num_marks)
     config = RunConfig(
         recipe=recipe,
         options=options,
@@ -87,6 +88,7 @@ def fit_mixture(
         words_sha256=words_sha256(words.words),
         weights_sha256=weights_sha256(words.weights),
         reading=ListFormat() if reading is None else reading,
+        categories=words.categories,
         fused=None,
         device="cpu",
         run=settings,

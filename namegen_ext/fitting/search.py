@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from namegen_ext.data import Splits, Vocabulary
+from namegen_ext.data.categories import num_categories
 from namegen_ext.fitting.discounts import Discounts, tune_discounts
 from namegen_ext.fitting.held_out import Examples, held_out_parts
 from namegen_ext.fitting.log_linear import choose_components, fit_weights, mixture_loss
@@ -99,6 +100,7 @@ class Search:
 
     Attributes:
         model: the mixture.
+        before_refit: the mixture that had not learnt the dev and the test names; ``model`` without a refit.
         trials: what was tried.
         held_out_loss: of the mixture on the held-out names, in nats a character, before the refit.
         num_held_out: how many names were held out, in turn or as dev.
@@ -117,6 +119,7 @@ class Search:
     """
 
     model: Mixture
+    before_refit: Mixture
     trials: list[Trial]
     held_out_loss: float
     num_held_out: int
@@ -187,7 +190,11 @@ class Searcher:
         self.refit = refit
         self.threads = threads
         self.progress = progress
-        self.block_size = min(_BLOCK_SIZE, _KEY_BITS // max(1, (len(vocabulary) - 1).bit_length()))
+        self.num_categories = num_categories(vocabulary)
+        self.num_marks = int(self.num_categories > 0)  # of a context
+        bits = max(1, (len(vocabulary) - 1).bit_length())  # of a symbol
+        self.block_size = min(_BLOCK_SIZE, _KEY_BITS // bits - self.num_marks)  # letters of a context
+        self.count_order = COUNT_ORDER + self.num_marks
         self.parts = held_out_parts(splits, vocabulary, self.block_size)
         if not self.parts:
             raise ValueError("splits must hold dev names, or enough training names to hold some out in turn")
@@ -249,11 +256,13 @@ class Searcher:
         )
         known_share, known_factor, mass = self._leave_out_known(model, self.splits.train)
         losses = self._losses(model)
+        before_refit = model.eval()
         if self.refit:
             model = self._refitted(discounts, weights, chosen)
             _, known_factor, mass = self._leave_out_known(model, self.all_words)
         return Search(
             model=model.eval(),
+            before_refit=before_refit,
             trials=trials,
             held_out_loss=choice.loss,
             num_held_out=sum(len(part.held_out.words) for part in self.parts),
@@ -279,31 +288,36 @@ class Searcher:
         began = time.perf_counter()
         models = [self._counted(part.train) for part in self.parts]
         evidence = [
-            model.evidence(part.held_out.last(COUNT_ORDER), part.held_out.targets)
+            model.evidence(part.held_out.last(self.count_order), part.held_out.targets)
             for model, part in zip(models, self.parts, strict=True)
         ]
         discounts = tune_discounts(torch.cat(evidence), len(self.vocabulary))
         predictions = []
         for model, part in zip(models, self.parts, strict=True):
             model.set_discounts(discounts.discounts, discounts.concentrations)
-            predictions.append(model(part.held_out.last(COUNT_ORDER))[0].float())  # (n of the part, V)
+            predictions.append(model(part.held_out.last(self.count_order))[0].float())  # (n of the part, V)
         counts = torch.cat(predictions)[self.kept]  # (n, V)
         loss = mixture_loss(counts[None], torch.ones(1), self.targets)
         trial = Trial(f"counts, up to {COUNT_ORDER}", 0, loss, loss, seconds=time.perf_counter() - began)
         return counts, discounts, [trial]
 
     def _counted(self, examples: Examples) -> CountModel:
-        model = CountModel(len(self.vocabulary), COUNT_ORDER, estimator=KNESER_NEY)
-        model.count(examples.last(COUNT_ORDER), examples.targets, examples.weights)
+        model = CountModel(
+            len(self.vocabulary),
+            self.count_order,
+            estimator=KNESER_NEY,
+            category_newest=self.num_categories > 0,
+        )
+        model.count(examples.last(self.count_order), examples.targets, examples.weights)
         return model
 
     def _networks(self, counts: Tensor) -> Sequence[_Candidate]:
         """Train the networks that are worth it."""
-        networks = [WAVENET]
+        networks = [self._fitted(WAVENET)]
         words = self.splits.train
         if len(words) < _PRETRAINED_BELOW and share_of_known_letters(words) >= _KNOWN_LETTERS:
             # First, as a short list gains most by it, should the clock end the search.
-            networks.insert(0, PRETRAINED)
+            networks.insert(0, self._fitted(PRETRAINED))
         seconds = _PLANNED_SHARE * self.budget - _PRETRAINING_SECONDS * (len(networks) - 1)
         if seconds <= 0:
             self._is_late(self.budget)
@@ -313,6 +327,9 @@ class Searcher:
         if is_short and ladder / self.batch_size * self._step_seconds(WAVENET) <= seconds:
             return self._climb_all(networks, counts, seconds / len(networks))
         return self._train_all(networks, counts, seconds)
+
+    def _fitted(self, network: Network) -> Network:
+        return network.with_categories() if self.num_categories else network
 
     def _step_seconds(self, network: Network) -> float:
         options = network.options
@@ -358,7 +375,7 @@ class Searcher:
         epoch_steps = self.num_windows / self.batch_size
         chosen: list[Network] = []
         spent = 0.0  # seconds of the passes that each network gets at least
-        for network in (*networks, *FURTHER):
+        for network in (*networks, *map(self._fitted, FURTHER)):
             costs = [epoch_steps * self._step_seconds(one) * trainings for one in (*chosen, network)]
             needed = _LEAST_EPOCHS * longest_share(costs, self.threads)
             if chosen and needed > seconds:
@@ -393,7 +410,7 @@ class Searcher:
         if not network.pretrained:
             return lambda: network.build(len(self.vocabulary), self.seed)
         self._tell("pre-training on the names of the package")
-        pretrained = pretrain(network, self.all_words, self.seed)
+        pretrained = pretrain(network, self.all_words, self.seed, has_categories=self.num_categories > 0)
         return lambda: graft(pretrained, network, self.vocabulary, self.seed)
 
     def _tried(
@@ -457,7 +474,12 @@ class Searcher:
             (candidate.network.config, model) for candidate, model in zip(chosen, models, strict=True)
         ]
         configs = [config for config, _ in components]
-        mixture = Mixture(len(self.vocabulary), self.block_size, configs)
+        mixture = Mixture(
+            len(self.vocabulary),
+            self.block_size + self.num_marks,
+            configs,
+            num_categories=self.num_categories,
+        )
         for component, (_, model) in zip(mixture.components, components, strict=True):
             component.load_state_dict(model.state_dict())
         mixture.register_buffer("weights", weights[weights > 0])

@@ -37,7 +37,7 @@ def build_model(name: str, config: Mapping[str, Any], generator: torch.Generator
             f"the configuration of model {name!r} must hold vocab_size, but got {sorted(config)}"
         )
     options = spec.found or spec.options
-    unknown = sorted(set(config) - {"vocab_size", *options})
+    unknown = sorted(set(config) - {"vocab_size", *options, *spec.with_categories})
     if unknown:
         raise ValueError(
             f"model {name!r} takes vocab_size, {', '.join(options)}, but got {', '.join(unknown)}"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from namegen_ext._native.core import _core
 from namegen_ext.models.count_arrays import TRIE_DTYPES, native_count_model, native_trie, start_of
-from namegen_ext.models.model_arguments import check_choice, check_sizes
+from namegen_ext.models.model_arguments import check_choice, check_flags, check_sizes
 from namegen_ext.models.schemes import COUNTS
 from namegen_ext.models.specs import ESTIMATORS, KNESER_NEY
 
@@ -40,6 +40,9 @@ class CountModel(nn.Module):
             discounts off, which :meth:`set_discounts` sets.
         smoothing: the k of add-k, at least 0.
         generator: not used; every model's constructor takes one.
+        category_newest: for names with categories. The mark of the category, which stands at the oldest place of the
+            tokens, then counts as the newest character of their contexts. So each category has counts of its own at
+            every length of context, backed off to what all categories have in common.
 
     Raises:
         ValueError: an argument is out of range.
@@ -68,9 +71,11 @@ class CountModel(nn.Module):
         estimator: str = "add-k",
         smoothing: float = 1.0,
         generator: torch.Generator | None = None,
+        category_newest: bool = False,
     ) -> None:
         super().__init__()
         check_sizes({"vocab_size": vocab_size, "block_size": block_size})
+        check_flags({"category_newest": category_newest})
         check_choice("init", init, (COUNTS,))
         check_choice("estimator", estimator, ESTIMATORS)
         if not 0 <= smoothing < float("inf"):
@@ -79,6 +84,7 @@ class CountModel(nn.Module):
         self.block_size = block_size
         self.estimator = estimator
         self.smoothing = smoothing
+        self.category_newest = category_newest
         self._native: tuple[Any, Any] | None = None  # the native model, and what it was made of
         nothing = {
             "oldest_symbol": [0],
@@ -127,7 +133,7 @@ class CountModel(nn.Module):
                 raise ValueError("counts must be (n,), as many as targets, and finite numbers of at least 0")
             tokens, targets, counts = tokens[counts > 0], targets[counts > 0], counts[counts > 0]
         trie = _core.counts.count(
-            _numpy(tokens),
+            self._contexts(tokens),
             _numpy(targets),
             None if counts is None else _numpy(counts),
             self.vocab_size,
@@ -172,7 +178,7 @@ class CountModel(nn.Module):
             occurred), and of how many symbols the count is 1, 2, and 3 or more; counts as Kneser and Ney's.
 
         """
-        return torch.from_numpy(self._trie().evidence(_numpy(tokens), _numpy(targets)))
+        return torch.from_numpy(self._trie().evidence(self._contexts(tokens), _numpy(targets)))
 
     def forward(self, tokens: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Compute the log-probabilities of the next character and, given the right ones, the loss.
@@ -196,10 +202,14 @@ class CountModel(nn.Module):
                 f" but got {tuple(tokens.shape)}"
             )
         flat = tokens.reshape(-1, self.block_size)  # (n, block_size)
-        probabilities = torch.from_numpy(self.native().distributions(_numpy(flat)))  # (n, V)
+        probabilities = torch.from_numpy(self.native().distributions(self._contexts(flat)))  # (n, V)
         logits = probabilities.log().clamp_(min=LOG_OF_ZERO).to(tokens.device)  # (n, V)
         loss = None if targets is None else F.cross_entropy(logits, targets.reshape(-1))
         return logits.view(*tokens.shape[:-1], self.vocab_size), loss
+
+    def _contexts(self, tokens: Tensor) -> np.ndarray:
+        """Return contexts as they are counted: (n, block_size), the mark of the category behind the characters."""
+        return _numpy(tokens.roll(-1, dims=1) if self.category_newest else tokens)
 
     def native(self) -> Any:
         """Return the model of ``namegen_ext._core`` with the counts as they are now.
@@ -244,6 +254,7 @@ class CountModel(nn.Module):
             "init": COUNTS,
             "estimator": self.estimator,
             "smoothing": self.smoothing,
+            **({"category_newest": True} if self.category_newest else {}),
         }
 
     def extra_repr(self) -> str:

@@ -124,7 +124,7 @@ class GPT(nn.Module):
 
         That variance is 1 / (3 * fan_in). Biases are 0 and layer norms the identity. A tied head takes the
         smaller scale of the two, so that the first predictions are nearly even. A model of this size learns
-        faster so than with GPT-2's standard deviation of 0.02 throughout.
+        faster with these scales than with GPT-2's standard deviation of 0.02 for all weights.
 
         Measured: dev loss 2.05 with these scales, 2.10 with 0.02 (names.txt, 4,000 steps).
         """

@@ -128,6 +128,32 @@ def find_nodes(keys: Tensor, tokens: Tensor, vocab_size: int) -> Tensor:
     return node
 
 
+def marks_before_letters(tokens: Tensor) -> Tensor:
+    """Move the mark of a category from the oldest place of contexts to that before their first letter.
+
+    Args:
+        tokens: int64 (n, B), the mark, zeros and letters.
+
+    Returns:
+        int64 (n, B): zeros, the mark and letters, as a name with its mark stands in the prefix tree; a context that is
+        full of letters stays as it is.
+
+    """
+    places = torch.arange(tokens.shape[1], device=tokens.device)  # (B,)
+    last_start = ((tokens == 0) * places).amax(dim=1, keepdim=True)  # (n, 1), 0 where there is no zero
+    before = torch.where(places < last_start, torch.zeros_like(tokens), tokens)  # (n, B)
+    return torch.where((places == last_start) & (last_start > 0), tokens[:, :1], before)
+
+
+def marks_oldest(tokens: Tensor, num_letters: int) -> Tensor:
+    """Undo :func:`marks_before_letters`: (n, B) -> (n, B); symbols from ``num_letters`` on are marks."""
+    is_mark = tokens >= num_letters  # (n, B)
+    marks = torch.where(is_mark, tokens, 0).amax(dim=1)  # (n,), 0 where there is none
+    oldest = torch.where(is_mark, 0, tokens)  # (n, B)
+    oldest[:, 0] = torch.where(marks > 0, marks, oldest[:, 0])
+    return oldest
+
+
 def adjust(logits: Tensor, nodes: Tensor, keys: Tensor, adjustments: Tensor, vocab_size: int) -> Tensor:
     """Add to the logits behind known beginnings.
 

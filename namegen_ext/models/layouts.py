@@ -108,6 +108,7 @@ class CountsLayout:
         block_size: length of the longest context.
         estimator: how counts become probabilities.
         smoothing: the k of add-k.
+        category_newest: whether contexts have the mark of a category at their newest place.
 
     """
 
@@ -115,6 +116,7 @@ class CountsLayout:
     block_size: int
     estimator: str
     smoothing: float
+    category_newest: bool = False
 
     def state(self) -> StateLayout:
         """Return all entries of the state_dict."""
@@ -239,12 +241,14 @@ class MixtureLayout:
         vocab_size: V.
         block_size: positions of a context.
         components: of each model in it.
+        num_categories: how many of the symbols are marks of categories.
 
     """
 
     vocab_size: int
     block_size: int
     components: tuple[NetworkLayout | CountsLayout | GptLayout, ...]
+    num_categories: int = 0
 
     def state(self) -> StateLayout:
         """Return all entries of the state_dict."""
@@ -326,7 +330,11 @@ def model_layout(name: str, config: Mapping[str, Any]) -> ModelLayout:
 
 def _bigram(config: Mapping[str, Any]) -> NetworkLayout:
     vocab_size = config["vocab_size"]
-    check_table_size(vocab_size, 1)
+    block_size = config.get("block_size", 1)
+    check_sizes({"vocab_size": vocab_size, "block_size": block_size})
+    check_table_size(vocab_size, block_size)
+    if block_size > 1:  # a category before the character
+        return NetworkLayout(block_size, "net.1", vocab_size**block_size, vocab_size)
     return NetworkLayout(1, "net.0", vocab_size, vocab_size)
 
 
@@ -334,7 +342,9 @@ def _ngram(config: Mapping[str, Any]) -> NetworkLayout | CountsLayout:
     vocab_size, block_size = config["vocab_size"], config.get("block_size", 0)
     if "estimator" in config:
         check_sizes({"vocab_size": vocab_size, "block_size": block_size})
-        return CountsLayout(vocab_size, block_size, config["estimator"], config["smoothing"])
+        newest = config.get("category_newest", False)
+        check_flags({"category_newest": newest})
+        return CountsLayout(vocab_size, block_size, config["estimator"], config["smoothing"], newest)
     check_table_size(vocab_size, block_size)
     return NetworkLayout(block_size, "net.1", vocab_size**block_size, vocab_size)
 
@@ -418,7 +428,10 @@ def _mixture(config: Mapping[str, Any]) -> MixtureLayout:
         components.append(component)
     if not components:
         raise ValueError("components must hold one model at least, but got none")
-    return MixtureLayout(vocab_size, block_size, tuple(components))
+    num_categories: Any = config.get("num_categories", 0)
+    if num_categories != 0:
+        check_sizes({"num_categories": num_categories})
+    return MixtureLayout(vocab_size, block_size, tuple(components), num_categories)
 
 
 _LAYOUTS: dict[str, Callable[[Mapping[str, Any]], ModelLayout]] = {

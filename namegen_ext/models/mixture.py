@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from namegen_ext.models import known_names
 from namegen_ext.models.build import build_model
+from namegen_ext.models.count_model import LOG_OF_ZERO
 from namegen_ext.models.model_arguments import check_sizes
 from namegen_ext.models.model_sizes import block_size_of
 from namegen_ext.models.number_of_values import number_of_values
@@ -36,6 +37,8 @@ class Mixture(nn.Module):
             :meth:`leave_out` leaves out is shorter.
         components: for each model its name and its options, as in ``[{"name": "wavenet", "hidden_size": 128}]``.
         generator: where the initial weights are drawn from; None takes torch's global generator.
+        num_categories: how many of the symbols, the last ones, are marks of categories. With any, the oldest place of a
+            context holds the mark, and each component takes it before as many characters as it sees.
 
     Raises:
         ValueError: there are no components, one is unknown or sees more than ``block_size`` characters, or a size is
@@ -64,13 +67,17 @@ class Mixture(nn.Module):
         block_size: int = 16,
         components: Sequence[Mapping[str, Any]] = (),
         generator: torch.Generator | None = None,
+        num_categories: int = 0,
     ) -> None:
         super().__init__()
         check_sizes({"vocab_size": vocab_size, "block_size": block_size})
+        if num_categories:
+            check_sizes({"num_categories": num_categories})
         if not components:
             raise ValueError("components must hold one model at least, but got none")
         self.vocab_size = vocab_size
         self.block_size = block_size
+        self.num_categories = num_categories
         self.components = nn.ModuleList(
             _build_component(config, vocab_size, block_size, generator) for config in components
         )
@@ -113,10 +120,17 @@ class Mixture(nn.Module):
             len(tokens), self.vocab_size, dtype=torch.float64, device=tokens.device
         )  # (n, V)
         for component, weight in zip(self.components, self.get_buffer("weights"), strict=True):
-            logits += weight * component_log_probabilities(component, tokens)
+            logits += weight * component_log_probabilities(
+                component, tokens, has_mark=self.num_categories > 0
+            )
+        if self.num_categories:  # no mark is ever predicted
+            logits[:, self.vocab_size - self.num_categories :] = LOG_OF_ZERO
         keys = self.get_buffer("known_keys")
         if len(keys):
-            nodes = known_names.find_nodes(keys, tokens.long(), self.vocab_size)  # (n,)
+            words = tokens.long()
+            if self.num_categories:
+                words = known_names.marks_before_letters(words)  # (n, block_size)
+            nodes = known_names.find_nodes(keys, words, self.vocab_size)  # (n,)
             known_names.adjust(logits, nodes, keys, self.get_buffer("known_adjustments"), self.vocab_size)
         return logits.log_softmax(dim=1)
 
@@ -151,11 +165,17 @@ class Mixture(nn.Module):
         """Compute what :func:`namegen_ext.models.known_names.known_mass` does, for names (n, L) of this model."""
         keys = self._keys(symbols)
         contexts = known_names.beginnings(keys, self.vocab_size, self.block_size)  # (nodes, B)
+        if self.num_categories:
+            contexts = known_names.marks_oldest(contexts, self.vocab_size - self.num_categories)  # (nodes, B)
         parents = keys // self.vocab_size  # (nodes - 1,), ascending
         going_on, parent_rows = torch.unique(parents, return_inverse=True)
         found = [self(chunk)[0] for chunk in contexts[going_on].split(_CHUNK)]
         log_probabilities = torch.cat([torch.zeros(0, self.vocab_size, dtype=torch.float64), *found])
         chosen = log_probabilities[parent_rows, keys % self.vocab_size]  # (nodes - 1,)
+        if self.num_categories:  # a category is no prediction: each has its share of the names
+            is_mark = parents == 0  # (nodes - 1,)
+            often = torch.bincount(symbols[:, 0], minlength=self.vocab_size).double()  # (V,)
+            chosen[is_mark] = (often[keys[is_mark]] / len(symbols)).log()
         return known_names.known_mass(keys, chosen, self.vocab_size)
 
     def _keys(self, symbols: Tensor) -> Tensor:
@@ -181,6 +201,7 @@ class Mixture(nn.Module):
             "vocab_size": self.vocab_size,
             "block_size": self.block_size,
             "components": [_component_config(component) for component in self.components],
+            **({"num_categories": self.num_categories} if self.num_categories else {}),
         }
 
 
@@ -207,10 +228,20 @@ def _component_config(component: nn.Module) -> dict[str, Any]:
     return {"name": component.name, **options}
 
 
-def component_log_probabilities(component: nn.Module, tokens: Tensor) -> Tensor:
-    """Ask one model: tokens (n, block_size or more) -> log-probabilities (n, V), float64."""
-    own = tokens[:, tokens.shape[1] - block_size_of(component) :]  # (n, its block_size)
+def component_log_probabilities(component: nn.Module, tokens: Tensor, *, has_mark: bool = False) -> Tensor:
+    """Ask one model: tokens (n, block_size or more) -> log-probabilities (n, V), float64.
+
+    With ``has_mark`` the oldest token is the mark of a category, which the model sees beside the newest characters.
+    """
+    own = newest_tokens(tokens, block_size_of(component), has_mark=has_mark)  # (n, its block_size)
     # A model over sequences tells by itself where in a context the word begins.
     output = getattr(component, "next_logits", component)(own)
     logits = output[0] if isinstance(output, tuple) else output  # (n, V)
     return logits.double().log_softmax(dim=1)
+
+
+def newest_tokens(tokens: Tensor, block_size: int, *, has_mark: bool) -> Tensor:
+    """Return the newest tokens (n, block_size) of contexts (n, T); with ``has_mark`` the mark stands before them."""
+    if not has_mark:
+        return tokens[:, tokens.shape[1] - block_size :]
+    return torch.cat([tokens[:, :1], tokens[:, tokens.shape[1] - block_size + 1 :]], dim=1)

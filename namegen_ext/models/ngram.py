@@ -163,6 +163,7 @@ class Bigram(NGram):
         init: "counts", or a scheme of :data:`namegen_ext.models.SCHEMES`, whose factor for the output layer
             multiplies the standard normal logits.
         generator: where the initial logits are drawn from; None takes torch's global generator.
+        block_size: 1; or 2 for names with categories, where the mark of the category stands before the character.
 
     Raises:
         ValueError: ``vocab_size`` is not a positive integer, or ``init`` unknown.
@@ -178,11 +179,19 @@ class Bigram(NGram):
     name = "bigram"
 
     def __init__(
-        self, vocab_size: int, init: str = "plain", generator: torch.Generator | None = None
+        self,
+        vocab_size: int,
+        init: str = "plain",
+        generator: torch.Generator | None = None,
+        block_size: int = 1,
     ) -> None:
-        super().__init__(vocab_size, 1, init, generator)
+        if block_size not in (1, 2):
+            raise ValueError(f"block_size must be 1, or 2 with categories, but got {block_size!r}")
+        super().__init__(vocab_size, block_size, init, generator)
 
     def _layers(self) -> nn.Sequential:
+        if self.block_size > 1:
+            return super()._layers()
         return nn.Sequential(
             unfilled(nn.Embedding, self.vocab_size, self.vocab_size),  # (B, 1) -> (B, 1, V)
             nn.Flatten(-2),  # (B, 1, V) -> (B, V)
@@ -212,4 +221,5 @@ class Bigram(NGram):
     @property
     def config(self) -> dict[str, Any]:
         """The constructor's arguments (less the generator), as JSON can hold them."""
-        return {"vocab_size": self.vocab_size, "init": self.init}
+        of_categories = {"block_size": self.block_size} if self.block_size > 1 else {}
+        return {"vocab_size": self.vocab_size, "init": self.init, **of_categories}

@@ -24,6 +24,7 @@ class ModelSpec:
             character that follows a window, with targets (B,).
         counts: whether it can be set from counts, with ``init="counts"``.
         found: what its configuration holds in place of the options, where a search finds that for each list.
+        with_categories: what its configuration holds besides, of names with categories.
 
     Example:
         >>> MODELS["ngram"].options
@@ -40,6 +41,7 @@ class ModelSpec:
     sequences: bool = False
     counts: bool = False
     found: tuple[str, ...] = ()
+    with_categories: tuple[str, ...] = ()
 
     @property
     def build(self) -> type[nn.Module]:
@@ -68,6 +70,7 @@ _SPECS = (
         options=("init",),
         summary="a table of logits for each character, trained, or set from counts",
         counts=True,
+        with_categories=("block_size",),
     ),
     ModelSpec(
         name="ngram",
@@ -75,6 +78,7 @@ _SPECS = (
         options=("block_size", "init", "estimator", "smoothing"),
         summary="counts of what follows block-size characters: add-k, Witten-Bell or Kneser-Ney",
         counts=True,
+        with_categories=("category_newest",),
     ),
     ModelSpec(
         name="mlp",
@@ -130,6 +134,7 @@ _SPECS = (
         origin="namegen_ext.models.mixture:Mixture",
         options=("budget", "refit"),
         found=("block_size", "components"),
+        with_categories=("num_categories",),
         summary="counts and networks combined, chosen for the list: as namegen fit does",
     ),
 )

@@ -237,8 +237,10 @@ class TrainOptions:
         if self.model == "ngram" and not self.is_counted:  # a table, which can be trained
             del options["estimator"], options["smoothing"]
         block_size = self.block_size + (num_categories > 0)
-        if "block_size" in options:
+        if "block_size" in options or (self.model == "bigram" and num_categories > 0):
             options["block_size"] = block_size
+        if self.is_counted and num_categories > 0:
+            options["category_newest"] = True
         if "factors" in options:
             options["factors"] = list(check_factors(self._factors(), block_size))
         return {"vocab_size": vocab_size, **options}
@@ -264,10 +266,6 @@ class TrainOptions:
 
 def problem_with_categories(options: TrainOptions) -> str | None:
     """Say why a model cannot learn the names of several categories; return None where it can."""
-    if MODELS[options.model].found or options.model == "bigram":
-        return f"a {options.model} learns none, expected --model mlp, wavenet, gpt or ngram"
-    if options.model == "ngram" and options.estimator == KNESER_NEY:
-        return "kneser-ney learns none, expected --estimator witten-bell or add-k"
     if "factors" in MODELS[options.model].options and options.factors != "auto":
         return f"the category has a place in the block: got --factors {options.factors}, expected auto"
     return None

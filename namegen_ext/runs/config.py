@@ -294,14 +294,21 @@ def _check_model(model: dict[str, Any], options: TrainOptions, vocab_size: int, 
     """Check that the model's sizes are those of the options. They are written twice, so that people can read them."""
     found = MODELS[options.model].found
     if found:  # whether it can be built is seen when it is
-        _check_keys(model, ("vocab_size", *found), "model")
+        in_model = found + (MODELS[options.model].with_categories if categories else ())
+        _check_keys(model, ("vocab_size", *in_model), "model")
         expected: dict[str, Any] = {"vocab_size": vocab_size}
+        if categories:
+            expected["num_categories"] = categories
     else:
         expected = options.model_config(vocab_size, categories)
     if options.is_counted and not _OF_COUNTS & model.keys():  # a version that kept counts in a table wrote it
         expected = {name: value for name, value in expected.items() if name not in _OF_COUNTS}
     if options.model == "gpt" and not _OF_GPTS & model.keys():
         expected = {name: value for name, value in expected.items() if name not in _OF_GPTS}
+    if (
+        "category_newest" not in model
+    ):  # a version that had the category at the oldest place of all contexts wrote it
+        expected.pop("category_newest", None)
     if not found:
         _check_keys(model, expected, "model")
     for name, value in expected.items():

@@ -55,8 +55,9 @@ def native_predictor(predictor: Predictor) -> Any:
         if isinstance(predictor, Counts):
             return sampling.Counts(predictor.layout.native(predictor.arrays))
         if isinstance(predictor, Conditioned):
+            newest = isinstance(predictor.base, Counts) and predictor.base.layout.category_newest
             return sampling.Conditioned(
-                native_predictor(predictor.base), predictor.mark, predictor.vocab_size
+                native_predictor(predictor.base), predictor.mark, predictor.vocab_size, newest
             )
         if isinstance(predictor, Gpt):
             return _gpt(predictor)

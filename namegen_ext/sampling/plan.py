@@ -16,10 +16,11 @@ MAX_TABLE_BYTES = 256 * 2**20
 
 # "auto" takes the table where it has at most so many contexts for each name. Where torch makes the table, it is the
 # quicker way from about 2,500 names on.
-# Measured: 20 ms for the table (V=27, block 3, H=200, 19,683 contexts, 1 thread).
+# Measured: 20 ms to make the table (V=27, block 3, H=200, 19,683 contexts, 1 thread).
 TABLE_CONTEXTS_PER_NAME = 8
-# The same where the native sampler makes the table. Measured: 8.3 ms direct, 9.3 ms with the table (40,000 names, the
-# same model); 13.3 ms direct, 12.2 ms with (80,000 names).
+# The same where the native sampler makes the table.
+# Measured: 8.3 ms without the table, 9.3 ms with (40,000 names, V=27, block 3, H=200); 13.3 ms without, 12.2 ms with
+# (80,000 names).
 NATIVE_TABLE_CONTEXTS_PER_NAME = 0.25
 
 

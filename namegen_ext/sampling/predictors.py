@@ -83,7 +83,7 @@ class Mixture:
     """
 
     block_size: int
-    components: tuple[Network | Counts | Gpt, ...]
+    components: tuple[Network | Counts | Gpt | Conditioned, ...]
     weights: Array
     known_keys: Array
     known_adjustments: Array
@@ -130,7 +130,51 @@ class Conditioned:
 Predictor = Network | Counts | Gpt | Mixture | Conditioned
 
 
-def conditioned_predictor(predictor: Predictor, mark: int, num_letters: int) -> Conditioned:
-    """Make the model of the names of one category; see `Conditioned`."""
-    assert isinstance(predictor, Network | Counts | Gpt)  # a mixture is not trained on categories
-    return Conditioned(predictor, mark, num_letters)
+def conditioned_predictor(predictor: Predictor, mark: int, num_letters: int) -> Conditioned | Mixture:
+    """Make the model of the names of one category; see `Conditioned`. That of a mixture is a mixture of such models."""
+    if not isinstance(predictor, Mixture):
+        assert not isinstance(predictor, Conditioned)  # a name has one category
+        return Conditioned(predictor, mark, num_letters)
+    components = []
+    for component in predictor.components:
+        assert not isinstance(component, Conditioned)
+        components.append(Conditioned(component, mark, num_letters))
+    keys, places = _below_mark(predictor.known_keys, predictor.vocab_size, mark, num_letters)
+    return Mixture(
+        predictor.block_size - 1,
+        tuple(components),
+        predictor.weights,
+        keys,
+        predictor.known_adjustments[places],
+    )
+
+
+def _below_mark(keys: Array, vocab_size: int, mark: int, num_letters: int) -> tuple[Array, Array]:
+    """Take the names of one category out of a prefix tree; see `namegen_ext.models.known_names`.
+
+    Nodes are numbered breadth first, so the nodes of one depth below a node have numbers that follow on each other.
+
+    Args:
+        keys: int64 (n,), of names with their marks.
+        vocab_size: V, with the marks.
+        mark: of the category.
+        num_letters: V without the marks.
+
+    Returns:
+        The keys (m,) of a tree whose root is the mark's node, and their places (m,) among the given ones.
+
+    """
+    root = int(np.searchsorted(keys, mark))
+    places: list[Array] = []
+    if root < len(keys) and keys[root] == mark:
+        first, last = root + 1, root + 2  # the nodes of one depth
+        while first < last:
+            begin, end = np.searchsorted(keys, [first * vocab_size, last * vocab_size])
+            places.append(np.arange(begin, end))
+            first, last = int(begin) + 1, int(end) + 1
+    found = np.concatenate([np.zeros(0, dtype=np.int64), *places])  # (m,), ascending
+    nodes = np.concatenate(
+        [[root + 1], found + 1]
+    )  # (m + 1,): their old numbers; the new ones are their places
+    parents = np.searchsorted(nodes, keys[found] // vocab_size)  # (m,)
+    return parents * num_letters + keys[found] % vocab_size, found

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from namegen_ext.data import DataError
+from namegen_ext.data.categories import is_marked
 from namegen_ext.models.specs import MAX_TABLE_VALUES
 from namegen_ext.options.train_options import OptionError, TrainOptions
 from namegen_ext.training.sizes import model_size, physical_memory, training_bytes
@@ -32,17 +33,17 @@ def check_feasible(
     # A list of other things than strings is refused where the words are read.
     strings = [word for word in words if isinstance(word, str)]
     vocab_size = len(set("".join(strings))) + 1  # with the end marker
-    _check_table(options, vocab_size)
+    _check_table(options, vocab_size, num_marks=int(any(map(is_marked, strings))))
     if torch.device(device).type == "cpu":
         _check_memory(options, vocab_size, sum(map(len, strings)) + len(strings), fused=fused)
 
 
-def _check_table(options: TrainOptions, vocab_size: int) -> None:
+def _check_table(options: TrainOptions, vocab_size: int, *, num_marks: int) -> None:
     is_table = options.model in ("bigram", "ngram") and not options.is_counted
-    if not is_table or vocab_size ** (options.block_size + 1) <= MAX_TABLE_VALUES:
+    if not is_table or vocab_size ** (options.block_size + num_marks + 1) <= MAX_TABLE_VALUES:
         return
     most = 0
-    while vocab_size ** (most + 2) <= MAX_TABLE_VALUES:
+    while vocab_size ** (most + num_marks + 2) <= MAX_TABLE_VALUES:
         most += 1
     if most == 0:
         raise DataError(

@@ -41,12 +41,16 @@ __all__ = [
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _torch_if_missing() -> list[str]:
+def _check_writable() -> None:
+    """Refuse a folder that cannot be written to. setuptools would do so itself, with a file's name and no advice."""
     if not os.access(ROOT, os.W_OK):
         raise BuildError(
             f"the folder of its sources, {ROOT}, cannot be written to, and a build keeps its work there",
             "copy the folder to where you may write, and install from there",
         )
+
+
+def _torch_if_missing() -> list[str]:
     if not brings_torch(os.environ) or find_torch() is not None:
         return []
     tool = hiding_tool()
@@ -63,9 +67,11 @@ def _torch_if_missing() -> list[str]:
 
 def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) -> list[str]:
     """Return what building a wheel needs beyond ``build-system.requires``."""
+    _check_writable()
     return [*build_meta.get_requires_for_build_wheel(config_settings), *_torch_if_missing()]
 
 
 def get_requires_for_build_editable(config_settings: dict[str, Any] | None = None) -> list[str]:
     """Return what an editable installation needs beyond ``build-system.requires``."""
+    _check_writable()
     return [*build_meta.get_requires_for_build_editable(config_settings), *_torch_if_missing()]

@@ -19,11 +19,11 @@ from find_torch import Torch, find_torch
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parents[2]
-# A job is started only where there is so much memory. Measured: the largest translation unit takes 1.0 GB (gcc 12,
-# torch 2.13).
+# A job is started only where there is so much memory for it. Measured: 1.0 GB to compile the largest translation unit
+# (gcc 12, torch 2.13).
 GIGABYTES_PER_JOB = 1.5
 NOTE = "_build.json"
-# Without operators and with them. Measured: see docs/portability.md.
+# What a whole build takes, without the operators and with them. docs/portability.md tells how it was measured.
 PROCESSOR_SECONDS = (120, 160)
 
 

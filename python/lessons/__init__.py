@@ -10,6 +10,7 @@ LESSONS = {
     "autograd": "gradients by the chain rule, what accumulates, and the update rule",
     "nn_basics": "Linear, ReLU and its variants, losses, and the training loop",
     "micrograd": "a scalar engine: the graph, the chain rule by hand, a network that learns four examples",
+    "tokens": "letters as numbers, windows, and why names to judge by are kept apart",
     "bigram": "which character follows which: by counting, and by gradient descent",
     "mlp": "embeddings and a hidden layer: three characters of context instead of one",
     "initialisation": "the first loss, saturated tanh, Kaiming's factor, and batch normalisation by hand",

@@ -4,6 +4,23 @@ from __future__ import annotations
 
 import torch
 
+EXERCISES = [
+    (
+        "f = x * x + x at x = 3 is computed and f.backward() called, twice, without zeroing. What is "
+        "x.grad after each?",
+        "7, as df/dx = 2x + 1; then 14, because the second gradient is added.",
+    ),
+    (
+        "Beyond which learning rate does descent on f(w) = 2 (w - 3)^2 move away from 3?",
+        "0.5. The gradient is 4 (w - 3), so each step multiplies the distance by 1 - 4 * rate, which is "
+        "below -1 from there.",
+    ),
+    (
+        "A loop keeps `total += loss` for a mean to print. Why does its memory grow?",
+        "Each loss holds the graph that it was computed by. loss.item() is a plain number and holds nothing.",
+    ),
+]
+
 
 def main() -> None:
     """Run the lesson."""

@@ -20,6 +20,22 @@ GRADIENTS = (
 
 Tensors = dict[str, torch.Tensor]
 
+EXERCISES = [
+    (
+        "y = x + b with x (32, 64) and b (64,). What is db, given dy (32, 64)?",
+        "dy.sum(0): b was stretched over the rows, so the gradients of all rows add up.",
+    ),
+    (
+        "What is the sum of a row of dlogits?",
+        "0. Softmax sums to 1 and one_hot sums to 1, so what is pulled up equals what is pushed down.",
+    ),
+    (
+        "Why is dC filled by adding and not by setting?",
+        "A symbol stands in many windows, and several times in one; its row of C gets the sum of all "
+        "their gradients.",
+    ),
+]
+
 
 def main() -> None:
     """Run the lesson."""

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from namegen_ext.data import END_MARKER, Vocabulary, build_windows, load_words, split_words
+from namegen_ext.plotting.lesson_figure import draw_figure
 
 SEED = 2147483647
 NUM_NAMES = 8
+
+EXERCISES = [
+    (
+        "What does a model cost, in nats a character, that always gives the right symbol the probability "
+        "1/4?",
+        "log 4 = 1.3863.",
+    ),
+    (
+        "Without smoothing, one unseen pair makes the loss infinite. Why?",
+        "Its probability is 0, and -log 0 is infinite; a mean with one infinite part is infinite.",
+    ),
+    (
+        "How many multiplications are one_hot(symbol) @ W for one symbol, and how many is looking up the "
+        "row?",
+        "27 * 27 = 729, of which 702 are by 0; and none.",
+    ),
+]
 
 
 def main() -> None:
@@ -30,6 +49,8 @@ def main() -> None:
     )
 
     counted = by_counting(tokens, targets, len(vocabulary))  # (V, V)
+    show_table(counted, symbols)
+
     untrained, trained = by_descent(tokens, targets, len(vocabulary))  # (V, V) each
 
     print("4. Names, drawn with the same random numbers")
@@ -52,8 +73,21 @@ def by_counting(tokens: torch.Tensor, targets: torch.Tensor, vocab_size: int) ->
     print(
         f"   mean negative log-likelihood {nll:.4f} nats a character; knowing nothing costs {math.log(vocab_size):.4f}"
     )
-    print("   no other table does better on these pairs: it is the maximum-likelihood estimate\n")
+    print("   no other table does better on these pairs: it is the maximum-likelihood estimate")
     return probabilities
+
+
+def show_table(probabilities: torch.Tensor, symbols: str) -> None:
+    """Draw the table (V, V): a row for each symbol, and in it how likely each other one follows."""
+
+    def draw_table(axes: Any) -> None:
+        axes.imshow(probabilities.numpy(), cmap="Blues")
+        axes.set_xticks(range(len(symbols)), symbols, fontsize=7)
+        axes.set_yticks(range(len(symbols)), symbols, fontsize=7)
+        axes.set(xlabel="next symbol", ylabel="symbol", title="how likely each symbol follows each")
+
+    draw_figure("bigram", draw_table, size=(5.6, 5.4))
+    print()
 
 
 def by_descent(

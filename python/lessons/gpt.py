@@ -14,6 +14,23 @@ SEED = 2147483647
 BLOCK_SIZE = 16
 STEPS, BATCH_SIZE = 300, 64
 
+EXERCISES = [
+    (
+        "Width 64 and 4 heads: how large is a head, and by what are its scores divided?",
+        "16, and sqrt(16) = 4.",
+    ),
+    (
+        "The block becomes twice as long. How many more scores does a head compute for a full window?",
+        "About four times as many: each of twice as many positions looks back at twice as many.",
+    ),
+    (
+        "Without position embeddings, which names could one causal head not tell apart when it predicts "
+        "what follows them?",
+        "Names with the same last letter and the same letters before it in another order: attention sees "
+        "those as a set.",
+    ),
+]
+
 
 def main() -> None:
     """Run the lesson."""

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from namegen_ext.plotting.lesson_figure import draw_figure
+
 SEED = 2147483647
 VOCAB_SIZE = 27
+
+EXERCISES = [
+    (
+        "A tanh layer has 400 inputs. By which factor are its normal weights multiplied?",
+        "(5/3) / sqrt(400) = 0.0833.",
+    ),
+    (
+        "Every batch has mean 5. What is the running mean after 10 batches with momentum 0.1, from 0?",
+        "5 * (1 - 0.9^10) = 3.2566.",
+    ),
+    (
+        "One example goes through batch norm while training. What goes wrong?",
+        "Its variance over a batch of one is 0, and every channel becomes the bias. In evaluation the "
+        "running statistics are used.",
+    ),
+]
 
 
 def main() -> None:
@@ -50,14 +69,28 @@ def saturation() -> None:
     )
     x = normal(1000, 30)  # (B, in) 3 embeddings of 10
     weight = normal(30, 200, seed=2)  # (in, H)
+    outputs: dict[str, torch.Tensor] = {}
     for name, factor in (("1", 1.0), ("(5/3) / sqrt(30)", (5 / 3) / math.sqrt(30)), ("0.01", 0.01)):
         h = torch.tanh(x @ (weight * factor))  # (B, H)
+        outputs[name] = h.flatten()
         saturated = (h.abs() > 0.97).float().mean() * 100
         passed = (1 - h**2).mean()
         print(
             f"   weights times {name:<17}: std {h.std():.3f}, beyond 0.97 {saturated:5.1f}%, passed back {passed:.3f}"
         )
-    print("   at 0.01 nothing is saturated, but the layer has become linear, and small\n")
+    print("   at 0.01 nothing is saturated, but the layer has become linear, and small")
+
+    def draw_outputs(axes: Any) -> None:
+        for name, values in outputs.items():
+            axes.hist(
+                values.numpy(), bins=60, range=(-1, 1), density=True, histtype="step", label=f"times {name}"
+            )
+        axes.set(xlabel="output of tanh", ylabel="density", title="where the outputs of a tanh layer lie")
+        axes.set_ylim(0, 5)
+        axes.legend()
+
+    draw_figure("initialisation", draw_outputs)
+    print()
 
 
 def depth() -> None:

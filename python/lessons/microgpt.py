@@ -16,6 +16,22 @@ from namegen_reference.micrograd import Value
 
 SEED, STEPS, SLOW_STEPS = 42, 1000, 25
 
+EXERCISES = [
+    (
+        "Where do the 4,192 weights lie? The width is 16, the block 16, and there are 27 symbols.",
+        "27 * 16 for symbols, 16 * 16 for positions, 27 * 16 for the head; 4 * 16 * 16 for attention and "
+        "2 * 16 * 64 for the rest: 432 + 256 + 432 + 1,024 + 2,048.",
+    ),
+    (
+        "x = (3, 4). What is x / rms(x), and how long is it?",
+        "rms is sqrt((9 + 16) / 2) = 3.5355, so (0.8485, 1.1314), whose length is sqrt(2).",
+    ),
+    (
+        "Why does a name of 7 letters give 8 predictions?",
+        "Each letter is predicted from those before it, and so is the end.",
+    ),
+]
+
 
 def main() -> None:
     """Run the lesson."""

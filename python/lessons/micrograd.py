@@ -10,6 +10,22 @@ import torch
 from namegen_reference.micrograd import MLP, SAMPLE_INPUTS, SAMPLE_TARGETS, Value, mean_squared_error
 from namegen_reference.micrograd.training import descend
 
+EXERCISES = [
+    (
+        "d = a * b + a at a = 2, b = 3. What are the gradients of a and b?",
+        "b + 1 = 4, as a is used twice and both ways add up; and a = 2.",
+    ),
+    (
+        "What would be wrong if backward() set a gradient instead of adding to it?",
+        "A value that is used twice would keep the gradient of one way alone: in the exercise before, 1 "
+        "or 3 for a.",
+    ),
+    (
+        "tanh gave 0.9. Which share of the gradient does it pass back?",
+        "1 - 0.9^2 = 0.19.",
+    ),
+]
+
 
 def main() -> None:
     """Run the lesson."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from namegen_ext.data import END_MARKER, Vocabulary, build_windows, load_words, split_words
+from namegen_ext.plotting.lesson_figure import draw_figure
 
 SEED = 2147483647
 BLOCK_SIZE = 3
@@ -17,6 +19,23 @@ BATCH_SIZE = 32
 STEPS = 4000
 
 Parameters = list[torch.Tensor]
+
+EXERCISES = [
+    (
+        "How many parameters has the network with block_size 5 instead of 3?",
+        "8,097: the hidden layer's weight has 2 * 10 * 100 = 2,000 numbers more, and nothing else changes.",
+    ),
+    (
+        "The batch grows from 32 to 320. What becomes of the noise of a gradient, and of the work of a step?",
+        "The noise falls to 1/sqrt(10), about a third; the work is ten times as much. That rarely pays.",
+    ),
+    (
+        "The output weights are drawn times 1 instead of 0.01. What does the first loss look like, and "
+        "what is lost?",
+        "It is far above 3.3, because the logits are large and wrong. Early steps are spent on making "
+        "them small.",
+    ),
+]
 
 
 def main() -> None:
@@ -30,6 +49,7 @@ def main() -> None:
     parameters = make_parameters(len(vocabulary))
     show_forward(parameters, train[0][:BATCH_SIZE])
     train_it(parameters, *train)
+    show_embedding(parameters[0], vocabulary)
     judge(parameters, train, dev)
     sample(parameters, vocabulary)
 
@@ -106,6 +126,23 @@ def train_it(parameters: Parameters, tokens: torch.Tensor, targets: torch.Tensor
         if (step + 1) % 1000 == 0:
             print(f"   mean loss of steps {step - 999:>5,} to {step:>5,}: {recent / 1000:.4f}")
             recent = 0.0
+
+
+@torch.no_grad()
+def show_embedding(embedding: torch.Tensor, vocabulary: Vocabulary) -> None:
+    """Draw the embedding (V, E) in the two directions in which its rows differ most. Vowels end up together."""
+    centred = embedding - embedding.mean(0)  # (V, E)
+    directions = torch.linalg.svd(centred, full_matrices=False).Vh[:2]  # (2, E)
+    places = centred @ directions.T  # (V, 2)
+    symbols = END_MARKER + "".join(vocabulary.symbols)
+
+    def draw_letters(axes: Any) -> None:
+        axes.scatter(places[:, 0], places[:, 1], s=250, c=["C1" if s in "aeiouy" else "C0" for s in symbols])
+        for (x, y), symbol in zip(places.tolist(), symbols, strict=True):
+            axes.annotate(symbol, (x, y), ha="center", va="center", color="white")
+        axes.set(title="the embedding, along its two widest directions")
+
+    draw_figure("mlp", draw_letters, size=(5.6, 5.0))
     print()
 
 

@@ -8,6 +8,22 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+EXERCISES = [
+    (
+        "How many parameters have nn.Linear(30, 200) and nn.Linear(200, 27) together?",
+        "30 * 200 + 200 + 200 * 27 + 27 = 11,627.",
+    ),
+    (
+        "All 27 logits are 5. What does the right class cost?",
+        "log 27 = 3.2958. Equal logits are equal probabilities, however large they are.",
+    ),
+    (
+        "Three linear layers without activations do not learn XOR. Why?",
+        "Their product is one matrix, so they are one linear layer, and no straight line parts the four "
+        "points.",
+    ),
+]
+
 
 def main() -> None:
     """Run the lesson."""

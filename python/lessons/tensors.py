@@ -4,6 +4,23 @@ from __future__ import annotations
 
 import torch
 
+EXERCISES = [
+    (
+        "x has shape (5, 3) and row has shape (5,). x + row is an error. How is row added to each column "
+        "of x?",
+        "As a column: x + row[:, None]. Its shape (5, 1) is stretched to (5, 3).",
+    ),
+    (
+        "What shape has torch.zeros(4, 1, 3) + torch.zeros(2, 3)?",
+        "(4, 2, 3): aligned from the right 3 meets 3, 1 is stretched to 2, and 4 stands alone.",
+    ),
+    (
+        "grid = torch.arange(6).view(2, 3). Which of grid.T.view(6), grid.T.reshape(6) and "
+        "grid.T.contiguous().view(6) is an error?",
+        "The first alone. The transpose's numbers do not lie in a row; the other two copy them into one.",
+    ),
+]
+
 
 def main() -> None:
     """Run the lesson."""

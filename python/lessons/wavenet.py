@@ -12,6 +12,21 @@ BLOCK_SIZE = 8
 EMBEDDING_DIM, HIDDEN_SIZE = 10, 64
 STEPS, BATCH_SIZE = 600, 64
 
+EXERCISES = [
+    (
+        "A block of 16 is merged two by two. How many levels are there, and how much does the last unit see?",
+        "4 levels, as 2^4 = 16; it sees all 16 characters.",
+    ),
+    (
+        "A block of 16 is merged four by four, E = 24, H = 128. How many inputs have the two linear layers?",
+        "4 * 24 = 96 and 4 * 128 = 512.",
+    ),
+    (
+        "Batch norm's input is (32, 4, 64). Over which dimensions is its mean taken?",
+        "Over the first two, 128 numbers for each channel: positions share their statistics.",
+    ),
+]
+
 
 def main() -> None:
     """Run the lesson."""

@@ -119,3 +119,32 @@ def test_all_packages_are_installed_under_their_names(tmp_path: Path) -> None:
     for name, source in sources.items():
         copied = {str(path.relative_to(library / name)) for path in (library / name).rglob("*.py")}
         assert copied == {str(path.relative_to(source)) for path in source.rglob("*.py")}
+
+
+def test_code_stands_above_what_it_prints_and_exercises_end_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["bigram", "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    script = ROOT / "python" / "lessons" / "bigram.py"
+    places = [
+        out.index(text)
+        for text in (
+            f"source: {script}",
+            "| def by_counting(",
+            "\n2. By counting",
+            f"figure: {(tmp_path / 'bigram.png').as_uri()}",
+            "\nExercises\n",
+            "\nAnswers\n",
+        )
+    ]
+    assert places == sorted(places)
+    assert [path.name for path in tmp_path.iterdir()] == ["bigram.png"]
+    assert out.count("| def by_counting(") == 1, "a function is shown where it is used first"
+
+
+def test_a_folder_that_cannot_be_made(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert main(["mlp", "--no-code", "--out", str(tmp_path / "file")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "name a folder by --out DIR" in line

@@ -29,7 +29,9 @@ def test_building_by_name_is_calling_the_class() -> None:
 def test_options_are_the_constructors_arguments(name: str) -> None:
     build = CountModel if name == "ngram" else MODELS[name].build
     arguments = set(inspect.signature(build).parameters)
-    assert arguments == {"vocab_size", "generator", *(MODELS[name].found or MODELS[name].options)}
+    spec = MODELS[name]
+    options = spec.found or spec.options
+    assert arguments == {"vocab_size", "generator", *options, *spec.with_categories}
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -101,7 +101,9 @@ PyNetwork make_table(int64_t block, nb::handle values) {
   const auto rows = is_matrix ? static_cast<int64_t>(logits.shape(0)) : 0;
   const auto vocab = is_matrix ? static_cast<int64_t>(logits.shape(1)) : 0;
   int64_t contexts = 1;
-  for (int64_t i = 0; i < block && vocab > 1 && contexts <= rows; ++i) contexts *= vocab;
+  if (vocab > 1) {
+    for (int64_t i = 0; i < block && contexts <= rows; ++i) contexts *= vocab;
+  }
   if (vocab < 2 || contexts != rows) throw std::invalid_argument("logits must be (vocab_size**block_size, vocab_size)");
   return python_predictor<PyNetwork>(std::make_shared<Network>(Network::of_table(vocab, block, logits.data())));
 }
@@ -392,13 +394,15 @@ void bind_steering(nb::module_& m) {
       "rejection_sampler",
       [](const PyPredictor& self, double temperature, int64_t top_k, const PyAutomaton& automaton,
          const PyBeginnings& beginnings, const std::vector<nb::bytes>& encodings, std::vector<int32_t> prefix,
-         int64_t max_steps, int64_t letters, int64_t tries) {
+         int64_t max_steps, int64_t letters, int64_t tries, bool writes_rejected) {
         return new PySampler(std::make_unique<RejectionSampler>(
             self.predictor, Shaping{temperature, top_k}, automaton.automaton, beginnings.beginnings,
-            make_spelling(encodings, std::move(prefix), max_steps), RejectionSampler::Limits{letters, tries}));
+            make_spelling(encodings, std::move(prefix), max_steps),
+            RejectionSampler::Limits{letters, tries, writes_rejected}));
       },
       arg("network"), arg("temperature"), arg("top_k"), arg("automaton"), arg("beginnings"), arg("encodings"),
-      arg("prefix"), arg("max_steps"), arg("letters"), arg("tries"), nb::rv_policy::take_ownership);
+      arg("prefix"), arg("max_steps"), arg("letters"), arg("tries"), arg("writes_rejected") = false,
+      nb::rv_policy::take_ownership);
 }
 
 }  // namespace
@@ -463,11 +467,12 @@ void bind_sampling(nb::module_& module) {
   nb::class_<PyConditioned, PyPredictor>(m, "Conditioned")
       .def(
           "__init__",
-          [](PyConditioned* self, const PyPredictor& predictor, int64_t category, int64_t vocab) {
-            new (self) PyConditioned(
-                python_predictor<PyConditioned>(std::make_shared<Conditioned>(predictor.predictor, category, vocab)));
+          [](PyConditioned* self, const PyPredictor& predictor, int64_t category, int64_t vocab, bool newest) {
+            const auto place = newest ? Conditioned::Place::kNewest : Conditioned::Place::kOldest;
+            new (self) PyConditioned(python_predictor<PyConditioned>(
+                std::make_shared<Conditioned>(predictor.predictor, category, vocab, place)));
           },
-          arg("predictor"), arg("category"), arg("vocab_size"));
+          arg("predictor"), arg("category"), arg("vocab_size"), arg("newest"));
 
   m.def("symbol_nlls", &symbol_nlls, arg("network"), arg("symbols"), arg("temperature"), arg("top_k"), arg("drawn"));
   m.def("tabulate", &tabulate, arg("network"), arg("temperature"), arg("top_k"));

@@ -21,8 +21,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // How long a worker looks for the next job before it sleeps, because waking it takes longer than most passes do. After
-// the first microseconds it gives way to other threads of its core. Measured: 50 us to wake a worker; a few us between
-// two passes of a training step, some ten between two calls from Python (batch 1,024, two threads).
+// the first microseconds it gives way to other threads of its core. Measured: 50 us to wake a worker, a few us between
+// two passes of a training step, about ten us between two calls from Python (1,024 examples, 2 threads).
 constexpr auto kLookFor = std::chrono::microseconds(200);
 constexpr auto kGiveWayAfter = std::chrono::microseconds(20);
 

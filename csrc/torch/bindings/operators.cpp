@@ -156,7 +156,8 @@ PyObject* linear(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
 }
 
 // Adds one to a plain int64 of one number on the CPU, in place, and returns True. Returns False, without a change, for
-// any other tensor and under a mode. Measured: tensor.add_(1) takes 1.1 us.
+// any other tensor and under a mode. It does without torch's dispatcher. Measured: 1.1 us with tensor.add_(1) (one
+// call).
 PyObject* add_one(PyObject*, PyObject* argument) {
   HANDLE_TH_ERRORS
   static const auto plain_keys = at::zeros({}, at::kLong).key_set();

@@ -1,6 +1,6 @@
 // The autograd node of an operator, written by hand as those of torch's own operators are, because
 // torch::autograd::Function keeps more about arguments and results than the operators need.
-// Measured: it takes 1.1 us more forward and 0.9 us more backward a call.
+// Measured: 1.1 us more with torch::autograd::Function (one call forward), 0.9 us more (one call backward).
 #pragma once
 
 #include <ATen/FuncTorchTLS.h>

@@ -1,7 +1,7 @@
 // embedding_concat_linear in bfloat16 and float16 on the CPU. Either torch's products compute it, or kernels that
 // compute in float32 from copies of the weights. So that the copies stay small, a kernel gets only the rows of the
-// embedding that occur, and a wide linear weight in slices of its rows. Measured: with copies of all weights up to 141
-// times the memory of the stock layers (32 examples, V=50,000, E=64, block 8, H=512).
+// embedding that occur, and a wide linear weight in slices of its rows. Measured: up to 141 times the memory of the
+// stock layers with copies of all weights (32 examples, V=50,000, E=64, block 8, H=512).
 #include <ATen/ops/empty.h>
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/zeros.h>

@@ -65,11 +65,13 @@ class ConditionedPredictions final : public Predictions {
   std::array<Key, kMostContexts> own_;
 };
 
-Conditioned::Conditioned(std::shared_ptr<const Predictor> predictor, int64_t category, int64_t vocab)
-    : Predictor(vocab, predictor->block() - 1), predictor_(std::move(predictor)), category_(category) {
+Conditioned::Conditioned(std::shared_ptr<const Predictor> predictor, int64_t category, int64_t vocab, Place place)
+    : Predictor(vocab, predictor->block() - 1), predictor_(std::move(predictor)), category_(category), place_(place) {
   require(category >= vocab && category < predictor_->vocab(), "a category must be a symbol behind those of names");
   require(has_own_contexts() || !predictor_->has_states(),
           "a category must be one of a predictor that sees the last symbols alone");
+  require(place == Place::kOldest || (!has_own_contexts() && !predictor_->sees_starts()),
+          "a category can be the newest symbol of a predictor that sees the last symbols alone");
   if (has_own_contexts()) {
     set_states();
   } else {
@@ -87,7 +89,9 @@ Key Conditioned::with_category(Key context) const {
   }
   Key letters = 0;
   for (int64_t age = 0; age < length; ++age) letters |= (context >> (age * bits()) & symbol) << (age * own_bits);
-  return static_cast<Key>(category_) << (length * own_bits) | letters;
+  const auto category = static_cast<Key>(category_);
+  if (place_ == Place::kNewest) return letters << own_bits | category;
+  return category << (length * own_bits) | letters;
 }
 
 // A name that fits has its start before the category; of a longer one there are only its last letters.

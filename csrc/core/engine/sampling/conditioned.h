@@ -1,6 +1,7 @@
 // A predictor of names of one category, made of one that was trained on names of several: the category is a symbol of
-// its own, and stands at the oldest place of each context, before as many letters as the context holds besides; or, for
-// a predictor that sees where a name begins, behind the start of the name.
+// its own. Of a network it stands at the oldest place of each context, before as many letters as the context holds
+// besides; of counts at the newest, so that they tell categories apart at every length of context; and of a predictor
+// that sees where a name begins, behind the start of the name.
 #pragma once
 
 #include "engine/sampling/predictor.h"
@@ -9,10 +10,13 @@ namespace namegen::sampling {
 
 class Conditioned final : public Predictor {
  public:
+  enum class Place { kOldest, kNewest };
+
   // The symbols of names are 0 to vocab - 1; `category` is one of those from vocab on. Throws std::invalid_argument
   // where there is no such symbol, where the predictor sees no letter beside it, or where its contexts are not its last
   // symbols.
-  Conditioned(std::shared_ptr<const Predictor> predictor, int64_t category, int64_t vocab);
+  Conditioned(std::shared_ptr<const Predictor> predictor, int64_t category, int64_t vocab,
+              Place place = Place::kOldest);
 
   std::unique_ptr<Predictions> start(std::shared_ptr<const Predictor> self) const override;
 
@@ -27,6 +31,7 @@ class Conditioned final : public Predictor {
 
   std::shared_ptr<const Predictor> predictor_;
   int64_t category_;
+  Place place_;
 };
 
 }  // namespace namegen::sampling

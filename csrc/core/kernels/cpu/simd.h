@@ -212,8 +212,9 @@ typedef uint32_t UInt32Vec __attribute__((vector_size(kVectorBytes)));
 typedef uint16_t UInt16Half __attribute__((vector_size(kVectorBytes / 2)));
 typedef uint16_t UInt16HalfUnaligned __attribute__((vector_size(kVectorBytes / 2), aligned(2), may_alias));
 
-// The first n lanes. Measured: a loop for the last 8 of 200 columns took a quarter of bfloat16's batch norm with tanh,
-// and two fifths without tanh (AVX-512). Pieces of 4, 2 and 1 lanes gained 2% (AVX2).
+// Loads the first n lanes; the others are 0. A loop over the last lanes would be slow. Measured: a quarter of the time
+// of batch norm with tanh went into such a loop, two fifths without tanh (bfloat16, the last 8 of 200 columns,
+// AVX-512); 2% were gained with pieces of 4, 2 and 1 lanes (AVX2).
 inline UInt16Half load_half_words(const void* p, int64_t n) {
   if (n == kWidth<float>) return *reinterpret_cast<const UInt16HalfUnaligned*>(p);
 #if defined(__AVX512F__)
@@ -328,8 +329,8 @@ inline Vec<T> rotate_lanes(Vec<T> v, std::integer_sequence<int, I...>) {
   return __builtin_shufflevector(v, v, ((I + Distance) % kWidth<T>)...);
 }
 
-// Combines all lanes, and puts the result into each of them. It works by halves, in registers. Measured: a row of 27
-// logits took twice as long through memory.
+// Combines all lanes, and puts the result into each of them. It works by halves, in registers, because the way through
+// memory is slower. Measured: twice the time through memory (a row of 27 logits).
 template <class T, int Distance = kWidth<T> / 2, class Combine>
 inline Vec<T> combine_lanes(Vec<T> v, const Combine& combine) {
   if constexpr (Distance == 0) {

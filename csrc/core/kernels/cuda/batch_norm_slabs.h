@@ -141,9 +141,10 @@ __device__ void merge_all(const BatchNormPlan& plan, int64_t rows, int64_t chann
     }
   }
   wait_for_grid();
-  // A group takes one chunk or, where there are more chunks than groups, every groups-th chunk.
+  // A group takes one chunk or, where there are more chunks than groups, every groups-th chunk. Without columns, none.
+  const int64_t end = place.active ? chunks : 0;
   int64_t n = 0;
-  for (int64_t c = place.group; place.active && c < chunks; c += place.groups) {
+  for (int64_t c = place.group; c < end; c += place.groups) {
     const T* other = partials + c * 2 * channels + place.column;
 #pragma unroll
     for (int j = 0; j < Width; ++j) {

@@ -137,7 +137,8 @@ __global__ void __launch_bounds__(4 * kLanes) embedding_concat_linear_backward_s
     for (int w = 1; w < warps; ++w) sum += sums[(w * rows + r) * pitch + c];
     result[r * p.shape.hidden + c] = sum;
   }
-  for (int r = threadIdx.x; blockIdx.x == 0 && r < rows; r += blockDim.x) {
+  const int told_rows = blockIdx.x == 0 ? rows : 0;  // all blocks of a chunk know the same
+  for (int r = threadIdx.x; r < told_rows; r += blockDim.x) {
     unsigned char any = occurred[r];
     for (int w = 1; w < warps; ++w) any |= occurred[w * rows + r];
     a.occurred[first_row + r] = any;

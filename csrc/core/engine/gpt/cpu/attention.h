@@ -267,22 +267,19 @@ inline void add_values(const AttentionShape& shape, int64_t count, const T* p, i
                        T* output) {
   const int64_t stride = padded<T>(shape.embed);
   if constexpr (Whole) {
-    const Panels<T> panels{shape.embed};
-    for (int64_t panel = 0; panel < panels.count(); ++panel) {
-      with_vectors(panels.vectors(panel), [&](auto nv) {
-        constexpr int NV = decltype(nv)::value;
-        const int64_t first = panels.first(panel);
-        const HeadOffsets<NV, T> heads(shape, first, path);
-        Vec<T> sums[NV] = {};
-        const T* row = values + first;
-        for (int64_t j = 0; j < count; ++j, row += stride) {
+    for_each_panel<T>(shape.embed, [&](auto nv, const Panel& panel) {
+      constexpr int NV = decltype(nv)::value;
+      const int64_t first = panel.column;
+      const HeadOffsets<NV, T> heads(shape, first, path);
+      Vec<T> sums[NV] = {};
+      const T* row = values + first;
+      for (int64_t j = 0; j < count; ++j, row += stride) {
 #pragma GCC unroll 4
-          for (int v = 0; v < NV; ++v) sums[v] += load(row + v * kWidth<T>) * broadcast(p[heads.at[v] + j]);
-        }
+        for (int v = 0; v < NV; ++v) sums[v] += load(row + v * kWidth<T>) * broadcast(p[heads.at[v] + j]);
+      }
 #pragma GCC unroll 4
-        for (int v = 0; v < NV; ++v) store(output + first + v * kWidth<T>, sums[v]);
-      });
-    }
+      for (int v = 0; v < NV; ++v) store(output + first + v * kWidth<T>, sums[v]);
+    });
   } else {
     for (int64_t h = 0; h < shape.heads; ++h, p += path) {
       for_head<Whole, T>(shape.head_size, [&](int64_t c, int64_t lanes) {
@@ -317,34 +314,31 @@ inline void add_gradients(const AttentionShape& shape, int64_t count, const T* p
                           const T* query, const T* output_gradient, const AttentionRows<T>& a, T* query_gradient) {
   const int64_t stride = padded<T>(shape.embed);
   if constexpr (Whole) {
-    const Panels<T> panels{shape.embed};
-    for (int64_t panel = 0; panel < panels.count(); ++panel) {
-      with_vectors(panels.vectors(panel), [&](auto nv) {
-        constexpr int NV = decltype(nv)::value;
-        const int64_t first = panels.first(panel);
-        const HeadOffsets<NV, T> heads(shape, first, path);
-        Vec<T> q[NV], d[NV], dq[NV] = {};
+    for_each_panel<T>(shape.embed, [&](auto nv, const Panel& panel) {
+      constexpr int NV = decltype(nv)::value;
+      const int64_t first = panel.column;
+      const HeadOffsets<NV, T> heads(shape, first, path);
+      Vec<T> q[NV], d[NV], dq[NV] = {};
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) {
+        q[v] = load(query + first + v * kWidth<T>);
+        d[v] = load(output_gradient + first + v * kWidth<T>);
+      }
+      const T* keys = a.keys + first;
+      T *dk = a.key_gradients + first, *dv = a.value_gradients + first;
+      for (int64_t j = 0; j < count; ++j, keys += stride, dk += stride, dv += stride) {
 #pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) {
-          q[v] = load(query + first + v * kWidth<T>);
-          d[v] = load(output_gradient + first + v * kWidth<T>);
+          const int64_t at = v * kWidth<T>;
+          const Vec<T> slope = broadcast(ds[heads.at[v] + j]);
+          dq[v] += slope * load(keys + at);
+          store(dk + at, load(dk + at) + slope * q[v]);
+          store(dv + at, load(dv + at) + broadcast(p[heads.at[v] + j]) * d[v]);
         }
-        const T* keys = a.keys + first;
-        T *dk = a.key_gradients + first, *dv = a.value_gradients + first;
-        for (int64_t j = 0; j < count; ++j, keys += stride, dk += stride, dv += stride) {
+      }
 #pragma GCC unroll 4
-          for (int v = 0; v < NV; ++v) {
-            const int64_t at = v * kWidth<T>;
-            const Vec<T> slope = broadcast(ds[heads.at[v] + j]);
-            dq[v] += slope * load(keys + at);
-            store(dk + at, load(dk + at) + slope * q[v]);
-            store(dv + at, load(dv + at) + broadcast(p[heads.at[v] + j]) * d[v]);
-          }
-        }
-#pragma GCC unroll 4
-        for (int v = 0; v < NV; ++v) store(query_gradient + first + v * kWidth<T>, dq[v]);
-      });
-    }
+      for (int v = 0; v < NV; ++v) store(query_gradient + first + v * kWidth<T>, dq[v]);
+    });
   } else {
     for (int64_t h = 0; h < shape.heads; ++h, p += path, ds += path) {
       for_head<Whole, T>(shape.head_size, [&](int64_t c, int64_t lanes) {

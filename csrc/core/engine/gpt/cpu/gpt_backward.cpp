@@ -80,27 +80,25 @@ void head_backward(const GptParameters<T>& p, const engine::ForestPiece& piece, 
   const Rows<T> dlogits = m.logits, input = m.head_input, x = m.x;
   // The head's gradient is added to, because a tied head is also the token embedding.
   T* head = gradients.data + p.layout.head;
-  for (int64_t panel = 0; panel < Panels<T>{stride}.count(); ++panel) {
-    const int64_t first = Panels<T>{stride}.first(panel);
+  for_each_panel<T>(stride, [&](auto nv, const Panel& panel) {
+    constexpr int NV = decltype(nv)::value;
+    const int64_t first = panel.column;
     for (int64_t r0 = 0; r0 < nodes; r0 += kGradientRows) {
-      with_vectors(Panels<T>{stride}.vectors(panel), [&](auto nv) {
-        constexpr int NV = decltype(nv)::value;
-        const WholeRows<T, NV> rows_of_b{input.row(r0) + first, input.stride};
-        for (int64_t i0 = 0, tile; i0 < vocab; i0 += tile) {
-          tile = tile_rows<NV>(vocab - i0);
-          const auto a_of = [&](int64_t) { return ColumnsOfA<T>{dlogits.row(r0) + i0, dlogits.stride}; };
-          T* at = head + i0 * stride + first;
-          tile_of<NV, T>(tile, 1, smaller(kGradientRows, nodes - r0), a_of, rows_of_b, [=](int i, const Vec<T>* sums) {
+      const WholeRows<T, NV> rows_of_b{input.row(r0) + first, input.stride};
+      for (int64_t i0 = 0, tile; i0 < vocab; i0 += tile) {
+        tile = tile_rows<NV>(vocab - i0);
+        const auto a_of = [&](int64_t) { return ColumnsOfA<T>{dlogits.row(r0) + i0, dlogits.stride}; };
+        T* at = head + i0 * stride + first;
+        tile_of<NV, T>(tile, 1, smaller(kGradientRows, nodes - r0), a_of, rows_of_b, [=](int i, const Vec<T>* sums) {
 #pragma GCC unroll 4
-            for (int v = 0; v < NV; ++v) {
-              T* to = at + i * stride + v * kWidth<T>;
-              store(to, load(to) + sums[v]);
-            }
-          });
-        }
-      });
+          for (int v = 0; v < NV; ++v) {
+            T* to = at + i * stride + v * kWidth<T>;
+            store(to, load(to) + sums[v]);
+          }
+        });
+      }
     }
-  }
+  });
   multiply_padded<T>(dlogits, nodes, vocab, p.values + p.layout.head, stride, stride, StoreRows<T>{x.data, x.stride});
   if (p.network.final_norm) {
     norm_backward<false, T>(p.norm(p.layout.norm), x, nodes, embed, m.xhat, m.rstd.data(),

@@ -96,8 +96,32 @@ void RejectionSampler::draw_batch(uint64_t seed, uint64_t first, int64_t count, 
     cells_.write(count, text);
     return;
   }
+  if (limits_.writes_rejected) {
+    write_found(count, text);
+    return;
+  }
   cells_.write(*std::min_element(wanted_.begin(), wanted_.end()), text);
   throw TooFewAccepted(limits_.tries, accepted_, tries_);
+}
+
+// Writes all names of a batch, and kRejected in place of those that are still wanted.
+void RejectionSampler::write_found(int64_t count, std::string& text) {
+  for (const uint32_t slot : wanted_) cells_.length()[slot] = 0;
+  std::vector<bool> is_wanted(count, false);
+  for (const uint32_t slot : wanted_) is_wanted[slot] = true;
+  std::string names;
+  cells_.write(count, names);
+  size_t begin = 0;
+  for (int64_t slot = 0; slot < count; ++slot) {
+    const size_t end = names.find('\n', begin) + 1;
+    if (is_wanted[slot]) {
+      text += kRejected;
+      text += '\n';
+    } else {
+      text.append(names, begin, end - begin);
+    }
+    begin = end;
+  }
 }
 
 // Draws each wanted name once. Those that are rejected stay wanted.

@@ -12,9 +12,14 @@ namespace namegen::sampling {
 
 class RejectionSampler final : public Sampler {
  public:
+  static constexpr char kRejected = '\0';  // no name has it
+
   struct Limits {
     int64_t letters;  // behind the prefix; a longer name is rejected
     int64_t tries;    // for one name; TooFewAccepted is thrown behind them
+    // Writes kRejected in place of a name that was not found, and throws nothing. A mixture draws such a name anew from
+    // any of its parts.
+    bool writes_rejected = false;
   };
 
   // Throws std::invalid_argument where the arguments do not fit together.
@@ -27,6 +32,7 @@ class RejectionSampler final : public Sampler {
 
  private:
   void draw_batch(uint64_t seed, uint64_t first, int64_t count, std::string& text, const Poll& poll);
+  void write_found(int64_t count, std::string& text);
   void try_once(uint64_t seed, uint64_t first, uint32_t attempt, const Poll& poll);
   void draw_symbols(int64_t active, int64_t step, const Poll& poll);
   void draw_listed(const Rows& rows);
