@@ -115,17 +115,12 @@ def _gpt(m: Any, window: list[int], vocab: int) -> list[float]:
     return _linear({"weight": m["head"]}, _norm(m, m["norm"], x[-1]))
 
 
-def _mixture(m: Any, letters: list[int], vocab: int) -> list[float]:
-    found = [(part["weight"], _logits(part["model"], letters, [], vocab)) for part in m["components"]]
-    total, node, tree = (
-        [sum(weight * row[c] for weight, row in found) for c in range(vocab)],
-        0,
-        m["known_names"],
-    )
-    for symbol in [
-        *letters,
-        -1,
-    ]:  # down the tree; where it knows the whole beginning, names of the list get rarer
+def _mixture(m: Any, letters: list[int], mark: list[int], vocab: int) -> list[float]:
+    found = [(part["weight"], _logits(part["model"], letters, mark, vocab)) for part in m["components"]]
+    total = [sum(weight * row[c] for weight, row in found) for c in range(vocab)]
+    tree, node = m["known_names"], 0
+    # Down the tree; where it knows the whole beginning, names of the list get rarer.
+    for symbol in (*mark, *letters, -1):
         children = {tree["symbol"][c - 1]: c for c in range(*tree["num_children"][node : node + 2])}
         for c, child in children.items() if symbol == -1 else ():
             total[c] += tree["adjustment"][child - 1]
@@ -134,19 +129,17 @@ def _mixture(m: Any, letters: list[int], vocab: int) -> list[float]:
     return total
 
 
-def _logits(
-    m: Any, letters: list[int], mark: list[int], vocab: int
-) -> list[float]:  # of a name of letters so far
+def _logits(m: Any, letters: list[int], mark: list[int], vocab: int) -> list[float]:
     if m["kind"] == "mixture":
-        return _mixture(m, letters, vocab)
-    size, symbols = (
-        m["block_size"] - len(mark),
-        [*([0] * m["block_size"] if m["kind"] != "gpt" else [0]), *letters],
-    )
-    if m["kind"] == "gpt" and len(symbols) <= size:
+        return _mixture(m, letters, mark, vocab)
+    size, symbols = m["block_size"] - len(mark), [0, *letters]
+    if m["kind"] != "gpt":
+        symbols = [0] * m["block_size"] + letters
+    elif len(symbols) <= size:
         return _gpt(m, [0, *mark, *letters], vocab)
     model = {"network": _network, "table": _table, "counts": _counts, "gpt": _gpt}[m["kind"]]
-    return model(m, [*mark, *symbols[-size:]], vocab)
+    window = symbols[-size:] if size else []
+    return model(m, [*window, *mark] if m.get("category_newest") else [*mark, *window], vocab)
 
 
 def _philox(seed: int, place: int, block: int) -> tuple[int, ...]:  # Philox4x32-10

@@ -77,14 +77,17 @@ def generator_of(words: list[str]) -> Callable[[str], Generator]:
 CATEGORY_KINDS = {
     kind: KINDS[kind]
     for kind in (
+        "bigram",
         "trained-ngram",
         "add-k",
         "witten-bell",
-        "mlp-batch-norm",
+        "kneser-ney",
         "mlp",
+        "mlp-batch-norm",
         "wavenet",
         "gpt",
         "gpt-rms",
+        "mixture",
     )
 }
 
