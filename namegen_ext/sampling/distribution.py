@@ -89,6 +89,16 @@ class ModelDistribution:
         """Give the probabilities of the next symbol: (N, block_size) int64 -> (N, V) float64."""
         return self.shaping.probabilities(self.logits(contexts), allow_end=allow_end)
 
+    def beginning_probability(self, symbols: list[int]) -> float:
+        """Return how likely a name starts with some symbols."""
+        padded = [0] * self.block_size + symbols
+        windows = [padded[place : place + self.block_size] for place in range(len(symbols))]
+        contexts = torch.tensor(windows, dtype=torch.int64, device=self.device)  # (n, block_size)
+        first = self.probabilities(contexts[:1], allow_end=False)  # (1, V)
+        others = self.probabilities(contexts[1:]) if len(symbols) > 1 else first[:0]  # (n - 1, V)
+        found = torch.cat([first, others])[torch.arange(len(symbols)), symbols]  # (n,)
+        return float(found.prod())
+
     def first_probabilities(self) -> Tensor:
         """Give the probabilities of a name's first symbol: (1, V) float64. That of the end marker is 0."""
         start = torch.zeros(1, self.block_size, dtype=torch.int64, device=self.device)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from namegen_ext._native.core import _core
 from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.native import (
     Spelling,
@@ -75,6 +79,8 @@ class NameSampler:
             "table" draws by messages, without a rejection; "direct" draws anew until a name is accepted. "auto" takes
             the first where there are few contexts. The two draw other names of the same distribution.
         tries: give a name up after so many draws, where draws are rejected.
+        once: for mixtures, which draw a rejected name anew from any of their parts: where draws are rejected, a name is
+            drawn once, and `draw` gives "\\0" in place of one that was rejected.
 
     Attributes:
         vocabulary: as given.
@@ -115,6 +121,7 @@ class NameSampler:
         backend: Backend = "auto",
         constraints: Constraints | None = None,
         tries: int = DEFAULT_TRIES,
+        once: bool = False,
     ) -> None:
         max_length = check_count(max_length, minimum=1, name="max_length")
         shaping = Shaping(
@@ -125,6 +132,7 @@ class NameSampler:
         prefix_symbols = check_prefix(prefix, vocabulary, max_length)
         prefix = known_form(prefix, vocabulary)
         max_steps = max_length - len(prefix)
+        self.max_length: int | None = max_length  # None where no name is cut
         check_choice(method, METHODS, name="method")
         check_choice(backend, BACKENDS, name="backend")
         block_size = _block_size(model, block_size)
@@ -135,6 +143,9 @@ class NameSampler:
             direct = _distribution(model, len(vocabulary), block_size, shaping)
             network, why_no_network = _of_module(direct, backend)
         self.distribution: NextSymbolDistribution | None = direct
+        self._prefix_symbols, self._shaping = prefix_symbols, shaping
+        self._network = network
+        self._direct = direct if network is None else None  # where the native sampler cannot ask the model
         self.native: Any = None
         self.accepted: float | None = None
         tries = min(check_count(tries, minimum=1, name="tries"), MOST_TRIES)
@@ -143,7 +154,14 @@ class NameSampler:
             demand = demand_of(constraints, vocabulary, prefix=prefix, max_length=max_length)
             if network is not None:
                 steered = steered_native(
-                    network, shaping, vocabulary, prefix_symbols, demand, method=method, tries=tries
+                    network,
+                    shaping,
+                    vocabulary,
+                    prefix_symbols,
+                    demand,
+                    method=method,
+                    tries=tries,
+                    once=once,
                 )
             elif backend == "native":
                 raise ValueError(
@@ -152,7 +170,14 @@ class NameSampler:
             else:
                 assert direct is not None  # a Network has a native one
                 steered = steered_python(
-                    direct, vocabulary, prefix, demand, method=method, tries=tries, use_cache=use_cache
+                    direct,
+                    vocabulary,
+                    prefix,
+                    demand,
+                    method=method,
+                    tries=tries,
+                    use_cache=use_cache,
+                    once=once,
                 )
             self._take(steered, why_no_network)
             return
@@ -182,6 +207,7 @@ class NameSampler:
         self.distribution = python.distribution
 
     def _take(self, steered: Steered, why_no_network: str | None) -> None:
+        self.max_length = None
         self.method = "table" if steered.by_messages else "direct"
         self.why_not_native = why_no_network
         self.accepted = steered.accepted
@@ -189,6 +215,19 @@ class NameSampler:
             self.native = steered.sampler
         else:
             self._python = steered.sampler
+
+    def prefix_probability(self) -> float:
+        """Return how likely one of the model's names starts with the prefix; 1 without one."""
+        if not self._prefix_symbols:
+            return 1.0
+        if self._direct is not None:
+            return self._direct.beginning_probability(self._prefix_symbols)
+        symbols = np.array([*self._prefix_symbols, 0], dtype=np.int32)
+        top_k = len(self.vocabulary) if self._shaping.top_k is None else self._shaping.top_k
+        nlls = checked(
+            lambda: _core.sampling.symbol_nlls(self._network, symbols, self._shaping.temperature, top_k, True)
+        )  # (n,), that of the end the last
+        return math.exp(-float(nlls[:-1].sum()))
 
     def draw(self, seed: int, first: int, count: int) -> list[str]:
         """Draw names number ``first`` to ``first + count - 1`` of the seed's stream.

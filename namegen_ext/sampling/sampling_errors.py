@@ -4,9 +4,16 @@ from __future__ import annotations
 
 NOT_FINITE = "the model's logits are not all finite: its training has diverged; train it anew"
 
+# Stands in place of a name that was tried once and rejected; see steering/rejection_sampler.h of the engine.
+REJECTED = "\0"
+
 
 class SamplingError(RuntimeError):
     """The arguments are right, but the model cannot give the names asked for."""
+
+
+class NoChanceError(SamplingError):
+    """The model gives every name that meets the constraints the probability 0."""
 
 
 class TooFewAcceptedError(SamplingError):

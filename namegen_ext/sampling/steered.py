@@ -11,7 +11,7 @@ from namegen_ext._native.core import _core
 from namegen_ext.data import Vocabulary
 from namegen_ext.sampling.native import Spelling, checked
 from namegen_ext.sampling.plan import Method, followed_beginnings, most_message_contexts
-from namegen_ext.sampling.sampling_errors import SamplingError
+from namegen_ext.sampling.sampling_errors import NoChanceError
 from namegen_ext.sampling.shaping import Shaping
 from namegen_ext.steering import Demand
 from namegen_ext.steering.automaton import Automaton, TooManyStatesError
@@ -49,6 +49,7 @@ def steered_native(
     *,
     method: Method,
     tries: int,
+    once: bool = False,
 ) -> Steered:
     """Make the native sampler.
 
@@ -83,7 +84,15 @@ def steered_native(
     )
     _check_possible(beginnings.bound, demand)
     sampler = native.rejection_sampler(
-        predictor, shaping.temperature, top_k, automaton, beginnings, *written, demand.letters, tries
+        predictor,
+        shaping.temperature,
+        top_k,
+        automaton,
+        beginnings,
+        *written,
+        demand.letters,
+        1 if once else tries,
+        once,
     )
     return Steered(sampler, False, beginnings.bound)
 
@@ -97,6 +106,7 @@ def steered_python(
     method: Method,
     tries: int,
     use_cache: bool,
+    once: bool = False,
 ) -> Steered:
     """Make the same in Python; see `steered_native`."""
     from namegen_ext.sampling.steered_names import MessageNames, RejectionNames, follow_beginnings
@@ -121,8 +131,9 @@ def steered_python(
         vocabulary,
         prefix,
         letters=demand.letters,
-        tries=tries,
+        tries=1 if once else tries,
         use_cache=use_cache,
+        once=once,
     )
     return Steered(names, False, beginnings.bound)
 
@@ -140,7 +151,7 @@ def _handed_over(automaton: Automaton) -> Any:
 
 def _check_possible(accepted: float, demand: Demand) -> None:
     if accepted <= 0:
-        raise SamplingError(f"the model gives no name with {demand.description}: its probability is 0")
+        raise NoChanceError(f"the model gives no name with {demand.description}: its probability is 0")
 
 
 def _check_not_asked_for(method: Method) -> None:

@@ -28,7 +28,7 @@ from namegen_ext.sampling.cached import CACHED_NAMES, CachedDistribution
 from namegen_ext.sampling.distribution import ModelDistribution, cumulative_rows
 from namegen_ext.sampling.philox import WORDS_PER_BLOCK, uniform_block
 from namegen_ext.sampling.python_names import NameWriter
-from namegen_ext.sampling.sampling_errors import TooFewAcceptedError
+from namegen_ext.sampling.sampling_errors import REJECTED, TooFewAcceptedError
 from namegen_ext.steering.automaton import Automaton
 
 # Contexts per forward pass when the model is tabulated, and beginnings that are followed together.
@@ -219,6 +219,7 @@ class RejectionNames:
         letters: no more letters stand behind it.
         tries: for one name.
         use_cache: whether the keys and values of the symbols before are kept, where the model can.
+        once: whether `REJECTED` is given in place of a name that was not found.
 
     """
 
@@ -233,6 +234,7 @@ class RejectionNames:
         letters: int,
         tries: int,
         use_cache: bool,
+        once: bool = False,
     ) -> None:
         self._direct = direct
         self._next = torch.from_numpy(automaton.next).long()  # (S, V)
@@ -243,6 +245,7 @@ class RejectionNames:
         self._writer = NameWriter(vocabulary)
         self._letters = letters
         self._tries = tries
+        self._once = once
         self._has_cache = use_cache and CachedDistribution.serves(direct)
         self._accepted = self._tried = 0
 
@@ -273,6 +276,11 @@ class RejectionNames:
             self._accepted += int(is_found.sum())
             wanted = wanted[~is_found]
             attempt += together
+        if self._once:
+            tried_once = [self._prefix + name for name in self._writer.names(symbols)]
+            for rejected in wanted.tolist():
+                tried_once[rejected] = REJECTED
+            return tried_once
         found = count if not len(wanted) else int(wanted.min())
         names_found = [self._prefix + name for name in self._writer.names(symbols[:found])]
         if len(wanted):

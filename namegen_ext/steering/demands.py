@@ -9,7 +9,7 @@ from namegen_ext.data.data_errors import shorten
 from namegen_ext.steering.automaton import Automaton, TooManyStatesError, both
 from namegen_ext.steering.constraints import Constraints
 from namegen_ext.steering.regular_expressions import PatternError, pattern_automaton
-from namegen_ext.steering.steering_errors import ConstraintError
+from namegen_ext.steering.steering_errors import ConstraintError, NoNameError, UnknownLetterError
 from namegen_ext.steering.substrings import at_least, ending_with, holding, holding_none, none_of
 
 
@@ -60,7 +60,7 @@ def demand_of(
     vocab_size = len(vocabulary)
     longest = constraints.max_length or max_length
     wanted = constraints.describe() + (f" and prefix {shorten(prefix)}" if prefix else "")
-    nothing = ValueError(f"no name of at most {longest:,} letters can have {wanted}")
+    nothing = NoNameError(f"no name of at most {longest:,} letters can have {wanted}")
     try:
         automaton = at_least(1, vocab_size)
         if constraints.min_length is not None:
@@ -99,7 +99,7 @@ def demand_of(
 def _encoded(text: str, vocabulary: Vocabulary, name: str) -> list[int]:
     unknown = sorted(set(text) - set(vocabulary.symbols))
     if unknown:
-        raise ConstraintError(
+        raise UnknownLetterError(
             name,
             "must be made of letters that the model knows "
             f"({shorten(''.join(vocabulary.symbols), 60)[1:-1]}), but got {shorten(text)} with "

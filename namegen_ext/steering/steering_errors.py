@@ -16,3 +16,11 @@ class ConstraintError(ValueError):
         super().__init__(f"{name} {problem}")
         self.name = name
         self.problem = problem
+
+
+class UnknownLetterError(ConstraintError):
+    """A constraint holds a letter that the model does not know."""
+
+
+class NoNameError(ValueError):
+    """No name of the model's letters can meet all constraints."""

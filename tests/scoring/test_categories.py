@@ -7,6 +7,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 from namegen_ext import Generator, fit, load
 from namegen_ext.data import DataError
 from namegen_ext.data.categories import mark_of
+from namegen_ext.sampling import SamplingError
 
 KINDS: dict[str, dict[str, Any]] = {
     "mlp": {"model": "mlp", "steps": 600, "hidden_size": 24, "embedding_dim": 6, "block_size": 3, "fused": True},
@@ -231,3 +233,82 @@ def test_a_mixture_leaves_out_the_names_of_each_category(made: Callable[[str], G
         mass = sum(math.exp(-nll) for nll in distinct.values()) if kind != "dwarf" else 0.0
         times = factor / (1 - (1 - factor) * mass) if kind != "dwarf" else 1.0
         np.testing.assert_allclose(after, before[kind] - math.log(times), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def shares(generator: Generator, weights: dict[str, float], keep: Callable[[str], bool]) -> dict[str, float]:
+    """P(name | kept) of a mixture of categories, every name of up to four letters spelt out."""
+    letters = generator.vocabulary.symbols
+    names = ["".join(letters_) for n in (1, 2, 3, 4) for letters_ in product(letters, repeat=n)]
+    names = [name for name in names if keep(name)]
+    found = np.zeros(len(names))
+    for category, weight in weights.items():
+        scores = generator.score([*names, ""], category=category, nearest=False).nll
+        found += weight * np.exp(-scores[:-1]) / (1 - math.exp(-scores[-1]))  # no name is empty
+    return dict(zip(names, (found / found.sum()).tolist(), strict=True))
+
+
+@pytest.mark.parametrize("backend", ["auto", "python"])
+@pytest.mark.parametrize("method", ["auto", "direct"])
+@pytest.mark.parametrize("kind", ["counts", "kneser-ney", "mixture", "gpt", "bigram"])
+def test_constraints_hold_for_the_mixture(
+    kind: str, method: str, backend: str, made: Callable[[str], Generator]
+) -> None:
+    """Chi-squared against every name: a category counts by its weight and by how likely its names are accepted."""
+    generator, weights = made(kind), {"elf": 0.7, "orc": 0.3}
+    options: dict[str, Any] = {"match": "[aeug]..?a", "max_length": 4}
+    expected = shares(
+        generator, weights, lambda name: len(name) in (3, 4) and name[0] in "aeug" and name[-1] == "a"
+    )
+    n = 1500 if backend == "python" else 6000
+    drawn = Counter(generator.sample(n, category=weights, seed=5, method=method, backend=backend, **options))
+    assert set(drawn) <= set(expected)
+    common = [name for name, p in expected.items() if n * p >= 5]
+    counts = np.array([drawn[name] for name in common] + [n - sum(drawn[name] for name in common)])
+    wanted = np.array([n * expected[name] for name in common])
+    wanted = np.append(wanted, n - wanted.sum())
+    chi_squared = float(((counts - wanted) ** 2 / np.maximum(wanted, 1e-9)).sum())
+    freedom = len(common)
+    assert chi_squared < freedom + 5 * math.sqrt(2 * freedom), (chi_squared, freedom)
+    elf = generator.score(common, category="elf", nearest=False).nll
+    orc = generator.score(common, category="orc", nearest=False).nll
+    posterior = 0.7 / (0.7 + 0.3 * np.exp(elf - orc))  # of the elves, for each name
+    share = float((posterior * wanted[:-1]).sum() / wanted[:-1].sum())
+    assert abs(share - 0.7) > 0.02, "to choose the category before the constraint would give other names"
+
+
+def test_a_prefix_holds_for_the_mixture(made: Callable[[str], Generator]) -> None:
+    generator, weights = made("counts"), {"elf": 0.7, "orc": 0.3}
+    expected = shares(generator, weights, lambda name: name[0] == "u" and len(name) <= 4)
+    for backend in ("auto", "python"):
+        n = 4000 if backend == "auto" else 1500
+        drawn = Counter(
+            generator.sample(n, category=weights, seed=6, prefix="u", max_length=4, backend=backend)
+        )
+        for name, p in expected.items():
+            if n * p >= 20:
+                assert abs(drawn[name] - n * p) < 5 * math.sqrt(n * p), (name, backend)
+
+
+def test_a_mix_leaves_out_who_has_no_such_names() -> None:
+    first = fit(LISTS["elf"], model="ngram", init="counts", steps=0, block_size=2)
+    second = fit(LISTS["orc"], model="ngram", init="counts", steps=0, block_size=2)
+    mixed = Generator.mix([(first, 0.9), (second, 0.1)])
+    for options in ({"prefix": "z"}, {"contains": "z"}, {"suffix": "z", "min_length": 3}, {"match": ".*z.*"}):
+        names = mixed.sample(30, seed=1, **options)  # type: ignore[arg-type]
+        assert all("z" in name for name in names)
+        assert names == mixed.sample(40, seed=1, **options)[:30]  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no name of at most 64 letters can have suffix 'a' and match 'b'"):
+        mixed.sample(1, suffix="a", match="b")
+    with pytest.raises(ValueError, match="prefix must be made of letters"):
+        mixed.sample(1, prefix="!")
+    with pytest.raises(ValueError, match="contains must be made of letters"):
+        mixed.sample(1, contains="!")
+
+
+def test_a_rare_demand_of_a_mixture_ends_in_one_line(made: Callable[[str], Generator]) -> None:
+    generator = made("gpt")
+    with pytest.raises(SamplingError, match="the constraints fit too few of the model's names"):
+        generator.sample(
+            5, category="elf:0.5,orc:0.5", seed=1, patience=2000, match="(zig?ku){7,8}", method="direct"
+        )
