@@ -158,7 +158,7 @@ class Exported:
     >>> table = {"dtype": "float32", "shape": [2, 2], "data": "AAAAAAAAAAAAAAAAAAAAAA=="}
     >>> model = {"kind": "table", "block_size": 1, "logits": table}
     >>> Exported({"symbols": ["a"], "max_length": 8, "model": model}).draw(seed=1, place=0)
-    'aa'
+    'aaaa'
 
     """
 
@@ -172,7 +172,7 @@ class Exported:
 
     def draw(
         self, seed: int, place: int, temperature: float = 1.0, prefix: str = "", category: str = ""
-    ) -> str:
+    ) -> str | None:
         """Draw the name at a place of a seed's stream, in the form in which names were learnt."""
         vocab, letters = len(self.symbols) + 1, [self.symbols.index(letter) + 1 for letter in prefix]
         mark = [vocab + self.categories.index(category)] if self.categories else []
@@ -184,13 +184,14 @@ class Exported:
             threshold = _philox(seed, place, block)[turn] / 2**32 * sum(weights)
             symbol = next(c for c, passed in enumerate(accumulate(weights)) if passed > threshold)
             if symbol == 0:
-                break
+                return "".join(self.symbols[symbol - 1] for symbol in letters)
             letters.append(symbol)
-        return "".join(self.symbols[symbol - 1] for symbol in letters)
+        return None  # it did not end by itself, and is left out
 
 
 if __name__ == "__main__":
     with open(sys.argv[1], encoding="utf-8") as file:
         reader = Exported(json.load(file))
     count, seed, category = (*sys.argv[2:], *("10", "0", *reader.categories, "")[len(sys.argv) - 2 :])[:3]
-    print("\n".join(reader.draw(int(seed), place, category=category) for place in range(int(count))))
+    drawn = (reader.draw(int(seed), place, category=category) for place in range(int(count)))
+    print("\n".join(name for name in drawn if name is not None))
