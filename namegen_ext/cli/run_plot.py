@@ -18,6 +18,9 @@ from namegen_ext.runs.directory import RunDirectory
 from namegen_ext.runs.files import write_bytes
 from namegen_ext.runs.run_errors import RunError
 from namegen_ext.runs.saved_run import load_run
+from namegen_ext.sampling.category_models import sample_of_all
+
+_NUM_NAMES = 24  # that stand at the top of the page
 
 
 def run(options: argparse.Namespace) -> int:
@@ -45,7 +48,10 @@ def _draw(options: argparse.Namespace) -> int:
     if options.fused and diagnosis.layers != "fused":
         print("no layer of the model can be fused; looking at the stock ones", file=sys.stderr)
     directory = _made_directory(options)
-    files, missing = render_report(diagnosis)
+    names = sample_of_all(
+        saved.model, saved.vocabulary, _NUM_NAMES, seed=options.seed, case=saved.config.reading.case
+    )
+    files, missing = render_report(diagnosis, names)
     try:
         written = _write(files, directory)
     except RunError as error:

@@ -86,6 +86,7 @@ def _counts(layout: CountsLayout, arrays: Arrays) -> dict[str, Any]:
         "kind": "counts",
         "block_size": layout.block_size,
         "estimator": layout.estimator,
+        "category_newest": layout.category_newest,
         "num_children": number_tensor(np.diff(arrays["first_child"])),
         "oldest_symbol": number_tensor(arrays["oldest_symbol"]),
         "num_pairs": number_tensor(np.diff(arrays["first_pair"])),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from namegen_ext.diagnostics import Diagnosis
 from namegen_ext.plotting.curves import draw_loss, draw_updates
 from namegen_ext.plotting.layer_pictures import draw_activations, draw_gradients, draw_saturation
 from namegen_ext.plotting.picture import Picture
-from namegen_ext.plotting.style import drawing_style
+from namegen_ext.plotting.style import LOOKS, drawing_style
 from namegen_ext.plotting.symbol_pictures import (
     draw_bigram_counts,
     draw_embedding,
@@ -32,6 +33,18 @@ _DRAWERS: tuple[tuple[Callable[[Diagnosis], Picture | None], str], ...] = (
 )
 
 
+def _in_all_looks(draw: Callable[[Diagnosis], Picture | None], diagnosis: Diagnosis) -> Picture | None:
+    drawn = []
+    for look in LOOKS:
+        with drawing_style(look):
+            picture = draw(diagnosis)
+        if picture is None:
+            return None
+        drawn.append(picture)
+    others = zip(("dark", "phone", "phone dark"), drawn[1:], strict=True)
+    return replace(drawn[0], others={name: picture.png for name, picture in others})
+
+
 def draw_all(diagnosis: Diagnosis) -> tuple[list[Picture], list[str]]:
     """Draw every picture that has something to show.
 
@@ -43,13 +56,12 @@ def draw_all(diagnosis: Diagnosis) -> tuple[list[Picture], list[str]]:
 
     """
     pictures, missing = [], []
-    with drawing_style():
-        for draw, reason in _DRAWERS:
-            picture = draw(diagnosis)
-            if picture is not None:
-                pictures.append(picture)
-            elif reason:
-                missing.append(reason)
+    for draw, reason in _DRAWERS:
+        picture = _in_all_looks(draw, diagnosis)
+        if picture is not None:
+            pictures.append(picture)
+        elif reason:
+            missing.append(reason)
     if shown_symbols(diagnosis):
         missing.append(f"Symbols: {shown_symbols(diagnosis)}")
     return pictures, missing

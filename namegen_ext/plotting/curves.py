@@ -18,6 +18,7 @@ from namegen_ext.plotting.style import (
     legend_height,
     line_styles,
     new_figure,
+    on_phone,
     some,
     to_png,
 )
@@ -51,7 +52,7 @@ def draw_loss(diagnosis: Diagnosis) -> Picture | None:
     lower.set_ylim(bottom=0)
     lower.set_ylabel("learning rate")
     lower.set_xlabel("step")
-    figure.legend(loc="outside lower center", ncols=3)
+    figure.legend(loc="outside lower center", ncols=1 if on_phone() else 3)
     return Picture(
         name="loss",
         title="Loss",
@@ -93,16 +94,29 @@ def draw_updates(diagnosis: Diagnosis) -> Picture | None:
         + ".",
         how_to_read=(
             "Each line is one weight: how large a step's change is against the weight itself, in powers of "
-            "ten. Around -3 (dashed) a step changes the weight by a thousandth. Far below, it hardly learns: "
-            "the learning rate is too low; far above, the steps are too coarse. Lines far apart mean layers "
-            "that learn at different speeds, often from a poor initialisation."
-            + left_out(weights, shown, "weights")
+            "ten. Around -3 (dashed) a step changes the weight by a thousandth. "
+            + _schedule_in_words(diagnosis.history.learning_rate)
+            + " Far above, the steps are too coarse. Lines far apart mean layers that learn at different speeds, often "
+            "from a poor initialisation." + left_out(weights, shown, "weights")
         ),
         png=to_png(figure),
         table=NumberTable(
             ("weight", "first", "median", "last"),
             tuple((name, *_first_median_last(ratios[name])) for name in weights),
         ),
+    )
+
+
+def _schedule_in_words(rates: Curve) -> str:
+    """Say what lines far below the usual ratio mean, given how the learning rate went."""
+    values = [rate for _, rate in rates]
+    if not values or values[-1] > 0.5 * max(values):
+        return "Far below, it hardly learns: the learning rate is too low."
+    highest = values.index(max(values))
+    return (
+        f"The learning rate falls from {values[highest]:.3g} at step {rates[highest][0]:,} to {values[-1]:.3g} at "
+        "the end, and the lines fall with it, as they should. Read them where the rate is highest: far below the "
+        "dashed line there, the rate is too low."
     )
 
 

@@ -18,6 +18,8 @@ _STYLE = """\
 body { font: 1rem/1.5 system-ui, sans-serif; color: var(--text); background: var(--ground);
   max-width: 62rem; margin: 0 auto; padding: 1rem; }
 figure { margin: 0 0 1rem; }
+.names { columns: 9rem; padding: 0; list-style: none; font: 1.2rem/1.7 Georgia, serif; overflow-wrap: anywhere; }
+.names bdi { unicode-bidi: isolate; }
 img { max-width: 100%; height: auto; border: 1px solid var(--line); border-radius: 6px; }
 figcaption, footer { max-width: 46rem; }
 footer { color: var(--soft); border-top: 1px solid var(--line); margin-top: 2rem; }
@@ -28,13 +30,23 @@ pre { white-space: pre-wrap; color: var(--soft); }
 """
 
 
-def render_page(diagnosis: Diagnosis, pictures: Sequence[Picture], missing: Sequence[str]) -> str:
+_SOURCES = (
+    ("phone dark", "(max-width: 40rem) and (prefers-color-scheme: dark)"),
+    ("phone", "(max-width: 40rem)"),
+    ("dark", "(prefers-color-scheme: dark)"),
+)
+
+
+def render_page(
+    diagnosis: Diagnosis, pictures: Sequence[Picture], missing: Sequence[str], names: Sequence[str] = ()
+) -> str:
     """Write the page.
 
     Args:
         diagnosis: what was found in the run, for the facts at the top.
         pictures: the pictures, in the order in which they are shown.
         missing: the sentences about pictures that are missing.
+        names: some that the model draws, which stand first.
 
     Returns:
         The HTML. All texts that come from the run are escaped, and the page has no scripts.
@@ -43,6 +55,7 @@ def render_page(diagnosis: Diagnosis, pictures: Sequence[Picture], missing: Sequ
     title = f"{diagnosis.model} on {diagnosis.data}, step {diagnosis.step:,}"
     body = [
         f"<h1>{escape(title)}</h1>",
+        *_names(names),
         _table(NumberTable(("", ""), _facts(diagnosis))),
         *(f"<p>{escape(sentence)}</p>" for sentence in missing),
         f"<nav><ul>{''.join(_link(picture) for picture in pictures)}</ul></nav>",
@@ -72,20 +85,35 @@ def _facts(diagnosis: Diagnosis) -> tuple[tuple[str, str], ...]:
     )
 
 
+def _names(names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    items = "".join(f"<li><bdi>{escape(name)}</bdi></li>" for name in names)
+    return [f'<section id="names">\n<h2>Names</h2>\n<ul class="names">{items}</ul>\n</section>']
+
+
 def _link(picture: Picture) -> str:
     return f'<li><a href="#{escape(picture.name)}">{escape(picture.title)}</a></li>'
 
 
 def _section(picture: Picture) -> str:
-    data = base64.b64encode(picture.png).decode("ascii")
+    sources = "".join(
+        f'<source media="{query}" srcset="{_data_url(picture.others[look])}">\n'
+        for look, query in _SOURCES
+        if look in picture.others
+    )
     numbers = ""
     if picture.table is not None:
         numbers = f"\n<details><summary>The numbers</summary>\n{_table(picture.table)}\n</details>"
     return (
         f'<section id="{escape(picture.name)}">\n<h2>{escape(picture.title)}</h2>\n<figure>\n'
-        f'<img src="data:image/png;base64,{data}" alt="{escape(picture.alt)}">\n'
+        f'<picture>\n{sources}<img src="{_data_url(picture.png)}" alt="{escape(picture.alt)}">\n</picture>\n'
         f"<figcaption>{escape(picture.how_to_read)}</figcaption>\n</figure>{numbers}\n</section>"
     )
+
+
+def _data_url(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
 
 
 def _table(table: NumberTable) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 class PlotError(RuntimeError):
@@ -34,6 +35,7 @@ class Picture:
         how_to_read: what to look for, in a sentence or two.
         png: the bytes of the file.
         table: the numbers of the picture, or None.
+        others: the bytes of the picture drawn otherwise, by when a page shows it: "dark", "phone" and "phone dark".
 
     """
 
@@ -43,6 +45,7 @@ class Picture:
     how_to_read: str
     png: bytes
     table: NumberTable | None = None
+    others: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def check_matplotlib() -> None:

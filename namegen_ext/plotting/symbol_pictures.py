@@ -16,12 +16,16 @@ from namegen_ext.plotting.style import (
     SEQUENTIAL,
     VERMILLION,
     new_figure,
+    on_phone,
     symbol_labels,
     to_png,
 )
 
 _MOST_NUMBERS = 40  # the cells of a table with more symbols have no numbers
 _MOST_TICKS = 60
+_MOST_TICKS_ON_PHONES = 30
+_HALF_PAGE = 4.5  # inches: of two tables side by side, so that labels are readable as wide as a page is
+_PHONE_SIDE = 4.8  # inches: the height of a table of symbols with its labels
 
 
 def draw_embedding(diagnosis: Diagnosis) -> Picture | None:
@@ -52,7 +56,7 @@ def draw_embedding(diagnosis: Diagnosis) -> Picture | None:
             )
     for point, label in zip(embedding.points, symbol_labels(symbols), strict=True):
         if len(label) == 1:
-            axis.annotate(label, point, ha="center", va="center", color="white", fontweight="bold")
+            axis.annotate(label, point, ha="center", va="center", color=_ground(figure), fontweight="bold")
         else:  # the label is too long to stand inside its marker
             axis.annotate(label, point, xytext=(9, 0), textcoords="offset points", va="center", fontsize=8)
     axis.margins(0.08)
@@ -65,7 +69,12 @@ def draw_embedding(diagnosis: Diagnosis) -> Picture | None:
             "equal", adjustable="datalim"
         )  # both axes have one scale, so that distances can be compared
     axis.set_title(f"Embedding: symbols used alike lie close together\n{_projection(embedding)}")
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, markerscale=0.6)
+    axis.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.22 if on_phone() else -0.1),
+        ncols=1 if on_phone() else 3,
+        markerscale=0.6,
+    )
     return Picture(
         name="embedding",
         title="Embedding",
@@ -89,14 +98,14 @@ def draw_bigram_counts(diagnosis: Diagnosis) -> Picture:
     """Draw how often each symbol follows each other one in the training words."""
     counts, labels = diagnosis.bigram_counts, symbol_labels(diagnosis.symbols)
     side = _side(len(labels))
-    figure = new_figure(side + 1.2, side)
+    figure = new_figure(side + 1.2, _PHONE_SIDE if on_phone() else side)
     axis = figure.subplots()
     shades = [[math.log10(count) if count else math.nan for count in row] for row in counts]
     image = axis.imshow(shades, cmap=SEQUENTIAL, vmin=0)
-    bar = figure.colorbar(image, ax=axis, shrink=0.7)
+    bar = figure.colorbar(image, ax=axis, shrink=0.7, **_bar_place())
     bar.set_label("log10 of the number of times (blank: never)")
     _label_axes(axis, labels)
-    if len(labels) <= _MOST_NUMBERS:
+    if len(labels) <= _MOST_NUMBERS and not on_phone():
         _write_counts(axis, counts, image)
     axis.set_title("Bigrams in the training words: bright cells are pairs that names are made of")
     total = sum(map(sum, counts))
@@ -124,9 +133,10 @@ def draw_model_bigrams(diagnosis: Diagnosis) -> Picture:
     """Draw the probabilities of the next symbol after each symbol, in the words and by the model."""
     labels = symbol_labels(diagnosis.symbols)
     data = [[count / max(sum(row), 1) for count in row] for row in diagnosis.bigram_counts]
-    side = 0.75 * _side(len(labels))
-    figure = new_figure(2 * side + 1.2, side + 0.8, layout="compressed")
-    axes = figure.subplots(1, 2)
+    side = _HALF_PAGE
+    height = 2 * _PHONE_SIDE if on_phone() else side + 0.8
+    figure = new_figure(2 * side + 1.2, height, layout="compressed")
+    axes = figure.subplots(2, 1) if on_phone() else figure.subplots(1, 2)
     model_title = "the model" if diagnosis.is_bigram else "the model, averaged over training contexts"
     brightest = math.sqrt(
         max(p for table in (data, diagnosis.model_bigrams) for row in table for p in row if p == p)
@@ -140,10 +150,12 @@ def draw_model_bigrams(diagnosis: Diagnosis) -> Picture:
             [[math.sqrt(p) for p in row] for row in table], cmap=SEQUENTIAL, vmin=0, vmax=brightest
         )
         axis.set_title(title, fontsize=10)
-        _label_axes(axis, labels, font_size=7)
+        _label_axes(axis, labels, font_size=7, most=_MOST_TICKS_ON_PHONES)
     shown = [share for share in (0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1) if math.sqrt(share) <= brightest]
-    bar = figure.colorbar(image, ax=list(axes), shrink=0.7, ticks=[math.sqrt(share) for share in shown])
-    bar.ax.set_yticklabels([f"{share:.0%}" for share in shown])
+    bar = figure.colorbar(
+        image, ax=list(axes), shrink=0.7, ticks=[math.sqrt(share) for share in shown], **_bar_place()
+    )
+    bar.set_ticklabels([f"{share:.0%}" for share in shown])
     bar.set_label("probability of the next symbol")
     figure.suptitle("Next symbol after one symbol: both sides should look alike", fontsize=11)
     distance = _mean_distance(diagnosis)
@@ -168,6 +180,14 @@ def draw_model_bigrams(diagnosis: Diagnosis) -> Picture:
         ),
         png=to_png(figure),
     )
+
+
+def _bar_place() -> dict[str, Any]:
+    return {"location": "bottom", "pad": 0.02} if on_phone() else {}
+
+
+def _ground(figure: Any) -> Any:
+    return figure.get_facecolor()
 
 
 def _selection(diagnosis: Diagnosis) -> str:
@@ -213,8 +233,8 @@ def _side(symbols: int) -> float:
     return min(max(0.4 * symbols, 5.0), 13.0)
 
 
-def _label_axes(axis: Any, labels: Sequence[str], font_size: int = 9) -> None:
-    every = -(-len(labels) // _MOST_TICKS)
+def _label_axes(axis: Any, labels: Sequence[str], font_size: int = 9, most: int = _MOST_TICKS) -> None:
+    every = -(-len(labels) // (_MOST_TICKS_ON_PHONES if on_phone() else most))
     places = range(0, len(labels), every)
     names = [labels[place] for place in places]
     axis.set_xticks(places, names, fontsize=font_size)

@@ -115,17 +115,12 @@ def _gpt(m: Any, window: list[int], vocab: int) -> list[float]:
     return _linear({"weight": m["head"]}, _norm(m, m["norm"], x[-1]))
 
 
-def _mixture(m: Any, letters: list[int], vocab: int) -> list[float]:
-    found = [(part["weight"], _logits(part["model"], letters, [], vocab)) for part in m["components"]]
-    total, node, tree = (
-        [sum(weight * row[c] for weight, row in found) for c in range(vocab)],
-        0,
-        m["known_names"],
-    )
-    for symbol in [
-        *letters,
-        -1,
-    ]:  # down the tree; where it knows the whole beginning, names of the list get rarer
+def _mixture(m: Any, letters: list[int], mark: list[int], vocab: int) -> list[float]:
+    found = [(part["weight"], _logits(part["model"], letters, mark, vocab)) for part in m["components"]]
+    total = [sum(weight * row[c] for weight, row in found) for c in range(vocab)]
+    tree, node = m["known_names"], 0
+    # Down the tree; where it knows the whole beginning, names of the list get rarer.
+    for symbol in (*mark, *letters, -1):
         children = {tree["symbol"][c - 1]: c for c in range(*tree["num_children"][node : node + 2])}
         for c, child in children.items() if symbol == -1 else ():
             total[c] += tree["adjustment"][child - 1]
@@ -134,19 +129,17 @@ def _mixture(m: Any, letters: list[int], vocab: int) -> list[float]:
     return total
 
 
-def _logits(
-    m: Any, letters: list[int], mark: list[int], vocab: int
-) -> list[float]:  # of a name of letters so far
+def _logits(m: Any, letters: list[int], mark: list[int], vocab: int) -> list[float]:
     if m["kind"] == "mixture":
-        return _mixture(m, letters, vocab)
-    size, symbols = (
-        m["block_size"] - len(mark),
-        [*([0] * m["block_size"] if m["kind"] != "gpt" else [0]), *letters],
-    )
-    if m["kind"] == "gpt" and len(symbols) <= size:
+        return _mixture(m, letters, mark, vocab)
+    size, symbols = m["block_size"] - len(mark), [0, *letters]
+    if m["kind"] != "gpt":
+        symbols = [0] * m["block_size"] + letters
+    elif len(symbols) <= size:
         return _gpt(m, [0, *mark, *letters], vocab)
     model = {"network": _network, "table": _table, "counts": _counts, "gpt": _gpt}[m["kind"]]
-    return model(m, [*mark, *symbols[-size:]], vocab)
+    window = symbols[-size:] if size else []
+    return model(m, [*window, *mark] if m.get("category_newest") else [*mark, *window], vocab)
 
 
 def _philox(seed: int, place: int, block: int) -> tuple[int, ...]:  # Philox4x32-10
@@ -165,7 +158,7 @@ class Exported:
     >>> table = {"dtype": "float32", "shape": [2, 2], "data": "AAAAAAAAAAAAAAAAAAAAAA=="}
     >>> model = {"kind": "table", "block_size": 1, "logits": table}
     >>> Exported({"symbols": ["a"], "max_length": 8, "model": model}).draw(seed=1, place=0)
-    'aa'
+    'aaaa'
 
     """
 
@@ -179,7 +172,7 @@ class Exported:
 
     def draw(
         self, seed: int, place: int, temperature: float = 1.0, prefix: str = "", category: str = ""
-    ) -> str:
+    ) -> str | None:
         """Draw the name at a place of a seed's stream, in the form in which names were learnt."""
         vocab, letters = len(self.symbols) + 1, [self.symbols.index(letter) + 1 for letter in prefix]
         mark = [vocab + self.categories.index(category)] if self.categories else []
@@ -191,13 +184,14 @@ class Exported:
             threshold = _philox(seed, place, block)[turn] / 2**32 * sum(weights)
             symbol = next(c for c, passed in enumerate(accumulate(weights)) if passed > threshold)
             if symbol == 0:
-                break
+                return "".join(self.symbols[symbol - 1] for symbol in letters)
             letters.append(symbol)
-        return "".join(self.symbols[symbol - 1] for symbol in letters)
+        return None  # it did not end by itself, and is left out
 
 
 if __name__ == "__main__":
     with open(sys.argv[1], encoding="utf-8") as file:
         reader = Exported(json.load(file))
     count, seed, category = (*sys.argv[2:], *("10", "0", *reader.categories, "")[len(sys.argv) - 2 :])[:3]
-    print("\n".join(reader.draw(int(seed), place, category=category) for place in range(int(count))))
+    drawn = (reader.draw(int(seed), place, category=category) for place in range(int(count)))
+    print("\n".join(name for name in drawn if name is not None))

@@ -64,10 +64,12 @@ def test_as_a_process_from_end_to_end(run_path: Path, tmp_path: Path) -> None:
     assert files.keys() == {f"{name}.png" for name in NAMES} | {"index.html"}
     assert set(finished.stdout.splitlines()) == {str(out / name) for name in files}
     page = files.pop("index.html").decode()
-    inlined = {base64.b64decode(data) for data in re.findall(r"data:image/png;base64,([^\"]+)", page)}
+    inlined = {base64.b64decode(data) for data in re.findall(r"src=\"data:image/png;base64,([^\"]+)", page)}
     assert inlined == set(files.values())
     assert all(png.startswith(b"\x89PNG\r\n\x1a\n") for png in inlined)
     assert page.count("<img") == page.count('alt="') == page.count("<figcaption>") == len(NAMES)
+    assert page.count("<source") == 3 * len(NAMES)
+    assert page.count("<li><bdi>") == 24
 
 
 def test_by_default_it_writes_into_the_run_and_over_older_files(

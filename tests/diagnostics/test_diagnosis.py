@@ -160,9 +160,10 @@ def test_thousands_of_symbols(model: str, tmp_path: Path) -> None:
         with torch.no_grad():
             expected = run.model(torch.tensor([[place]]))[0][0].double().softmax(0)
         assert found.model_bigrams[1][1] == pytest.approx(float(expected[place]), rel=1e-6)
+    began = time.perf_counter()
     pictures, missing = draw_all(found)
+    assert time.perf_counter() - began < 40  # each picture four times: light and dark, wide and for phones
     assert any("most frequent of the 2,401 symbols" in sentence for sentence in missing)
-    assert time.perf_counter() - began < 10
     assert len(pictures) > 3
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +78,17 @@ def generator_of(words: list[str]) -> Callable[[str], Generator]:
 CATEGORY_KINDS = {
     kind: KINDS[kind]
     for kind in (
+        "bigram",
         "trained-ngram",
         "add-k",
         "witten-bell",
-        "mlp-batch-norm",
+        "kneser-ney",
         "mlp",
+        "mlp-batch-norm",
         "wavenet",
         "gpt",
         "gpt-rms",
+        "mixture",
     )
 }
 
@@ -102,6 +106,12 @@ def categories_of(words: list[str]) -> Callable[[str], Generator]:
         return made[kind]
 
     return give
+
+
+def drawn(count: int, draw: Callable[[int], str | None]) -> list[str]:
+    """The first names of a stream that end by themselves."""
+    names = (name for place in range(100 * count) if (name := draw(place)) is not None)
+    return list(islice(names, count))
 
 
 def find_node() -> str | None:

@@ -12,7 +12,7 @@ import pytest
 from namegen_ext.generator import Generator
 from namegen_reference.exported import Exported
 
-from .conftest import CATEGORY_KINDS
+from .conftest import CATEGORY_KINDS, drawn
 
 
 @pytest.mark.parametrize("kind", CATEGORY_KINDS)
@@ -57,7 +57,7 @@ def test_the_reader_draws_the_names_of_each_category(
     reader = Exported(json.loads((tmp_path / "names.json").read_text(encoding="utf-8")))
     count = 5 if kind.startswith("gpt") else 20
     for category in ("elf", "dwarf", "orc"):
-        found = [reader.draw(7, place, category=category) for place in range(count)]
+        found = drawn(count, lambda place, own=category: reader.draw(7, place, category=own))
         assert found == generator.sample(count, seed=7, category=category)
 
 

@@ -80,10 +80,17 @@ def test_names_are_there_at_once_and_are_those_of_python(
     generator = generator_of("mixture")
     page = open_page(generator)
     assert names_of(page) == generator.sample(24, seed=7)
-    page.reload()
-    page.wait_for_selector("#names li")
-    script = "performance.now()"  # since the page was asked for; names stand there by now
-    assert page.evaluate(script) < 2000  # half a second where nothing else runs: see bench sample
+
+
+def test_names_are_there_within_half_a_second(open_page: Callable[..., Any]) -> None:
+    page = open_page(fit(load_words("census").words, model="gpt", steps=1))  # 204,544 parameters
+    milliseconds = []
+    for _ in range(5):  # the quickest of them, as other work may hold up any one
+        page.reload()
+        page.wait_for_selector("#names li")
+        # Since the page was asked for.
+        milliseconds.append(page.evaluate("performance.getEntriesByName('names')[0].startTime"))
+    assert min(milliseconds) < 500, milliseconds
 
 
 def test_more_names_by_click_and_by_space(

@@ -19,7 +19,7 @@ from namegen_ext.fit_names import fit
 from namegen_ext.generator import Generator
 from namegen_reference.exported import Exported
 
-from .conftest import KINDS
+from .conftest import KINDS, drawn
 
 _PER_MILLION = 40  # more than twice what was measured
 
@@ -55,8 +55,8 @@ def test_the_reader_draws_the_names_of_python(
     generator.export(tmp_path / "names.json")
     reader = Exported(json.loads((tmp_path / "names.json").read_text(encoding="utf-8")))
     count = 5 if kind.startswith("gpt") else 20
-    assert [reader.draw(7, place) for place in range(count)] == generator.sample(count, seed=7)
-    shaped = [reader.draw(2**64 - 1, place, temperature=0.5, prefix="ka") for place in range(count)]
+    assert drawn(count, lambda place: reader.draw(7, place)) == generator.sample(count, seed=7)
+    shaped = drawn(count, lambda place: reader.draw(2**64 - 1, place, temperature=0.5, prefix="ka"))
     assert shaped == generator.sample(count, seed=2**64 - 1, temperature=0.5, prefix="ka")
 
 

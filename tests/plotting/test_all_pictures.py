@@ -45,6 +45,20 @@ def rows(picture: Picture) -> tuple[tuple[str, ...], ...]:
     return picture.table.rows
 
 
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [
+        ([0.1, 0.1], "the learning rate is too low"),
+        ([0.1, 0.2, 0.001], "The learning rate falls from 0.2 at step 10 to 0.001 at the end"),
+        ([], "the learning rate is too low"),
+    ],
+)
+def test_a_rate_that_falls_is_not_called_too_low(rates: list[float], said: str, diagnosis: Diagnosis) -> None:
+    curve = [(10 * place, rate) for place, rate in enumerate(rates)]
+    history = replace(diagnosis.history, learning_rate=curve)
+    assert said in draw(draw_updates, replace(diagnosis, history=history)).how_to_read
+
+
 def test_every_picture_is_drawn_and_explained(diagnosis: Diagnosis) -> None:
     drawn, missing = draw_all(diagnosis)
     assert missing == []
@@ -52,6 +66,8 @@ def test_every_picture_is_drawn_and_explained(diagnosis: Diagnosis) -> None:
     assert list(pictures) == NAMES
     for picture in drawn:
         assert picture.png.startswith(b"\x89PNG\r\n\x1a\n")
+        assert list(picture.others) == ["dark", "phone", "phone dark"]
+        assert len({picture.png, *picture.others.values()}) == 4
         assert len(picture.alt) > 40
         assert len(picture.how_to_read) > 80
         assert picture.how_to_read.endswith(".")

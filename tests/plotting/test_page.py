@@ -14,7 +14,7 @@ from namegen_ext.plotting import NumberTable, Picture, render_page
 
 PNG = b"\x89PNG\r\n\x1a\nmade up"
 HOSTILE = "<script>alert(\"1\")</script>&amp;' onerror='x"
-VOID = {"meta", "img"}
+VOID = {"meta", "img", "source"}
 
 
 class Reader(HTMLParser):
@@ -77,6 +77,25 @@ def test_nothing_is_fetched_and_no_script_runs(diagnosis: Diagnosis, picture: Pi
     assert not re.search(r"https?:|@import|url\(", text)
     # Title, heading, facts (twice), the sentence, the caption, the table's cell, what was fused.
     assert "".join(page.texts).count(HOSTILE) == 8
+
+
+def test_names_stand_first(diagnosis: Diagnosis, picture: Picture) -> None:
+    text = render_page(diagnosis, [picture], [], [HOSTILE, "anna"])
+    assert text.index("<bdi>anna</bdi>") < text.index("<table>")
+    assert HOSTILE not in text
+    assert 'id="names"' not in render_page(diagnosis, [picture], [])
+
+
+def test_dark_pages_and_phones_have_pictures_of_their_own(diagnosis: Diagnosis, picture: Picture) -> None:
+    others = {"dark": b"dark", "phone": b"phone", "phone dark": b"both"}
+    page = Reader(render_page(diagnosis, [replace(picture, others=others)], []))
+    found = [(one["media"], base64.b64decode(str(one["srcset"]).split(",")[1])) for one in page.all("source")]
+    # The first query that holds is taken.
+    assert found == [
+        ("(max-width: 40rem) and (prefers-color-scheme: dark)", b"both"),
+        ("(max-width: 40rem)", b"phone"),
+        ("(prefers-color-scheme: dark)", b"dark"),
+    ]
 
 
 def test_light_and_dark(diagnosis: Diagnosis, picture: Picture) -> None:

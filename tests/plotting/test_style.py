@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from namegen_ext.plotting.style import (
+    LOOKS,
+    Look,
     drawing_style,
     line_styles,
     new_figure,
+    panels,
     some,
     symbol_labels,
     to_png,
@@ -33,6 +36,21 @@ def test_symbols_that_the_font_lacks_are_named() -> None:
 def test_no_two_lines_look_alike() -> None:
     styles = {(style["color"], style["linestyle"]) for style in line_styles(28)}
     assert len(styles) == 28
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_look_has_its_ground_and_its_width(look: Look) -> None:
+    image = pytest.importorskip("PIL.Image", reason="pillow, which matplotlib needs, is not installed")
+    import io
+
+    with drawing_style(look):
+        figure, axes = panels(3, 3, 4.0, 2.9)
+        axes[0].set_title("a title that is longer than a phone is wide " * 3)
+        picture = image.open(io.BytesIO(to_png(figure))).convert("RGB")
+    assert (max(picture.getpixel((1, 1))) < 40) if look.dark else (min(picture.getpixel((1, 1))) > 240)
+    if look.phone:  # the panels stack
+        assert picture.width < 620
+        assert picture.height > picture.width
 
 
 @pytest.mark.parametrize(("count", "chosen"), [(3, [0, 1, 2]), (4, [0, 1, 2, 3]), (10, [0, 3, 6, 9])])

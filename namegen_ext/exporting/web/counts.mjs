@@ -12,6 +12,7 @@ const LOG_OF_ZERO = -1e4; // exp(-10,000) is 0
 export class CountModel extends Windows {
   constructor(document, vocab) {
     super(vocab, document.block_size);
+    this.categoryNewest = document.category_newest;
     this.oldest = arrayOf(document.oldest_symbol); // (nodes)
     this.firstChild = runs(arrayOf(document.num_children), 1); // (nodes + 1)
     this.firstPair = runs(arrayOf(document.num_pairs), 0); // (nodes + 1)
@@ -54,6 +55,17 @@ export class CountModel extends Windows {
     const seen = total + left;
     for (const count of counts) left += discount(count);
     return { seen, left, discount };
+  }
+
+  // The mark of a category may count as the newest symbol, so that each category has counts at every length of context.
+  markedStart(mark) {
+    const context = super.markedStart(mark);
+    return this.categoryNewest ? [...context.slice(1), mark] : context;
+  }
+
+  markedAppend(context, symbol, mark) {
+    if (!this.categoryNewest) return super.markedAppend(context, symbol, mark);
+    return [...context.slice(1, -1), symbol, mark];
   }
 
   child(node, symbol) {

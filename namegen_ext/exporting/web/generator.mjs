@@ -105,7 +105,7 @@ export class Generator {
     const seen = checked.unique ? new Set() : null;
     for (let place = 0; ; place += 1) {
       const name = drawOne(place);
-      const isWanted = wants(name) && !seen?.has(name);
+      const isWanted = name !== null && wants(name) && !seen?.has(name);
       if (isWanted) seen?.add(name);
       yield isWanted ? asWritten(name, this.list) : null;
     }
@@ -243,11 +243,11 @@ export class Generator {
           philoxWords(seedLow, seedHigh, place >>> 0, Math.floor(place / 4294967296), step / WORDS_PER_BLOCK, words);
         }
         const symbol = rows.draw(row, words[turn]);
-        if (symbol === 0) break;
+        if (symbol === 0) return name;
         name += symbols[symbol - 1];
         if (step + 1 < mostSteps) row = rows.follow(row, symbol);
       }
-      return name;
+      return null; // it did not end by itself, so it is left out
     };
   }
 }

@@ -25,6 +25,16 @@ export class MixtureModel {
     return { contexts: this.parts.map(({ model }, i) => model.append(contexts[i], symbol)), node: this.child(node, symbol) };
   }
 
+  // With the mark of a category. The names of the list then begin with their marks.
+  markedStart(mark) {
+    return { contexts: this.parts.map(({ model }) => model.markedStart(mark)), node: this.child(0, mark) };
+  }
+
+  markedAppend({ contexts, node }, symbol, mark) {
+    const next = this.parts.map(({ model }, i) => model.markedAppend(contexts[i], symbol, mark));
+    return { contexts: next, node: this.child(node, symbol) };
+  }
+
   child(node, symbol) {
     if (node < 0) return -1;
     for (let c = this.firstChild[node]; c < this.firstChild[node + 1]; c += 1) {

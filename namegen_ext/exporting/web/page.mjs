@@ -37,6 +37,7 @@ async function startPage() {
       if (isFirst) element("names").replaceChildren(list);
       else element("names").append(list);
       list = document.createDocumentFragment();
+      if (isFirst) performance.mark("names");
       isFirst = false;
       element("drawn-count").textContent = `seed ${wishes.seed}, ${names.length} shown`;
     };
