@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 
-from namegen_ext.cli.command import run_command
+from namegen_ext.cli.command import Command
 from namegen_ext.cli.parser import Parser, one_of, path
 from namegen_ext.options.choices import EXPORT_CHOICES
 
@@ -19,23 +18,6 @@ Write a trained model as one file that others can run. html: a page to open in a
 net; js: a module for pages, Node and games, and its types; json: the document that docs/format.md describes, for
 readers in any language; onnx and pt2: the next-symbol logits of a network, for ONNX runtimes and torch.export.load.
 The same seed draws the same names in all of the first three as here."""
-
-
-def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_ext.export") -> int:
-    """Run the command.
-
-    Args:
-        arguments: what stands after the command's name; None takes those of the process.
-        prog: the command's name, for its messages.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        SystemExit: with status 0 after --help, with 2 after a wrong argument.
-
-    """
-    return run_command(_build_parser(prog), arguments, "namegen_ext.cli.run_export")
 
 
 def _build_parser(prog: str) -> argparse.ArgumentParser:
@@ -63,6 +45,9 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         " in it)",
     )
     return parser
+
+
+main = Command("python -m namegen_ext.export", _build_parser, "namegen_ext.cli.run_export")
 
 
 if __name__ == "__main__":

@@ -287,7 +287,8 @@ class Generator:
         """Draw n names; the arguments are those of `namegen_ext.sampling.iter_names`.
 
         With constraints the names are the model's own, given that they meet all of these: no letter is forced, which
-        would give some names too often.
+        would give some names too often. Names that do not end within the attribute ``max_length`` are left out; the
+        ``counts`` of `stream` tell how many (``cut``). The constraint ``max_length`` sets another limit.
 
         Args:
             n: how many names.
@@ -367,6 +368,7 @@ class Generator:
         reading = self.config.reading
         options["constraints"] = take_constraints(options, reading)
         options["max_length"] = self.max_length  # of names without constraints, which are cut there
+        options.setdefault("leave_out_cut", True)
         if isinstance(options.get("prefix"), str):
             options["prefix"] = reading.as_learnt(options["prefix"])
         options.setdefault("case", reading.case)
@@ -434,8 +436,8 @@ class Generator:
 
     @property
     def max_length(self) -> int:
-        """The number of letters after which a name is cut: that of the longest name of the list, and at least 64."""
-        return max(DEFAULT_MAX_LENGTH, max(map(len, self._words), default=0))
+        """The number of letters after which a name is cut: one more than any of the list has, and at least 64."""
+        return max(DEFAULT_MAX_LENGTH, max(map(len, self._words), default=0) + 1)
 
     def score(
         self,

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 
-from namegen_ext.cli.command import ArgumentError, run_command
+from namegen_ext.cli.command import ArgumentError, Command
 from namegen_ext.cli.find_lessons import PACKAGE, find_lessons
 from namegen_ext.cli.parser import Parser
 from namegen_ext.cli.process import status_of
@@ -22,20 +21,7 @@ from namegen_ext.options.ranges import shown
 __all__ = ["PACKAGE", "find_lessons", "main"]
 
 
-def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_ext.lessons") -> int:
-    """Run the command.
-
-    Args:
-        arguments: what stands after the command's name; None takes those of the process.
-        prog: the command's name, for its messages.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        SystemExit: with status 0 after --help, with 2 after a wrong argument.
-
-    """
+def _build_parser(prog: str) -> argparse.ArgumentParser:
     parser = Parser(prog=prog, description="List the lessons, or run some of them.", allow_abbrev=False)
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="lessons to run in this order, or 'all' (default: list them)"
@@ -51,7 +37,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_
         metavar="DIR",
         help="write the figures there (default: a folder namegen_lessons among the temporary files)",
     )
-    return run_command(parser, arguments, "namegen_ext.cli.run_lessons", check=_check, streams=True)
+    return parser
 
 
 def _check(options: argparse.Namespace) -> argparse.Namespace:
@@ -61,6 +47,11 @@ def _check(options: argparse.Namespace) -> argparse.Namespace:
             expected = f"expected one of {', '.join(lessons)}, or all"
             raise ArgumentError(f"argument NAME: got {shown(name)}, {expected}")
     return options
+
+
+main = Command(
+    "python -m namegen_ext.lessons", _build_parser, "namegen_ext.cli.run_lessons", check=_check, streams=True
+)
 
 
 if __name__ == "__main__":

@@ -111,6 +111,7 @@ class GeneratorMix:
         options["constraints"] = take_constraints(options, self._reading)
         options["max_length"] = max(part.max_length for part, _ in self._parts)
         options.setdefault("case", self._reading.case)
+        options.setdefault("leave_out_cut", True)
         if isinstance(options.get("prefix"), str):
             options["prefix"] = self._reading.as_learnt(options["prefix"])
         options["training_names"] = self._train_words if novel == "train" else self._words

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 
-from namegen_ext.cli.command import run_command
+from namegen_ext.cli.command import Command
 from namegen_ext.cli.parser import Parser, path, whole_number
 from namegen_ext.cli.process import status_of
 from namegen_ext.diagnostics.diagnosed_examples import DEFAULT_EXAMPLES
@@ -25,23 +24,6 @@ Draw what went on in a run: loss curve, update-to-data ratio (where the run reco
 --record-updates), histograms of activations, saturation and gradients, the embedding, and which symbol follows
 which. Writes a PNG for each, and index.html: one page that holds and explains them all. Needs matplotlib:
 pip install "namegen_ext[plot]"."""
-
-
-def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_ext.plot") -> int:
-    """Run the command.
-
-    Args:
-        arguments: what stands after the command's name; None takes those of the process.
-        prog: the command's name, for its messages.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        SystemExit: with status 0 after --help, with 2 after a wrong argument.
-
-    """
-    return run_command(_build_parser(prog), arguments, "namegen_ext.cli.run_plot")
 
 
 def _build_parser(prog: str) -> argparse.ArgumentParser:
@@ -73,6 +55,9 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         help="of the draw of those examples (default: %(default)s)",
     )
     return parser
+
+
+main = Command("python -m namegen_ext.plot", _build_parser, "namegen_ext.cli.run_plot")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 
-from namegen_ext.cli.command import ArgumentError, run_command
+from namegen_ext.cli.command import ArgumentError, Command
 from namegen_ext.cli.parser import Parser, one_of, path, problem_with_file, whole_number
 from namegen_ext.cli.process import status_of
 from namegen_ext.data import DataError, WordList, load_words
@@ -25,23 +24,6 @@ _DESCRIPTION = """\
 Train (or count) what was published, each row by the recipe of its name, and compare the losses: nats per
 character, on the split into train, dev and test that the lectures use. Every row can be trained alone, and
 sampled from, by `python -m namegen_ext.train --recipe NAME`."""
-
-
-def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_ext.reproduce") -> int:
-    """Run the command.
-
-    Args:
-        arguments: what stands after the command's name; None takes those of the process.
-        prog: the command's name, for its messages.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        SystemExit: with status 0 after --help, with 2 after a wrong argument.
-
-    """
-    return run_command(_build_parser(prog), arguments, "namegen_ext.cli.run_reproduce", check=_check)
 
 
 def _check(options: argparse.Namespace) -> tuple[argparse.Namespace, WordList]:
@@ -126,6 +108,11 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         help="CPU threads of torch (default: %(default)s)",
     )
     return parser
+
+
+main = Command(
+    "python -m namegen_ext.reproduce", _build_parser, "namegen_ext.cli.run_reproduce", check=_check
+)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 
-from namegen_ext.cli.command import run_command
+from namegen_ext.cli.command import Command
 from namegen_ext.cli.parser import Parser, number, one_of, output_file, path, whole_number
 from namegen_ext.cli.process import status_of
 from namegen_ext.cli.row_formats import FORMATS
@@ -30,23 +29,6 @@ _SIMILARITIES = Numbers(0.0, 1.0)
 DEFAULT_WITHIN = 2
 _DISTANCES = WholeNumbers(1, 3)
 _TEMPERATURES = Numbers(0.0, 1e38, low_is_open=True)
-
-
-def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_ext.sample") -> int:
-    """Run the command.
-
-    Args:
-        arguments: what stands after the command's name; None takes those of the process.
-        prog: the command's name, for its messages.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        SystemExit: with status 0 after --help, with 2 after a wrong argument.
-
-    """
-    return run_command(_build_parser(prog), arguments, "namegen_ext.cli.run_sample", streams=True)
 
 
 def _build_parser(prog: str) -> argparse.ArgumentParser:
@@ -149,7 +131,8 @@ def _add_constraints(parser: argparse.ArgumentParser) -> None:
         "--max-length",
         metavar="N",
         type=whole_number(_LENGTHS),
-        help=f"letters at most, {_LENGTHS.limits}; no name is cut for it",
+        help=f"letters at most, {_LENGTHS.limits}; no name is cut for it (default: names that do not end within 64 "
+        "letters, or one more than the longest of the list has, are left out and counted)",
     )
     group.add_argument("--suffix", metavar="S", default="", help="the letters that each name ends with")
     group.add_argument(
@@ -168,6 +151,9 @@ def _add_constraints(parser: argparse.ArgumentParser) -> None:
         type=path,
         help="a file with texts that no name holds, one on each line, in any case",
     )
+
+
+main = Command("python -m namegen_ext.sample", _build_parser, "namegen_ext.cli.run_sample", streams=True)
 
 
 if __name__ == "__main__":

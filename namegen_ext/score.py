@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from typing import Any
 
-from namegen_ext.cli.command import run_command
+from namegen_ext.cli.command import Command
 from namegen_ext.cli.parser import Parser, one_of, output_file, path
 from namegen_ext.cli.process import status_of
 from namegen_ext.cli.row_formats import FORMATS
@@ -24,23 +23,6 @@ nll (its negative log-likelihood, the end of the name included), nll per charact
 (of how many percent of the training names the nll per character is larger), whether it is novel (not in the list), the
 nearest name of the list and the edit distance to it, and, where there is one, the first letter that the model does not
 know. Such a name has an infinite nll: inf, in JSON null."""
-
-
-def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_ext.score") -> int:
-    """Run the command.
-
-    Args:
-        arguments: what stands after the command's name; None takes those of the process.
-        prog: the command's name, for its messages.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        SystemExit: with status 0 after --help, with 2 after a wrong argument.
-
-    """
-    return run_command(_build_parser(prog), arguments, "namegen_ext.cli.run_score", streams=True)
 
 
 class _Parser(Parser):
@@ -96,6 +78,9 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
         help="write to a file, which is there once it is whole (default: standard output)",
     )
     return parser
+
+
+main = Command("python -m namegen_ext.score", _build_parser, "namegen_ext.cli.run_score", streams=True)
 
 
 if __name__ == "__main__":

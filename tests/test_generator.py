@@ -239,7 +239,7 @@ def test_stream_counts_what_is_new(generator: Generator) -> None:
 
 def test_long_names_are_not_cut() -> None:
     long_names = ["ab" * 50, "abc" * 40, "ba" * 45] * 4
-    assert fit(long_names, steps=2).max_length == 120
+    assert fit(long_names, steps=2).max_length == 121, "one letter more than the longest has"
     assert fit(NAMES, steps=2).max_length == 64
 
 
@@ -302,10 +302,14 @@ def test_what_is_done_to_the_model_shows_in_the_names(run_dir: Path) -> None:
     names = loaded.sample(50, seed=4)
     with torch.no_grad():
         loaded.model.net[-1].bias[1] += 20.0  # the first letter of the alphabet, from now on
-    assert loaded.sample(5, seed=4) == ["a" * loaded.max_length] * 5 != names[:5]
+    assert (
+        loaded.stream(5, seed=4, leave_out_cut=False).to_list() == ["a" * loaded.max_length] * 5 != names[:5]
+    )
     other = namegen_ext.load(run_dir)
     other.model = loaded.model
-    assert other.sample(5, seed=4) == ["a" * other.max_length] * 5
+    assert other.stream(5, seed=4, leave_out_cut=False).to_list() == ["a" * other.max_length] * 5
+    with pytest.raises(SamplingError, match=r"100,000 did not end within 64 letters.*--max-length"):
+        loaded.sample(5, seed=4)
 
 
 def test_python_draws_from_the_model(run_dir: Path) -> None:

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -35,6 +36,54 @@ class CommandError(Exception):
     def __init__(self, message: str, *, at_once: bool = False) -> None:
         super().__init__(message)
         self.at_once = at_once
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command, which is called with its arguments: the ``main`` of a module.
+
+    Attributes:
+        prog: the command's name, where the call gives no other.
+        build_parser: makes the parser of its arguments, given the command's name.
+        module: see :func:`run_command`, as for the next two.
+        check: as there.
+        streams: as there.
+        tells_names: whether its messages hold names, which may have letters that the terminal's encoding lacks.
+
+    Example:
+        >>> from namegen_ext.cli.parser import Parser
+        >>> main = Command("prog", lambda prog: Parser(prog=prog), "namegen_ext.cli.run_plot")
+        >>> main(["--no-such-flag"])
+        Traceback (most recent call last):
+        SystemExit: 2
+
+    """
+
+    prog: str
+    build_parser: Callable[[str], argparse.ArgumentParser]
+    module: str
+    check: Callable[[argparse.Namespace], Any] = lambda options: options
+    streams: bool = False
+    tells_names: bool = False
+
+    def __call__(self, arguments: Sequence[str] | None = None, prog: str | None = None) -> int:
+        """Run the command.
+
+        Args:
+            arguments: what stands after the command's name; None takes those of the process.
+            prog: the command's name, for its messages; None for its own.
+
+        Returns:
+            The exit status.
+
+        Raises:
+            SystemExit: with status OK after --help, with WRONG_ARGUMENT after a wrong argument.
+
+        """
+        if self.tells_names and hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        parser = self.build_parser(self.prog if prog is None else prog)
+        return run_command(parser, arguments, self.module, check=self.check, streams=self.streams)
 
 
 def run_command(

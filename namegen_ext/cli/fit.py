@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 
-from namegen_ext.cli.command import run_command
+from namegen_ext.cli.command import Command
 from namegen_ext.cli.parser import Parser, path
 from namegen_ext.cli.process import status_of
 from namegen_ext.cli.train_flags import (
@@ -32,25 +31,6 @@ Find the best model for a list of names, and write a run directory from which `n
 and networks are tried, and combined by how they do on names that are held out; what was tried is told in a table, with
 the loss on test names that no choice was made by. In the end the model is trained on all names, unless told
 otherwise."""
-
-
-def main(arguments: Sequence[str] | None = None, prog: str = "namegen fit") -> int:
-    """Run the command.
-
-    Args:
-        arguments: what stands after the command's name; None takes those of the process.
-        prog: the command's name, for its messages.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        SystemExit: with status 0 after --help, with 2 after a wrong argument.
-
-    """
-    if hasattr(sys.stdout, "reconfigure"):  # names may hold letters that the terminal's encoding lacks
-        sys.stdout.reconfigure(errors="backslashreplace")
-    return run_command(_build_parser(prog), arguments, "namegen_ext.cli.run_fit", check=_plan)
 
 
 def _build_parser(prog: str) -> argparse.ArgumentParser:
@@ -98,6 +78,9 @@ def _plan(parsed: argparse.Namespace) -> TrainPlan:
         reading=reading,
     )
     return replace(plan, list_argument="LIST")
+
+
+main = Command("namegen fit", _build_parser, "namegen_ext.cli.run_fit", check=_plan, tells_names=True)
 
 
 if __name__ == "__main__":

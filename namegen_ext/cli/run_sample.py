@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     except SamplingError as error:  # of standard output, the names found before it are written
         told = "" if options.o is None else f"; {options.o} was not written"
         raise CommandError(f"{error}{told}") from None
-    print(_describe(list(streams.values()), options, generator.num_names), file=sys.stderr)
+    print(_describe(list(streams.values()), options, generator), file=sys.stderr)
     return OK
 
 
@@ -124,16 +124,21 @@ def _rows(streams: Mapping[str, Stream], generator: Generator) -> Iterator[list[
             yield [{"category": category, **row} for row in rows]
 
 
-def _describe(streams: Sequence[Stream], options: argparse.Namespace, num_names: int) -> str:
+def _describe(streams: Sequence[Stream], options: argparse.Namespace, generator: Generator) -> str:
     counts = _sum([stream.counts for stream in streams])
     noun = "name" if counts.names == 1 else "names"
-    text = f"{counts.names:,} {noun}, {counts.new:,} new (not among the {num_names:,} names of its list)"
+    text = f"{counts.names:,} {noun}, {counts.new:,} new (not among the {generator.num_names:,} names of its list)"
     if options.novel or options.unique or options.max_similarity is not None:
         text += f"; drawn {counts.drawn:,}, of them {counts.drawn_new:,} new"
         if counts.drawn_distinct is not None:
             text += f" and {counts.drawn_distinct:,} distinct"
     if options.max_similarity is not None:
         text += f", {counts.similar:,} left out as more than {options.max_similarity:g} similar to a name of its list"
+    if counts.cut:
+        text += (
+            f"; {counts.cut:,} of {counts.drawn:,} drawn left out, as they did not end within"
+            f" {generator.max_length:,} letters (--max-length sets another limit)"
+        )
     if counts.accepted is not None:
         which = "names with the prefix" if options.prefix else "names"
         text += f"; {counts.accepted:.3g} of the model's {which} meet the constraints"
@@ -152,6 +157,7 @@ def _sum(parts: Sequence[SampleCounts]) -> SampleCounts:
         total.drawn += part.drawn
         total.drawn_new += part.drawn_new
         total.similar += part.similar
+        total.cut += part.cut
         if len(parts) == 1:  # of several streams, there is no one share
             total.accepted = part.accepted
         if total.drawn_distinct is not None:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import Parameter
 
 from namegen_ext._native.core import _core
-from namegen_ext.engine.engine_errors import UnsupportedModelError
-from namegen_ext.engine.model_watch import has_gradient_hooks
+from namegen_ext.engine.covered_tensors import check_tensors, refuse_model
 from namegen_ext.models.layers import Layers, Level, UnreadLayersError, check_plain, read_layers
 from namegen_ext.models.window_model import WindowModel
 from namegen_ext.nn.plain_calls import stock_class
 
 # The number of hidden levels that csrc/core/engine/training/step_engine.h has room for.
 MOST_LEVELS = 16
-DTYPES = (torch.float32, torch.float64)
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ class NetworkDescription:
         """
         for level in self.levels:
             if level.batch_norm is not None and not level.batch_norm.training:
-                _refuse(
+                refuse_model(
                     "a batch norm is in evaluation mode, where torch trains with its running statistics; call "
                     "train() of the model, or train it with torch"
                 )
@@ -129,13 +126,14 @@ def describe_network(model: nn.Module) -> NetworkDescription:
     net = model.net if isinstance(model, WindowModel) and _is_own(model) else model
     try:
         if stock_class(net) is not nn.Sequential:
-            _refuse(f"{type(model).__name__} is neither an MLP, WaveNet or Bigram nor an nn.Sequential")
+            refuse_model(f"{type(model).__name__} is neither an MLP, WaveNet or Bigram nor an nn.Sequential")
         check_plain(model)
         layers = read_layers(net.children(), getattr(model, "block_size", None), fused_layers=False)
     except UnreadLayersError as error:
-        _refuse(str(error))
+        refuse_model(str(error))
     network = _covered(layers, getattr(model, "block_size", None))
-    _check_tensors(network, model)
+    statistics = [each for _, batch_norm in network.batch_norms() for each in running_statistics(batch_norm)]
+    check_tensors(model, network.dtype, network.parameters(), statistics)
     return network
 
 
@@ -144,31 +142,27 @@ def _is_own(model: WindowModel) -> bool:
     return type(model).forward is WindowModel.forward
 
 
-def _refuse(reason: str) -> NoReturn:
-    raise UnsupportedModelError(f"the step engine does not cover this model: {reason}")
-
-
 def _covered(layers: Layers, block_size: int | None) -> NetworkDescription:
     """Return the description of a network that the engine covers; refuse others."""
     embedding = layers.embedding
     if embedding.padding_idx is not None or embedding.max_norm is not None:
-        _refuse("the embedding has padding_idx or max_norm")
+        refuse_model("the embedding has padding_idx or max_norm")
     if embedding.scale_grad_by_freq or embedding.sparse:
-        _refuse("the embedding has scale_grad_by_freq or sparse gradients")
+        refuse_model("the embedding has scale_grad_by_freq or sparse gradients")
     outputs = layers.levels[-1].linear.out_features if layers.levels else embedding.embedding_dim
     if outputs != embedding.num_embeddings:
-        _refuse(f"it gives {outputs} logits for {embedding.num_embeddings} symbols")
+        refuse_model(f"it gives {outputs} logits for {embedding.num_embeddings} symbols")
     if not layers.levels:
         if block_size not in (None, 1):
-            _refuse(f"its block size is {block_size}, and an embedding alone sees one symbol")
+            refuse_model(f"its block size is {block_size}, and an embedding alone sees one symbol")
         return NetworkDescription(1, embedding, (), None)
     *hidden, output = layers.levels
     if not hidden or output.joins:
-        _refuse("no hidden layer with a tanh stands before its last linear layer")
+        refuse_model("no hidden layer with a tanh stands before its last linear layer")
     if output.tanh or output.batch_norm is not None:
-        _refuse("a batch norm or a tanh stands behind its last linear layer")
+        refuse_model("a batch norm or a tanh stands behind its last linear layer")
     if len(hidden) > MOST_LEVELS:
-        _refuse(f"it has {len(hidden)} hidden layers, and the engine takes at most {MOST_LEVELS}")
+        refuse_model(f"it has {len(hidden)} hidden layers, and the engine takes at most {MOST_LEVELS}")
     for number, level in enumerate(hidden):
         _check_level(level, first=number == 0)
     return NetworkDescription(layers.block_size, embedding, tuple(hidden), output.linear)
@@ -176,52 +170,25 @@ def _covered(layers: Layers, block_size: int | None) -> NetworkDescription:
 
 def _check_level(level: Level, *, first: bool) -> None:
     if first and not level.joins:
-        _refuse("the embedding is not followed by nn.Flatten or FlattenConsecutive")
+        refuse_model("the embedding is not followed by nn.Flatten or FlattenConsecutive")
     if not first and any(isinstance(layer, nn.Flatten) for layer in level.joins):
-        _refuse("an nn.Flatten does not join the positions of the embedding")
+        refuse_model("an nn.Flatten does not join the positions of the embedding")
     if not level.tanh:
-        _refuse("an nn.Tanh is expected, but there stands another linear layer")
+        refuse_model("an nn.Tanh is expected, but there stands another linear layer")
     batch_norm = level.batch_norm
     if batch_norm is None:
         return
     if not batch_norm.affine or not batch_norm.track_running_stats:
-        _refuse("a batch norm has no parameters or no running statistics")
+        refuse_model("a batch norm has no parameters or no running statistics")
     if not batch_norm.eps > 0:  # torch's own layer refuses it in training
-        _refuse(f"a batch norm has eps {batch_norm.eps}, which must be positive")
+        refuse_model(f"a batch norm has eps {batch_norm.eps}, which must be positive")
     if batch_norm.momentum is None:
-        _refuse("a batch norm averages its running statistics (momentum is None)")
+        refuse_model("a batch norm averages its running statistics (momentum is None)")
 
 
 def running_statistics(batch_norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
     """Return running_mean and running_var, each (C,)."""
     mean, var = batch_norm.running_mean, batch_norm.running_var
     if mean is None or var is None:
-        _refuse("a batch norm has no running statistics")
+        refuse_model("a batch norm has no running statistics")
     return mean, var
-
-
-def _check_tensors(network: NetworkDescription, model: nn.Module) -> None:
-    parameters = network.parameters()
-    tensors: list[Tensor] = list(parameters)
-    for _, batch_norm in network.batch_norms():
-        tensors += running_statistics(batch_norm)
-    if network.dtype not in DTYPES:
-        _refuse(f"its parameters are {network.dtype}; the engine takes float32 and float64")
-    for tensor in tensors:
-        if tensor.device.type != "cpu":
-            _refuse(f"it is on {tensor.device}; the engine runs on the CPU")
-        if tensor.dtype != network.dtype:
-            _refuse(f"its tensors are of several dtypes, {network.dtype} and {tensor.dtype}")
-        if tensor.layout is not torch.strided or not tensor.is_contiguous():
-            _refuse("a parameter is not contiguous")
-    for parameter in parameters:
-        if not parameter.requires_grad:
-            _refuse("a parameter does not require gradients")
-        if type(parameter) is not Parameter:
-            _refuse(f"a parameter is a {type(parameter).__name__}")
-        if has_gradient_hooks(parameter):
-            _refuse("a parameter has a hook on its gradient, and the engine calls none")
-    if len({id(parameter) for parameter in parameters}) != len(parameters):
-        _refuse("two of its layers share a parameter")
-    if len(list(model.parameters())) != len(parameters):
-        _refuse("it has parameters beside those of its layers")

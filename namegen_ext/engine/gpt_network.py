@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import Parameter
 
 from namegen_ext._native.core import _core
-from namegen_ext.engine.engine_errors import UnsupportedModelError
-from namegen_ext.engine.model_watch import has_gradient_hooks
+from namegen_ext.engine.covered_tensors import check_tensors, refuse_model
 from namegen_ext.models.gpt import GPT
 from namegen_ext.models.gpt_block import Block, CausalSelfAttention
 from namegen_ext.models.layers import UnreadLayersError, check_plain
 from namegen_ext.nn.plain_calls import stock_class
-
-_DTYPES = (torch.float32, torch.float64)
 
 
 @dataclass(frozen=True)
@@ -92,19 +88,19 @@ def describe_gpt(model: GPT) -> GPTDescription:
     try:
         check_plain(model)
     except UnreadLayersError as error:
-        _refuse(str(error))
+        refuse_model(str(error))
     if type(model) is not GPT:
-        _refuse(f"{type(model).__name__} is a subclass of GPT")
+        refuse_model(f"{type(model).__name__} is a subclass of GPT")
     if model.dropout > 0:
-        _refuse(
+        refuse_model(
             f"its dropout is {model.dropout:g}, and the engine, which computes equal prefixes once, drops nothing"
         )
     _check_layers(model)
     norms = [layer for layer in model.modules() if isinstance(layer, nn.LayerNorm | nn.RMSNorm)]
     network = GPTDescription(model, norms[0].eps or 0.0)  # an RMS norm's eps may be None
     if any(norm.eps != network.eps or not norm.eps > 0 for norm in norms):
-        _refuse("its norms have different eps, or one that is not positive")
-    _check_tensors(network)
+        refuse_model("its norms have different eps, or one that is not positive")
+    check_tensors(model, network.dtype, network.parameters())
     return network
 
 
@@ -139,12 +135,12 @@ def _check_layers(model: Any) -> None:
     if model.final_norm:
         expected.append((model.norm, norm, (width,)))
     elif type(model.norm) is not nn.Identity:
-        _refuse(f"a {type(model.norm).__name__} stands before its head, and its final_norm is False")
+        refuse_model(f"a {type(model.norm).__name__} stands before its head, and its final_norm is False")
     if len(model.blocks) != model.num_layers:
-        _refuse(f"it has {len(model.blocks)} blocks, and its num_layers is {model.num_layers}")
+        refuse_model(f"it has {len(model.blocks)} blocks, and its num_layers is {model.num_layers}")
     for block in _blocks(model):
         if type(block) is not Block or type(block.attention) is not CausalSelfAttention:
-            _refuse(f"a block is a {type(block).__name__}, or its attention another than the GPT's own")
+            refuse_model(f"a block is a {type(block).__name__}, or its attention another than the GPT's own")
         attention: Any = block.attention
         network: Any = block.network
         _check_sequential(attention.projections, nn.Linear, nn.Unflatten)
@@ -153,7 +149,7 @@ def _check_layers(model: Any) -> None:
         _check_sequential(network, nn.Linear, activation, nn.Linear, nn.Dropout)
         approximate = getattr(network[1], "approximate", "none")
         if (approximate == "tanh") != (model.activation == "gelu-tanh"):
-            _refuse(f"a GELU is approximated by {approximate}, and its activation is {model.activation}")
+            refuse_model(f"a GELU is approximated by {approximate}, and its activation is {model.activation}")
         hidden = network[0].out_features
         expected += [
             (block.norm_1, norm, (width,)),
@@ -164,68 +160,45 @@ def _check_layers(model: Any) -> None:
             (network[2], nn.Linear, (width, hidden)),
         ]
         if hidden != _blocks(model)[0].network[0].out_features:
-            _refuse("its blocks have different sizes")
+            refuse_model("its blocks have different sizes")
         heads = tuple(attention.projections[1].unflattened_size)
         if heads != (3, model.num_heads, width // model.num_heads):
-            _refuse(f"an attention's projections are split into {heads}")
+            refuse_model(f"an attention's projections are split into {heads}")
         if attention.dropout > 0 or attention.output[1].p > 0 or network[3].p > 0:
-            _refuse("a block has dropout, and the engine, which computes equal prefixes once, drops nothing")
+            refuse_model(
+                "a block has dropout, and the engine, which computes equal prefixes once, drops nothing"
+            )
     if model.drop.p > 0:
-        _refuse("it has dropout, and the engine, which computes equal prefixes once, drops nothing")
+        refuse_model("it has dropout, and the engine, which computes equal prefixes once, drops nothing")
     for layer, kind, size in expected:
         if type(layer) is not kind:
-            _refuse(f"a layer is a {type(layer).__name__}, where a {kind.__name__} is expected")
+            refuse_model(f"a layer is a {type(layer).__name__}, where a {kind.__name__} is expected")
         weight: Any = layer.weight
         normalized: Any = getattr(layer, "normalized_shape", None)
         if (weight is None) != (kind is nn.RMSNorm):
-            _refuse("a layer norm has no weight, or an RMS norm has one")
+            refuse_model("a layer norm has no weight, or an RMS norm has one")
         if kind is nn.RMSNorm:
             if tuple(normalized) != size:
-                _refuse(f"an RMS norm is over {tuple(normalized)}, where {size} is expected")
+                refuse_model(f"an RMS norm is over {tuple(normalized)}, where {size} is expected")
             continue
         if tuple(weight.shape) != size:
-            _refuse(f"a {kind.__name__} has a weight {tuple(weight.shape)}, where {size} is expected")
+            refuse_model(f"a {kind.__name__} has a weight {tuple(weight.shape)}, where {size} is expected")
         wanted = model.biases and layer is not model.head
         if kind is not nn.Embedding and (layer.bias is not None) != wanted:
-            _refuse(f"a {kind.__name__} has {'no' if wanted else 'a'} bias, where its biases say otherwise")
+            refuse_model(
+                f"a {kind.__name__} has {'no' if wanted else 'a'} bias, where its biases say otherwise"
+            )
         if kind is nn.Embedding and (
             layer.padding_idx is not None
             or layer.max_norm is not None
             or layer.scale_grad_by_freq
             or layer.sparse
         ):
-            _refuse("an embedding has padding_idx, max_norm, scale_grad_by_freq or sparse gradients")
+            refuse_model("an embedding has padding_idx, max_norm, scale_grad_by_freq or sparse gradients")
     if (model.head.weight is model.token_embedding.weight) != model.tied:
-        _refuse(f"its tied is {model.tied}, and its head's weight is another than that says")
+        refuse_model(f"its tied is {model.tied}, and its head's weight is another than that says")
 
 
 def _check_sequential(layers: Any, *kinds: type[nn.Module]) -> None:
     if stock_class(layers) is not nn.Sequential or tuple(type(layer) for layer in layers) != kinds:
-        _refuse(f"a block has other layers than {', '.join(kind.__name__ for kind in kinds)}")
-
-
-def _check_tensors(network: GPTDescription) -> None:
-    parameters = network.parameters()
-    if network.dtype not in _DTYPES:
-        _refuse(f"its parameters are {network.dtype}; the engine takes float32 and float64")
-    for parameter in parameters:
-        if parameter.device.type != "cpu":
-            _refuse(f"it is on {parameter.device}; the engine runs on the CPU")
-        if parameter.dtype != network.dtype:
-            _refuse(f"its tensors are of several dtypes, {network.dtype} and {parameter.dtype}")
-        if parameter.layout is not torch.strided or not parameter.is_contiguous():
-            _refuse("a parameter is not contiguous")
-        if not parameter.requires_grad:
-            _refuse("a parameter does not require gradients")
-        if type(parameter) is not Parameter:
-            _refuse(f"a parameter is a {type(parameter).__name__}")
-        if has_gradient_hooks(parameter):
-            _refuse("a parameter has a hook on its gradient, and the engine calls none")
-    if len({id(parameter) for parameter in parameters}) != len(parameters):
-        _refuse("two of its layers share a parameter")
-    if len(list(network.model.parameters())) != len(parameters):
-        _refuse("it has parameters beside those of its layers")
-
-
-def _refuse(reason: str) -> NoReturn:
-    raise UnsupportedModelError(f"the step engine does not cover this model: {reason}")
+        refuse_model(f"a block has other layers than {', '.join(kind.__name__ for kind in kinds)}")

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from namegen_ext._native.core import _core
 from namegen_ext.models.count_arrays import TRIE_DTYPES, native_count_model, native_trie, start_of
+from namegen_ext.models.distribution_model import DistributionModel
 from namegen_ext.models.model_arguments import check_choice, check_flags, check_sizes
 from namegen_ext.models.schemes import COUNTS
 from namegen_ext.models.specs import ESTIMATORS, KNESER_NEY
@@ -24,7 +24,7 @@ DEFAULT_DISCOUNTS = (0.7, 1.1, 1.4)
 DEFAULT_CONCENTRATION = 0.5
 
 
-class CountModel(nn.Module):
+class CountModel(DistributionModel):
     """Predicts the next character from counts of what followed the characters before it.
 
     Contexts of every length up to ``block_size`` are kept, those that occurred alone, so that the memory goes with the
@@ -180,32 +180,10 @@ class CountModel(nn.Module):
         """
         return torch.from_numpy(self._trie().evidence(self._contexts(tokens), _numpy(targets)))
 
-    def forward(self, tokens: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Compute the log-probabilities of the next character and, given the right ones, the loss.
-
-        Args:
-            tokens: (..., block_size), integers in [0, vocab_size), oldest character first.
-            targets: (...), int64, the characters that follow; or None.
-
-        Returns:
-            The logarithms of the probabilities (..., vocab_size), float64, -10,000 for 0; and the mean negative
-            log-likelihood in nats (a scalar; None without targets).
-
-        Raises:
-            ValueError: the last dimension of ``tokens`` is not ``block_size``.
-            IndexError: a token lies outside [0, vocab_size).
-
-        """
-        if tokens.dim() == 0 or tokens.shape[-1] != self.block_size:
-            raise ValueError(
-                f"tokens must be (..., {self.block_size}), the last dimension being block_size,"
-                f" but got {tuple(tokens.shape)}"
-            )
-        flat = tokens.reshape(-1, self.block_size)  # (n, block_size)
-        probabilities = torch.from_numpy(self.native().distributions(self._contexts(flat)))  # (n, V)
-        logits = probabilities.log().clamp_(min=LOG_OF_ZERO).to(tokens.device)  # (n, V)
-        loss = None if targets is None else F.cross_entropy(logits, targets.reshape(-1))
-        return logits.view(*tokens.shape[:-1], self.vocab_size), loss
+    def log_probabilities(self, tokens: Tensor) -> Tensor:
+        """Compute the logarithms of the probabilities of the next character: (n, V), float64, -10,000 for 0."""
+        probabilities = torch.from_numpy(self.native().distributions(self._contexts(tokens)))  # (n, V)
+        return probabilities.log().clamp_(min=LOG_OF_ZERO).to(tokens.device)
 
     def _contexts(self, tokens: Tensor) -> np.ndarray:
         """Return contexts as they are counted: (n, block_size), the mark of the category behind the characters."""

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from namegen_ext.models import known_names
 from namegen_ext.models.build import build_model
 from namegen_ext.models.count_model import LOG_OF_ZERO
+from namegen_ext.models.distribution_model import DistributionModel
 from namegen_ext.models.model_arguments import check_sizes
 from namegen_ext.models.model_sizes import block_size_of
 from namegen_ext.models.number_of_values import number_of_values
@@ -24,7 +24,7 @@ _CHUNK = 8192
 _KNOWN = ("known_keys", "known_adjustments")
 
 
-class Mixture(nn.Module):
+class Mixture(DistributionModel):
     """Predicts the next character by several models, combined.
 
     P(c | context) is proportional to the product over the models k of P_k(c | context) ** w_k. Where the weights' sum
@@ -86,34 +86,10 @@ class Mixture(nn.Module):
         self.register_buffer("known_keys", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("known_adjustments", torch.zeros(0, dtype=torch.float64))
 
-    def forward(self, tokens: Tensor, targets: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Compute the log-probabilities of the next character and, given the right ones, the loss.
-
-        Args:
-            tokens: (..., block_size), integers in [0, vocab_size), oldest character first.
-            targets: (...), int64, the characters that follow; or None.
-
-        Returns:
-            The logarithms of the probabilities (..., vocab_size), float64, and the mean negative log-likelihood in nats
-            (a scalar; None without targets).
-
-        Raises:
-            ValueError: the last dimension of ``tokens`` is not ``block_size``.
-            IndexError: a token lies outside [0, vocab_size).
-
-        """
-        if tokens.dim() == 0 or tokens.shape[-1] != self.block_size:
-            raise ValueError(
-                f"tokens must be (..., {self.block_size}), the last dimension being block_size,"
-                f" but got {tuple(tokens.shape)}"
-            )
-        flat = tokens.reshape(-1, self.block_size)  # (n, block_size)
-        chunks = [self._log_probabilities(chunk) for chunk in flat.split(_CHUNK)]
-        logits = (
-            torch.cat(chunks) if chunks else flat.new_zeros(0, self.vocab_size, dtype=torch.float64)
-        )  # (n, V)
-        loss = None if targets is None else F.cross_entropy(logits, targets.reshape(-1))
-        return logits.view(*tokens.shape[:-1], self.vocab_size), loss
+    def log_probabilities(self, tokens: Tensor) -> Tensor:
+        """Compute the logarithms of the probabilities of the next character: (n, V), float64."""
+        chunks = [self._log_probabilities(chunk) for chunk in tokens.split(_CHUNK)]
+        return torch.cat(chunks) if chunks else tokens.new_zeros(0, self.vocab_size, dtype=torch.float64)
 
     def _log_probabilities(self, tokens: Tensor) -> Tensor:
         logits = torch.zeros(

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from namegen_ext.models.distribution_model import check_contexts
 from namegen_ext.models.initial_weights import fill_layers, unfilled
 from namegen_ext.models.schemes import SCHEMES
 from namegen_ext.nn import ChannelsLastBatchNorm1d
@@ -48,11 +49,7 @@ class WindowModel(nn.Module):
             IndexError: a token lies outside [0, vocab_size).
 
         """
-        if tokens.dim() == 0 or tokens.shape[-1] != self.block_size:
-            raise ValueError(
-                f"tokens must be (..., {self.block_size}), the last dimension being block_size,"
-                f" but got {tuple(tokens.shape)}"
-            )
+        check_contexts(tokens, self.block_size)
         if tokens.dim() != 2:  # nn.BatchNorm1d takes one batch dimension only
             flat_targets = None if targets is None else targets.reshape(-1)  # (B,)
             rows = self.net(tokens.reshape(-1, self.block_size))  # (B, V)

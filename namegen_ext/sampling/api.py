@@ -39,6 +39,7 @@ def iter_names(
     threads: int = 1,
     case: str = "keep",
     constraints: Constraints | None = None,
+    leave_out_cut: bool = False,
 ) -> NameStream:
     """Draw n names one after another.
 
@@ -79,6 +80,7 @@ def iter_names(
             that the model learnt.
         constraints: what names are to be; None for anything. The names are then the model's own, given that they
             meet the constraints and end by themselves; see `NameSampler`.
+        leave_out_cut: leave out the names that were cut at ``max_length``. ``counts.cut`` counts them in any case.
 
     Returns:
         A `NameStream`: an iterator whose ``counts`` tell how many of the names drawn were new and different.
@@ -127,6 +129,8 @@ def iter_names(
         threads=threads,
         case=case,
         accepted=sampler.accepted if sampler.method == "table" else None,
+        max_length=sampler.max_length,
+        leave_out_cut=leave_out_cut,
     )
 
 
@@ -151,6 +155,7 @@ def sample_names(
     threads: int = 1,
     case: str = "keep",
     constraints: Constraints | None = None,
+    leave_out_cut: bool = False,
 ) -> list[str]:
     """Draw a list of n names. All arguments and errors are those of `iter_names`.
 
@@ -181,4 +186,5 @@ def sample_names(
         threads=threads,
         case=case,
         constraints=constraints,
+        leave_out_cut=leave_out_cut,
     ).to_list()

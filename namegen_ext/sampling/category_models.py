@@ -44,6 +44,7 @@ _OF_STREAMS = (
     "batch_size",
     "threads",
     "case",
+    "leave_out_cut",
 )
 
 
@@ -191,6 +192,7 @@ def iter_mixed_names(parts: Sequence[Part], n: int, *, seed: int | None = None, 
         MixtureSampler(samplers, weights, tries),
         n,
         seed=fresh_seed() if seed is None else check_seed(seed),
+        max_length=samplers[0].max_length,
         accepted=sum(weights) / total if is_constrained and by_table and total < math.inf else None,
         **of_stream,
     )

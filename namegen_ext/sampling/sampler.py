@@ -132,6 +132,7 @@ class NameSampler:
         prefix_symbols = check_prefix(prefix, vocabulary, max_length)
         prefix = known_form(prefix, vocabulary)
         max_steps = max_length - len(prefix)
+        self.max_length: int | None = max_length  # None where no name is cut
         check_choice(method, METHODS, name="method")
         check_choice(backend, BACKENDS, name="backend")
         block_size = _block_size(model, block_size)
@@ -206,6 +207,7 @@ class NameSampler:
         self.distribution = python.distribution
 
     def _take(self, steered: Steered, why_no_network: str | None) -> None:
+        self.max_length = None
         self.method = "table" if steered.by_messages else "direct"
         self.why_not_native = why_no_network
         self.accepted = steered.accepted

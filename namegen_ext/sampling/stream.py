@@ -37,6 +37,7 @@ class SampleCounts:
         drawn_distinct: how many of those drawn are different; None where the stream does not keep them.
         similar: how many were left out because they are too similar to a name of a list.
         accepted: how likely one of the model's names meets the constraints; None without any, or where it is not known.
+        cut: how many of those drawn did not end by themselves: they were cut at the greatest length.
 
     Example:
         >>> SampleCounts(names=3, new=2).drawn
@@ -51,6 +52,7 @@ class SampleCounts:
     drawn_distinct: int | None = None
     similar: int = 0
     accepted: float | None = None
+    cut: int = 0
 
 
 class NameSource(Protocol):
@@ -95,6 +97,8 @@ class NameStream(Iterator[str]):
         threads: how many threads draw, where the sampler is native; has no influence on the names.
         case: "title" writes names with capital initials; else they stay as they are drawn.
         accepted: how likely one of the model's names meets the sampler's constraints, where it is known.
+        max_length: a name that has so many letters was cut there; None where names are not cut.
+        leave_out_cut: leave out names that were cut. They are counted in any case.
 
     Attributes:
         counts: what was drawn and given, up to and including the current batch.
@@ -129,6 +133,8 @@ class NameStream(Iterator[str]):
         threads: int = 1,
         case: str = "keep",
         accepted: float | None = None,
+        max_length: int | None = None,
+        leave_out_cut: bool = False,
     ) -> None:
         self.counts = SampleCounts(accepted=accepted)
         self.seed = seed
@@ -143,6 +149,8 @@ class NameStream(Iterator[str]):
         self._seen: set[str] | None = set() if unique or count_distinct else None
         self._patience = patience
         self._left_out_in_a_row = 0
+        self._max_length = min(max_length or 0, 2**62)  # fits 64 bits
+        self._leave_out_cut = leave_out_cut
         if batch_size is None:
             has_threads = threads > 1 and sampler.native is not None
             batch_size = BATCH_SIZE_PER_THREAD * threads if has_threads else DEFAULT_BATCH_SIZE
@@ -188,6 +196,8 @@ class NameStream(Iterator[str]):
             self._patience,
             self._batch_size,
             self._threads,
+            self._max_length,
+            self._leave_out_cut,
         )
         native.fold(*folded_characters(self._sampler.vocabulary.symbols))
         while not native.ended:
@@ -201,7 +211,7 @@ class NameStream(Iterator[str]):
 
     def _take_counts(self, native: Any) -> None:
         counts = self.counts
-        counts.names, counts.new, counts.drawn, counts.drawn_new, distinct = native.counts
+        counts.names, counts.new, counts.drawn, counts.drawn_new, distinct, counts.cut = native.counts
         counts.drawn_distinct = None if self._seen is None else distinct
 
     def _batches(self) -> Iterator[list[str]]:
@@ -210,13 +220,16 @@ class NameStream(Iterator[str]):
         batch_size = min(self._batch_size, _FIRST_BATCH) if is_filtered else self._batch_size
         position = 0
         while self.counts.names < self._n:
-            count = batch_size if is_filtered else min(batch_size, self._n - position)
+            # A few names may take the place of those that were cut. More are drawn where all of the last ones were.
+            left = self._n - self.counts.names
+            count = batch_size if is_filtered else min(batch_size, max(left, self._left_out_in_a_row))
             failure = None
             try:
                 names = self._sampler.draw(self.seed, position, count)
             except TooFewAcceptedError as error:
                 names, failure = error.names, error
-            yield self._filter(names) if is_filtered else self._take_all(names)
+            is_chosen = is_filtered or count > left or any(map(self._is_cut, names))
+            yield self._filter(names) if is_chosen else self._take_all(names)
             if failure is not None and self.counts.names < self._n:
                 raise failure
             if self._left_out_in_a_row >= self._patience:
@@ -227,6 +240,7 @@ class NameStream(Iterator[str]):
     def _take_all(self, names: list[str]) -> list[str]:
         counts = self.counts
         num_new = sum(map(self._is_new, names)) if self._known_names else len(names)
+        self._left_out_in_a_row = 0
         counts.names += len(names)
         counts.new += num_new
         counts.drawn += len(names)
@@ -241,9 +255,16 @@ class NameStream(Iterator[str]):
         counts, seen = self.counts, self._seen
         kept = []
         for name in names:
+            counts.drawn += 1
+            if self._is_cut(name):
+                counts.cut += 1
+                if self._leave_out_cut:
+                    self._left_out_in_a_row += 1
+                    if self._left_out_in_a_row == self._patience:
+                        break
+                    continue
             is_new = self._is_new(name)
             is_repeat = False
-            counts.drawn += 1
             counts.drawn_new += is_new
             if seen is not None:
                 is_repeat = name in seen
@@ -263,17 +284,24 @@ class NameStream(Iterator[str]):
             counts.drawn_distinct = len(seen)
         return kept
 
+    def _is_cut(self, name: str) -> bool:
+        return 0 < self._max_length <= len(name)
+
     def _is_new(self, name: str) -> bool:
         return fold_name(name) not in self._known_names
 
     def _exhausted(self) -> str:
         filters = [word for word, is_on in (("novel", self._novel), ("unique", self._unique)) if is_on]
         counts = self.counts
-        return (
-            f"found only {counts.names:,} of {self._n:,} {' and '.join(filters)} names: the last "
-            f"{self._patience:,} of {counts.drawn:,} drawn had to be left out; ask for fewer names, a higher "
-            f"temperature, a larger top-k or a shorter prefix"
+        found = (
+            f"found only {counts.names:,} of {self._n:,} {' and '.join(filters)}{' ' if filters else ''}names"
         )
+        left_out = f"the last {self._patience:,} of {counts.drawn:,} drawn had to be left out"
+        if self._leave_out_cut and counts.cut:
+            left_out += f" ({counts.cut:,} did not end within {self._max_length:,} letters)"
+        if not filters:
+            return f"{found}: {left_out}; choose another temperature or top-k, or give a max_length (--max-length)"
+        return f"{found}: {left_out}; ask for fewer names, a higher temperature, a larger top-k or a shorter prefix"
 
 
 def _as_lines(names: Collection[str]) -> str:

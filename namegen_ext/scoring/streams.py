@@ -70,14 +70,15 @@ def near_names(
         batch_size: the same.
         case: the same.
         constraints: the same.
-        others: options that choose how names are drawn, "method", "backend" and "threads": of no effect here.
+        others: options that choose how names are drawn, "method", "backend" and "threads", and "leave_out_cut": of no
+            effect here. A name near another one is whole.
 
     Raises:
         ValueError: an argument that cannot be; the message names it.
         SamplingError: no name can be drawn.
 
     """
-    unknown = others.keys() - {"method", "backend", "threads"}
+    unknown = others.keys() - {"method", "backend", "threads", "leave_out_cut"}
     if unknown:
         raise ValueError(f"{min(unknown)} cannot be combined with like")
     n = check_count(n, minimum=0, name="n")

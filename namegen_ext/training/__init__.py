@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from namegen_ext.training.corpus import Corpus
     from namegen_ext.training.minibatches import MinibatchIndices
     from namegen_ext.training.torch_optimizers import build_optimizer
-    from namegen_ext.training.trainer import Trainer, TrainResult
+    from namegen_ext.training.train_result import TrainResult
+    from namegen_ext.training.trainer import Trainer
     from namegen_ext.training.training_errors import BackendError, TrainingDivergedError
     from namegen_ext.training.whole_set_loss import evaluate
 else:
@@ -40,7 +41,8 @@ else:
             "namegen_ext.training.whole_set_loss": ("evaluate",),
             "namegen_ext.training.minibatches": ("MinibatchIndices",),
             "namegen_ext.training.torch_optimizers": ("build_optimizer",),
-            "namegen_ext.training.trainer": ("Trainer", "TrainResult"),
+            "namegen_ext.training.train_result": ("TrainResult",),
+            "namegen_ext.training.trainer": ("Trainer",),
         },
     )
 

@@ -20,7 +20,38 @@ _LARGEST_BLOCK = 1024  # steps
 _LARGEST_BLOCK_INDICES = 2**20  # 8 MiB
 
 
-class MinibatchIndices:
+class SeededIndices:
+    """The base of the examples that depend on a seed: the sizes, and reading at any step. A subclass adds ``_read``."""
+
+    def __init__(self, seed: int, num_examples: int, batch_size: int) -> None:
+        if num_examples < 1:
+            raise ValueError(f"num_examples must be at least 1, but got {num_examples}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, but got {batch_size}")
+        self.seed = seed
+        self.num_examples = num_examples
+        self.batch_size = batch_size
+        self._generator = torch.Generator()
+
+    def steps(self, start: int, stop: int) -> Tensor:
+        """Return the indices of the steps from ``start`` to before ``stop``.
+
+        Returns:
+            int64 (stop - start, batch_size), on the CPU.
+
+        Raises:
+            ValueError: not 0 <= start <= stop.
+
+        """
+        if not 0 <= start <= stop:
+            raise ValueError(f"start and stop must satisfy 0 <= start <= stop, but got {start} and {stop}")
+        return self._read(start, stop)
+
+    def _read(self, start: int, stop: int) -> Tensor:
+        raise NotImplementedError
+
+
+class MinibatchIndices(SeededIndices):
     """The examples of every step, drawn with replacement, uniformly or in proportion to their weights.
 
     They depend on the seed, the number of examples, the batch size and the step alone. So every backend and
@@ -46,32 +77,14 @@ class MinibatchIndices:
     """
 
     def __init__(self, seed: int, num_examples: int, batch_size: int, weights: Tensor | None = None) -> None:
-        if num_examples < 1:
-            raise ValueError(f"num_examples must be at least 1, but got {num_examples}")
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, but got {batch_size}")
-        self.seed = seed
-        self.num_examples = num_examples
-        self.batch_size = batch_size
+        super().__init__(seed, num_examples, batch_size)
         self.steps_per_block = max(1, min(_LARGEST_BLOCK, _LARGEST_BLOCK_INDICES // batch_size))
-        self._generator = torch.Generator()
         self._cumulative = None if weights is None else _cumulative(weights, num_examples)
         self._last = num_examples - 1 if weights is None else int(weights.nonzero()[-1])
         self._block_number = -1
         self._block = torch.empty(0, batch_size, dtype=torch.int64)  # (steps_per_block, B)
 
-    def steps(self, start: int, stop: int) -> Tensor:
-        """Return the indices of the steps from ``start`` to before ``stop``.
-
-        Returns:
-            int64 (stop - start, batch_size), on the CPU.
-
-        Raises:
-            ValueError: not 0 <= start <= stop.
-
-        """
-        if not 0 <= start <= stop:
-            raise ValueError(f"start and stop must satisfy 0 <= start <= stop, but got {start} and {stop}")
+    def _read(self, start: int, stop: int) -> Tensor:
         parts = [self._block[:0]]
         while start < stop:
             block_number, first = divmod(start, self.steps_per_block)
@@ -109,7 +122,7 @@ def _cumulative(weights: Tensor, num_examples: int) -> Tensor:
     return cumulative
 
 
-class EpochIndices:
+class EpochIndices(SeededIndices):
     """The examples of every step, taken from one run through all of them after the other.
 
     A run through the examples (an epoch) takes each once. A step may take the last of one and the first of the next.
@@ -131,30 +144,12 @@ class EpochIndices:
     """
 
     def __init__(self, seed: int, num_examples: int, batch_size: int, *, shuffled: bool) -> None:
-        if num_examples < 1:
-            raise ValueError(f"num_examples must be at least 1, but got {num_examples}")
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, but got {batch_size}")
-        self.seed = seed
-        self.num_examples = num_examples
-        self.batch_size = batch_size
+        super().__init__(seed, num_examples, batch_size)
         self.shuffled = shuffled
-        self._generator = torch.Generator()
         self._epoch = -1
         self._order = torch.arange(num_examples)  # (n,), of the epoch
 
-    def steps(self, start: int, stop: int) -> Tensor:
-        """Return the indices of the steps from ``start`` to before ``stop``.
-
-        Returns:
-            int64 (stop - start, batch_size), on the CPU.
-
-        Raises:
-            ValueError: not 0 <= start <= stop.
-
-        """
-        if not 0 <= start <= stop:
-            raise ValueError(f"start and stop must satisfy 0 <= start <= stop, but got {start} and {stop}")
+    def _read(self, start: int, stop: int) -> Tensor:
         parts = [self._order[:0]]
         place, end = start * self.batch_size, stop * self.batch_size
         while place < end:

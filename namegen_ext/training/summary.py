@@ -9,7 +9,7 @@ from typing import Any
 
 from namegen_ext.models.number_of_values import number_of_values
 from namegen_ext.options.train_options import TrainOptions
-from namegen_ext.training.trainer import TrainResult
+from namegen_ext.training.train_result import TrainResult
 
 # Of fewer words, a tenth is too few to judge a model by.
 MEANINGFUL_WORDS = 100

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -24,7 +24,6 @@ from namegen_ext.options.schedules import Schedule
 from namegen_ext.options.train_options import OptionError, TrainOptions
 from namegen_ext.runs.checkpoint import (
     RunState,
-    newest_checkpoint,
     optimizer_tensors,
     restore_checkpoint,
     save_average,
@@ -32,21 +31,21 @@ from namegen_ext.runs.checkpoint import (
     save_model,
 )
 from namegen_ext.runs.directory import RunDirectory
-from namegen_ext.runs.files import is_file, read_json_object, remove_leftovers
 from namegen_ext.runs.generator_states import own_generators
 from namegen_ext.runs.metrics import UPDATE_METRIC
-from namegen_ext.runs.run_errors import RunError
 from namegen_ext.sampling.category_models import sample_of_all
-from namegen_ext.training.backends import FUSED_STEP, Backend, build_steps, choose_backend
-from namegen_ext.training.best_model import TELLING_RISE, BestModel
+from namegen_ext.training.backends import build_steps, choose_backend
+from namegen_ext.training.best_model import BestModel
 from namegen_ext.training.corpus import Corpus
 from namegen_ext.training.feasibility import check_feasible
 from namegen_ext.training.loop import TrainingLoop
 from namegen_ext.training.minibatches import EpochIndices, MinibatchIndices, WholeSetIndices
 from namegen_ext.training.process_group import SINGLE, ProcessGroup
 from namegen_ext.training.progress import Reporter, Silent
+from namegen_ext.training.resuming import checkpoint_to_resume, config_of, drop_what_follows, way_of
 from namegen_ext.training.tensorboard import TensorBoardLog
 from namegen_ext.training.torch_optimizers import build_optimizer
+from namegen_ext.training.train_result import TrainResult
 from namegen_ext.training.training_errors import TrainingDivergedError
 from namegen_ext.training.update_ratios import UpdateRecorder
 from namegen_ext.training.weight_average import WeightAverage
@@ -55,65 +54,6 @@ from namegen_ext.training.weight_average import WeightAverage
 _NOTHING = nn.Parameter(torch.empty(0))
 
 _SHOWN_SAMPLES = 10  # names at each evaluation, for TensorBoard
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """The result of a run.
-
-    Attributes:
-        model: the model that is kept, in evaluation mode.
-        corpus: what it was trained on.
-        backend: what ran the steps.
-        steps: how many were run.
-        kept_step: after which of them the model is the one that is kept.
-        train_loss, dev_loss, test_loss: mean negative log-likelihood of the kept model over the whole split, in nats
-            per character; None for a split without words.
-        unseen_dev_loss: over the dev words that are not among the training words.
-        train_seconds: time spent in the steps, without evaluating and saving.
-        interrupted: whether it was stopped before its end.
-        best_step, best_dev_loss: the evaluation with the least dev loss; None where there are no dev words.
-        last_dev_loss: the dev loss of the last step's model.
-        out_of_patience: whether the run ended early, as its dev loss fell no more.
-        ema_losses: those of the moving average of the last step's weights, by the names above; None where there is
-            none.
-
-    Example:
-        >>> names = ["anna", "ben", "cleo", "dan", "eva", "finn", "gail"]
-        >>> result = Trainer(names, TrainOptions(steps=20, hidden_size=16), device="cpu").run()
-        >>> result.steps, result.interrupted, result.backend.name
-        (20, False, 'stock')
-
-    """
-
-    model: nn.Module
-    corpus: Corpus
-    backend: Backend
-    steps: int
-    kept_step: int
-    train_loss: float | None
-    dev_loss: float | None
-    test_loss: float | None
-    unseen_dev_loss: float | None
-    train_seconds: float
-    interrupted: bool
-    best_step: int | None = None
-    best_dev_loss: float | None = None
-    last_dev_loss: float | None = None
-    out_of_patience: bool = False
-    ema_losses: Mapping[str, float | None] | None = None
-
-    @property
-    def steps_per_second(self) -> float:
-        """Steps divided by the time spent in them."""
-        return self.steps / self.train_seconds if self.train_seconds > 0 else 0.0
-
-    @property
-    def has_overfitted(self) -> bool:
-        """Whether the dev loss rose by more than 0.05 nats per character from its best to the end."""
-        if self.best_dev_loss is None or self.last_dev_loss is None:
-            return False
-        return self.last_dev_loss > self.best_dev_loss + TELLING_RISE
 
 
 class Trainer:
@@ -239,7 +179,7 @@ class Trainer:
         self._average = WeightAverage(self.model, options.ema) if options.ema > 0 else None
         # There is nothing to fuse in a table of counts, and nothing to train.
         self.backend = choose_backend(fused if options.steps > 0 else None, self.model, self.optimizer, group)
-        self._way = _way(self.backend, torch.device(device), group)
+        self._way = way_of(self.backend, torch.device(device), group)
         self._state = RunState(0, 0.0, self._way)
         self._generators: dict[str, Tensor] = {}
         self._config: dict[str, Any] = {}
@@ -280,15 +220,10 @@ class Trainer:
             RunError: the files are damaged, or belong to another run.
 
         """
-        if self.group.is_main:
-            remove_leftovers(directory.path)
-            remove_leftovers(directory.checkpoints)
-        checkpoint = newest_checkpoint(directory, warn)
+        checkpoint = checkpoint_to_resume(directory, self.group, warn)
         if checkpoint is None:
-            self._cut_metrics(directory, 0, warn)
+            drop_what_follows(directory, None, self.group, warn)
             return 0
-        if _identity(checkpoint.config) != _identity(_config_of(directory)):
-            raise RunError(f"{checkpoint.path}: is of another run than {directory.config}")
         restore_checkpoint(checkpoint, self.model, self.optimizer, average=self._average is not None)
         saved = checkpoint.state
         if self._average is not None:
@@ -298,9 +233,7 @@ class Trainer:
                 f"the first {saved.step:,} steps were run by {saved.backend}, the rest will be by"
                 f" {self._way}: the results will differ by rounding from those of either alone"
             )
-        if self.group.is_main:
-            directory.set_aside_checkpoints_after(checkpoint.path)
-        self._cut_metrics(directory, saved.metrics_bytes, warn)
+        drop_what_follows(directory, checkpoint, self.group, warn)
         best = saved.best
         if best is not None and self._best.keeps_copies and not best.model:
             warn(f"the best model so far, that of step {best.step:,}, was not kept: only later ones can be")
@@ -309,10 +242,6 @@ class Trainer:
         self._state = replace(saved, backend=self._way)
         self._generators = checkpoint.generators
         return saved.step
-
-    def _cut_metrics(self, directory: RunDirectory, length: int, warn: Callable[[str], None]) -> None:
-        if self.group.is_main and not directory.cut_metrics(length):
-            warn(f"{directory.metrics}: lines are missing: something else than training changed it")
 
     def run(self, directory: RunDirectory | None = None) -> TrainResult:
         """Train to the last step, or until ``should_stop``; save, and evaluate on every split.
@@ -329,7 +258,7 @@ class Trainer:
         self.directory = directory if self.group.is_main else None
         with ExitStack() as stack:
             if self.directory is not None:
-                self._config = _config_of(self.directory)
+                self._config = config_of(self.directory)
                 if self.tensorboard:
                     self._board = TensorBoardLog(self.directory.tensorboard, self._state.step + 1)
                     stack.callback(self._board.close)
@@ -526,26 +455,3 @@ class Trainer:
             vocabulary = self.corpus.vocabulary
             names = sample_of_all(self.model, vocabulary, _SHOWN_SAMPLES, seed=self.options.seed)
             self._board.samples(step, names)
-
-
-def _way(backend: Backend, device: torch.device, group: ProcessGroup) -> str:
-    """Describe all that the rounding of a run depends on. That of the step engine does not depend on threads."""
-    way = f"{backend.name} on {device.type}"
-    if group.size > 1:
-        way += f" in {group.size} processes"
-    if backend.name != FUSED_STEP:
-        way += f" with {torch.get_num_threads()} thread{'s' if torch.get_num_threads() != 1 else ''}"
-    return way
-
-
-def _config_of(directory: RunDirectory) -> dict[str, Any]:
-    """Return what config.json holds; nothing where the directory has none."""
-    return read_json_object(directory.config) if is_file(directory.config) else {}
-
-
-def _identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what cannot change in a run. The number of steps can, and so can how and where they are run."""
-    training = config.get("training")
-    if isinstance(training, dict):
-        training = {name: value for name, value in training.items() if name != "steps"}
-    return {"training": training, **{name: config.get(name) for name in ("model", "vocabulary", "data")}}

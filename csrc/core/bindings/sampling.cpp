@@ -305,9 +305,11 @@ class PySampler {
 class PyNameStream {
  public:
   PyNameStream(const PySampler& sampler, int64_t names, uint64_t seed, const nb::bytes& training_names, bool novel,
-               bool unique, bool count_distinct, int64_t patience, int64_t batch_size, int threads)
-      : stream_(sampler.copy(), std::string(training_names.c_str(), training_names.size()),
-                {names, seed, novel, unique, count_distinct, patience, batch_size, threads}) {}
+               bool unique, bool count_distinct, int64_t patience, int64_t batch_size, int threads, int64_t max_length,
+               bool leave_out_cut)
+      : stream_(
+            sampler.copy(), std::string(training_names.c_str(), training_names.size()),
+            {names, seed, novel, unique, count_distinct, patience, batch_size, threads, max_length, leave_out_cut}) {}
 
   void fold(const std::vector<uint32_t>& characters, const std::vector<uint32_t>& folded,
             const std::vector<int32_t>& combining_classes) {
@@ -345,11 +347,11 @@ class PyNameStream {
     if (!stream_.too_few()) return nb::none();
     return as_tuple(*stream_.too_few());
   }
-  // (names, new, drawn, drawn_new, drawn_distinct), as in SampleCounts.
+  // (names, new, drawn, drawn_new, drawn_distinct, cut), as in SampleCounts.
   nb::tuple counts() {
     const Exclusive use(busy_, kWhat);
     const Counts& c = stream_.counts();
-    return nb::make_tuple(c.names, c.fresh, c.drawn, c.drawn_fresh, c.drawn_distinct);
+    return nb::make_tuple(c.names, c.fresh, c.drawn, c.drawn_fresh, c.drawn_distinct, c.cut);
   }
 
  private:
@@ -499,9 +501,11 @@ void bind_sampling(nb::module_& module) {
   bind_steering(m);
 
   nb::class_<PyNameStream>(m, "NameStream")
-      .def(nb::init<const PySampler&, int64_t, uint64_t, const nb::bytes&, bool, bool, bool, int64_t, int64_t, int>(),
+      .def(nb::init<const PySampler&, int64_t, uint64_t, const nb::bytes&, bool, bool, bool, int64_t, int64_t, int,
+                    int64_t, bool>(),
            arg("sampler"), arg("names"), arg("seed"), arg("training_names"), arg("novel"), arg("unique"),
-           arg("count_distinct"), arg("patience"), arg("batch_size"), arg("threads"))
+           arg("count_distinct"), arg("patience"), arg("batch_size"), arg("threads"), arg("max_length") = 0,
+           arg("leave_out_cut") = false)
       .def("fold", &PyNameStream::fold, arg("characters"), arg("folded"), arg("combining_classes"))
       .def("next", &PyNameStream::next)
       .def_prop_ro("ended", &PyNameStream::ended)

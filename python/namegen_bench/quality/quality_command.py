@@ -7,10 +7,9 @@ with what was measured until then in the CSV file.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 
 from namegen_bench.quality.quality_models import MODELS_BY_NAME
-from namegen_ext.cli.command import run_command
+from namegen_ext.cli.command import ArgumentError, Command
 from namegen_ext.cli.parser import Parser, path, problem_with_file, whole_number
 from namegen_ext.options.ranges import WholeNumbers, shown
 
@@ -18,31 +17,13 @@ QUALITY = "quality"
 _SEEDS = WholeNumbers(1, 100)
 
 
-def main(arguments: Sequence[str] | None = None, prog: str = "python -m namegen_ext.bench quality") -> int:
-    """Run the command.
-
-    Args:
-        arguments: what stands after ``quality``; None takes the arguments of the process.
-        prog: the command's name, which stands in its messages.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        SystemExit: with status 0 after --help, with 2 after a wrong argument.
-
-    """
-    parser = _build_parser(prog)
-
-    def check(options: argparse.Namespace) -> argparse.Namespace:
-        if (options.lists is None) == (options.source is None):
-            parser.error("argument --lists: expected it, or --from in its place")
-        problem = None if options.csv is None else problem_with_file(options.csv)
-        if problem is not None:
-            parser.error(f"argument --csv: {problem}")
-        return options
-
-    return run_command(parser, arguments, "namegen_bench.quality.run_quality", check=check)
+def _check(options: argparse.Namespace) -> argparse.Namespace:
+    if (options.lists is None) == (options.source is None):
+        raise ArgumentError("argument --lists: expected it, or --from in its place")
+    problem = None if options.csv is None else problem_with_file(options.csv)
+    if problem is not None:
+        raise ArgumentError(f"argument --csv: {problem}")
+    return options
 
 
 def _build_parser(prog: str) -> argparse.ArgumentParser:
@@ -105,3 +86,8 @@ def _models(text: str) -> tuple[str, ...]:
                 f"got {shown(name)}, expected some of {', '.join(MODELS_BY_NAME)}"
             )
     return tuple(dict.fromkeys(names))
+
+
+main = Command(
+    "python -m namegen_ext.bench quality", _build_parser, "namegen_bench.quality.run_quality", check=_check
+)

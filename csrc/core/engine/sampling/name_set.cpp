@@ -23,6 +23,14 @@ uint64_t mix(uint64_t a, uint64_t b) {
 
 NameSet::NameSet() : slots_(1024), names_(kSlack, '\0') {}
 
+void NameSet::reserve(size_t names, size_t bytes) {
+  if (size_ > 0) return;
+  size_t slots = slots_.size();
+  while (slots < 2 * names) slots *= 2;
+  slots_.assign(slots, 0);
+  names_.reserve(bytes + kSlack);
+}
+
 uint64_t NameSet::hash(std::string_view name) {
   uint64_t state = 0x9E3779B97F4A7C15u ^ name.size();
   size_t i = 0;

@@ -15,6 +15,8 @@ class NameSet {
 
   NameSet();
 
+  // Makes room for so many names of so many bytes in all, newlines included, while the set is empty.
+  void reserve(size_t names, size_t bytes);
   int64_t size() const { return size_; }
   static uint64_t hash(std::string_view name);
   void prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]); }

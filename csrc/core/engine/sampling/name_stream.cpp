@@ -30,36 +30,53 @@ struct Stopped {};  // thrown on a worker's own thread to end it
 NameStream::NameStream(std::unique_ptr<Sampler> sampler, std::string training_names, const StreamOptions& options)
     : options_(options), batch_size_(options.batch_size) {
   if (options.names < 0) throw std::invalid_argument("names must be at least 0");
+  if (options.max_length < 0) throw std::invalid_argument("max_length must be at least 0");
   if (options.patience < 1 || options.batch_size < 1 || options.threads < 1) {
     throw std::invalid_argument("patience, batch_size and threads must be at least 1");
   }
   samplers_.push_back(std::move(sampler));
   if (is_filtered()) batch_size_ = std::min(batch_size_, kFirstBatch);
-  const size_t size = training_names.size();
-  training_names.append(NameSet::kSlack, '\0');
+  add_training_names(std::move(training_names));
+}
+
+// The places of kAhead names are prefetched together: in a large set each one is a cache miss.
+void NameStream::add_training_names(std::string names) {
+  const size_t size = names.size();
+  if (size > 0 && names.back() != '\n') throw std::invalid_argument("training_names must end with a newline");
+  training_names_.reserve(static_cast<size_t>(std::count(names.begin(), names.end(), '\n')), size);
+  names.append(NameSet::kSlack, '\0');
+  std::array<std::string_view, kAhead> ahead;
+  std::array<uint64_t, kAhead> hashes;
   for (size_t place = 0; place < size;) {
-    const size_t end = training_names.find('\n', place);
-    if (end >= size) throw std::invalid_argument("training_names must end with a newline");
-    const std::string_view name(training_names.data() + place, end - place);
-    training_names_.add(name, NameSet::hash(name));
-    place = end + 1;
+    size_t count = 0;
+    for (; count < kAhead && place < size; ++count) {
+      const char* start = names.data() + place;
+      const size_t length = static_cast<const char*>(std::memchr(start, '\n', size - place)) - start;
+      ahead[count] = {start, length};
+      hashes[count] = NameSet::hash(ahead[count]);
+      training_names_.prefetch(hashes[count]);
+      place += length + 1;
+    }
+    for (size_t i = 0; i < count; ++i) training_names_.add(ahead[i], hashes[i]);
   }
 }
 
 std::string NameStream::next(const Poll& poll) {
   if (ended()) return {};
   const int64_t left = options_.names - counts_.names;
-  const int64_t wanted = is_filtered() ? batch_size_ : std::min(batch_size_, left);
+  // A few names may take the place of those that were cut. More are drawn where all of the last ones were.
+  const int64_t wanted = is_filtered() ? batch_size_ : std::min(batch_size_, std::max(left, left_out_in_a_row_));
   Part part = drawn(wanted, poll);
   std::string& text = part.text;
   const int64_t count = part.too_few ? std::count(text.begin(), text.end(), '\n') : wanted;
-  if (is_filtered() || keeps_names() || training_names_.size() > 0) {
+  if (is_filtered() || keeps_names() || training_names_.size() > 0 || wanted > left || holds_cut(text)) {
     text.resize(filter(text));
   } else {  // there is nothing to look up
     counts_.names += count;
     counts_.fresh += count;
     counts_.drawn += count;
     counts_.drawn_fresh += count;
+    left_out_in_a_row_ = 0;
   }
   position_ += static_cast<uint64_t>(count);
   batch_size_ = batch_size_ > options_.batch_size / 2 ? options_.batch_size : 2 * batch_size_;
@@ -153,6 +170,33 @@ void NameStream::draw_on_threads(int64_t count, std::vector<Part>& parts, const 
   if (error != nullptr) std::rethrow_exception(error);
 }
 
+// Whether a name has as many letters as a name may have: it did not end by itself. A letter is a code point.
+bool NameStream::is_cut(std::string_view name) const {
+  const auto most = static_cast<size_t>(options_.max_length);
+  if (most == 0 || name.size() < most) return false;
+  const auto letters = std::count_if(name.begin(), name.end(), [](char c) { return (c & 0xC0) != 0x80; });
+  return static_cast<size_t>(letters) >= most;
+}
+
+// Whether a text holds a name that was cut. A window of max_length bytes that starts with a name and holds a newline
+// shows that the names before its last newline are shorter: they need no look each.
+bool NameStream::holds_cut(std::string_view text) const {
+  const auto most = static_cast<size_t>(options_.max_length);
+  if (most == 0) return false;
+  for (size_t place = 0; place < text.size();) {
+    const size_t last = text.substr(place, most).rfind('\n');
+    if (last != std::string_view::npos) {
+      place += last + 1;
+      continue;
+    }
+    const size_t length = text.substr(place).find('\n');
+    if (is_cut(text.substr(place, length))) return true;
+    if (length == std::string_view::npos) return false;
+    place += length + 1;
+  }
+  return false;
+}
+
 // Keeps what was asked for, up to the last name wanted or until patience ends. The names are moved to the start of the
 // text. Returns their size.
 size_t NameStream::filter(std::string& text) {
@@ -176,6 +220,13 @@ size_t NameStream::filter(std::string& text) {
     }
     if (training_names_.size() > 0) find_known(names.data(), ahead, known.data());
     for (size_t i = 0; i < ahead && !ended(); ++i) {
+      const bool cut = is_cut(names[i]);
+      counts_.cut += cut;
+      if (cut && options_.leave_out_cut) {
+        ++counts_.drawn;
+        ++left_out_in_a_row_;
+        continue;
+      }
       const bool fresh = !known[i];
       const bool repeat = keeps_names() && !seen_.add(names[i], hashes[i]);
       ++counts_.drawn;

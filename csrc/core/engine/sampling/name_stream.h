@@ -23,6 +23,8 @@ struct StreamOptions {
   int64_t patience;     // give up once so many names in a row had to be left out
   int64_t batch_size;   // names drawn at a time
   int threads;
+  int64_t max_length = 0;      // a name that has so many letters was cut; 0 where names are not cut
+  bool leave_out_cut = false;  // leave out names that were cut
 };
 
 struct Counts {
@@ -31,6 +33,7 @@ struct Counts {
   int64_t drawn = 0;           // with those left out
   int64_t drawn_fresh = 0;     // of these, not training names
   int64_t drawn_distinct = 0;  // different ones among those drawn, where they are counted
+  int64_t cut = 0;             // of those drawn, cut at the greatest length
 };
 
 class NameStream {
@@ -53,6 +56,7 @@ class NameStream {
  private:
   bool is_filtered() const { return options_.novel || options_.unique; }
   bool keeps_names() const { return options_.unique || options_.count_distinct; }
+  void add_training_names(std::string names);
   struct Part {
     std::string text;
     std::optional<TooFewAccepted> too_few;
@@ -60,6 +64,8 @@ class NameStream {
   Part drawn(int64_t count, const Poll& poll);
   void draw_part(size_t number, int64_t first, int64_t names, Part& part, const Poll& poll);
   void draw_on_threads(int64_t count, std::vector<Part>& parts, const Poll& poll);
+  bool is_cut(std::string_view name) const;
+  bool holds_cut(std::string_view text) const;
   size_t filter(std::string& text);
   void find_known(const std::string_view* names, size_t count, bool* known);
 

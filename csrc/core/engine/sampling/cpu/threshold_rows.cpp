@@ -62,26 +62,48 @@ inline double largest_of(const double* x, int64_t end) {
   return result;
 }
 
+// One row of logits after another, in the scratch memory of a call.
+template <class Parameters>
+class ScratchRows {
+ public:
+  explicit ScratchRows(const Parameters& call)
+      : p(call), x(call.scratch), second(call.scratch + sampling::padded(call.vocab)) {
+    for (int64_t j = p.vocab; j < end(); ++j) x[j] = -__builtin_inf();  // since whole vectors are read
+  }
+
+  int64_t end() const { return ceil_div(p.vocab, int64_t{kWidth<double>}) * kWidth<double>; }
+
+  // Reads row i. Symbols that take no part get -inf. Returns false where a logit is not finite.
+  bool read(int64_t i) {
+    if (!copy_row_of(p, i, x)) return false;
+    if (p.without_end) x[0] = -__builtin_inf();
+    largest = largest_of(x, end());
+    if (p.top_k < p.vocab) keep_largest(x, p.vocab, p.top_k, second);
+    return true;
+  }
+
+  // (logit - largest) / temperature of the symbols from j on.
+  Vec<double> scaled(int64_t j) const {
+    const Vec<double> below = load(x + j) - largest;
+    return p.temperature == 1 ? below : below / p.temperature;
+  }
+
+  const Parameters& p;
+  double* const x;
+  double* const second;  // as many numbers as x; read overwrites them
+  double largest = 0;
+};
+
 // Calls write(i, weight) for each row of logits, with the weights exp((logit - largest) / temperature) of its symbols;
 // 0 for those that take no part. Returns false, and stops, where a logit is not finite.
 template <class Parameters, class Write>
 bool for_each_row(const Parameters& p, const Write& write) {
-  constexpr int kLanes = kWidth<double>;
-  const double infinity = __builtin_inf();
-  double* x = p.scratch;  // padded with -inf, since whole vectors are read
-  double* weight = p.scratch + sampling::padded(p.vocab);
-  const int64_t end = ceil_div(p.vocab, kLanes) * kLanes;
-  for (int64_t j = p.vocab; j < end; ++j) x[j] = -infinity;
+  ScratchRows<Parameters> row(p);
+  const int64_t end = row.end();
   for (int64_t i = 0; i < p.count; ++i) {
-    if (!copy_row_of(p, i, x)) return false;
-    if (p.without_end) x[0] = -infinity;
-    const double largest = largest_of(x, end);
-    if (p.top_k < p.vocab) keep_largest(x, p.vocab, p.top_k, weight);
-    for (int64_t j = 0; j < end; j += kLanes) {
-      const Vec<double> below = load(x + j) - largest;
-      store(weight + j, exp(p.temperature == 1 ? below : below / p.temperature));
-    }
-    write(i, weight);
+    if (!row.read(i)) return false;
+    for (int64_t j = 0; j < end; j += kWidth<double>) store(row.second + j, exp(row.scaled(j)));
+    write(i, row.second);
   }
   return true;
 }
@@ -95,26 +117,18 @@ void cumulative_to_rows(const sampling::Cumulative& p) {
 }
 
 bool log_totals(const sampling::LogTotals& p) {
-  constexpr int kLanes = kWidth<double>;
-  const double infinity = __builtin_inf();
-  double* x = p.scratch;  // padded with -inf, since whole vectors are read
-  double* copy = p.scratch + sampling::padded(p.vocab);
-  const int64_t end = ceil_div(p.vocab, kLanes) * kLanes;
-  for (int64_t j = p.vocab; j < end; ++j) x[j] = -infinity;
+  ScratchRows<sampling::LogTotals> row(p);
+  const int64_t end = row.end();
   for (int64_t i = 0; i < p.count; ++i) {
-    if (!copy_row_of(p, i, x)) return false;
-    if (p.without_end) x[0] = -infinity;
-    const double largest = largest_of(x, end);
-    if (p.top_k < p.vocab) keep_largest(x, p.vocab, p.top_k, copy);
+    if (!row.read(i)) return false;
     float* shaped = p.shaped + p.row[i] * p.stride;
     Vec<double> sum = {};
-    for (int64_t j = 0; j < end; j += kLanes) {
-      const Vec<double> below = load(x + j) - largest;
-      const Vec<double> scaled = p.temperature == 1 ? below : below / p.temperature;
-      store(x + j, scaled);
+    for (int64_t j = 0; j < end; j += kWidth<double>) {
+      const Vec<double> scaled = row.scaled(j);
+      store(row.x + j, scaled);
       sum += exp(scaled);
     }
-    for (int64_t j = 0; j < p.vocab; ++j) shaped[j] = static_cast<float>(x[j]);
+    for (int64_t j = 0; j < p.vocab; ++j) shaped[j] = static_cast<float>(row.x[j]);
     p.total[p.row[i]] = sum_lanes<double>(sum);
   }
   return true;
