@@ -85,12 +85,13 @@ def make_plan(
 
 def most_message_contexts(states: int, vocab_size: int) -> int:
     """Return for how many contexts messages are kept, for an automaton of so many states."""
-    return min(
+    fitting = min(
         MOST_MESSAGE_CONTEXTS,
         MOST_MESSAGES // states,
         MOST_MESSAGE_LINKS // (states * vocab_size),
         MOST_MESSAGES // vocab_size,
     )
+    return max(1, fitting)
 
 
 def followed_beginnings(vocab_size: int) -> int:

@@ -30,10 +30,11 @@ struct LikeliestFirst {
 
 Beginnings::Beginnings(const std::shared_ptr<const Predictor>& predictor, Shaping shaping, const Automaton& automaton,
                        const std::vector<int32_t>& prefix, int64_t letters, int64_t most, const Poll& poll)
-    : vocab_(predictor->vocab()) {
+    : vocab_(predictor->vocab()), automaton_(automaton) {
   check_automaton(automaton);
   require(automaton.vocab == vocab_, "the automaton must have the model's symbols");
-  require(most >= 1, "the start at least must be followed");
+  require(most >= 1 && most <= int64_t{1} << 24, "most must lie from 1 to 2^24 beginnings");
+  check_prefix(prefix, vocab_);
   ContextRows rows(predictor, shaping);
   std::priority_queue<Candidate, std::vector<Candidate>, LikeliestFirst> waiting;
   waiting.push({1.0, 0, rows.start(prefix), 0, 0, -1});

@@ -33,6 +33,10 @@ class Beginnings {
              const std::vector<int32_t>& prefix, int64_t letters, int64_t most, const Poll& poll);
 
   int64_t size() const { return static_cast<int64_t>(bound_.size()); }
+  // Whether they were followed for the same automaton.
+  bool is_of(const Automaton& automaton) const {
+    return automaton.vocab == vocab_ && automaton.next == automaton_.next && automaton.accepted == automaton_.accepted;
+  }
   // b(start): no more of the model's names are accepted.
   double bound() const { return bound_[0]; }
   // The beginning with a letter more; -1 where the tree does not hold it. Number 0 is the start.
@@ -43,6 +47,7 @@ class Beginnings {
   void set_bounds(const Automaton& automaton, int64_t letters);
 
   int64_t vocab_;
+  Automaton automaton_;
   std::vector<int32_t> state_;         // (size)
   std::vector<int64_t> length_;        // (size)
   std::vector<double> probabilities_;  // (size, vocab)

@@ -2,8 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
+
+#include "engine/require.h"
 
 namespace namegen::sampling {
+
+void check_prefix(const std::vector<int32_t>& prefix, int64_t vocab) {
+  for (const int32_t symbol : prefix) {
+    require(symbol >= 1 && symbol < vocab, "prefix must hold symbols from 1 to " + std::to_string(vocab - 1) +
+                                               ", but holds " + std::to_string(symbol));
+  }
+}
 
 // Contexts are found breadth first. The start has a number of its own, which no letter leads to: what can be drawn
 // there differs from what can be drawn behind the same symbols elsewhere.
@@ -11,6 +21,8 @@ std::shared_ptr<const ContextSet> ContextSet::reach(const std::shared_ptr<const 
                                                     const std::vector<int32_t>& prefix, int64_t most,
                                                     const Poll& poll) {
   const int64_t vocab = predictor->vocab();
+  check_prefix(prefix, vocab);
+  require(most >= 1 && most <= int64_t{1} << 24, "most must lie from 1 to 2^24 contexts");
   const double all = std::pow(static_cast<double>(vocab), static_cast<double>(predictor->block()));
   if (!predictor->has_classes() && (predictor->has_states() || all > static_cast<double>(most))) return nullptr;
   const std::shared_ptr<ContextSet> set(new ContextSet);

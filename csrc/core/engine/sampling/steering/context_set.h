@@ -9,6 +9,9 @@
 
 namespace namegen::sampling {
 
+// Throws std::invalid_argument where a prefix holds other symbols than letters.
+void check_prefix(const std::vector<int32_t>& prefix, int64_t vocab);
+
 // Contexts of one class count as one (Predictor::class_of). Context 0 is the start, behind a prefix or without one.
 // Without a prefix a name's end cannot be drawn there, so that no name is empty.
 class ContextSet {

@@ -53,6 +53,7 @@ RejectionSampler::RejectionSampler(std::shared_ptr<const Predictor> predictor, S
       listed_context_(kRejectionBatch) {
   require(predictor_->vocab() == spelling_.vocab(), "encodings must be as many as the predictor's");
   require(automaton_->vocab == spelling_.vocab(), "the automaton must have the model's symbols");
+  require(beginnings_->is_of(*automaton_), "the beginnings must be those of the automaton");
   require(limits_.letters >= 0 && limits_.tries >= 1 && limits_.tries <= int64_t{kLargestWord},
           "letters must be at least 0, and tries from 1 to 2^32 - 1");
   require(beginnings_->bound() > 0, "the model's names must be accepted at times, but never are");
