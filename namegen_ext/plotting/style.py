@@ -17,8 +17,28 @@ T = TypeVar("T")
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY, SHADE = (f"C{place}" for place in range(9))
 # These can be told apart with any colour vision. The yellow of their authors is left out, because it is hard to see on
 # white; on a dark ground blue and vermillion are lighter. Source: Okabe and Ito, "Color Universal Design", 2008.
-_LIGHT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#595959", "#F5CDB0")
-_DARK = ("#6DB6E8", "#F0884A", "#35C39B", "#DE9DC2", "#E9B23F", "#A9DCF7", "#F2F2F2", "#B0B0B0", "#5C3520")
+LIGHT_COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+    "#595959",
+    "#F5CDB0",
+)
+DARK_COLOURS = (
+    "#6DB6E8",
+    "#F0884A",
+    "#35C39B",
+    "#DE9DC2",
+    "#E9B23F",
+    "#A9DCF7",
+    "#F2F2F2",
+    "#B0B0B0",
+    "#5C3520",
+)
 _LINE_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 _LINE_DASHES = ("-", "--", ":", "-.")
 
@@ -80,7 +100,7 @@ def drawing_style(look: Look = LOOKS[0]) -> Iterator[None]:
         "axes.titlecolor",
     )
     colours: Any = dict.fromkeys(grounds, ground) | dict.fromkeys(texts, text) | {"grid.color": grid}
-    colours["axes.prop_cycle"] = cycler(color=_DARK if look.dark else _LIGHT)
+    colours["axes.prop_cycle"] = cycler(color=DARK_COLOURS if look.dark else LIGHT_COLOURS)
     before = _look.set(look)
     try:
         with matplotlib.rc_context():

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 
 from namegen_bench.quality.quality_models import FIT, QUALITY_MODELS
 from namegen_bench.quality.quality_table import ListResult
+from namegen_bench.reporting.charts import look
 from namegen_bench.reporting.charts.chart import MARGINS, Area, Chart
-from namegen_ext.plotting import style
 
 _LINE = 0.23  # inches of each list
 _LOOKS = {
-    "bigram": (style.SKY, "v"),
-    "4-gram": (style.PURPLE, "^"),
-    "witten-bell": (style.BLUE, "s"),
-    "kneser-ney": (style.GREEN, "D"),
-    "mlp": (style.ORANGE, "P"),
-    "default": (style.GREY, "X"),
-    "wavenet": (style.BLACK, "o"),
-    "gpt": (style.BLACK, "x"),
-    FIT: (style.VERMILLION, "*"),
+    "bigram": (look.SKY, "v"),
+    "4-gram": (look.PURPLE, "^"),
+    "witten-bell": (look.BLUE, "s"),
+    "kneser-ney": (look.GREEN, "D"),
+    "mlp": (look.ORANGE, "P"),
+    "default": (look.GREY, "X"),
+    "wavenet": (look.BLACK, "o"),
+    "gpt": (look.BLACK, "x"),
+    FIT: (look.VERMILLION, "*"),
 }
 _MOST = 3.6  # nats: what lies beyond is drawn at the edge
 
@@ -37,7 +37,7 @@ def quality_chart(results: Sequence[ListResult], foot: str) -> Chart:
         for line, result in enumerate(results):
             for name, row in result.by_model.items():
                 colour, mark = _LOOKS[name]
-                colour = area.theme.black if colour == style.BLACK else colour
+                colour = area.theme.black if colour == look.BLACK else colour
                 place = min(row.test_loss, _MOST)
                 axis.plot(
                     [place], [line], mark, color=colour, markersize=9 if name == FIT else 5, clip_on=False
@@ -56,7 +56,7 @@ def quality_chart(results: Sequence[ListResult], foot: str) -> Chart:
                 linestyle="",
                 marker=mark,
                 label=labels[name],
-                color=area.theme.black if colour == style.BLACK else colour,
+                color=area.theme.black if colour == look.BLACK else colour,
             )
             for name, (colour, mark) in _LOOKS.items()
             if any(name in result.by_model for result in results)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from namegen_bench.names import STOCK
 from namegen_ext.plotting import style
 
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY, _ = style.LIGHT_COLOURS
+
 
 @dataclass(frozen=True)
 class Theme:
@@ -34,7 +36,7 @@ class Theme:
     black: str
 
 
-LIGHT = Theme("light", "#FCFCFC", "#1F2328", style.GREY, "#DDDDDD", "#A9B4C0", style.BLACK)
+LIGHT = Theme("light", "#FCFCFC", "#1F2328", GREY, "#DDDDDD", "#A9B4C0", BLACK)
 DARK = Theme("dark", "#0D1117", "#F0F3F6", "#A3ADB8", "#2A313A", "#59636E", "#F0F3F6")
 THEMES = (LIGHT, DARK)
 
@@ -61,28 +63,28 @@ class Look:
 
 # The peers in the order in which they are drawn. The last ones matter most.
 PEERS = {
-    "one-at-a-time": Look("one at a time, eager", style.ORANGE, "v", ":", ".."),
-    "numpy": Look("numpy", style.SKY, "<", ":", "oo"),
-    "plain-tensors": Look("plain tensors, eager", style.PURPLE, "^", "-.", "\\\\"),
-    "stock": Look("torch.nn, eager", style.BLUE, "s", "--", ""),
-    "torch.compile": Look("torch.compile", style.ORANGE, "p", ":", "xx"),
-    "torch.compile-max-autotune": Look("torch.compile, max", style.SKY, "P", ":", "++"),
-    "cuda-graph": Look("CUDA graph, eager", style.SKY, ">", "-.", "--"),
-    "jax-scan": Look("JAX jit + scan", style.GREEN, "X", "-.", "--"),
-    "python": Look("this package in Python", style.SKY, "o", "--", "//"),
-    "node": Look("this package in Node", style.GREEN, "X", "-.", "--"),
-    "fused-layers": Look("fused layers", style.ORANGE, "o", "--", "//"),
-    "fused-op": Look("fused operator", style.VERMILLION, "D", "-", ""),
-    "fused-op-graph": Look("fused operator, CUDA graph", style.GREEN, "P", "-", "++"),
-    "fused-step": Look("step engine", style.VERMILLION, "*", "-", ""),
-    "native": Look("native", style.VERMILLION, "*", "-", ""),
+    "one-at-a-time": Look("one at a time, eager", ORANGE, "v", ":", ".."),
+    "numpy": Look("numpy", SKY, "<", ":", "oo"),
+    "plain-tensors": Look("plain tensors, eager", PURPLE, "^", "-.", "\\\\"),
+    "stock": Look("torch.nn, eager", BLUE, "s", "--", ""),
+    "torch.compile": Look("torch.compile", ORANGE, "p", ":", "xx"),
+    "torch.compile-max-autotune": Look("torch.compile, max", SKY, "P", ":", "++"),
+    "cuda-graph": Look("CUDA graph, eager", SKY, ">", "-.", "--"),
+    "jax-scan": Look("JAX jit + scan", GREEN, "X", "-.", "--"),
+    "python": Look("this package in Python", SKY, "o", "--", "//"),
+    "node": Look("this package in Node", GREEN, "X", "-.", "--"),
+    "fused-layers": Look("fused layers", ORANGE, "o", "--", "//"),
+    "fused-op": Look("fused operator", VERMILLION, "D", "-", ""),
+    "fused-op-graph": Look("fused operator, CUDA graph", GREEN, "P", "-", "++"),
+    "fused-step": Look("step engine", VERMILLION, "*", "-", ""),
+    "native": Look("native", VERMILLION, "*", "-", ""),
 }
 # Peers that are not in the table take one of these looks in turn.
 _SPARE = (
-    (style.GREEN, "h", "--", "**"),
-    (style.BLACK, "8", ":", "OO"),
-    (style.SKY, "d", "-.", "-"),
-    (style.PURPLE, "H", "--", "|"),
+    (GREEN, "h", "--", "**"),
+    (BLACK, "8", ":", "OO"),
+    (SKY, "d", "-.", "-"),
+    (PURPLE, "H", "--", "|"),
 )
 _STOCK_LABELS = {"sample": "batched, eager"}
 ENGINE = ("fused-step", "native")
@@ -142,4 +144,4 @@ def chart_style(theme: Theme) -> Iterator[None]:
 
 def colour_of(look: Look, theme: Theme) -> str:
     """Return the colour of a peer. Black is replaced by a colour that can be seen on the theme's ground."""
-    return theme.black if look.colour == style.BLACK else look.colour
+    return theme.black if look.colour == BLACK else look.colour
