@@ -258,7 +258,8 @@ void test_arguments(std::mt19937& generator) {
   const auto none = std::make_shared<Messages>(contexts, Automaton{3, {-1, -1, -1}, {1}}, kNoPoll);
   check(none->accepted() == 0, "no name is empty");
   check_throws([&] { MessageSampler(none, letters(3, {}, 5)); }, "never are");
-  check_throws([&] { Beginnings(network, shaping, {3, {-1, 0, 0}, {1}}, {}, 5, 0, kNoPoll); }, "from 1 to 2^24 beginnings");
+  check_throws([&] { Beginnings(network, shaping, {3, {-1, 0, 0}, {1}}, {}, 5, 0, kNoPoll); },
+               "from 1 to 2^24 beginnings");
 }
 
 }  // namespace
