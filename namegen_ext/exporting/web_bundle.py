@@ -22,6 +22,7 @@ LIBRARY = (
     "philox.mjs",
     "tensors.mjs",
     "context.mjs",
+    "products.mjs",
     "network.mjs",
     "counts.mjs",
     "gpt.mjs",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class DistributionModel(nn.Module):
+class DistributionModel(nn.Module, ABC):
     """Predicts the character that follows a window of ``block_size`` ones, by probabilities in float64.
 
     A subclass sets ``vocab_size`` V and ``block_size``, and has ``log_probabilities``.
@@ -36,6 +38,7 @@ class DistributionModel(nn.Module):
         loss = None if targets is None else F.cross_entropy(logits, targets.reshape(-1))
         return logits.view(*tokens.shape[:-1], self.vocab_size), loss
 
+    @abstractmethod
     def log_probabilities(self, tokens: Tensor) -> Tensor:
         """Compute the logarithms of the probabilities of the next character.
 
@@ -49,7 +52,6 @@ class DistributionModel(nn.Module):
             IndexError: a token lies outside [0, vocab_size).
 
         """
-        raise NotImplementedError
 
 
 def check_contexts(tokens: Tensor, block_size: int) -> None:

@@ -12,6 +12,7 @@ so that every backend sees the same examples.
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ _LARGEST_BLOCK = 1024  # steps
 _LARGEST_BLOCK_INDICES = 2**20  # 8 MiB
 
 
-class SeededIndices:
+class SeededIndices(ABC):
     """The base of the examples that depend on a seed: the sizes, and reading at any step. A subclass adds ``_read``."""
 
     def __init__(self, seed: int, num_examples: int, batch_size: int) -> None:
@@ -47,8 +48,9 @@ class SeededIndices:
             raise ValueError(f"start and stop must satisfy 0 <= start <= stop, but got {start} and {stop}")
         return self._read(start, stop)
 
+    @abstractmethod
     def _read(self, start: int, stop: int) -> Tensor:
-        raise NotImplementedError
+        """Return the indices of steps whose numbers are known to be right: (stop - start, batch_size)."""
 
 
 class MinibatchIndices(SeededIndices):

@@ -294,10 +294,16 @@ def test_a_mix_leaves_out_who_has_no_such_names() -> None:
     first = fit(LISTS["elf"], model="ngram", init="counts", steps=0, block_size=2)
     second = fit(LISTS["orc"], model="ngram", init="counts", steps=0, block_size=2)
     mixed = Generator.mix([(first, 0.9), (second, 0.1)])
-    for options in ({"prefix": "z"}, {"contains": "z"}, {"suffix": "z", "min_length": 3}, {"match": ".*z.*"}):
-        names = mixed.sample(30, seed=1, **options)  # type: ignore[arg-type]
+    asked: list[dict[str, Any]] = [
+        {"prefix": "z"},
+        {"contains": "z"},
+        {"suffix": "z", "min_length": 3},
+        {"match": ".*z.*"},
+    ]
+    for options in asked:
+        names = mixed.sample(30, seed=1, **options)
         assert all("z" in name for name in names)
-        assert names == mixed.sample(40, seed=1, **options)[:30]  # type: ignore[arg-type]
+        assert names == mixed.sample(40, seed=1, **options)[:30]
     with pytest.raises(ValueError, match="no name of at most 64 letters can have suffix 'a' and match 'b'"):
         mixed.sample(1, suffix="a", match="b")
     with pytest.raises(ValueError, match="prefix must be made of letters"):

@@ -1,5 +1,6 @@
-// Names of several categories in one model. Each category has a mark, a symbol behind the letters, which stands at the
-// oldest place of every window, and behind the start of a sequence. Marks are never drawn.
+// Names of several categories in one model. Each category has a mark, a symbol numbered behind the letters. A network has
+// it at the oldest place of every window, counts may have it at the newest, and a GPT behind the start of a name. Marks
+// are never drawn.
 
 import { blockUniforms } from "./uniforms.mjs";
 

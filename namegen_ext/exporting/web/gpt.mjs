@@ -2,6 +2,7 @@
 // of which keeps the keys and values of its position. Once a name is longer than the block, the positions of all its
 // symbols move with each new one, and the whole window is computed anew.
 
+import { addProduct } from "./products.mjs";
 import { numbersOf } from "./tensors.mjs";
 
 class Affine {
@@ -40,34 +41,9 @@ class Norm {
   }
 }
 
-// Adds weight (out, in) times input (in) to sums (out). Four sums at a time do not wait for each other.
+// Adds weight (out, in) times input (in) to sums (out).
 function product(weight, input, sums) {
-  const depth = input.length;
-  const out = sums.length;
-  let o = 0;
-  let first = 0;
-  for (; o + 4 <= out; o += 4, first += 4 * depth) {
-    let a = 0;
-    let b = 0;
-    let c = 0;
-    let d = 0;
-    for (let i = 0; i < depth; i += 1) {
-      const x = input[i];
-      a += weight[first + i] * x;
-      b += weight[first + depth + i] * x;
-      c += weight[first + 2 * depth + i] * x;
-      d += weight[first + 3 * depth + i] * x;
-    }
-    sums[o] += a;
-    sums[o + 1] += b;
-    sums[o + 2] += c;
-    sums[o + 3] += d;
-  }
-  for (; o < out; o += 1, first += depth) {
-    let sum = 0;
-    for (let i = 0; i < depth; i += 1) sum += weight[first + i] * input[i];
-    sums[o] += sum;
-  }
+  addProduct(weight, 0, input.length, input, sums);
   return sums;
 }
 
